@@ -1,0 +1,32 @@
+"""hpmkd: compare knowledge-distillation methods honestly, and never lose a trained model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hpmkd.version import __version__
+
+if TYPE_CHECKING:
+    from hpmkd.store.checkpoints import (
+        get_model_checkpoint_path,
+        load_model_checkpoint,
+        model_checkpoint_exists,
+        save_model_checkpoint,
+    )
+
+__all__ = [
+    "__version__",
+    "get_model_checkpoint_path",
+    "load_model_checkpoint",
+    "model_checkpoint_exists",
+    "save_model_checkpoint",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a helper when it is first used, so that `import hpmkd` and `--help` stay fast."""
+    if name in __all__:
+        from hpmkd.store import checkpoints
+
+        return getattr(checkpoints, name)
+    raise AttributeError(f"module 'hpmkd' has no attribute {name!r}")

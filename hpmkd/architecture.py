@@ -1,0 +1,107 @@
+"""Arithmetic of architectures without torch: parameter counts, and widths solved for a wanted count.
+
+`models/` builds the networks; a test holds both against each other.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from hpmkd.config import ModelConfig
+from hpmkd.errors import UsageError
+from hpmkd.specs import DataSpec, ModelSpec
+
+LENET5_TEACHER = (20, 50, 500)
+LENET5_STUDENT = (10, 20, 100)
+RESNET_STAGES = (16, 32, 64)
+RESNET_DEPTHS = (8, 14, 20, 32, 44, 56, 110)
+LENET5_NAMES = {"lenet5": LENET5_TEACHER, "lenet5_teacher": LENET5_TEACHER, "lenet5_student": LENET5_STUDENT}
+ARCHITECTURES = (*LENET5_NAMES, *(f"resnet{depth}" for depth in RESNET_DEPTHS))
+
+
+def resolve(config: ModelConfig, data: DataSpec, where: str) -> ModelSpec:
+    """The architecture `config` names, shaped for `data`; UsageError for an unknown name or wrong widths."""
+    if config.arch not in ARCHITECTURES:
+        close = difflib.get_close_matches(config.arch, ARCHITECTURES, 1)
+        raise UsageError(
+            f"{where}.arch: unknown architecture",
+            expected="one of " + ", ".join(ARCHITECTURES),
+            found=repr(config.arch),
+            todo=f"did you mean {close[0]}?" if close else None,
+        )
+    lenet = config.arch in LENET5_NAMES
+    default = LENET5_NAMES[config.arch] if lenet else RESNET_STAGES
+    channels = tuple(config.channels or default)
+    if len(channels) != len(default):
+        raise UsageError(
+            f"{where}.channels: wrong number of widths",
+            expected=f"{len(default)} for {config.arch}, such as {list(default)}",
+            found=str(list(channels)),
+        )
+    if lenet and data.image_size < 16:
+        raise UsageError(
+            f"{where}.arch: {config.arch} needs images of at least 16x16 pixels",
+            found=f"{data.name} has {data.image_size}x{data.image_size}",
+        )
+    arch = "lenet5" if lenet else config.arch
+    return ModelSpec(arch, channels, data.channels, data.image_size, data.classes)
+
+
+def depth_of(arch: str) -> int:
+    """The depth of a CIFAR ResNet from its name: 20 for resnet20."""
+    return int(arch.removeprefix("resnet"))
+
+
+def parameter_count(spec: ModelSpec) -> int:
+    """Trainable parameters of the network that `models.build(spec)` returns."""
+    if spec.arch == "lenet5":
+        first, second, hidden = spec.channels
+        side = ((spec.image_size - 4) // 2 - 4) // 2
+        convs = (25 * spec.in_channels + 1) * first + (25 * first + 1) * second
+        return convs + (second * side * side + 1) * hidden + (hidden + 1) * spec.classes
+    blocks = (depth_of(spec.arch) - 2) // 6
+    total, width_in = 9 * spec.in_channels * spec.channels[0] + 2 * spec.channels[0], spec.channels[0]
+    for stage, width in enumerate(spec.channels):
+        if stage > 0 or width != width_in:
+            total += width_in * width + 2 * width
+        total += 9 * width_in * width + 9 * width * width + 4 * width
+        total += (blocks - 1) * (18 * width * width + 4 * width)
+        width_in = width
+    return total + (width_in + 1) * spec.classes
+
+
+def geometric_sizes(teacher: int, student: int, steps: int) -> list[int]:
+    """Parameter counts of `steps - 1` assistants, t_i = teacher * (student / teacher)^(i / steps)."""
+    return [round(teacher * (student / teacher) ** (i / steps)) for i in range(1, steps)]
+
+
+def sized(teacher: ModelSpec, student: ModelSpec, parameters: float) -> ModelSpec:
+    """A network of about `parameters` parameters between student and teacher, in the teacher's family.
+
+    LeNet5: all three widths move together along the line from student to teacher. ResNet: the deepest net that
+    is not larger at full width is widened until the count fits, so that a step in size is first a step in depth.
+
+    Returns:
+        The spec whose parameter count is nearest to the wanted one among the widths tried.
+    """
+    if teacher.arch == "lenet5":
+        low = student.channels if student.arch == "lenet5" else LENET5_STUDENT
+        candidates = [_mix(teacher, low, step / 1000) for step in range(-200, 1501)]
+    else:
+        archs = [f"resnet{depth}" for depth in RESNET_DEPTHS if depth <= depth_of(teacher.arch)]
+        fitting = [arch for arch in archs if parameter_count(replace(teacher, arch=arch)) <= parameters]
+        base = replace(teacher, arch=fitting[-1] if fitting else archs[0])
+        candidates = [_scaled(base, step / 500) for step in range(25, 1501)]
+    return min(candidates, key=lambda spec: abs(math.log(parameter_count(spec) / parameters)))
+
+
+def _mix(teacher: ModelSpec, low: Sequence[int], part: float) -> ModelSpec:
+    pairs = zip(low, teacher.channels, strict=True)
+    return replace(teacher, channels=tuple(max(1, round(a + part * (b - a))) for a, b in pairs))
+
+
+def _scaled(base: ModelSpec, factor: float) -> ModelSpec:
+    return replace(base, channels=tuple(max(1, round(width * factor)) for width in base.channels))

@@ -1,0 +1,156 @@
+"""Decoded images on disk: one file per data set with its hash, shared by sweeps and by all trials."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import io
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
+
+from hpmkd.atomic import commit_bytes, commit_json, sha256_of
+from hpmkd.config import DataConfig, SweepConfig
+from hpmkd.data.catalog import DATASETS, Dataset, find_all
+from hpmkd.errors import EnvironmentFault
+from hpmkd.specs import DataSpec
+
+if TYPE_CHECKING:
+    from hpmkd.data.images import RawData, Splits
+
+_FORMAT = 1
+
+
+def cache_folder(config: DataConfig) -> Path:
+    """Where decoded images are kept: `data.cache_dir`, else `hpmkd` in the user's cache folder."""
+    if config.cache_dir:
+        return Path(config.cache_dir).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "hpmkd"
+
+
+def describe(config: SweepConfig) -> list[DataSpec]:
+    """The data sets of a sweep. A user's own folder is hashed, and decoded if it never was; others are known.
+
+    Raises:
+        UsageError: an unknown name. EnvironmentFault: a folder that can't be used.
+    """
+    specs = []
+    for dataset in find_all(config.datasets):
+        content, shape = dataset.name, (dataset.channels, dataset.image_size, dataset.classes)
+        if dataset.source is not None:
+            from hpmkd.data.folder import content_hash
+
+            content = content_hash(Path(dataset.source))
+            meta = _ensure(dataset, content, config.data)
+            shape = (meta["channels"], meta["image_size"], meta["classes"])
+        augment = config.data.augment
+        if augment == "auto":
+            augment = "crop_flip" if shape[0] == 3 else "none"
+        fraction, count = config.data.validation_fraction, config.data.train_images
+        specs.append(DataSpec(dataset.name, content, *shape, augment, fraction, count, dataset.source))
+    return specs
+
+
+def prepare(spec: DataSpec, config: DataConfig) -> str:
+    """Makes sure that the decoded images lie in the cache, whole; returns their SHA-256 (hex)."""
+    return str(_ensure(_dataset(spec), spec.content, config)["sha256"])
+
+
+def spec_to_json(spec: DataSpec) -> dict[str, Any]:
+    """A spec for `datasets.json`, from which a trial learns what the driver found."""
+    return asdict(spec)
+
+
+def spec_from_json(values: Mapping[str, Any]) -> DataSpec:
+    """The reverse of `spec_to_json`."""
+    return DataSpec(**values)
+
+
+@functools.lru_cache(maxsize=2)
+def load(spec: DataSpec, config_json: str) -> Splits:
+    """The splits of a data set; kept in memory, because a worker trains many models on the same one.
+
+    Args:
+        spec: which data set.
+        config_json: the sweep's `DataConfig` as JSON (text, so that it can be a cache key).
+    """
+    from hpmkd.data.images import split
+
+    config = DataConfig.model_validate_json(config_json)
+    dataset = _dataset(spec)
+    meta = _ensure(dataset, spec.content, config)
+    return split(_read(_path(dataset, spec.content, config), meta), spec)
+
+
+def _dataset(spec: DataSpec) -> Dataset:
+    return DATASETS.get(spec.name) or Dataset(spec.name, "hpmkd.data.folder:read", source=spec.source)
+
+
+def _path(dataset: Dataset, content: str, config: DataConfig) -> Path:
+    suffix = f"-{content[:16]}" if dataset.source else ""
+    return cache_folder(config) / f"{dataset.name}{suffix}-v{_FORMAT}.pt"
+
+
+def _ensure(dataset: Dataset, content: str, config: DataConfig) -> dict[str, Any]:
+    """The sidecar of the cached file, after its hash was checked; decodes first where there is none."""
+    path = _path(dataset, content, config)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock"):
+            return _valid_meta(path) or _decode(dataset, path, config)
+    except OSError as error:
+        raise EnvironmentFault(
+            f"{path}: the cache cannot be used",
+            expected="a writable folder",
+            found=str(error),
+            todo="name another one: --data.cache_dir FOLDER",
+        ) from error
+
+
+def _valid_meta(path: Path) -> dict[str, Any] | None:
+    try:
+        meta = json.loads(path.with_suffix(".json").read_text())
+        with path.open("rb") as file:
+            good = hashlib.file_digest(file, "sha256").hexdigest() == meta["sha256"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return meta if good and meta.get("format") == _FORMAT else None
+
+
+def _decode(dataset: Dataset, path: Path, config: DataConfig) -> dict[str, Any]:
+    import torch
+
+    raw = dataset.read(config)
+    raw.check(dataset.source or dataset.name)
+    buffer = io.BytesIO()
+    parts = {"train": raw.train, "test": raw.test}
+    torch.save({f"{name}_{key}": value for name, part in parts.items() for key, value in vars(part).items()}, buffer)
+    data = buffer.getbuffer()
+    meta = {
+        "format": _FORMAT,
+        "name": dataset.name,
+        "sha256": sha256_of(data),
+        "channels": raw.train.pixels.shape[3],
+        "image_size": raw.train.pixels.shape[1],
+        "classes": raw.classes,
+    }
+    commit_bytes(path, data)
+    commit_json(path.with_suffix(".json"), meta)
+    return meta
+
+
+def _read(path: Path, meta: Mapping[str, Any]) -> RawData:
+    import torch
+
+    from hpmkd.data.images import Images, RawData
+
+    saved = torch.load(path, weights_only=True)
+    parts = (Images(saved[f"{part}_pixels"], saved[f"{part}_labels"]) for part in ("train", "test"))
+    train, test = parts
+    return RawData(train, test, int(meta["classes"]))

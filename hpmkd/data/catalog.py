@@ -1,0 +1,106 @@
+"""The data sets that a sweep can name, and what is known about each before anything is read. No torch."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hpmkd.config import DataConfig
+from hpmkd.errors import UsageError
+
+if TYPE_CHECKING:
+    from hpmkd.data.images import RawData
+
+Reader = Callable[[DataConfig, "Dataset"], "RawData"]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A named data set: `reader` is `module:function`, imported only when images are needed.
+
+    For a user's own folder, shape and classes are 0 until it has been read.
+    """
+
+    name: str
+    reader: str
+    channels: int = 0
+    image_size: int = 0
+    classes: int = 0
+    source: str | None = None
+
+    def read(self, config: DataConfig) -> RawData:
+        """All images and labels; EnvironmentFault where they are missing or corrupt."""
+        module, function = self.reader.split(":")
+        reader: Reader = getattr(importlib.import_module(module), function)
+        return reader(config, self)
+
+
+def _entry(name: str, reader: str, channels: int, image_size: int, classes: int) -> tuple[str, Dataset]:
+    return name, Dataset(name, reader, channels, image_size, classes)
+
+
+DATASETS: dict[str, Dataset] = dict(
+    [
+        _entry("Digits", "hpmkd.data.digits:read", 1, 28, 10),
+        _entry("MNIST", "hpmkd.data.idx:read", 1, 28, 10),
+        _entry("FashionMNIST", "hpmkd.data.idx:read", 1, 28, 10),
+        _entry("CIFAR10", "hpmkd.data.cifar:read", 3, 32, 10),
+        _entry("CIFAR100", "hpmkd.data.cifar:read", 3, 32, 100),
+    ]
+)
+
+
+def safe_name(text: str) -> str:
+    """A short name for files from a folder's name: letters, digits, dot and dash, at most 40 of them."""
+    return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-.")[:40]
+
+
+def find(entry: str) -> Dataset:
+    """The data set that an entry of `datasets` means: a known name, a folder, or NAME=folder.
+
+    Raises:
+        UsageError: neither a known name nor an existing folder, or a name that files cannot carry.
+    """
+    if entry in DATASETS:
+        return DATASETS[entry]
+    name, equals, folder = entry.partition("=")
+    if not equals:
+        name, folder = "", entry
+    path = Path(folder).expanduser()
+    if not path.is_dir():
+        close = difflib.get_close_matches(entry.casefold(), [known.casefold() for known in DATASETS], 1)
+        match = next((known for known in DATASETS if close and known.casefold() == close[0]), None)
+        raise UsageError(
+            f"datasets: {entry!r} is neither a known data set nor a folder",
+            expected="one of " + ", ".join(DATASETS) + ", a folder with images, or NAME=folder",
+            found="no such folder: " + str(path.absolute()),
+            todo=f"did you mean {match}?" if match else "correct the name or the path",
+        )
+    short = safe_name(name or path.resolve().name)
+    if not short or short.casefold() in (known.casefold() for known in DATASETS) or (name and short != name):
+        raise UsageError(
+            f"datasets: {entry!r} gives no usable name for files",
+            expected="letters, digits, dots and dashes, at most 40, and no name of a known data set",
+            found=repr(name or path.resolve().name),
+            todo=f"name it yourself, such as my-images={folder}",
+        )
+    return Dataset(short, "hpmkd.data.folder:read", source=str(path.resolve()))
+
+
+def find_all(entries: list[str]) -> list[Dataset]:
+    """`find` for every entry; UsageError where two would share a name in files."""
+    found = [find(entry) for entry in entries]
+    names = [dataset.name.casefold() for dataset in found]
+    for entry, name in zip(entries, names, strict=True):
+        if names.count(name) > 1:
+            raise UsageError(
+                f"datasets: two entries would both be called {name!r} in files",
+                found=", ".join(entries),
+                todo=f"name one yourself, such as my-{name}={entry.partition('=')[2] or entry}",
+            )
+    return found

@@ -1,0 +1,131 @@
+"""A user's own data set: a Parquet pair in the Hugging Face layout, or image folders `train/` and `test/`."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+from PIL import Image, UnidentifiedImageError
+from torchvision.datasets import ImageFolder
+
+from hpmkd.config import DataConfig
+from hpmkd.data.catalog import Dataset
+from hpmkd.data.images import Images, RawData
+from hpmkd.errors import EnvironmentFault
+
+_LABELS = ("label", "labels", "fine_label")
+LAYOUT = "train.parquet and test.parquet (columns image, label), or train/<class>/ and test/<class>/ with images"
+
+
+def source_files(folder: Path) -> list[Path]:
+    """The files that make up the data set, sorted; EnvironmentFault where the folder has neither layout."""
+    parts = {part: _parquet(folder, part) for part in ("train", "test")}
+    if all(parts.values()):
+        return [path for paths in parts.values() for path in paths]
+    if all((folder / part).is_dir() for part in parts):
+        return sorted(path for part in parts for path in (folder / part).rglob("*") if path.is_file())
+    found = sorted(path.name for path in folder.iterdir())[:8] if folder.is_dir() else []
+    raise EnvironmentFault(
+        f"{folder}: not a data set",
+        expected=LAYOUT,
+        found=", ".join(found) or "an empty or missing folder",
+        todo="correct the path or the layout",
+    )
+
+
+def content_hash(folder: Path) -> str:
+    """SHA-256 (hex) over names and bytes of all source files: the identity of the data set, wherever it lies."""
+    digest = hashlib.sha256()
+    for path in source_files(folder):
+        with path.open("rb") as file:
+            one = hashlib.file_digest(file, "sha256").hexdigest()
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{one}\n".encode())
+    return digest.hexdigest()
+
+
+def read(config: DataConfig, dataset: Dataset) -> RawData:  # noqa: ARG001 - the signature of every reader
+    """Decodes every image once; EnvironmentFault names the file and row of one that can't be used."""
+    folder = Path(dataset.source or "")
+    source_files(folder)
+    if _parquet(folder, "train"):
+        train, test = (_stack(_parquet_rows(_parquet(folder, part))) for part in ("train", "test"))
+    else:
+        folders = [ImageFolder(str(folder / part)) for part in ("train", "test")]
+        if folders[0].classes != folders[1].classes:
+            raise EnvironmentFault(
+                f"{folder}: train/ and test/ have different classes",
+                expected=", ".join(folders[0].classes[:10]),
+                found=", ".join(folders[1].classes[:10]),
+                todo="give both the same class folders",
+            )
+        train, test = (_stack(((path, path, label) for path, label in part.samples)) for part in folders)
+    return RawData(train, test, max(int(train.labels.max()), int(test.labels.max())) + 1)
+
+
+def _parquet(folder: Path, part: str) -> list[Path]:
+    """`train.parquet`, or shards such as `data/train-00000-of-00002.parquet`."""
+    for place in (folder, folder / "data"):
+        exact = place / f"{part}.parquet"
+        paths = [exact] if exact.is_file() else sorted(place.glob(f"{part}-*.parquet"))
+        if paths:
+            return paths
+    return []
+
+
+def _parquet_rows(paths: list[Path]) -> Iterator[tuple[str, bytes, int]]:
+    for path in paths:
+        try:
+            table = pq.read_table(path)
+        except (OSError, ValueError) as error:  # pyarrow's own errors derive from these
+            raise EnvironmentFault(
+                f"{path}: corrupt Parquet file", expected=LAYOUT, found=str(error), todo="copy a good one there"
+            ) from error
+        image = next((name for name in ("image", "img") if name in table.column_names), None)
+        label = next((name for name in _LABELS if name in table.column_names), None)
+        if image is None or label is None:
+            raise EnvironmentFault(
+                f"{path}: columns not understood",
+                expected="image (struct of bytes and path, an encoded image) and label (integer)",
+                found=", ".join(table.column_names),
+                todo="rename the columns",
+            )
+        cells, labels = table.column(image).to_pylist(), table.column(label).to_pylist()
+        for row, (cell, value) in enumerate(zip(cells, labels, strict=True)):
+            content = cell.get("bytes") if isinstance(cell, dict) else cell
+            if content is None or value is None:
+                raise EnvironmentFault(f"{path}, row {row}: empty cell", expected="an encoded image and its label")
+            yield f"{path}, row {row}", content, int(value)
+
+
+def _stack(rows: Iterable[tuple[str, bytes | str, int]]) -> Images:
+    arrays: list[np.ndarray] = []
+    labels: list[int] = []
+    mode = "RGB"
+    for where, content, label in rows:
+        try:
+            with Image.open(io.BytesIO(content) if isinstance(content, bytes) else content) as image:
+                if not arrays:
+                    mode = "L" if image.mode in ("L", "1", "I;16") else "RGB"
+                array = np.asarray(image.convert(mode))
+        except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+            raise EnvironmentFault(
+                f"{where}: not a readable image", expected="an encoded image (JPEG, PNG, ...)", found=str(error)
+            ) from error
+        if arrays and array.shape != arrays[0].shape:
+            raise EnvironmentFault(
+                f"{where}: image of another size",
+                expected=f"{arrays[0].shape[1]}x{arrays[0].shape[0]} pixels, as the first",
+                found=f"{array.shape[1]}x{array.shape[0]}",
+                todo="resize all images to one square size",
+            )
+        arrays.append(array)
+        labels.append(label)
+    if not arrays:
+        return Images(torch.zeros(0, 1, 1, 1, dtype=torch.uint8), torch.zeros(0, dtype=torch.int64))
+    pixels = torch.from_numpy(np.stack(arrays))
+    return Images(pixels.unsqueeze(3) if pixels.ndim == 3 else pixels, torch.tensor(labels))

@@ -1,0 +1,80 @@
+"""MNIST and FashionMNIST through torchvision: unpacked files, or the packed ones as they are published."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import tempfile
+from pathlib import Path
+
+from torchvision import datasets
+from torchvision.datasets.mnist import read_image_file, read_label_file
+
+from hpmkd.config import DataConfig
+from hpmkd.data.catalog import Dataset
+from hpmkd.data.download import download_or_fail
+from hpmkd.data.images import Images, RawData
+from hpmkd.errors import EnvironmentFault
+
+_CLASSES = {"MNIST": datasets.MNIST, "FashionMNIST": datasets.FashionMNIST}
+_COUNTS = {"train": 60_000, "t10k": 10_000}
+# The unpacked files' sums; torchvision knows only those of the packed ones. FashionMNIST publishes none.
+_UNPACKED_MD5 = {
+    "MNIST": {
+        "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+        "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+        "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+        "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+    }
+}
+
+
+def read(config: DataConfig, dataset: Dataset) -> RawData:
+    """Reads the four files under `<data dir>/<name>/raw`, never writing there unless it has to download."""
+    raw = Path(config.dir) / dataset.name / "raw"
+    names = [name.removesuffix(".gz") for name, _ in _CLASSES[dataset.name].resources]
+    missing = [name for name in names if not (raw / name).exists() and not (raw / f"{name}.gz").exists()]
+    if missing:
+        expected = f"{raw}/{{{','.join(names)}}}, packed (.gz) or unpacked"
+        found = f"{len(missing)} of 4 files missing"
+        download_or_fail(_CLASSES[dataset.name], dataset.name, config, str(raw), expected, found)
+    with tempfile.TemporaryDirectory(prefix="hpmkd-idx-") as folder:
+        train, test = (_part(dataset.name, raw, Path(folder), part) for part in ("train", "t10k"))
+    return RawData(train, test, dataset.classes)
+
+
+def _part(name: str, raw: Path, scratch: Path, part: str) -> Images:
+    files = {}
+    for kind in ("images-idx3", "labels-idx1"):
+        file = f"{part}-{kind}-ubyte"
+        (scratch / file).write_bytes(_verified(name, raw, file))
+        files[kind] = scratch / file
+    try:
+        pixels = read_image_file(str(files["images-idx3"]))
+        labels = read_label_file(str(files["labels-idx1"]))
+    except (AssertionError, ValueError, RuntimeError, IndexError, KeyError) as error:
+        raise _corrupt(raw / f"{part}-*", f"not in the IDX format ({type(error).__name__}: {error})") from error
+    if not len(pixels) == len(labels) == _COUNTS[part]:
+        raise _corrupt(raw / f"{part}-*", f"{len(pixels)} images, {len(labels)} labels")
+    return Images(pixels.unsqueeze(3), labels)
+
+
+def _verified(name: str, raw: Path, file: str) -> bytes:
+    """The unpacked content; of the packed file where it is there, because its sum is published."""
+    packed, plain = raw / f"{file}.gz", raw / file
+    sums = {entry.removesuffix(".gz"): md5 for entry, md5 in _CLASSES[name].resources}
+    path, wanted = (packed, sums[file]) if packed.exists() else (plain, _UNPACKED_MD5.get(name, {}).get(file))
+    content = path.read_bytes()
+    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    if wanted and found != wanted:
+        raise _corrupt(path, f"MD5 {found} ({len(content):,} bytes), expected {wanted}")
+    return gzip.decompress(content) if path is packed else content
+
+
+def _corrupt(path: Path, found: str) -> EnvironmentFault:
+    return EnvironmentFault(
+        f"{path}: corrupt data file",
+        expected="the published file, unchanged",
+        found=found,
+        todo=f"delete it and start again where a network is there, or copy a good one to {path.parent}",
+    )

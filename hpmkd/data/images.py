@@ -1,0 +1,111 @@
+"""Images in memory: what a reader returns, and the splits that a model trains on."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hpmkd.errors import EnvironmentFault
+from hpmkd.specs import DataSpec
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images `(N, H, W, C)` uint8 and labels `(N,)` int64.
+
+    Channels last in memory: a gathered batch is then already in the layout that convolutions want.
+    """
+
+    pixels: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, index: Tensor) -> Images:
+        """The images at `index`, in that order."""
+        return Images(self.pixels[index], self.labels[index])
+
+    def to(self, device: torch.device) -> Images:
+        """The same on another device."""
+        return Images(self.pixels.to(device), self.labels.to(device))
+
+
+@dataclass(frozen=True)
+class RawData:
+    """A whole data set as its reader found it."""
+
+    train: Images
+    test: Images
+    classes: int
+
+    def check(self, where: str) -> None:
+        """EnvironmentFault unless shapes agree, images are square and labels are 0..classes-1."""
+        for name, part in (("train", self.train), ("test", self.test)):
+            found = None
+            if part.pixels.dtype != torch.uint8 or part.pixels.ndim != 4 or len(part.pixels) != len(part.labels):
+                found = f"{name}: pixels {tuple(part.pixels.shape)}, labels {tuple(part.labels.shape)}"
+            elif len(part) == 0:
+                found = f"{name}: no images"
+            elif part.pixels.shape[1] != part.pixels.shape[2]:
+                found = f"{name}: images of {part.pixels.shape[2]}x{part.pixels.shape[1]} pixels"
+            elif part.pixels.shape[1:] != self.train.pixels.shape[1:]:
+                found = f"test images {tuple(part.pixels.shape[1:])}, train {tuple(self.train.pixels.shape[1:])}"
+            elif int(part.labels.min()) < 0 or int(part.labels.max()) >= self.classes:
+                found = f"{name}: labels {int(part.labels.min())} to {int(part.labels.max())}"
+            if found:
+                expected = f"square images of one size, labels 0 to {self.classes - 1}"
+                raise EnvironmentFault(
+                    f"{where}: unusable data set", expected=expected, found=found, todo="correct the data set"
+                )
+
+
+@dataclass(frozen=True)
+class Splits:
+    """What one model sees: `mean` and `std` (C,) are those of the training part, for pixels in [0, 255]."""
+
+    train: Images
+    validation: Images
+    test: Images
+    mean: Tensor
+    std: Tensor
+
+
+def split(raw: RawData, spec: DataSpec) -> Splits:
+    """Training, validation and test parts, a pure function of the data and its spec.
+
+    The validation part is drawn once per data set: its seed is the name, so every model of every sweep has the
+    same one. `train_images` takes the first of the same random order, so smaller sets are inside larger ones.
+    """
+    seed = int.from_bytes(hashlib.sha256(f"validation:{spec.name}".encode()).digest()[:8], "big") >> 1
+    order = torch.randperm(len(raw.train), generator=torch.Generator().manual_seed(seed))
+    kept = max(1, round(len(raw.train) * spec.validation_fraction))
+    chosen = order[kept:]
+    if spec.train_images is not None:
+        if spec.train_images > len(chosen):
+            raise EnvironmentFault(
+                f"data.train_images: {spec.name} has fewer images",
+                expected=f"at most {len(chosen)} ({len(raw.train)} less {kept} for validation)",
+                found=str(spec.train_images),
+                todo="ask for fewer, or leave it out to train on all",
+            )
+        chosen = chosen[: spec.train_images]
+    train = raw.train.take(chosen)
+    mean, std = _moments(train.pixels)
+    return Splits(train, raw.train.take(order[:kept]), raw.test, mean, std)
+
+
+def _moments(pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation per channel, from counts of the 256 values: exact, on any machine."""
+    values = torch.arange(256, dtype=torch.float64)
+    means, stds = [], []
+    for channel in range(pixels.shape[3]):
+        counts = torch.bincount(pixels[..., channel].reshape(-1), minlength=256).double()
+        mean = (counts * values).sum() / counts.sum()
+        variance = (counts * (values - mean) ** 2).sum() / counts.sum()
+        means.append(mean)
+        stds.append(variance.sqrt().clamp_min(1e-3))
+    return torch.stack(means).float(), torch.stack(stds).float()

@@ -1,0 +1,42 @@
+"""AT: Zagoruyko and Komodakis 2017, Paying More Attention to Attention."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from hpmkd.methods.base import Distiller, kd_terms, paired_stages, same_size
+from hpmkd.models import Output
+
+
+def attention_map(feature_NCHW: Tensor, p: float) -> Tensor:
+    """Q: mean over channels of |F|^p, flattened and L2-normalised per image; `(N, H*W)`, equation 1."""
+    power = feature_NCHW.square() if p == 2 else feature_NCHW.abs().pow(p)
+    return F.normalize(power.mean(1).flatten(1), dim=1)
+
+
+class AT(Distiller):
+    """Activation-based attention transfer at every conv stage, on top of KD."""
+
+    needs_features: ClassVar[bool] = True
+
+    def loss(
+        self, student: Output, teachers: Sequence[Output], target: Tensor, progress: float
+    ) -> dict[str, Tensor]:
+        """`kd_terms` + beta * sum over stages of the mean over images and positions of (Q_s - Q_t)^2.
+
+        The mean, not the sum, over positions: beta = 1000 of the authors' code belongs to the mean.
+        """
+        terms = kd_terms(
+            student.logits, teachers[0].logits, target, self.hparams["kd.temperature"], self.hparams["kd.alpha"]
+        )
+        ours, theirs, p = student.features, teachers[0].features, self.hparams["at.p"]
+        stages: list[Tensor] = []
+        for i, j in paired_stages(len(ours), len(theirs)):
+            a, b = same_size(ours[i], theirs[j])
+            stages.append((attention_map(a, p) - attention_map(b, p)).square().mean())
+        return terms | {"at": self.hparams["at.beta"] * torch.stack(stages).sum()}

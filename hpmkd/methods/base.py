@@ -1,0 +1,84 @@
+"""The base of every method, and the distillation term that all of them share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hpmkd.models import Output, build
+from hpmkd.specs import ModelSpec
+
+
+class Distiller(nn.Module):
+    """A loss with its helper modules (regressors, attention). It owns neither student nor teachers.
+
+    Its parameters join the student's in the optimiser, and its `state_dict` the epoch checkpoint; adaptive state
+    therefore lives in buffers.
+
+    Args:
+        hparams: config keys and values, such as `kd.temperature`.
+        student: the student's architecture.
+        teachers: the teachers' architectures, in the order of the job's parents.
+    """
+
+    needs_features: ClassVar[bool] = False
+
+    def __init__(
+        self, hparams: Mapping[str, Any], student: ModelSpec, teachers: Sequence[ModelSpec]
+    ) -> None:
+        super().__init__()
+        self.hparams, self.student, self.teachers = hparams, student, teachers
+
+    def loss(
+        self, student: Output, teachers: Sequence[Output], target: Tensor, progress: float
+    ) -> dict[str, Tensor]:
+        """The loss as named scalar terms, already weighted: their sum is what is minimised.
+
+        Args:
+            student: logits `(N, K)`, features as asked for by `needs_features`.
+            teachers: the same view of the same images, one output per parent, without gradients.
+            target: labels `(N,)`.
+            progress: how much of the training is done, in [0, 1).
+        """
+        raise NotImplementedError
+
+
+def kd_terms(
+    student_NK: Tensor, teacher_NK: Tensor, target_N: Tensor, temperature: float, alpha: float
+) -> dict[str, Tensor]:
+    """(1-a) CE(z_s, y) + a T^2 KL(softmax(z_t/T) || softmax(z_s/T)), Hinton et al. 2015, section 2.
+
+    T^2 keeps the size of the soft gradients independent of T; `batchmean` is the mean over images of the sum over
+    classes, as the KL divergence is defined.
+    """
+    log_q = F.log_softmax(student_NK / temperature, dim=1)
+    log_p = F.log_softmax(teacher_NK / temperature, dim=1)
+    soft = F.kl_div(log_q, log_p, reduction="batchmean", log_target=True) * temperature**2
+    return {"ce": (1 - alpha) * F.cross_entropy(student_NK, target_N), "kd": alpha * soft}
+
+
+def feature_shapes(spec: ModelSpec) -> list[torch.Size]:
+    """Shapes `(C, H, W)` of a network's feature taps, from one forward pass of zeros."""
+    model = build(spec, seed=0).eval()
+    with torch.no_grad():
+        output = model(torch.zeros(1, spec.in_channels, spec.image_size, spec.image_size), features=True)
+    return [feature.shape[1:] for feature in output.features]
+
+
+def same_size(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Both maps at the smaller one's height and width, by average pooling (Zagoruyko and Komodakis 2017, 3.1)."""
+    height, width = min(a.shape[2], b.shape[2]), min(a.shape[3], b.shape[3])
+    pooled = [x if x.shape[2:] == (height, width) else F.adaptive_avg_pool2d(x, (height, width)) for x in (a, b)]
+    return pooled[0], pooled[1]
+
+
+def paired_stages(student: int, teacher: int) -> list[tuple[int, int]]:
+    """Which tap of the student is compared with which of the teacher, first with first and last with last."""
+    count = min(student, teacher)
+    if count == 1:
+        return [(student - 1, teacher - 1)]
+    return [(i * (student - 1) // (count - 1), i * (teacher - 1) // (count - 1)) for i in range(count)]

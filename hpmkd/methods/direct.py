@@ -1,0 +1,21 @@
+"""Direct: the student alone, on the labels. Also the loss of every teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from hpmkd.methods.base import Distiller
+from hpmkd.models import Output
+
+
+class Direct(Distiller):
+    """Cross-entropy only."""
+
+    def loss(
+        self, student: Output, teachers: Sequence[Output], target: Tensor, progress: float
+    ) -> dict[str, Tensor]:
+        """CE(z_s, y), mean over images."""
+        return {"ce": F.cross_entropy(student.logits, target)}

@@ -1,0 +1,50 @@
+"""FitNets: Romero et al. 2015, FitNets: Hints for Thin Deep Nets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hpmkd.methods.base import Distiller, feature_shapes, kd_terms, same_size
+from hpmkd.models import Output
+from hpmkd.specs import ModelSpec
+
+
+class FitNets(Distiller):
+    """One hint in the middle: the student's guided layer, through a regressor, imitates the teacher's hint layer.
+
+    The regressor is a 1x1 convolution with BatchNorm, which brings the student's channels to the teacher's number
+    and scale. `joint` adds the hint to the KD loss throughout; `two_stage` is the paper's schedule: the hint alone
+    for `hint_part` of the run, then KD alone.
+    """
+
+    needs_features: ClassVar[bool] = True
+
+    def __init__(
+        self, hparams: Mapping[str, Any], student: ModelSpec, teachers: Sequence[ModelSpec]
+    ) -> None:
+        super().__init__(hparams, student, teachers)
+        ours, theirs = feature_shapes(student), feature_shapes(teachers[0])
+        self.guided, self.hint = len(ours) // 2, len(theirs) // 2
+        channels_in, channels_out = ours[self.guided][0], theirs[self.hint][0]
+        self.regressor = nn.Sequential(
+            nn.Conv2d(channels_in, channels_out, 1, bias=False), nn.BatchNorm2d(channels_out)
+        )
+
+    def loss(
+        self, student: Output, teachers: Sequence[Output], target: Tensor, progress: float
+    ) -> dict[str, Tensor]:
+        """`kd_terms` + beta * mean (r(F_s) - F_t)^2, equation 3 with the mean instead of half the sum."""
+        two_stage = self.hparams["fitnets.schedule"] == "two_stage"
+        hint_stage = progress < self.hparams["fitnets.hint_part"]
+        terms: dict[str, Tensor] = {}
+        if not two_stage or not hint_stage:
+            temperature, alpha = self.hparams["kd.temperature"], self.hparams["kd.alpha"]
+            terms |= kd_terms(student.logits, teachers[0].logits, target, temperature, alpha)
+        if not two_stage or hint_stage:
+            ours, theirs = same_size(student.features[self.guided], teachers[0].features[self.hint])
+            terms["hint"] = self.hparams["fitnets.beta"] * F.mse_loss(self.regressor(ours), theirs)
+        return terms

@@ -1,0 +1,63 @@
+"""CIFAR ResNets of He et al. 2016 (section 4.2), with 1x1 projection shortcuts."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hpmkd.architecture import depth_of
+from hpmkd.models.output import Output
+from hpmkd.specs import ModelSpec
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions with BatchNorm and a shortcut, projected where the shape changes."""
+
+    def __init__(self, width_in: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(width_in, width, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.shortcut = nn.Sequential()
+        if stride != 1 or width_in != width:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(width_in, width, 1, stride, bias=False), nn.BatchNorm2d(width)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(N, C_in, H, W)` -> `(N, C, H/stride, W/stride)`."""
+        y = F.relu(self.bn1(self.conv1(x)))
+        return F.relu(self.bn2(self.conv2(y)) + self.shortcut(x))
+
+
+class CifarResNet(nn.Module):
+    """Depth 6n+2: a 3x3 stem, three stages of n blocks, global average pooling, one linear layer."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__()
+        blocks = (depth_of(spec.arch) - 2) // 6
+        width_in = spec.channels[0]
+        self.conv1 = nn.Conv2d(spec.in_channels, width_in, 3, 1, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width_in)
+        stages = []
+        for stage, width in enumerate(spec.channels):
+            strides = [1 if stage == 0 else 2] + [1] * (blocks - 1)
+            layers = []
+            for stride in strides:
+                layers.append(BasicBlock(width_in, width, stride))
+                width_in = width
+            stages.append(nn.Sequential(*layers))
+        self.stages = nn.ModuleList(stages)
+        self.fc = nn.Linear(width_in, spec.classes)
+
+    def forward(self, images: Tensor, features: bool = False) -> Output:
+        """Images float `(N, C, H, W)` -> `Output`; taps are the three stages' outputs, after their last ReLU."""
+        x = F.relu(self.bn1(self.conv1(images)))
+        taps: list[Tensor] = []
+        for stage in self.stages:
+            x = stage(x)
+            if features:
+                taps.append(x)
+        return Output(self.fc(torch.flatten(F.adaptive_avg_pool2d(x, 1), 1)), tuple(taps))

@@ -1,0 +1,69 @@
+"""The output folder of a sweep: the one owner of its file names. Everything in it is relative to it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from hpmkd.plan import Job
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where a sweep keeps what."""
+
+    root: Path
+
+    @property
+    def config_file(self) -> Path:
+        """The resolved config."""
+        return self.root / "sweep.yaml"
+
+    @property
+    def datasets_file(self) -> Path:
+        """What the driver found out about the data sets, for the trials."""
+        return self.root / "datasets.json"
+
+    @property
+    def lock_file(self) -> Path:
+        """Held by a running sweep."""
+        return self.root / ".sweep.lock"
+
+    @property
+    def models(self) -> Path:
+        """The model files: the truth."""
+        return self.root / "models"
+
+    @property
+    def quarantine(self) -> Path:
+        """Damaged files, each with its reason."""
+        return self.root / "quarantine"
+
+    @property
+    def archive(self) -> Path:
+        """Models trained with other settings, moved here by --force."""
+        return self.root / "archive"
+
+    @property
+    def tune(self) -> Path:
+        """Ray Tune's own folders, one per round: a cache."""
+        return self.root / "tune"
+
+    @property
+    def tensorboard(self) -> Path:
+        """TensorBoard event files, one folder per model."""
+        return self.root / "tensorboard"
+
+    def model_file(self, job: Job) -> Path:
+        """Canonical path of a job's model."""
+        return self.models / job.file_name
+
+    def checkpoint_folders(self, job: Job) -> list[Path]:
+        """All epoch checkpoints of a job, in all rounds."""
+        return [path.parent for path in self.tune.glob(f"round*/{trial_folder(job)}/checkpoint_*/epoch.json")]
+
+
+def trial_folder(job: Job) -> str:
+    """Name of a trial's folder; the fingerprint keeps checkpoints of other settings apart."""
+    return f"{job.key}-{hashlib.sha256(job.fingerprint.encode()).hexdigest()[:8]}"

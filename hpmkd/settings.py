@@ -1,0 +1,150 @@
+"""YAML file + command-line overrides -> SweepConfig, with errors that name file, key and what was expected."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import types
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from hpmkd.config import SweepConfig
+from hpmkd.errors import UsageError
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain YAML, but 1e-3 is a number (YAML 1.1 reads it as text) and a key given twice is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
+        twice = [key for key in keys if keys.count(key) > 1]
+        if twice:
+            raise yaml.MarkedYAMLError(problem=f"key {twice[0]!r} is given twice", problem_mark=node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+_FLOAT = re.compile(r"^[-+]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+$")
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+.0123456789"))
+
+
+def parse_yaml(text: str, where: str) -> Any:
+    """Parses YAML text; a syntax error names `where` with its line."""
+    try:
+        return yaml.load(text, _Loader)
+    except yaml.YAMLError as error:
+        raise UsageError(f"{where}: not valid YAML", found=str(error), todo="correct the file") from error
+
+
+def read_config_file(path: Path) -> dict[str, Any]:
+    """The raw mapping in a config file; UsageError where it can't be read or isn't a mapping."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read", expected="a YAML file", found=str(error)) from error
+    raw = parse_yaml(text, str(path))
+    if not isinstance(raw, dict):
+        raise UsageError(
+            f"{path}: not a config", expected="a mapping of keys to values", found=type(raw).__name__
+        )
+    return raw
+
+
+def _section(field: FieldInfo) -> type[BaseModel] | None:
+    kind = field.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
+def leaves(model: type[BaseModel] = SweepConfig, prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Every config key that holds a value, as `fit.lr`, with its field."""
+    for name, field in model.model_fields.items():
+        inner = _section(field)
+        if inner is None:
+            yield prefix + name, field
+        else:
+            yield from leaves(inner, f"{prefix}{name}.")
+
+
+def type_name(annotation: Any) -> str:
+    """A short name of a type for help texts: `int`, `adam|sgd`, `list of int`."""
+    origin = get_origin(annotation)
+    if origin is Literal:
+        return "|".join(str(value) for value in get_args(annotation))
+    if origin in (Union, types.UnionType):
+        return "|".join("null" if part is type(None) else type_name(part) for part in get_args(annotation))
+    if origin is list:
+        return f"list of {type_name(get_args(annotation)[0])}"
+    if hasattr(annotation, "__metadata__"):
+        return type_name(annotation.__origin__)
+    return getattr(annotation, "__name__", str(annotation))
+
+
+def with_overrides(raw: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """`raw` with dotted keys replaced; neither argument is changed."""
+    result = {key: dict(value) if isinstance(value, dict) else value for key, value in raw.items()}
+    for dotted, value in overrides.items():
+        *sections, key = dotted.split(".")
+        target = result
+        for section in sections:
+            if not isinstance(target.get(section), dict):
+                target[section] = {}
+            target = target[section]
+        target[key] = value
+    return result
+
+
+def validate(raw: Mapping[str, Any], where: str, overrides: Mapping[str, Any] | None = None) -> SweepConfig:
+    """A SweepConfig from a raw mapping and overrides.
+
+    Raises:
+        UsageError: names the file (or the flag), the key, what was expected, what was found, the known keys.
+    """
+    overrides = overrides or {}
+    try:
+        return SweepConfig.model_validate(with_overrides(raw, overrides))
+    except ValidationError as error:
+        raise _readable(error, where, set(overrides)) from error
+
+
+def _readable(error: ValidationError, where: str, overridden: set[str]) -> UsageError:
+    first = error.errors()[0]
+    names = [str(part) for part in first["loc"]]
+    key = ".".join(name for name in names if not name.isdigit())
+    place = f"command line, --{key}" if key in overridden else where
+    rest = f" ({len(error.errors())} problems, this is the first)" if len(error.errors()) > 1 else ""
+    if first["type"] == "extra_forbidden":
+        known = _known_keys(names[:-1])
+        close = difflib.get_close_matches(names[-1], known, 1)
+        return UsageError(
+            f"{place}: unknown key `{key}`{rest}",
+            expected="one of the known keys: " + ", ".join(known),
+            found=f"{key}: {first['input']!r}",
+            todo=f"did you mean `{close[0]}`?" if close else "remove it or correct its name",
+        )
+    field = dict(leaves()).get(key)
+    return UsageError(
+        f"{place}: bad value for `{key}`{rest}" if key else f"{place}: {first['msg']}{rest}",
+        expected=(first["msg"] + (f" ({type_name(field.annotation)}: {field.description})" if field else "")),
+        found="nothing" if first["type"] == "missing" else repr(first["input"]),
+        todo="known keys here: " + ", ".join(_known_keys(names[:-1])),
+    )
+
+
+def _known_keys(sections: list[str]) -> list[str]:
+    model: type[BaseModel] = SweepConfig
+    for name in sections:
+        field = model.model_fields.get(name)
+        inner = _section(field) if field else None
+        if inner is None:
+            break
+        model = inner
+    return list(model.model_fields)
+
+
+def to_yaml(config: SweepConfig) -> str:
+    """The whole resolved config as YAML; `read_config_file` + `validate` give the same config back."""
+    return yaml.safe_dump(config.model_dump(), sort_keys=False, default_flow_style=None, width=100)

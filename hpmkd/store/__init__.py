@@ -1,0 +1,1 @@
+"""Model files: written atomically, verified before use, set aside when damaged."""

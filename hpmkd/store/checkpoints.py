@@ -1,0 +1,84 @@
+"""The four helper functions that users import from `hpmkd`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from hpmkd.errors import DamagedModel
+from hpmkd.store.model_file import load_weights, save_model, verify
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    Model = TypeVar("Model", bound=nn.Module)
+
+PathLike = str | os.PathLike[str]
+ROLES = ("teacher", "assistant", "student")
+
+
+def get_model_checkpoint_path(
+    output_dir: PathLike, dataset: str, model_type: str, baseline: str | None = None, run: int | None = None
+) -> Path:
+    """The canonical path of a model, such as `<output>/models/student_CIFAR10_HPM-KD_run3.pt`.
+
+    Args:
+        output_dir: the sweep's output folder.
+        dataset: its name in files, such as `CIFAR10`.
+        model_type: `teacher`, `assistant` or `student`.
+        baseline: such as `HPM-KD`; needed for students and assistants.
+        run: from 1; needed for students.
+
+    Raises:
+        ValueError: an unknown `model_type`, or a part that is missing.
+    """
+    if model_type not in ROLES:
+        raise ValueError(f"model_type: expected one of {', '.join(ROLES)}, found {model_type!r}")
+    if model_type != "teacher" and baseline is None:
+        raise ValueError(f"baseline: expected a name for a {model_type}, found None")
+    if model_type == "student" and (run is None or run < 1):
+        raise ValueError(f"run: expected 1 or more for a student, found {run}")
+    parts = [model_type, dataset, baseline, None if run is None else f"run{run}"]
+    return Path(output_dir) / "models" / ("_".join(part for part in parts if part) + ".pt")
+
+
+def model_checkpoint_exists(path: PathLike) -> bool:
+    """Whether a whole, undamaged model file lies at `path`."""
+    try:
+        verify(Path(path))
+    except (DamagedModel, OSError):
+        return False
+    return True
+
+
+def save_model_checkpoint(
+    model: nn.Module,
+    path: PathLike,
+    accuracy: float,
+    train_time: float,
+    metadata: Mapping[str, Any] | None = None,
+) -> None:
+    """Writes a model file and its sidecar, atomically; whatever happens, no half-written file gets the name.
+
+    Args:
+        model: whose `state_dict` is saved.
+        path: see `get_model_checkpoint_path`; folders are made.
+        accuracy: in percent, on the test set.
+        train_time: in seconds.
+        metadata: plain Python types (numpy scalars, paths and dates are converted).
+    """
+    save_model(model.state_dict(), Path(path), accuracy, train_time, metadata or {})
+
+
+def load_model_checkpoint(model: Model, path: PathLike) -> tuple[Model, float, float]:
+    """Loads verified weights into `model`; returns (model, accuracy in percent, train_time in seconds).
+
+    Raises:
+        FileNotFoundError: nothing at `path`. DamagedModel: the file is not what was written.
+        RuntimeError: the weights are those of another architecture.
+    """
+    header, state = load_weights(Path(path))
+    model.load_state_dict(state)
+    return model, header.accuracy, header.train_time
