@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +50,8 @@ def commit_bytes(path: Path, data: bytes | bytearray | memoryview) -> None:
         ) from error
 
 
-def commit_json(path: Path, value: Mapping[str, Any]) -> None:
-    """`commit_bytes` for a JSON object."""
+def commit_json(path: Path, value: Mapping[str, Any] | Sequence[Any]) -> None:
+    """`commit_bytes` for a JSON object or list."""
     commit_bytes(path, json.dumps(value, indent=1).encode())
 
 

@@ -91,9 +91,7 @@ def _hparams(config: SweepConfig, *sections: str) -> Hparams:
     return tuple(sorted(pairs))
 
 
-def _student(
-    config: SweepConfig, data: DataSpec, teacher: Job, baseline: str, run: int, lineage: Lineage
-) -> Job:
+def _student(config: SweepConfig, data: DataSpec, teacher: Job, baseline: str, run: int, lineage: Lineage) -> Job:
     student = resolve(config.student, data, "student")
     loss = _hparams(config, "kd", *([lineage.section] if lineage.section else [])) if lineage.teacher else ()
     parents = (teacher,) if lineage.teacher else ()
@@ -116,9 +114,7 @@ def _assistant(
     return Job("assistant", data, model, fit, method, loss, seed, baseline, None, (teacher,))
 
 
-def expand(
-    config: SweepConfig, datasets: Iterable[DataSpec], lineages: Mapping[str, Lineage]
-) -> tuple[Job, ...]:
+def expand(config: SweepConfig, datasets: Iterable[DataSpec], lineages: Mapping[str, Lineage]) -> tuple[Job, ...]:
     """All jobs of a sweep, parents before children, each once.
 
     Args:
@@ -161,4 +157,3 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     missing = object()
     changed = [key for key in keys if then.get(key, missing) != now.get(key, missing)]
     return [f"`{key}` {then.get(key, 'not there')} -> {now.get(key, 'not there')}" for key in changed]
-

@@ -21,7 +21,7 @@ class _Loader(yaml.SafeLoader):
     """Plain YAML, but 1e-3 is a number (YAML 1.1 reads it as text) and a key given twice is an error."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         twice = [key for key in keys if keys.count(key) > 1]
         if twice:
             raise yaml.MarkedYAMLError(problem=f"key {twice[0]!r} is given twice", problem_mark=node.start_mark)
@@ -48,9 +48,7 @@ def read_config_file(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path}: cannot be read", expected="a YAML file", found=str(error)) from error
     raw = parse_yaml(text, str(path))
     if not isinstance(raw, dict):
-        raise UsageError(
-            f"{path}: not a config", expected="a mapping of keys to values", found=type(raw).__name__
-        )
+        raise UsageError(f"{path}: not a config", expected="a mapping of keys to values", found=type(raw).__name__)
     return raw
 
 

@@ -8,7 +8,7 @@ import json
 import platform
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +22,7 @@ from hpmkd.config import DataConfig
 from hpmkd.data.augment import Normalise
 from hpmkd.data.cache import load, prepare
 from hpmkd.data.images import Splits
-from hpmkd.errors import DamagedModel, Diverged, HpmkdError
+from hpmkd.errors import Diverged, HpmkdError
 from hpmkd.methods import build_distiller
 from hpmkd.models import build
 from hpmkd.output import Output
@@ -76,18 +76,18 @@ def run_job(
     parents = [_load_parent(parent, output) for parent in job.teachers]
     splits = load(job.data, data.model_dump_json())
     training = _training(job, [model for model, _ in parents], splits, device)
-    _resume(training, job, [*candidates, *output.checkpoint_folders(job)])
+    weights = {parent.key: known for parent, (_, known) in zip(job.teachers, parents, strict=True)}
+    _resume(training, job, weights, [*candidates, *output.checkpoint_folders(job)])
     accuracy = float("nan")
     try:
         for result in training.epochs():
             accuracy = result.validation_accuracy_pct
-            yield Progress(result, functools.partial(save_epoch, training, job))
+            yield Progress(result, functools.partial(save_epoch, training, job, weights))
     except Diverged as error:
         yield Outcome("diverged", message=str(error))
         return
     model = training.model
     test_pct = evaluate(model, splits.test.to(device), training.normalise, job.fit.precision)
-    weights = {parent.key: known for parent, (_, known) in zip(job.teachers, parents, strict=True)}
     metadata = _metadata(job, data, device) | {"val_accuracy": accuracy, "parents": weights}
     save_model(model.state_dict(), output.model_file(job), test_pct, training.train_seconds, metadata)
     yield Outcome("trained", test_pct, training.train_seconds)
@@ -127,29 +127,30 @@ def _load_parent(parent: Job, output: Output) -> tuple[nn.Module, str]:
     return model, str(header.metadata["weights_sha256"])
 
 
-def save_epoch(training: Training, job: Job, folder: Path) -> None:
-    """Commits an epoch checkpoint: the state, then its description with hash and fingerprint."""
+def save_epoch(training: Training, job: Job, parents: Mapping[str, str], folder: Path) -> None:
+    """Commits an epoch checkpoint: the state, then its description with hash, fingerprint and parents' weights."""
     buffer = io.BytesIO()
     torch.save(training.state_dict(), buffer)
     commit_bytes(folder / EPOCH_FILE, buffer.getbuffer())
     digest = file_hash(folder / EPOCH_FILE)
-    commit_json(
-        folder / EPOCH_META, {"epoch": training.epoch, "fingerprint": job.fingerprint, "sha256": digest}
-    )
+    about = {"fingerprint": job.fingerprint, "parents": dict(parents)}
+    commit_json(folder / EPOCH_META, {"epoch": training.epoch, "sha256": digest, **about})
 
 
-def _resume(training: Training, job: Job, folders: list[Path]) -> None:
-    """Goes on from the furthest checkpoint that is whole and belongs to this job; else starts at its seed."""
+def _resume(training: Training, job: Job, parents: Mapping[str, str], folders: list[Path]) -> None:
+    """Goes on from the furthest checkpoint that is whole and of this job and these parents; else from the seed."""
+    about = {"fingerprint": job.fingerprint, "parents": dict(parents)}
     found = []
     for folder in dict.fromkeys(folders):
         try:
             meta = json.loads((folder / EPOCH_META).read_text())
-            if meta["fingerprint"] == job.fingerprint and int(meta["epoch"]) < job.fit.epochs:
+            ours = all(meta[name] == value for name, value in about.items())
+            if ours and int(meta["epoch"]) < job.fit.epochs:
                 found.append((int(meta["epoch"]), str(folder), meta["sha256"]))
         except (OSError, ValueError, KeyError, TypeError):
             continue
-    for _, folder, digest in sorted(found, reverse=True):
-        path = Path(folder) / EPOCH_FILE
+    for _, name, digest in sorted(found, reverse=True):
+        path = Path(name) / EPOCH_FILE
         try:
             if file_hash(path) == digest:
                 training.load_state_dict(torch.load(path, map_location=training.device, weights_only=True))

@@ -14,7 +14,7 @@ from hpmkd.data.images import Images, RawData
 _SIZE = 28
 
 
-def read(config: DataConfig, dataset: Dataset) -> RawData:  # noqa: ARG001 - the signature of every reader
+def read(config: DataConfig, dataset: Dataset) -> RawData:
     """The 8x8 images of 17 grey levels, enlarged to 28x28 (bilinear); every fifth of each class is for the test."""
     bundle = load_digits()
     labels = torch.from_numpy(np.ascontiguousarray(bundle.target)).long()

@@ -20,7 +20,7 @@ def download_or_fail(
         EnvironmentFault: downloading is off, or there is no network, or the folder can't be written.
     """
     command = (
-        f"on a machine with a network: python -c \"from torchvision.datasets import {name}; "
+        f'on a machine with a network: python -c "from torchvision.datasets import {name}; '
         f"{name}('{config.dir}', download=True)\", or point --data-dir at a folder that has it"
     )
     if config.download:

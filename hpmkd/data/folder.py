@@ -48,7 +48,7 @@ def content_hash(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def read(config: DataConfig, dataset: Dataset) -> RawData:  # noqa: ARG001 - the signature of every reader
+def read(config: DataConfig, dataset: Dataset) -> RawData:
     """Decodes every image once; EnvironmentFault names the file and row of one that can't be used."""
     folder = Path(dataset.source or "")
     source_files(folder)

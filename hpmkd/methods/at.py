@@ -24,9 +24,7 @@ class AT(Distiller):
 
     needs_features: ClassVar[bool] = True
 
-    def loss(
-        self, student: Output, teachers: Sequence[Output], target: Tensor, progress: float
-    ) -> dict[str, Tensor]:
+    def loss(self, student: Output, teachers: Sequence[Output], target: Tensor, progress: float) -> dict[str, Tensor]:
         """`kd_terms` + beta * sum over stages of the mean over images and positions of (Q_s - Q_t)^2.
 
         The mean, not the sum, over positions: beta = 1000 of the authors' code belongs to the mean.

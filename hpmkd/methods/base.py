@@ -27,15 +27,11 @@ class Distiller(nn.Module):
 
     needs_features: ClassVar[bool] = False
 
-    def __init__(
-        self, hparams: Mapping[str, Any], student: ModelSpec, teachers: Sequence[ModelSpec]
-    ) -> None:
+    def __init__(self, hparams: Mapping[str, Any], student: ModelSpec, teachers: Sequence[ModelSpec]) -> None:
         super().__init__()
         self.hparams, self.student, self.teachers = hparams, student, teachers
 
-    def loss(
-        self, student: Output, teachers: Sequence[Output], target: Tensor, progress: float
-    ) -> dict[str, Tensor]:
+    def loss(self, student: Output, teachers: Sequence[Output], target: Tensor, progress: float) -> dict[str, Tensor]:
         """The loss as named scalar terms, already weighted: their sum is what is minimised.
 
         Args:

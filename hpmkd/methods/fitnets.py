@@ -23,9 +23,7 @@ class FitNets(Distiller):
 
     needs_features: ClassVar[bool] = True
 
-    def __init__(
-        self, hparams: Mapping[str, Any], student: ModelSpec, teachers: Sequence[ModelSpec]
-    ) -> None:
+    def __init__(self, hparams: Mapping[str, Any], student: ModelSpec, teachers: Sequence[ModelSpec]) -> None:
         super().__init__(hparams, student, teachers)
         ours, theirs = feature_shapes(student), feature_shapes(teachers[0])
         self.guided, self.hint = len(ours) // 2, len(theirs) // 2
@@ -34,9 +32,7 @@ class FitNets(Distiller):
             nn.Conv2d(channels_in, channels_out, 1, bias=False), nn.BatchNorm2d(channels_out)
         )
 
-    def loss(
-        self, student: Output, teachers: Sequence[Output], target: Tensor, progress: float
-    ) -> dict[str, Tensor]:
+    def loss(self, student: Output, teachers: Sequence[Output], target: Tensor, progress: float) -> dict[str, Tensor]:
         """`kd_terms` + beta * mean (r(F_s) - F_t)^2, equation 3 with the mean instead of half the sum."""
         two_stage = self.hparams["fitnets.schedule"] == "two_stage"
         hint_stage = progress < self.hparams["fitnets.hint_part"]

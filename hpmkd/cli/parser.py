@@ -1,0 +1,132 @@
+"""Flags -> mode, output, overrides. Imports neither torch nor ray, so `--help` is quick."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import jsonargparse
+
+from hpmkd.errors import UsageError
+from hpmkd.settings import leaves, parse_yaml, type_name
+from hpmkd.version import __version__
+
+# Short flags of the contract -> config key.
+_ALIASES = {
+    "--runs": ("runs", "INT", "students per baseline and data set"),
+    "--train-images": ("data.train_images", "N", "train on N images only"),
+    "--teacher-epochs": ("fit.teacher_epochs", "INT", "epochs of teachers"),
+    "--student-epochs": ("fit.student_epochs", "INT", "epochs of students"),
+    "--data-dir": ("data.dir", "DIR", "folder of the data sets"),
+    "--gpus-per-trial": ("resources.gpus_per_trial", "SHARE", "share of a GPU per trial, such as 0.2"),
+    "--cpus-per-trial": ("resources.cpus_per_trial", "CORES", "CPU cores per trial"),
+    "--max-concurrent": ("resources.max_concurrent", "INT", "trials side by side"),
+    "--address": ("resources.address", "ADDRESS", "of a running Ray cluster"),
+}
+_LISTS = {"datasets": ("--datasets", "--dataset"), "baselines": ("--baselines", "--baseline")}
+
+
+@dataclass
+class Request:
+    """What the user asked for. `overrides` maps config keys such as `fit.lr` to parsed values."""
+
+    mode: str | None = None
+    output: str | None = None
+    restore: str | None = None
+    dry_run: bool = False
+    force: bool = False
+    verbose: bool = False
+    quiet: bool = False
+    print_config: bool = False
+    overrides: dict[str, Any] = field(default_factory=dict)
+
+
+class _Parser(jsonargparse.ArgumentParser):
+    """Errors as ours: what is wrong, what was meant, exit code 2."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        raise UsageError(f"command line: {message}", todo=f"see {self.prog} --help")
+
+
+def build_parser(prog: str) -> jsonargparse.ArgumentParser:
+    """The parser of `run`: the contract's flags, and one flag per config key."""
+    parser = _Parser(
+        prog=prog,
+        description="Train a grid of data set x baseline x run, and continue it after any interruption.",
+        default_env=False,
+    )
+    add = parser.add_argument
+    add("--mode", metavar="NAME", help="quick (default), full, another file of tune_configs/, or a path to one")
+    for key, flags in _LISTS.items():
+        add(*flags, dest=key, nargs="+", metavar="NAME", help=dict(leaves())[key].description)
+    for flag, (key, metavar, text) in _ALIASES.items():
+        add(flag, dest=f"alias_{key.replace('.', '__')}", metavar=metavar, type=str, help=f"{text} (--{key})")
+    add("-o", "--output", metavar="DIR", help="output folder; default: results/<mode>")
+    add(
+        "--restore", "--resume", dest="restore", nargs="?", const="", metavar="DIR",
+        help="continue the sweep in DIR (default: --output, else the newest under results/)",
+    )  # fmt: skip
+    add("-n", "--dry-run", dest="dry_run", action="store_true", help="say what would be trained and why; train nothing")
+    add("--force", action="store_true", help="move finished models of other settings to archive/ and train them again")
+    add("--print_config", action="store_true", help="print the resolved config and stop")
+    add("-v", "--verbose", action="store_true", help="show Ray's own output too")
+    add("-q", "--quiet", action="store_true", help="say nothing but errors")
+    add("--version", action="version", version=f"hpmkd {__version__}")
+    group = parser.add_argument_group("every key of the config (tune_configs/*.yaml) is a flag too")
+    for key, config_field in leaves():
+        if key in _LISTS or key == "runs":
+            continue
+        kind = type_name(config_field.annotation).replace(" ", "_").upper()
+        dest = f"key_{key.replace('.', '__')}"
+        group.add_argument(f"--{key}", dest=dest, metavar=kind, type=str, help=config_field.description)
+    return parser
+
+
+def _known_flags(parser: jsonargparse.ArgumentParser) -> list[str]:
+    return [flag for action in parser._actions for flag in action.option_strings]
+
+
+def _check_flags(parser: jsonargparse.ArgumentParser, argv: Sequence[str]) -> None:
+    known = _known_flags(parser)
+    for word in argv:
+        flag = word.partition("=")[0]
+        if word.startswith("--") and len(word) > 2 and flag not in known:
+            close = difflib.get_close_matches(flag, known, 3)
+            raise UsageError(
+                f"command line: unknown flag {flag}",
+                todo=f"did you mean {' or '.join(close)}?" if close else f"see {parser.prog} --help",
+            )
+
+
+def parse(argv: Sequence[str], prog: str) -> Request:
+    """Parses the arguments of `run`.
+
+    Raises:
+        UsageError: an unknown flag (with the nearest known ones), a missing value, flags that exclude each other.
+        SystemExit: after --help and --version.
+    """
+    parser = build_parser(prog)
+    _check_flags(parser, argv)
+    values = parser.parse_args(list(argv)).as_flat()
+    found = vars(values)
+    request = Request(**{name: found[name] for name in ("mode", "output", "restore")})
+    for name in ("dry_run", "force", "verbose", "quiet", "print_config"):
+        setattr(request, name, bool(found[name]))
+    if request.restore is not None and request.mode is not None:
+        raise UsageError("command line: --mode and --restore exclude each other", todo="--restore needs no --mode")
+    for name, value in found.items():
+        if value is None:
+            continue
+        if name in _LISTS:
+            request.overrides[name] = list(value)
+        elif name.startswith(("alias_", "key_")):
+            key = name.partition("_")[2].replace("__", ".")
+            parsed = parse_yaml(value, f"command line, --{key}")
+            request.overrides[key] = value if _is_text(key) else parsed
+    return request
+
+
+def _is_text(key: str) -> bool:
+    return str(dict(leaves())[key].annotation) in ("<class 'str'>", "str | None", "typing.Optional[str]")

@@ -1,0 +1,170 @@
+"""`run`: from flags to verified model files."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from hpmkd import audit
+from hpmkd.atomic import commit_bytes, commit_json, remove_leftovers
+from hpmkd.cli.parser import Request, parse
+from hpmkd.config import SweepConfig
+from hpmkd.data.cache import describe, prepare, spec_to_json
+from hpmkd.errors import EXIT_OK, EXIT_SOME_FAILED, UsageError
+from hpmkd.lock import locked
+from hpmkd.methods import LINEAGES
+from hpmkd.output import Output
+from hpmkd.plan import expand
+from hpmkd.settings import read_config_file, to_yaml, validate
+
+CONFIGS = Path(__file__).resolve().parents[2] / "tune_configs"
+
+
+def run(argv: Sequence[str], prog: str) -> int:
+    """Runs a sweep from command-line words; returns the exit code."""
+    request = parse(argv, prog)
+    config, output = resolve(request)
+    if request.print_config:
+        print(to_yaml(config), end="")
+        return EXIT_OK
+    if request.dry_run:
+        return _dry_run(config, output)
+    with locked(output):
+        return _sweep(request, config, output)
+
+
+def resolve(request: Request) -> tuple[SweepConfig, Output]:
+    """The config and the output folder that a request means."""
+    if request.restore is not None:
+        root = Path(request.restore or request.output or _newest())
+        source = Output(root).config_file
+        if not source.is_file():
+            raise UsageError(
+                f"--restore: no sweep in {root.absolute()}", expected=f"{source.name} there", found="no such file"
+            )
+    else:
+        source = _config_file(request.mode or "quick")
+        root = Path(request.output or Path("results") / source.stem)
+    config = validate(read_config_file(source), str(source), request.overrides)
+    absolute = config.data.model_copy(update={"dir": str(Path(config.data.dir).expanduser().absolute())})
+    names = [_absolute(entry) for entry in config.datasets]
+    return config.model_copy(update={"data": absolute, "datasets": names}), Output(root.expanduser().absolute())
+
+
+def _absolute(entry: str) -> str:
+    """A folder with its whole path, so that the sweep continues from wherever --restore is called."""
+    name, equals, folder = entry.rpartition("=")
+    path = Path(folder).expanduser()
+    is_folder = path.is_dir() and ("/" in folder or os.sep in folder or equals or folder in (".", ".."))
+    return f"{name}{equals}{path.resolve()}" if is_folder else entry
+
+
+def _config_file(mode: str) -> Path:
+    known = {path.stem: path for path in sorted(CONFIGS.glob("*.yaml"))}
+    if mode in known:
+        return known[mode]
+    if Path(mode).is_file():
+        return Path(mode)
+    raise UsageError(
+        f"--mode: no config named {mode!r}",
+        expected="one of " + ", ".join(known) + ", or a path to a YAML file",
+        todo=f"see {CONFIGS}",
+    )
+
+
+def _newest() -> Path:
+    sweeps = [path.parent for path in Path("results").glob("*/sweep.yaml")]
+    if not sweeps:
+        raise UsageError("--restore: no sweep under results/", todo="name its folder: --restore DIR")
+    return max(sweeps, key=lambda path: (path / "sweep.yaml").stat().st_mtime)
+
+
+def _dry_run(config: SweepConfig, output: Output) -> int:
+    jobs = expand(config, describe(config), LINEAGES)
+    findings = audit.audit(jobs, output)
+    width = max(len(job.file_name) for job in jobs)
+    for job in jobs:
+        print(f"{job.file_name:<{width}}  {audit.describe(findings[job.key], findings)}")
+    done = sum(finding.state == "done" for finding in findings.values())
+    print(f"{len(jobs)} models in {output.root}: {done} done, {len(jobs) - done} to train")
+    return EXIT_OK
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _silent(text: str) -> None:
+    pass
+
+
+def _sweep(request: Request, config: SweepConfig, output: Output) -> int:
+    say = _silent if request.quiet else _say
+    fresh = not output.config_file.exists()
+    if fresh:
+        commit_bytes(output.config_file, to_yaml(config).encode())
+    remove_leftovers(output.models)
+    specs = describe(config)
+    jobs = expand(config, specs, LINEAGES)
+    findings = audit.audit(jobs, output)
+    stale = [finding for finding in findings.values() if finding.state == "stale"]
+    error = audit.mismatch(findings, output)
+    if error is not None:
+        if not request.force:
+            raise error
+        audit.archive(stale, output)
+        say(f"moved {len(stale)} models of other settings to {output.archive}")
+    commit_bytes(output.config_file, to_yaml(config).encode())
+    commit_json(output.datasets_file, [spec_to_json(spec) for spec in specs])
+    for finding in [one for one in findings.values() if one.state == "damaged"]:
+        target = audit.quarantine(finding, output)
+        say(f"damaged {finding.job.file_name} ({finding.reason}), moved to {target}, trained again")
+    for finding in findings.values():
+        if finding.state == "done" and finding.header:
+            say(f"found {finding.job.file_name} ({finding.header.accuracy:.2f}%), not trained again")
+    missing = [finding.job for finding in findings.values() if finding.state != "done"]
+    code = EXIT_OK
+    if missing:
+        for spec in dict.fromkeys(job.data for job in missing):
+            prepare(spec, config.data)
+        code = _train(request, output, findings, say)
+    _report(output, config, [job.key for job in jobs], request.quiet)
+    return code
+
+
+def _train(request: Request, output: Output, findings: dict[str, audit.Finding], say: Callable[[str], None]) -> int:
+    from hpmkd.sweep.context import open_sweep
+    from hpmkd.sweep.driver import stop_ray, train_missing
+    from hpmkd.sweep.signals import StopSignals
+
+    missing = sum(finding.state != "done" for finding in findings.values())
+    say(f"training {missing} of {len(findings)} models in {output.root}")
+    with StopSignals(say) as stop:
+        try:
+            failed = train_missing(open_sweep(output.root), findings, say, stop, request.verbose)
+        finally:
+            stop_ray()
+    if stop.caught is not None:
+        name = signal.Signals(stop.caught).name
+        say(f"stopped by {name}; continue with: python run_sweep.py --restore {shlex.quote(str(output.root))}")
+        return 128 + stop.caught
+    for key, reason in failed.items():
+        say(f"not trained: {key}: {reason}")
+    return EXIT_SOME_FAILED if failed else EXIT_OK
+
+
+def _report(output: Output, config: SweepConfig, planned: list[str], quiet: bool) -> None:
+    from hpmkd import results
+
+    frame = results.collect(output, planned)
+    results.write(frame, output)
+    if not quiet and not frame.empty:
+        from rich.console import Console
+
+        console = Console()
+        for table in results.tables(frame, config.baselines):
+            console.print(table)
+        console.print(f"one row per model: {output.root / 'results.csv'}", soft_wrap=True, highlight=False)

@@ -1,0 +1,1 @@
+"""The sweep on Ray Tune: the only package that imports ray."""

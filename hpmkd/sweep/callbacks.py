@@ -1,0 +1,96 @@
+"""What the driver does while trials report: lines for people, event files for TensorBoard."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ray.tune import Callback
+
+from hpmkd.output import Output
+from hpmkd.plan import Job
+
+
+def label(job: Job, runs: int) -> str:
+    """How a line names a job: `Direct run 3/5 CIFAR10`, `teacher CIFAR10`, `TAKD assistant CIFAR10`."""
+    if job.role == "teacher":
+        return f"teacher {job.data.name}"
+    if job.role == "assistant":
+        return f"{job.baseline} assistant {job.data.name}"
+    return f"{job.baseline} run {job.run}/{runs} {job.data.name}"
+
+
+class EventLines(Callback):
+    """One line per model that ends. Nothing here may raise: Tune would stop the whole sweep."""
+
+    def __init__(self, jobs: dict[str, Job], runs: int, say: Callable[[str], None]) -> None:
+        self.jobs, self.runs, self.say = jobs, runs, say
+        self.failed: dict[str, str] = {}
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Says what a finished model reached."""
+        job = self.jobs.get(result.get("job", ""))
+        status = result.get("status")
+        if job is None or status == "training":
+            return
+        name = label(job, self.runs)
+        if status == "trained":
+            self.failed.pop(job.key, None)
+            seconds = result["train_time"]
+            self.say(f"{name}: {result['accuracy']:.2f}% in {seconds:.1f}s, saved {job.file_name}")
+        elif status == "diverged":
+            self.failed[job.key] = result.get("message", "diverged")
+            self.say(f"{name}: DIVERGED, {result.get('message')}")
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Says that a trial failed, and where its log lies."""
+        job = self.jobs.get(trial.config.get("job", ""))
+        if job is not None:
+            self.failed[job.key] = f"failed, see {trial.error_file or trial.path}"
+            self.say(f"{label(job, self.runs)}: FAILED, see {trial.error_file or trial.path}")
+
+
+class TensorBoard(Callback):
+    """Event files per model, written through tensorboardX: no torch in the driver, little memory.
+
+    A writer lives from a model's first report to its last, so open files do not grow with the sweep.
+    """
+
+    def __init__(self, output: Output) -> None:
+        self.output = output
+        self.writers: dict[str, Any] = {}
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Adds the numbers of an epoch."""
+        from tensorboardX import SummaryWriter
+
+        key = result.get("job")
+        if key is None or result.get("status") == "found":
+            return
+        if result.get("status") != "training":
+            self._close(key, result)
+            return
+        if key not in self.writers:
+            folder: Path = self.output.tensorboard / key
+            self.writers[key] = SummaryWriter(str(folder), write_to_disk=True)
+        for name, value in result.items():
+            number = isinstance(value, int | float) and math.isfinite(value)
+            if number and (name in ("train_loss", "validation_accuracy", "lr") or name.startswith("loss/")):
+                self.writers[key].add_scalar(name, value, result["epoch"])
+
+    def _close(self, key: str, result: dict[str, Any]) -> None:
+        writer = self.writers.pop(key, None)
+        if writer is not None:
+            if math.isfinite(result.get("accuracy", math.nan)):
+                writer.add_scalar("test_accuracy", result["accuracy"])
+            writer.close()
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Closes the file of a failed trial."""
+        self._close(trial.config.get("job", ""), {})

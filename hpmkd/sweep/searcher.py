@@ -1,0 +1,115 @@
+"""Expands Tune's grid in dependency order: a student is suggested when its teacher's file verifies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ray.tune import Callback
+from ray.tune.search import Searcher
+
+from hpmkd.atomic import commit_json
+from hpmkd.plan import Job
+
+ACTIVE: Board | None = None
+
+
+class Board:
+    """What the driver knows of the running round. The searcher reaches it through `ACTIVE`, not as a field.
+
+    Tune pickles the searcher into the output; a path inside it would break a moved output.
+    """
+
+    def __init__(self, jobs: Sequence[Job], done: set[str], check: Callable[[Job], bool], concurrent: int) -> None:
+        self.jobs = {job.key: job for job in jobs}
+        self.done, self.check, self.concurrent = set(done), check, concurrent
+        self.height = _heights(jobs)
+        self.given: set[str] = set()
+        self.live: dict[str, str] = {}
+
+    def finished(self, trial_id: str) -> None:
+        """A trial ended: its place is free; its file, not its result, decides whether the job is done."""
+        key = self.live.pop(trial_id, None)
+        if key in self.jobs and self.check(self.jobs[key]):
+            self.done.add(key)
+
+
+class TellBoard(Callback):
+    """Keeps the board true to Tune's trials, which after a restore need not be those that the searcher had given."""
+
+    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Before Tune asks for more trials."""
+        if ACTIVE is not None:
+            ACTIVE.given |= {trial.config["job"] for trial in trials}
+            ACTIVE.live = {trial.trial_id: trial.config["job"] for trial in trials if not trial.is_finished()}
+
+
+def _heights(jobs: Sequence[Job]) -> dict[str, int]:
+    """Epochs on the longest path from each job to a student: the critical path goes first."""
+    below: dict[str, int] = {}
+    for job in reversed(jobs):
+        height = below.get(job.key, 0) + job.fit.epochs
+        below[job.key] = height
+        for parent in job.teachers:
+            below[parent.key] = max(below.get(parent.key, 0), height)
+    return below
+
+
+class DependencySearcher(Searcher):
+    """Turns the grid `dataset x baseline x run` into jobs, parents included, and hands out those that are ready."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.grid: dict[str, list[Any]] = {}
+
+    def set_search_properties(
+        self, metric: str | None, mode: str | None, config: Mapping[str, Any], **spec: Any
+    ) -> bool:
+        """Receives the grid from Tune."""
+        self.grid = {name: value["grid_search"] for name, value in config.items()}
+        return True
+
+    def wanted(self) -> list[Job]:
+        """The grid's jobs and their ancestors, parents first."""
+        assert ACTIVE is not None
+        keys: set[str] = set()
+        for job in reversed(list(ACTIVE.jobs.values())):
+            in_grid = (
+                job.data.name in self.grid["dataset"]
+                and job.baseline in self.grid["baseline"]
+                and job.run in self.grid["run"]
+            )
+            if in_grid or job.key in keys:
+                keys |= {job.key, *(parent.key for parent in job.teachers)}
+        return [job for job in ACTIVE.jobs.values() if job.key in keys]
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
+        """The next ready job; None while it must wait and something runs; FINISHED otherwise."""
+        if ACTIVE is None:
+            return str(Searcher.FINISHED)
+        left = [job for job in self.wanted() if job.key not in ACTIVE.done and job.key not in ACTIVE.given]
+        ready = [job for job in left if all(parent.key in ACTIVE.done for parent in job.teachers)]
+        if not ready:
+            # None with nothing running would wait for ever; what is left descends from a failed job.
+            return None if left and ACTIVE.live else str(Searcher.FINISHED)
+        if len(ACTIVE.live) >= ACTIVE.concurrent:
+            return None
+        job = max(ready, key=lambda one: ACTIVE.height[one.key])
+        ACTIVE.given.add(job.key)
+        ACTIVE.live[trial_id] = job.key
+        return {"job": job.key, "dataset": job.data.name, "baseline": job.baseline or "Teacher", "run": job.run or 0}
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Tells the board."""
+        if ACTIVE is not None:
+            ACTIVE.finished(trial_id)
+
+    def save(self, checkpoint_path: str) -> None:
+        """State for `Tuner.restore`: the grid. What runs is Tune's own knowledge, see `TellBoard`."""
+        commit_json(Path(checkpoint_path), {"grid": self.grid})
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Reads what `save` wrote."""
+        self.grid = json.loads(Path(checkpoint_path).read_text())["grid"]

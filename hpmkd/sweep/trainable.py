@@ -1,0 +1,70 @@
+"""What a Ray worker runs: one trial, one model."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+
+from hpmkd.sweep.context import open_sweep
+
+
+def train_model(config: dict[str, Any], output: str = "", device: str = "cpu") -> None:
+    """Trains the job named in `config` and reports each epoch; checkpoints when they are due.
+
+    Args:
+        config: `job` is the job's key; the rest is for people who read Tune's records.
+        output: the sweep's folder, given anew at every start, so that it may have moved.
+        device: `cpu` or `cuda`.
+    """
+    import torch
+
+    from hpmkd.store.model_file import verify
+    from hpmkd.trial import Outcome, SaveSchedule, run_job
+
+    sweep = open_sweep(Path(output))
+    job = sweep.by_key[config["job"]]
+    before = tune.get_checkpoint()
+    candidates = (Path(before.path),) if before is not None else ()
+    schedule = SaveSchedule(sweep.config.record.checkpoint_overhead)
+    for event in run_job(job, sweep.output, sweep.config.data, torch.device(device), candidates):
+        if isinstance(event, Outcome):
+            metrics = {
+                "accuracy": event.accuracy,
+                "train_time": event.train_time,
+                "status": event.status,
+                "message": event.message,
+                "job": job.key,
+            }
+            if event.status != "trained":
+                tune.report(metrics)
+                continue
+            verify(sweep.output.model_file(job))
+            with tempfile.TemporaryDirectory(prefix="hpmkd-") as folder:
+                shutil.copyfile(sweep.output.model_file(job), Path(folder) / "model.pt")
+                tune.report(metrics, checkpoint=tune.Checkpoint.from_directory(folder))
+            continue
+        result = event.result
+        metrics = {
+            "epoch": result.epoch,
+            "epochs": job.fit.epochs,
+            "train_loss": result.train_loss,
+            "validation_accuracy": result.validation_accuracy_pct,
+            "lr": result.lr,
+            "train_time": result.train_seconds,
+            "status": "training",
+            "job": job.key,
+            **{f"loss/{name}": value for name, value in result.terms.items()},
+        }
+        if result.epoch < job.fit.epochs and schedule.due():
+            start = time.monotonic()
+            with tempfile.TemporaryDirectory(prefix="hpmkd-") as folder:
+                event.save(Path(folder))
+                tune.report(metrics, checkpoint=tune.Checkpoint.from_directory(folder))
+            schedule.saved(time.monotonic() - start)
+        else:
+            tune.report(metrics)
