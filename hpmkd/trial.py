@@ -44,6 +44,13 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Resumed:
+    """The job goes on after `epoch` epochs of an earlier attempt."""
+
+    epoch: int
+
+
+@dataclass(frozen=True)
 class Outcome:
     """The end of a job. `found`: the file was there already; `diverged`: the reason is in `message`."""
 
@@ -55,7 +62,7 @@ class Outcome:
 
 def run_job(
     job: Job, output: Output, data: DataConfig, device: torch.device, candidates: tuple[Path, ...] = ()
-) -> Iterator[Progress | Outcome]:
+) -> Iterator[Resumed | Progress | Outcome]:
     """Trains a job's model unless its file is there, and commits it under its canonical name.
 
     Args:
@@ -78,6 +85,8 @@ def run_job(
     training = _training(job, [model for model, _ in parents], splits, device)
     weights = {parent.key: known for parent, (_, known) in zip(job.teachers, parents, strict=True)}
     _resume(training, job, weights, [*candidates, *output.checkpoint_folders(job)])
+    if training.epoch:
+        yield Resumed(training.epoch)
     accuracy = float("nan")
     try:
         for result in training.epochs():

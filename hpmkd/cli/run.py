@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -126,34 +127,41 @@ def _sweep(request: Request, config: SweepConfig, output: Output) -> int:
         if finding.state == "done" and finding.header:
             say(f"found {finding.job.file_name} ({finding.header.accuracy:.2f}%), not trained again")
     missing = [finding.job for finding in findings.values() if finding.state != "done"]
-    code = EXIT_OK
+    code, last_words = EXIT_OK, ""
     if missing:
         for spec in dict.fromkeys(job.data for job in missing):
             prepare(spec, config.data)
-        code = _train(request, output, findings, say)
+        code, last_words = _train(request, output, findings, say)
     _report(output, config, [job.key for job in jobs], request.quiet)
+    if last_words:
+        print(last_words, file=sys.stderr, flush=True)
     return code
 
 
-def _train(request: Request, output: Output, findings: dict[str, audit.Finding], say: Callable[[str], None]) -> int:
+def _train(
+    request: Request, output: Output, findings: dict[str, audit.Finding], say: Callable[[str], None]
+) -> tuple[int, str]:
     from hpmkd.sweep.context import open_sweep
     from hpmkd.sweep.driver import stop_ray, train_missing
     from hpmkd.sweep.signals import StopSignals
 
     missing = sum(finding.state != "done" for finding in findings.values())
     say(f"training {missing} of {len(findings)} models in {output.root}")
+    sweep = open_sweep(output.root)
     with StopSignals(say) as stop:
+        failed: dict[str, str] = {}
         try:
-            failed = train_missing(open_sweep(output.root), findings, say, stop, request.verbose)
+            failed = train_missing(sweep, findings, say, stop, request.verbose)
         finally:
             stop_ray()
     if stop.caught is not None:
         name = signal.Signals(stop.caught).name
-        say(f"stopped by {name}; continue with: python run_sweep.py --restore {shlex.quote(str(output.root))}")
-        return 128 + stop.caught
-    for key, reason in failed.items():
-        say(f"not trained: {key}: {reason}")
-    return EXIT_SOME_FAILED if failed else EXIT_OK
+        todo = f"python run_sweep.py --restore {shlex.quote(str(output.root))}"
+        return 128 + stop.caught, f"stopped by {name}, {len(failed)} models to go; continue with: {todo}"
+    if failed:
+        reasons = "".join(f"\n  {sweep.by_key[key].file_name}: {reason}" for key, reason in failed.items())
+        return EXIT_SOME_FAILED, f"{len(failed)} models were not trained; the same command tries them again{reasons}"
+    return EXIT_OK, ""
 
 
 def _report(output: Output, config: SweepConfig, planned: list[str], quiet: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import tempfile
+import zlib
 from pathlib import Path
 
 from torchvision import datasets
@@ -18,7 +19,7 @@ from hpmkd.errors import EnvironmentFault
 
 _CLASSES = {"MNIST": datasets.MNIST, "FashionMNIST": datasets.FashionMNIST}
 _COUNTS = {"train": 60_000, "t10k": 10_000}
-# The unpacked files' sums; torchvision knows only those of the packed ones. FashionMNIST publishes none.
+# Sums of the unpacked files; torchvision knows only those of the packed ones. FashionMNIST publishes none.
 _UNPACKED_MD5 = {
     "MNIST": {
         "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
@@ -60,15 +61,30 @@ def _part(name: str, raw: Path, scratch: Path, part: str) -> Images:
 
 
 def _verified(name: str, raw: Path, file: str) -> bytes:
-    """The unpacked content; of the packed file where it is there, because its sum is published."""
+    """The unpacked content of a file, checked by a published sum: of the packed file or, where known, of its content.
+
+    Either will do: who packs MNIST again, with another gzip, still has MNIST.
+    """
     packed, plain = raw / f"{file}.gz", raw / file
     sums = {entry.removesuffix(".gz"): md5 for entry, md5 in _CLASSES[name].resources}
-    path, wanted = (packed, sums[file]) if packed.exists() else (plain, _UNPACKED_MD5.get(name, {}).get(file))
-    content = path.read_bytes()
-    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    if wanted and found != wanted:
-        raise _corrupt(path, f"MD5 {found} ({len(content):,} bytes), expected {wanted}")
-    return gzip.decompress(content) if path is packed else content
+    wanted = _UNPACKED_MD5.get(name, {}).get(file)
+    if not packed.exists():
+        content = plain.read_bytes()
+        if wanted and _md5(content) != wanted:
+            raise _corrupt(plain, f"MD5 {_md5(content)} ({len(content):,} bytes), expected {wanted}")
+        return content
+    data = packed.read_bytes()
+    try:
+        content = gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise _corrupt(packed, f"not a whole gzip file ({error}), {len(data):,} bytes") from error
+    if _md5(data) != sums[file] and _md5(content) != wanted:
+        raise _corrupt(packed, f"MD5 {_md5(data)} ({len(data):,} bytes), expected {sums[file]}")
+    return content
+
+
+def _md5(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
 def _corrupt(path: Path, found: str) -> EnvironmentFault:

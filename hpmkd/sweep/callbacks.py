@@ -35,9 +35,12 @@ class EventLines(Callback):
         """Says what a finished model reached."""
         job = self.jobs.get(result.get("job", ""))
         status = result.get("status")
-        if job is None or status == "training":
+        if job is None:
             return
         name = label(job, self.runs)
+        resumed = result.get("resumed_after", 0)
+        if status == "training" and resumed and result["epoch"] == resumed + 1:
+            self.say(f"{name}: goes on after epoch {resumed}/{job.fit.epochs}")
         if status == "trained":
             self.failed.pop(job.key, None)
             seconds = result["train_time"]

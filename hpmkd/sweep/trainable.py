@@ -24,14 +24,18 @@ def train_model(config: dict[str, Any], output: str = "", device: str = "cpu") -
     import torch
 
     from hpmkd.store.model_file import verify
-    from hpmkd.trial import Outcome, SaveSchedule, run_job
+    from hpmkd.trial import Outcome, Resumed, SaveSchedule, run_job
 
     sweep = open_sweep(Path(output))
     job = sweep.by_key[config["job"]]
     before = tune.get_checkpoint()
     candidates = (Path(before.path),) if before is not None else ()
     schedule = SaveSchedule(sweep.config.record.checkpoint_overhead)
+    resumed = 0
     for event in run_job(job, sweep.output, sweep.config.data, torch.device(device), candidates):
+        if isinstance(event, Resumed):
+            resumed = event.epoch
+            continue
         if isinstance(event, Outcome):
             metrics = {
                 "accuracy": event.accuracy,
@@ -58,6 +62,7 @@ def train_model(config: dict[str, Any], output: str = "", device: str = "cpu") -
             "train_time": result.train_seconds,
             "status": "training",
             "job": job.key,
+            "resumed_after": resumed,
             **{f"loss/{name}": value for name, value in result.terms.items()},
         }
         if result.epoch < job.fit.epochs and schedule.due():
