@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from hpmkd.errors import UsageError
+
 
 @dataclass(frozen=True)
 class DataSpec:
@@ -22,6 +24,22 @@ class DataSpec:
     validation_fraction: float
     train_images: int | None = None
     source: str | None = field(default=None, compare=False)
+
+    def validation_count(self, images: int) -> int:
+        """How many of so many training images are kept for validation.
+
+        Raises:
+            UsageError: `train_images` asks for more than are left.
+        """
+        kept = max(1, round(images * self.validation_fraction))
+        if self.train_images is not None and self.train_images > images - kept:
+            raise UsageError(
+                f"data.train_images: {self.name} has fewer images",
+                expected=f"at most {images - kept} ({images} less {kept} for validation)",
+                found=str(self.train_images),
+                todo="ask for fewer, or leave it out to train on all",
+            )
+        return kept
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,8 @@ def build_parser(prog: str) -> jsonargparse.ArgumentParser:
     )  # fmt: skip
     add("-n", "--dry-run", dest="dry_run", action="store_true", help="say what would be trained and why; train nothing")
     add("--force", action="store_true", help="move finished models of other settings to archive/ and train them again")
-    add("--print_config", action="store_true", help="print the resolved config and stop")
+    # jsonargparse turns this one flag into "--print_config=" before it parses.
+    add("--print_config", nargs="?", const="", metavar="", help="print the resolved config and stop")
     add("-v", "--verbose", action="store_true", help="show Ray's own output too")
     add("-q", "--quiet", action="store_true", help="say nothing but errors")
     add("--version", action="version", version=f"hpmkd {__version__}")
@@ -112,8 +113,9 @@ def parse(argv: Sequence[str], prog: str) -> Request:
     values = parser.parse_args(list(argv)).as_flat()
     found = vars(values)
     request = Request(**{name: found[name] for name in ("mode", "output", "restore")})
-    for name in ("dry_run", "force", "verbose", "quiet", "print_config"):
+    for name in ("dry_run", "force", "verbose", "quiet"):
         setattr(request, name, bool(found[name]))
+    request.print_config = found["print_config"] is not None
     if request.restore is not None and request.mode is not None:
         raise UsageError("command line: --mode and --restore exclude each other", todo="--restore needs no --mode")
     for name, value in found.items():

@@ -142,22 +142,19 @@ def _train(
     request: Request, output: Output, findings: dict[str, audit.Finding], say: Callable[[str], None]
 ) -> tuple[int, str]:
     from hpmkd.sweep.context import open_sweep
-    from hpmkd.sweep.driver import stop_ray, train_missing
+    from hpmkd.sweep.driver import train_missing
     from hpmkd.sweep.signals import StopSignals
 
     missing = sum(finding.state != "done" for finding in findings.values())
     say(f"training {missing} of {len(findings)} models in {output.root}")
     sweep = open_sweep(output.root)
+    failed: dict[str, str] = {}
     with StopSignals(say) as stop:
-        failed: dict[str, str] = {}
-        try:
-            failed = train_missing(sweep, findings, say, stop, request.verbose)
-        finally:
-            stop_ray()
+        failed = train_missing(sweep, findings, say, stop, request.verbose)
     if stop.caught is not None:
         name = signal.Signals(stop.caught).name
         todo = f"python run_sweep.py --restore {shlex.quote(str(output.root))}"
-        return 128 + stop.caught, f"stopped by {name}, {len(failed)} models to go; continue with: {todo}"
+        return 128 + stop.caught, f"stopped by {name}; continue with: {todo}"
     if failed:
         reasons = "".join(f"\n  {sweep.by_key[key].file_name}: {reason}" for key, reason in failed.items())
         return EXIT_SOME_FAILED, f"{len(failed)} models were not trained; the same command tries them again{reasons}"

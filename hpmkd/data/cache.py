@@ -23,7 +23,7 @@ from hpmkd.specs import DataSpec
 if TYPE_CHECKING:
     from hpmkd.data.images import RawData, Splits
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 def cache_folder(config: DataConfig) -> Path:
@@ -58,8 +58,14 @@ def describe(config: SweepConfig) -> list[DataSpec]:
 
 
 def prepare(spec: DataSpec, config: DataConfig) -> str:
-    """Makes sure that the decoded images lie in the cache, whole; returns their SHA-256 (hex)."""
-    return str(_ensure(_dataset(spec), spec.content, config)["sha256"])
+    """Makes sure that the decoded images lie in the cache, whole and enough; returns their SHA-256 (hex).
+
+    Raises:
+        EnvironmentFault: missing or corrupt data. UsageError: more training images are asked for than there are.
+    """
+    meta = _ensure(_dataset(spec), spec.content, config)
+    spec.validation_count(meta["train_images"])
+    return str(meta["sha256"])
 
 
 def spec_to_json(spec: DataSpec) -> dict[str, Any]:
@@ -139,6 +145,8 @@ def _decode(dataset: Dataset, path: Path, config: DataConfig) -> dict[str, Any]:
         "channels": raw.train.pixels.shape[3],
         "image_size": raw.train.pixels.shape[1],
         "classes": raw.classes,
+        "train_images": len(raw.train),
+        "test_images": len(raw.test),
     }
     commit_bytes(path, data)
     commit_json(path.with_suffix(".json"), meta)

@@ -82,16 +82,9 @@ def split(raw: RawData, spec: DataSpec) -> Splits:
     """
     seed = int.from_bytes(hashlib.sha256(f"validation:{spec.name}".encode()).digest()[:8], "big") >> 1
     order = torch.randperm(len(raw.train), generator=torch.Generator().manual_seed(seed))
-    kept = max(1, round(len(raw.train) * spec.validation_fraction))
+    kept = spec.validation_count(len(raw.train))
     chosen = order[kept:]
     if spec.train_images is not None:
-        if spec.train_images > len(chosen):
-            raise EnvironmentFault(
-                f"data.train_images: {spec.name} has fewer images",
-                expected=f"at most {len(chosen)} ({len(raw.train)} less {kept} for validation)",
-                found=str(spec.train_images),
-                todo="ask for fewer, or leave it out to train on all",
-            )
         chosen = chosen[: spec.train_images]
     train = raw.train.take(chosen)
     mean, std = _moments(train.pixels)

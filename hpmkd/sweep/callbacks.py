@@ -9,6 +9,7 @@ from typing import Any
 
 from ray.tune import Callback
 
+from hpmkd.errors import HpmkdError
 from hpmkd.output import Output
 from hpmkd.plan import Job
 
@@ -20,6 +21,18 @@ def label(job: Job, runs: int) -> str:
     if job.role == "assistant":
         return f"{job.baseline} assistant {job.data.name}"
     return f"{job.baseline} run {job.run}/{runs} {job.data.name}"
+
+
+def _cause(trial: Any) -> str:
+    """What a user can act on: our own errors as they are, of others the type and the first line."""
+    try:
+        error = trial.get_pickled_error()
+        cause = getattr(error, "cause", None) or error
+    except Exception as unreadable:
+        cause = unreadable
+    if isinstance(cause, HpmkdError):
+        return str(cause)
+    return f"{type(cause).__name__}: {next(iter(str(cause).splitlines()), '')}"
 
 
 class EventLines(Callback):
@@ -53,8 +66,8 @@ class EventLines(Callback):
         """Says that a trial failed, and where its log lies."""
         job = self.jobs.get(trial.config.get("job", ""))
         if job is not None:
-            self.failed[job.key] = f"failed, see {trial.error_file or trial.path}"
-            self.say(f"{label(job, self.runs)}: FAILED, see {trial.error_file or trial.path}")
+            self.failed[job.key] = f"{_cause(trial)}\n    the whole error: {trial.error_file or trial.path}"
+            self.say(f"{label(job, self.runs)}: FAILED, {self.failed[job.key]}")
 
 
 class TensorBoard(Callback):

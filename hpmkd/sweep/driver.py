@@ -14,7 +14,7 @@ from hpmkd.audit import Finding, inspect
 from hpmkd.sweep import searcher
 from hpmkd.sweep.callbacks import EventLines, TensorBoard
 from hpmkd.sweep.context import Sweep
-from hpmkd.sweep.resources import Share, share, start_ray
+from hpmkd.sweep.resources import Share, running_ray, share
 from hpmkd.sweep.rounds import finish_round, restorable, run_round
 from hpmkd.sweep.signals import StopSignals
 
@@ -27,8 +27,14 @@ def train_missing(
     Returns:
         The jobs that have no model file, each with the reason.
     """
-    start_ray(sweep.config, verbose)
-    logging.getLogger("ray").setLevel(logging.INFO if verbose else logging.ERROR)
+    logging.getLogger("ray").setLevel(logging.INFO if verbose else logging.CRITICAL)
+    with running_ray(sweep.config, verbose):
+        return _rounds(sweep, findings, say, stop)
+
+
+def _rounds(
+    sweep: Sweep, findings: dict[str, Finding], say: Callable[[str], None], stop: StopSignals
+) -> dict[str, str]:
     part = share(sweep.config)
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(part.concurrent)
     lines = EventLines(sweep.by_key, sweep.config.runs, say)
@@ -42,7 +48,10 @@ def train_missing(
             stop.arm()
             try:
                 run_round(sweep, len(before), part, callbacks, restore)
-            except (TuneError, ray.exceptions.RayError, OSError) as error:
+            except Exception as error:
+                # What a restored state can raise is unknown; the fresh round after it needs none of that state.
+                if restore is None and not isinstance(error, TuneError | ray.exceptions.RayError | OSError):
+                    raise
                 say(f"Tune stopped this round: {error}")
             for key in before:
                 findings[key] = inspect(sweep.by_key[key], sweep.output)
@@ -68,8 +77,3 @@ def _why(sweep: Sweep, findings: dict[str, Finding], key: str) -> str:
 
 def _missing(findings: dict[str, Finding]) -> list[str]:
     return [key for key, finding in findings.items() if finding.state != "done"]
-
-
-def stop_ray() -> None:
-    """Ends the private Ray of this process."""
-    ray.shutdown()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,10 +49,25 @@ def cores() -> int:
     return psutil.cpu_count() or 1
 
 
-def start_ray(config: SweepConfig, verbose: bool) -> None:
-    """Starts a private local Ray, or joins the one at `resources.address`; quiet unless `verbose`."""
+def prepare_environment(address: str | None = None) -> None:
+    """Sets what Ray, Tune and (of a private Ray) the workers read from the environment, before Ray starts."""
     os.environ.update(_TUNE_ENV)
+    if address is None:
+        os.environ.update(_WORKER_ENV)
+
+
+@contextmanager
+def running_ray(config: SweepConfig, verbose: bool) -> Iterator[None]:
+    """A private local Ray, or the cluster at `resources.address`; one that runs in this process already is kept.
+
+    Ray's own output is shown only if `verbose`.
+
+    Raises:
+        EnvironmentFault: there is no cluster at the address.
+    """
+    prepare_environment(config.resources.address)
     if ray.is_initialized():
+        yield
         return
     level = logging.INFO if verbose else logging.ERROR
     common: dict[str, Any] = {"log_to_driver": verbose, "logging_level": level, "configure_logging": True}
@@ -62,16 +79,19 @@ def start_ray(config: SweepConfig, verbose: bool) -> None:
             raise EnvironmentFault(
                 f"resources.address: no Ray cluster at {address}", found=str(error), todo="start it, or leave it out"
             ) from error
-        return
-    os.environ.update(_WORKER_ENV)
-    ray.init(
-        # Never somebody else's Ray: RAY_ADDRESS in the environment would lead there.
-        address="local",
-        num_cpus=cores(),
-        include_dashboard=config.resources.dashboard,
-        object_store_memory=_OBJECT_STORE_BYTES,
-        **common,
-    )
+    else:
+        ray.init(
+            # Never somebody else's Ray: RAY_ADDRESS in the environment would lead there.
+            address="local",
+            num_cpus=cores(),
+            include_dashboard=config.resources.dashboard,
+            object_store_memory=_OBJECT_STORE_BYTES,
+            **common,
+        )
+    try:
+        yield
+    finally:
+        ray.shutdown()
 
 
 def share(config: SweepConfig) -> Share:
@@ -100,5 +120,11 @@ def share(config: SweepConfig) -> Share:
             found=f"{cpus:g} cores and {gpus:g} GPUs per trial",
             todo="lower --cpus-per-trial, --gpus-per-trial or fit.threads, or set resources.device: cpu",
         )
-    fits = int(min(cpus_have / cpus, gpus_have / gpus if gpus else cpus_have / cpus))
-    return Share(cpus, gpus, "cuda" if gpu else "cpu", max(1, min(fits, wanted.max_concurrent or fits)))
+    fits = min(cpus_have // cpus, _fits_gpus(gpus_have, gpus)) if gpus else cpus_have // cpus
+    most = max(1, int(fits))
+    return Share(cpus, gpus, "cuda" if gpu else "cpu", min(most, wanted.max_concurrent or most))
+
+
+def _fits_gpus(have: float, each: float) -> float:
+    """Trials that fit; a share is never spread over two GPUs. 1e-9: Ray counts 0.1 ten times in 1."""
+    return have * ((1 + 1e-9) // each) if each < 1 else have // each

@@ -23,7 +23,8 @@ _MARK = "hpmkd-round.json"
 
 def rounds(tune_folder: Path) -> list[Path]:
     """The rounds there are, oldest first (by number, never by time)."""
-    return sorted(path for path in tune_folder.glob("round[0-9]*") if path.is_dir() and path.name[5:].isdigit())
+    found = (path for path in tune_folder.glob("round[0-9]*") if path.is_dir() and path.name[5:].isdigit())
+    return sorted(found, key=lambda path: int(path.name[5:]))
 
 
 def restorable(sweep: Sweep) -> Path | None:

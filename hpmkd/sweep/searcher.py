@@ -72,16 +72,12 @@ class DependencySearcher(Searcher):
         return True
 
     def wanted(self) -> list[Job]:
-        """The grid's jobs and their ancestors, parents first."""
+        """The grid's jobs, their ancestors, and each data set's teacher: what retention is measured against."""
         assert ACTIVE is not None
         keys: set[str] = set()
         for job in reversed(list(ACTIVE.jobs.values())):
-            in_grid = (
-                job.data.name in self.grid["dataset"]
-                and job.baseline in self.grid["baseline"]
-                and job.run in self.grid["run"]
-            )
-            if in_grid or job.key in keys:
+            in_grid = job.baseline in self.grid["baseline"] and job.run in self.grid["run"]
+            if (job.data.name in self.grid["dataset"] and (in_grid or job.role == "teacher")) or job.key in keys:
                 keys |= {job.key, *(parent.key for parent in job.teachers)}
         return [job for job in ACTIVE.jobs.values() if job.key in keys]
 

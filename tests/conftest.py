@@ -1,0 +1,34 @@
+"""One small Ray for all tests, and a cache of decoded images that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Decoded images, once per session."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def small_ray() -> Iterator[None]:
+    """A private Ray with two cores and three GPUs that do not exist; the sweep's driver finds and keeps it."""
+    import ray
+
+    from hpmkd.sweep.resources import prepare_environment
+
+    prepare_environment()
+    ray.init(
+        address="local",
+        num_cpus=2,
+        num_gpus=3,
+        include_dashboard=False,
+        log_to_driver=False,
+        object_store_memory=100 * 2**20,
+    )
+    yield
+    ray.shutdown()

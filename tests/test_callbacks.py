@@ -1,0 +1,94 @@
+"""What the driver says and records while trials report."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_searcher import plan
+
+from hpmkd.errors import HpmkdError
+from hpmkd.output import Output
+from hpmkd.sweep.callbacks import EventLines, TensorBoard, label
+
+JOBS = {job.key: job for job in plan(1, ["Direct", "TAKD"], 5)}
+STUDENT, TEACHER, ASSISTANT = "student_D0_Direct_run3", "teacher_D0", "assistant_D0_TAKD"
+
+
+class Trial:
+    """As much of Tune's trial as is looked at."""
+
+    error_file, path = "/somewhere/error.txt", None
+
+    def __init__(self, key: str, error: Exception | None = None) -> None:
+        self.config, self.error = {"job": key}, error
+
+    def get_pickled_error(self) -> Exception | None:
+        return self.error
+
+
+@pytest.fixture
+def lines() -> tuple[EventLines, list[str]]:
+    said: list[str] = []
+    return EventLines(JOBS, 5, said.append), said
+
+
+def report(callback: Any, key: str, **values: Any) -> None:
+    callback.on_trial_result(0, [], Trial(key), {"job": key, **values})
+
+
+def test_labels() -> None:
+    texts = [label(JOBS[key], 5) for key in (STUDENT, TEACHER, ASSISTANT)]
+    assert texts == ["Direct run 3/5 D0", "teacher D0", "TAKD assistant D0"]
+
+
+def test_trained_and_resumed(lines: tuple[EventLines, list[str]]) -> None:
+    callback, said = lines
+    for epoch in (8, 9):
+        report(callback, STUDENT, status="training", epoch=epoch, resumed_after=7)
+    report(callback, STUDENT, status="trained", accuracy=69.123, train_time=611.61)
+    assert said == [
+        "Direct run 3/5 D0: goes on after epoch 7/30",
+        "Direct run 3/5 D0: 69.12% in 611.6s, saved student_D0_Direct_run3.pt",
+    ]
+
+
+def test_failures_are_kept_until_a_later_attempt_succeeds(lines: tuple[EventLines, list[str]]) -> None:
+    callback, said = lines
+    report(callback, STUDENT, status="diverged", message="epoch 1: the training loss is nan", accuracy=math.nan)
+    callback.on_trial_error(0, [], Trial(TEACHER, HpmkdError("disk", found="full")))
+    callback.on_trial_error(0, [], Trial(ASSISTANT, ValueError("odd\nmore")))
+    assert callback.failed[STUDENT] == "epoch 1: the training loss is nan"
+    assert "disk\n  found: full" in callback.failed[TEACHER]
+    assert "ValueError: odd\n" in callback.failed[ASSISTANT]
+    assert all("/somewhere/error.txt" in callback.failed[key] for key in (TEACHER, ASSISTANT))
+    assert len(said) == 3
+    report(callback, STUDENT, status="trained", accuracy=1.0, train_time=1.0)
+    assert STUDENT not in callback.failed
+
+
+def test_event_files_hold_what_was_reported(tmp_path: Path) -> None:
+    """Read with TensorBoard's own reader."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    callback = TensorBoard(Output(tmp_path))
+    for epoch, loss in ((1, 2.0), (2, 1.5)):
+        numbers = {"train_loss": loss, "lr": 0.1, "validation_accuracy": 50.0 + epoch, "loss/kd": math.nan}
+        report(callback, STUDENT, status="training", epoch=epoch, **numbers)
+    report(callback, TEACHER, status="training", epoch=1, train_loss=3.0)
+    report(callback, STUDENT, status="trained", accuracy=69.5)
+    callback.on_trial_error(0, [], Trial(TEACHER))
+    assert callback.writers == {}
+    events = EventAccumulator(str(tmp_path / "tensorboard" / STUDENT))
+    events.Reload()
+    assert [(point.step, point.value) for point in events.Scalars("train_loss")] == [(1, 2.0), (2, 1.5)]
+    assert [point.value for point in events.Scalars("test_accuracy")] == [69.5]
+    assert "loss/kd" not in events.Tags()["scalars"]
+
+
+def test_found_models_leave_no_event_files(tmp_path: Path) -> None:
+    callback = TensorBoard(Output(tmp_path))
+    report(callback, STUDENT, status="found", accuracy=69.5)
+    assert list(tmp_path.iterdir()) == []

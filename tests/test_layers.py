@@ -1,0 +1,87 @@
+"""The floors of the design: a module imports from its own floor's packages or from below, never from above."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import hpmkd
+
+PACKAGE = Path(hpmkd.__file__).parent
+# Bottom to top. Modules on one floor do not know each other.
+FLOORS = [
+    {"errors", "version"},
+    {"config", "specs", "atomic"},
+    {"settings", "architecture"},
+    {"plan"},
+    {"output"},
+    {"lock", "data", "models", "store"},
+    {"methods", "audit"},
+    {"train", "results"},
+    {"trial"},
+    {"sweep"},
+    {"cli"},
+    {"__main__"},
+]
+FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+def unit(path: Path) -> str:
+    """The module or sub-package that a file belongs to."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    """Full names of everything that a file imports, anywhere in it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_down(path: Path) -> None:
+    own = unit(path)
+    for name in imported(path):
+        parts = name.split(".")
+        if parts[0] == "hpmkd" and parts[1] != own:
+            assert FLOOR[parts[1]] < FLOOR[own], f"{own} (floor {FLOOR[own]}) imports {name}"
+
+
+def test_every_unit_has_a_floor() -> None:
+    assert {unit(path) for path in FILES} == set(FLOOR)
+
+
+def test_only_sweep_imports_ray() -> None:
+    users = {unit(path) for path in FILES if any(name.split(".")[0] == "ray" for name in imported(path))}
+    assert users == {"sweep"}
+
+
+@pytest.mark.parametrize(
+    ("code", "unwanted"),
+    [
+        ("import hpmkd", ["torch", "ray", "pandas"]),
+        ("from hpmkd.cli.parser import build_parser; build_parser('x').format_help()", ["torch", "ray", "pandas"]),
+        ("import hpmkd.cli.run, hpmkd.audit", ["torch", "ray"]),
+        ("import hpmkd.results", ["torch", "ray"]),
+    ],
+)
+def test_quick_paths_stay_light(code: str, unwanted: list[str]) -> None:
+    """Heavy libraries cost seconds; --help, the dry run and what reads files only must not load them."""
+    check = f"{code}\nimport sys\nprint([name for name in {unwanted} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_files_stay_small() -> None:
+    long = {str(path): len(path.read_text().splitlines()) for path in FILES}
+    assert {path: lines for path, lines in long.items() if lines > 250} == {}

@@ -1,0 +1,65 @@
+"""What a trial gets, on machines that are not here."""
+
+from __future__ import annotations
+
+import pytest
+
+from hpmkd.config import SweepConfig
+from hpmkd.errors import EnvironmentFault
+from hpmkd.settings import validate
+from hpmkd.sweep import resources
+
+
+def config(**given: object) -> SweepConfig:
+    """`resources.*` and `fit.threads` as given."""
+    raw = {"datasets": ["Digits"], "baselines": ["Direct"]}
+    return validate(raw, "test", {key.replace("__", "."): value for key, value in given.items()})
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch):
+    def have(cpus: float, gpus: float = 0) -> None:
+        monkeypatch.setattr(resources.ray, "cluster_resources", lambda: {"CPU": cpus, "GPU": gpus})
+
+    return have
+
+
+@pytest.mark.parametrize(
+    ("cpus", "gpus", "given", "expected"),
+    [
+        (2, 0, {}, (1, 0, "cpu", 2)),
+        (8, 0, {"fit__threads": 2}, (2, 0, "cpu", 4)),
+        (8, 0, {"resources__max_concurrent": 3}, (1, 0, "cpu", 3)),
+        (8, 0, {"resources__cpus_per_trial": 4.0}, (4, 0, "cpu", 2)),
+        (2, 1, {}, (1, 0.5, "cuda", 2)),
+        (16, 1, {}, (1, 0.125, "cuda", 8)),
+        (32, 8, {}, (1, 0.25, "cuda", 32)),
+        (4, 8, {}, (1, 1, "cuda", 4)),
+        (16, 1, {"resources__gpus_per_trial": 0.2}, (1, 0.2, "cuda", 5)),
+        (16, 1, {"resources__gpus_per_trial": 0.1}, (1, 0.1, "cuda", 10)),
+        (16, 4, {"resources__gpus_per_trial": 0.3}, (1, 0.3, "cuda", 12)),
+        (16, 1, {"resources__device": "cpu"}, (1, 0, "cpu", 16)),
+        (16, 1, {"resources__gpus_per_trial": 0.0}, (1, 0, "cpu", 16)),
+    ],
+)
+def test_share(machine, cpus: float, gpus: float, given: dict, expected: tuple) -> None:
+    machine(cpus, gpus)
+    part = resources.share(config(**given))
+    assert (part.cpus, part.gpus, part.device, part.concurrent) == expected
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"resources__cpus_per_trial": 4.0},
+        {"fit__threads": 3},
+        {"resources__gpus_per_trial": 0.5},
+        {"resources__device": "cuda"},
+    ],
+)
+def test_a_request_that_can_never_be_met_is_refused(machine, given: dict) -> None:
+    """Tune would wait for ever without a word."""
+    machine(2)
+    with pytest.raises(EnvironmentFault, match=r"at most 2 CPU cores and 0 GPUs") as caught:
+        resources.share(config(**given))
+    assert caught.value.exit_code == 3

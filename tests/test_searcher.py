@@ -1,0 +1,138 @@
+"""The searcher alone: any grid, any order of endings, any failures."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ray.tune.search import Searcher
+
+from hpmkd.config import SweepConfig
+from hpmkd.methods import LINEAGES
+from hpmkd.plan import Job, expand
+from hpmkd.specs import DataSpec
+from hpmkd.sweep import searcher
+
+BASELINES = list(LINEAGES)
+
+
+def plan(datasets: int, baselines: list[str], runs: int) -> tuple[Job, ...]:
+    """A plan over made-up grey data sets."""
+    specs = [DataSpec(f"D{i}", f"D{i}", 1, 28, 10, "none", 0.1, None, None) for i in range(datasets)]
+    config = SweepConfig(datasets=[spec.name for spec in specs], baselines=baselines, runs=runs)
+    return expand(config, specs, LINEAGES)
+
+
+def grid(jobs: tuple[Job, ...]) -> dict[str, Any]:
+    """What Tune hands over as the parameter space."""
+    students = [job for job in jobs if job.role == "student"]
+    values = {
+        "dataset": sorted({job.data.name for job in jobs}),
+        "baseline": sorted({job.baseline for job in students if job.baseline}),
+        "run": sorted({job.run for job in students if job.run}),
+    }
+    return {name: {"grid_search": value} for name, value in values.items()}
+
+
+@pytest.fixture(autouse=True)
+def _no_board_left() -> Any:
+    yield
+    searcher.ACTIVE = None
+
+
+def play(jobs: tuple[Job, ...], done: set[str], failing: set[str], concurrent: int, seed: int) -> list[str]:
+    """Lets made-up trials end in random order; returns the keys in the order in which they were given."""
+    files = set(done)
+    searcher.ACTIVE = board = searcher.Board(jobs, done, lambda job: job.key in files, concurrent)
+    search = searcher.DependencySearcher()
+    search.set_search_properties(None, None, grid(jobs))
+    chance, order, running, count = random.Random(seed), [], {}, 0
+    while True:
+        answer = search.suggest(f"t{count}")
+        if isinstance(answer, dict):
+            job = board.jobs[answer["job"]]
+            assert all(parent.key in files for parent in job.teachers), "given before its parents were there"
+            order.append(job.key)
+            running[f"t{count}"] = job.key
+            count += 1
+            assert len(running) <= concurrent
+            continue
+        if answer == Searcher.FINISHED and not running:
+            return order
+        assert running, "None with nothing running: Tune would wait for ever"
+        trial = chance.choice(sorted(running))
+        key = running.pop(trial)
+        if key not in failing:
+            files.add(key)
+        search.on_trial_complete(trial_id=trial, result=None, error=key in failing)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 2),
+    st.lists(st.sampled_from(BASELINES), min_size=1, unique=True),
+    st.integers(1, 3),
+    st.integers(1, 5),
+    st.integers(0, 2**16),
+    st.data(),
+)
+def test_gives_every_job_once_and_drops_only_descendants_of_failed_ones(
+    datasets: int, baselines: list[str], runs: int, concurrent: int, seed: int, data: Any
+) -> None:
+    jobs = plan(datasets, baselines, runs)
+    keys = [job.key for job in jobs]
+    failing = data.draw(st.sets(st.sampled_from(keys)))
+    done = data.draw(st.sets(st.sampled_from(keys))) - failing
+    order = play(jobs, done, failing, concurrent, seed)
+    lost: set[str] = set()
+    for job in jobs:
+        if any(parent.key in failing | lost and parent.key not in done for parent in job.teachers):
+            lost.add(job.key)
+    assert len(order) == len(set(order))
+    assert set(order) == set(keys) - done - lost
+
+
+def test_longest_path_goes_first() -> None:
+    jobs = plan(1, ["Direct", "TAKD"], 2)
+    order = play(jobs, set(), set(), 1, 0)
+    assert order[:2] == ["teacher_D0", "assistant_D0_TAKD"]
+
+
+def test_board_follows_the_trials_that_tune_has() -> None:
+    """After a restore a job may run that the searcher never gave, and one it gave may be unknown to Tune."""
+
+    class Trial:
+        def __init__(self, trial_id: str, key: str, over: bool) -> None:
+            self.trial_id, self.config, self.over = trial_id, {"job": key}, over
+
+        def is_finished(self) -> bool:
+            return self.over
+
+    jobs = plan(1, ["Direct"], 2)
+    searcher.ACTIVE = board = searcher.Board(jobs, set(), lambda job: False, 8)
+    board.live = {"gone": "teacher_D0"}
+    first, second, third = (job.key for job in jobs)
+    searcher.TellBoard().on_step_begin(0, [Trial("a", first, True), Trial("b", second, False)])
+    assert board.live == {"b": second}
+    search = searcher.DependencySearcher()
+    search.set_search_properties(None, None, grid(jobs))
+    answer = search.suggest("c")
+    assert isinstance(answer, dict)
+    assert answer["job"] == third
+
+
+def test_state_survives_save_and_restore(tmp_path: Path) -> None:
+    first, second = searcher.DependencySearcher(), searcher.DependencySearcher()
+    first.set_search_properties(None, None, grid(plan(2, ["AT"], 3)))
+    first.save(str(tmp_path / "state"))
+    second.restore(str(tmp_path / "state"))
+    assert second.grid == first.grid
+
+
+def test_without_a_board_there_is_nothing_to_do() -> None:
+    """Tune may ask once more after the driver is through."""
+    assert searcher.DependencySearcher().suggest("x") == Searcher.FINISHED

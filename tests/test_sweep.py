@@ -1,0 +1,140 @@
+"""The whole path in one process, on one small Ray: from a command line to verified files, and on from there."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from sweeps import damage, restore, stamps, start, weights
+
+from hpmkd.methods import METHODS
+
+pytestmark = pytest.mark.usefixtures("small_ray")
+MODELS = {"teacher_Digits.pt", "assistant_Digits_TAKD.pt"} | {f"student_Digits_{name}_run1.pt" for name in METHODS}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Path:
+    """A finished sweep over every baseline; tests take copies."""
+    output = tmp_path_factory.mktemp("finished") / "sweep"
+    assert start(output, cache_dir) == 0
+    return output
+
+
+@pytest.fixture
+def sweep(finished: Path, tmp_path: Path) -> Path:
+    """A copy that a test may break (another path: it counts as moved)."""
+    return Path(shutil.copytree(finished, tmp_path / "sweep"))
+
+
+def test_leaves_every_file_it_promises(finished: Path) -> None:
+    assert {path.name for path in (finished / "models").glob("*.pt")} == MODELS
+    assert {path.name for path in (finished / "models").glob("*.json")} == {f"{name}.json" for name in MODELS}
+    for name in MODELS:
+        key = name.removesuffix(".pt")
+        assert list((finished / "tensorboard" / key).glob("events.out.tfevents.*"))
+        (folder,) = (finished / "tune" / "round000").glob(f"{key}-*")
+        newest = max(folder.glob("checkpoint_*"))
+        assert (newest / "model.pt").read_bytes() == (finished / "models" / name).read_bytes()
+
+
+def test_results_have_one_row_per_model(finished: Path) -> None:
+    table = pd.read_csv(finished / "results.csv")
+    assert set(table["file"]) == MODELS
+    assert table["planned"].all()
+    assert table["accuracy_pct"].between(5, 100).all()
+    pd.testing.assert_series_equal(pd.read_parquet(finished / "results.parquet")["sha256"], table["sha256"])
+
+
+def test_second_start_trains_nothing(sweep: Path, cache_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = stamps(sweep)
+    assert start(sweep, cache_dir) == 0
+    out = capsys.readouterr().out
+    assert out.count("not trained again") == len(MODELS)
+    assert "saved" not in out
+    assert stamps(sweep) == before
+
+
+def test_trains_exactly_the_damaged_ones_again_to_the_same_weights(sweep: Path, finished: Path) -> None:
+    broken = ("student_Digits_AT_run1.pt", "teacher_Digits.pt", "student_Digits_Direct_run1.pt")
+    before = stamps(sweep)
+    damage(sweep, *broken)
+    assert restore(sweep) == 0
+    after = stamps(sweep)
+    assert {name for name in MODELS if after[name] != before[name]} == set(broken)
+    assert weights(sweep) == weights(finished)
+    kept = {path.name for path in (sweep / "quarantine").glob("*.pt")}
+    assert kept == {"teacher_Digits.1.pt", "student_Digits_Direct_run1.1.pt"}
+
+
+def test_deleting_every_model_trains_every_model(sweep: Path, finished: Path) -> None:
+    shutil.rmtree(sweep / "models")
+    assert restore(sweep) == 0
+    assert weights(sweep) == weights(finished)
+
+
+def test_more_runs_and_fewer_baselines_train_only_what_is_new(sweep: Path, cache_dir: Path) -> None:
+    before = stamps(sweep)
+    assert start(sweep, cache_dir, "--runs", "2", "--baselines", "Direct", "AT") == 0
+    after = stamps(sweep)
+    assert after.keys() - before.keys() == {"student_Digits_Direct_run2.pt", "student_Digits_AT_run2.pt"}
+    assert {name: after[name] for name in before} == before
+    table = pd.read_csv(sweep / "results.csv").set_index("file")
+    assert not table.loc["student_Digits_TAKD_run1.pt", "planned"]
+
+
+def test_changed_setting_is_refused_then_forced(
+    sweep: Path, cache_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = stamps(sweep)
+    config = (sweep / "sweep.yaml").read_bytes()
+    assert start(sweep, cache_dir, "--kd.temperature", "5") == 4
+    message = capsys.readouterr().err
+    assert "`kd.temperature` 4.0 -> 5.0" in message
+    assert "--force" in message
+    assert stamps(sweep) == before
+    assert (sweep / "sweep.yaml").read_bytes() == config
+    assert start(sweep, cache_dir, "--kd.temperature", "5", "--force") == 0
+    after = stamps(sweep)
+    same = {"teacher_Digits.pt", "student_Digits_Direct_run1.pt"}
+    assert {name for name in MODELS if after[name] == before[name]} == same
+    assert len(list((sweep / "archive").glob("*.pt"))) == len(MODELS) - len(same)
+
+
+def test_moved_output_goes_on(sweep: Path, tmp_path: Path, finished: Path) -> None:
+    """Into a path that contains the old one: that is where Tune's own restore breaks."""
+    target = tmp_path / "elsewhere" / str(sweep).lstrip("/")
+    target.parent.mkdir(parents=True)
+    sweep.rename(target)
+    (target / "models" / "student_Digits_TAKD_run1.pt").unlink()
+    assert restore(target) == 0
+    assert weights(target) == weights(finished)
+    assert not sweep.exists()
+
+
+def test_diverged_teacher_fails_alone_with_its_descendants(
+    tmp_path: Path, cache_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """SGD at an absurd rate makes the loss infinite; what needs no teacher is still tried."""
+    more = ["--baselines", "Direct", "TAKD", "--fit.optimizer", "sgd", "--fit.lr", "1e30"]
+    assert start(tmp_path / "out", cache_dir, *more) == 1
+    captured = capsys.readouterr()
+    assert "teacher Digits: DIVERGED" in captured.out
+    assert "student_Digits_Direct_run1.pt: epoch 1: the training loss is" in captured.err
+    assert "student_Digits_TAKD_run1.pt: waits for assistant_Digits_TAKD" in captured.err
+    assert list((tmp_path / "out" / "models").glob("*.pt")) == []
+
+
+def test_share_of_a_gpu_reaches_every_trial(tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray has three made-up GPUs; the trials ask for a fifth each and compute on the CPU."""
+    from hpmkd.sweep import driver
+
+    grids = []
+    inner = driver.run_round
+    monkeypatch.setattr(driver, "run_round", lambda *given: grids.append(inner(*given)))
+    assert start(tmp_path / "out", cache_dir, "--gpus-per-trial", "0.2", "--baselines", "Direct") == 0
+    trials = grids[0]._experiment_analysis.trials
+    assert len(trials) == 2
+    assert all(trial.placement_group_factory.bundles == [{"CPU": 1.0, "GPU": 0.2}] for trial in trials)
