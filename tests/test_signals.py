@@ -53,6 +53,16 @@ def test_before_tune_runs_a_signal_stops_at_once(number: signal.Signals) -> None
     assert stop.caught == number
 
 
+def test_the_handler_that_ray_sets_at_its_start_does_not_stay() -> None:
+    """`ray.init` makes SIGTERM an immediate exit with code 15."""
+    with StopSignals(lambda text: None) as stop:
+        signal.signal(signal.SIGTERM, lambda number, frame: pytest.fail("Ray's handler ran"))
+        tune = FakeTune(stop)
+        signal.raise_signal(signal.SIGTERM)
+        assert tune.interrupted
+    assert stop.caught == signal.SIGTERM
+
+
 def test_the_second_round_is_watched_like_the_first() -> None:
     with StopSignals(lambda text: None) as stop:
         FakeTune(stop)

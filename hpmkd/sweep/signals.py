@@ -44,10 +44,10 @@ class StopSignals(Callback):
         return False
 
     def arm(self) -> None:
-        """Before each `fit`: Tune's handler of the round before goes."""
+        """Before each `fit`: Tune's handler of the round before goes, and the one for SIGTERM that Ray's start set."""
         self._wrapped = None
-        if self._before:
-            signal.signal(signal.SIGINT, self._stop)
+        for number in self._before:
+            signal.signal(number, self._stop)
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Wraps the handler that Tune has just set."""
