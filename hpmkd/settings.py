@@ -67,6 +67,14 @@ def leaves(model: type[BaseModel] = SweepConfig, prefix: str = "") -> Iterator[t
             yield from leaves(inner, f"{prefix}{name}.")
 
 
+def default_of(key: str) -> Any:
+    """What a config key such as `teacher.arch` is where no file and no flag sets it."""
+    value: Any = SweepConfig(datasets=["Digits"], baselines=["Direct"])
+    for name in key.split("."):
+        value = getattr(value, name)
+    return value
+
+
 def type_name(annotation: Any) -> str:
     """A short name of a type for help texts: `int`, `adam|sgd`, `list of int`."""
     origin = get_origin(annotation)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import difflib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -10,7 +12,7 @@ from typing import Any, NoReturn
 import jsonargparse
 
 from hpmkd.errors import UsageError
-from hpmkd.settings import leaves, parse_yaml, type_name
+from hpmkd.settings import default_of, leaves, parse_yaml, type_name
 from hpmkd.version import __version__
 
 # Short flags of the contract -> config key.
@@ -46,6 +48,10 @@ class Request:
 class _Parser(jsonargparse.ArgumentParser):
     """Errors as ours: what is wrong, what was meant, exit code 2."""
 
+    def format_help(self, formatter: argparse.HelpFormatter | None = None) -> str:
+        """Without the brackets of a value that `--print_config` does not take."""
+        return super().format_help(formatter).replace("--print_config []", "--print_config   ")
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         raise UsageError(f"command line: {message}", todo=f"see {self.prog} --help")
 
@@ -54,6 +60,8 @@ def build_parser(prog: str) -> jsonargparse.ArgumentParser:
     """The parser of `run`: the contract's flags, and one flag per config key."""
     parser = _Parser(
         prog=prog,
+        usage=f"{prog} [--mode NAME] [flags]",
+        formatter_class=argparse.HelpFormatter,
         description="Train a grid of data set x baseline x run, and continue it after any interruption.",
         default_env=False,
     )
@@ -75,13 +83,15 @@ def build_parser(prog: str) -> jsonargparse.ArgumentParser:
     add("-v", "--verbose", action="store_true", help="show Ray's own output too")
     add("-q", "--quiet", action="store_true", help="say nothing but errors")
     add("--version", action="version", version=f"hpmkd {__version__}")
-    group = parser.add_argument_group("every key of the config (tune_configs/*.yaml) is a flag too")
+    group = parser.add_argument_group("every key of the config is a flag too; [what it is where neither says anything]")
     for key, config_field in leaves():
         if key in _LISTS or key == "runs":
             continue
-        kind = type_name(config_field.annotation).replace(" ", "_").upper()
+        kind = type_name(config_field.annotation).replace(" ", "_")
+        kind = kind if "|" in kind and not kind.endswith("|null") else kind.upper()
+        text = f"{config_field.description} [{json.dumps(default_of(key))}]"
         dest = f"key_{key.replace('.', '__')}"
-        group.add_argument(f"--{key}", dest=dest, metavar=kind, type=str, help=config_field.description)
+        group.add_argument(f"--{key}", dest=dest, metavar=kind, type=str, help=text)
     return parser
 
 
