@@ -1,0 +1,117 @@
+"""Under a name lies whole content, whatever happens while it is written."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hpmkd import atomic
+from hpmkd.errors import EnvironmentFault
+
+
+def full(*args: Any, **kwargs: Any) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+class FullFile:
+    """A file on a disk that fills up in the middle of a write."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+
+    def __enter__(self) -> FullFile:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.inner.close()
+
+    def write(self, data: bytes) -> None:
+        self.inner.write(bytes(data)[: len(data) // 2])
+        full()
+
+
+def test_writes_and_replaces(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "file"
+    for content in (b"one", memoryview(b"two"), b""):
+        atomic.commit_bytes(path, content)
+        assert path.read_bytes() == bytes(content)
+    assert [entry.name for entry in path.parent.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("fault", ["open", "write", "fsync", "replace"])
+@pytest.mark.parametrize("there", [True, False])
+def test_a_failed_write_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str, there: bool) -> None:
+    path = tmp_path / "file"
+    if there:
+        path.write_bytes(b"old")
+    real_open = Path.open
+    if fault == "open":
+        monkeypatch.setattr(Path, "open", full)
+    elif fault == "write":
+        monkeypatch.setattr(Path, "open", lambda self, *a, **k: FullFile(real_open(self, *a, **k)))
+    else:
+        monkeypatch.setattr(os, fault, full)
+    with pytest.raises(EnvironmentFault, match="ENOSPC") as caught:
+        atomic.commit_bytes(path, b"new content")
+    monkeypatch.undo()
+    assert caught.value.exit_code == 3
+    assert str(path) in str(caught.value)
+    assert [entry.name for entry in tmp_path.iterdir()] == (["file"] if there else [])
+    assert not there or path.read_bytes() == b"old"
+
+
+def test_a_file_system_without_fsync_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(descriptor: int) -> None:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", unknown)
+    atomic.commit_bytes(tmp_path / "file", b"content")
+    assert (tmp_path / "file").read_bytes() == b"content"
+
+
+def test_killed_at_any_moment_the_old_or_the_new_content_is_there(tmp_path: Path) -> None:
+    """A process that does nothing but replace a file is killed ten times."""
+    path = tmp_path / "file"
+    code = (
+        "import sys, pathlib; from hpmkd.atomic import commit_bytes\n"
+        "path, n = pathlib.Path(sys.argv[1]), 0\n"
+        "while True:\n    n = (n + 1) % 250\n    commit_bytes(path, bytes([n]) * 300_000)\n"
+    )
+    for delay in range(10):
+        path.unlink(missing_ok=True)
+        with subprocess.Popen([sys.executable, "-c", code, str(path)]) as process:
+            while not path.exists():
+                time.sleep(0.005)
+            time.sleep(delay / 300)
+            process.send_signal(signal.SIGKILL)
+        content = path.read_bytes()
+        assert len(content) == 300_000
+        assert len(set(content)) == 1
+    atomic.remove_leftovers(tmp_path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_leftovers_only(tmp_path: Path) -> None:
+    for name in (f"{atomic.TEMP_PREFIX}a-1-2", "a", ".tmpa"):
+        (tmp_path / name).write_bytes(b"")
+    assert atomic.remove_leftovers(tmp_path) == 1
+    assert {entry.name for entry in tmp_path.iterdir()} == {"a", ".tmpa"}
+    assert atomic.remove_leftovers(tmp_path / "missing") == 0
+
+
+def test_json(tmp_path: Path) -> None:
+    atomic.commit_json(tmp_path / "f", {"a": [1, "ü"]})
+    assert json.loads((tmp_path / "f").read_text()) == {"a": [1, "ü"]}
+
+
+def test_sha256_of_a_known_text() -> None:
+    assert atomic.sha256_of(b"abc").startswith("ba7816bf8f01cfea414140de5dae2223")

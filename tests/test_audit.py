@@ -1,0 +1,118 @@
+"""What lies on disk against the plan."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from builders import make_config, make_jobs
+
+from hpmkd import audit
+from hpmkd.output import Output
+from hpmkd.plan import Job
+from hpmkd.store.header import sidecar_path
+from hpmkd.store.model_file import save_model
+
+TEACHER, ASSISTANT, STUDENT = "teacher_Digits", "assistant_Digits_TAKD", "student_Digits_TAKD_run1"
+
+
+def write(job: Job, output: Output, parents: dict[str, str], seed: int = 0) -> str:
+    """A file as the trial of `job` leaves it; returns the identity of its weights."""
+    meta = {"key": job.key, "recipe": job.recipe(), "fingerprint": job.fingerprint, "parents": parents}
+    state = {"w": torch.full((2,), float(seed))}
+    return save_model(state, output.model_file(job), 90.0, 1.0, meta).metadata["weights_sha256"]
+
+
+@pytest.fixture
+def jobs() -> dict[str, Job]:
+    return make_jobs(make_config(baselines=["TAKD"]))
+
+
+@pytest.fixture
+def output(tmp_path: Path, jobs: dict[str, Job]) -> Output:
+    """Teacher, assistant and student, all done."""
+    out = Output(tmp_path)
+    teacher = write(jobs[TEACHER], out, {})
+    assistant = write(jobs[ASSISTANT], out, {TEACHER: teacher})
+    write(jobs[STUDENT], out, {ASSISTANT: assistant})
+    return out
+
+
+def states(jobs: dict[str, Job], output: Output) -> list[str]:
+    return [finding.state for finding in audit.audit(jobs.values(), output).values()]
+
+
+def test_all_done(jobs: dict[str, Job], output: Output) -> None:
+    findings = audit.audit(jobs.values(), output)
+    assert states(jobs, output) == ["done"] * 3
+    assert audit.describe(findings[STUDENT], findings) == "done (90.00%)"
+    assert audit.mismatch(findings, output) is None
+
+
+def test_missing_and_waiting(jobs: dict[str, Job], output: Output) -> None:
+    for key in (ASSISTANT, STUDENT):
+        output.model_file(jobs[key]).unlink()
+    findings = audit.audit(jobs.values(), output)
+    assert audit.describe(findings[ASSISTANT], findings) == "missing"
+    assert audit.describe(findings[STUDENT], findings) == f"missing; waits for {ASSISTANT}"
+
+
+def test_a_missing_parent_does_not_touch_a_finished_child(jobs: dict[str, Job], output: Output) -> None:
+    output.model_file(jobs[TEACHER]).unlink()
+    assert states(jobs, output) == ["missing", "done", "done"]
+
+
+def test_damaged(jobs: dict[str, Job], output: Output) -> None:
+    path = output.model_file(jobs[STUDENT])
+    path.write_bytes(path.read_bytes()[:-5])
+    findings = audit.audit(jobs.values(), output)
+    assert "truncated" in audit.describe(findings[STUDENT], findings)
+    first = audit.quarantine(findings[STUDENT], output)
+    path.write_bytes(b"again")
+    second = audit.quarantine(audit.inspect(jobs[STUDENT], output), output)
+    assert (first.name, second.name) == (f"{STUDENT}.1.pt", f"{STUDENT}.2.pt")
+    assert "truncated" in json.loads(Path(f"{first}.reason.json").read_text())["reason"]
+    assert not path.exists()
+    assert not sidecar_path(path).exists()
+
+
+def test_a_model_under_another_name_is_not_believed(jobs: dict[str, Job], output: Output) -> None:
+    output.model_file(jobs[ASSISTANT]).replace(output.model_file(jobs[STUDENT]))
+    sidecar_path(output.model_file(jobs[ASSISTANT])).replace(sidecar_path(output.model_file(jobs[STUDENT])))
+    finding = audit.inspect(jobs[STUDENT], output)
+    assert (finding.state, finding.reason) == ("damaged", f"holds another model: {ASSISTANT}")
+
+
+def test_other_settings_are_stale_and_explained(output: Output) -> None:
+    now = make_jobs(make_config(baselines=["TAKD"], fit__lr=0.5, fit__batch_size=32))
+    findings = audit.audit(now.values(), output)
+    assert {finding.state for finding in findings.values()} == {"stale"}
+    assert findings[TEACHER].reason == "`fit.batch_size` 64 -> 32; `fit.lr` 0.001 -> 0.5"
+    error = audit.mismatch(findings, output)
+    assert error is not None
+    assert error.exit_code == 4
+    assert "(3 models: teacher_Digits.pt, assistant_Digits_TAKD.pt, student_Digits_TAKD_run1.pt)" in str(error)
+    moved = audit.archive(findings.values(), output)
+    assert [path.name for path in moved] == [f"{key}.1.pt" for key in now]
+    assert all(sidecar_path(path).exists() for path in moved)
+    assert list(output.models.iterdir()) == []
+
+
+def test_only_the_parents_settings_changed(output: Output) -> None:
+    now = make_jobs(make_config(baselines=["TAKD"], fit__teacher_epochs=7))
+    assert audit.audit(now.values(), output)[STUDENT].reason == "its teacher's settings changed"
+
+
+def test_a_child_of_other_weights_is_stale(jobs: dict[str, Job], output: Output) -> None:
+    """The same recipe on another machine gives other weights: what learnt from the old ones says so."""
+    write(jobs[TEACHER], output, {}, seed=1)
+    findings = audit.audit(jobs.values(), output)
+    assert [finding.state for finding in findings.values()] == ["done", "stale", "done"]
+    assert findings[ASSISTANT].reason.startswith("teacher_Digits.pt was trained again")
+
+
+def test_headers_of_all_valid_files(jobs: dict[str, Job], output: Output) -> None:
+    (output.models / "odd.pt").write_bytes(b"odd")
+    assert set(audit.headers(output)) == set(jobs)
