@@ -1,0 +1,67 @@
+"""Networks: taps, seeds, and nothing left behind in the global generators."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from hpmkd.models import build
+from hpmkd.specs import ModelSpec
+
+LENET = ModelSpec("lenet5", (6, 8, 24), 3, 32, 10)
+RESNET = ModelSpec("resnet8", (4, 8, 16), 3, 32, 10)
+
+
+def images(count: int = 5) -> torch.Tensor:
+    return torch.randn(count, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("spec", [LENET, RESNET], ids=["lenet5", "resnet8"])
+def test_logits_do_not_depend_on_the_taps(spec: ModelSpec) -> None:
+    model = build(spec, 0).eval()
+    with torch.no_grad():
+        plain, tapped = model(images()), model(images(), features=True)
+    assert plain.features == ()
+    assert torch.equal(plain.logits, tapped.logits)
+    assert all((feature >= 0).all() and (feature > 0).any() for feature in tapped.features)
+
+
+def test_lenet_layer_by_layer() -> None:
+    model = build(LENET, 0).eval()
+    state = model.state_dict()
+    with torch.no_grad():
+        found = model(images(), features=True)
+        first = F.relu(F.conv2d(images(), state["conv1.weight"], state["conv1.bias"]))
+        second = F.conv2d(F.max_pool2d(first, 2), state["conv2.weight"], state["conv2.bias"])
+        flat = F.max_pool2d(F.relu(second), 2).flatten(1)
+        hidden = F.relu(F.linear(flat, state["fc1.weight"], state["fc1.bias"]))
+        logits = F.linear(hidden, state["fc2.weight"], state["fc2.bias"])
+    assert torch.allclose(found.logits, logits, atol=1e-5)
+    assert [feature.shape[1:] for feature in found.features] == [(6, 28, 28), (8, 10, 10)]
+    assert torch.allclose(found.features[0], first, atol=1e-5)
+
+
+def test_resnet_taps_its_three_stages() -> None:
+    with torch.no_grad():
+        features = build(RESNET, 0).eval()(images(), features=True).features
+    assert [tuple(feature.shape[1:]) for feature in features] == [(4, 32, 32), (8, 16, 16), (16, 8, 8)]
+
+
+@pytest.mark.parametrize("depth", [8, 14, 20])
+def test_resnet_depth_counts_its_layers(depth: int) -> None:
+    model = build(ModelSpec(f"resnet{depth}", (4, 8, 16), 3, 32, 10), 0)
+    layers = [name for name, part in model.named_modules() if isinstance(part, torch.nn.Conv2d | torch.nn.Linear)]
+    assert len([name for name in layers if "shortcut" not in name]) == depth
+
+
+@pytest.mark.parametrize("spec", [LENET, RESNET], ids=["lenet5", "resnet8"])
+def test_initial_weights_are_a_function_of_spec_and_seed(spec: ModelSpec) -> None:
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    first = build(spec, 7).state_dict()
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(2)
+    second, other = build(spec, 7).state_dict(), build(spec, 8).state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert any(not torch.equal(first[name], other[name]) for name in first)

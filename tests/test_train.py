@@ -1,0 +1,172 @@
+"""The training loop: resumed equals uninterrupted, bit for bit."""
+
+from __future__ import annotations
+
+import io
+import math
+from typing import Any
+
+import pytest
+import torch
+from builders import STUDENT, TEACHER, make_fit, make_splits
+from test_methods import HPARAMS
+
+from hpmkd.errors import Diverged
+from hpmkd.methods import METHODS, build_distiller
+from hpmkd.models import build
+from hpmkd.specs import ModelSpec
+from hpmkd.train import Training, evaluate, learning_rate
+
+CPU = torch.device("cpu")
+RESNET = ModelSpec("resnet8", (4, 4, 8), 1, 16, 4)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Any:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def make(
+    method: str = "TraditionalKD", teacher: ModelSpec = TEACHER, student: ModelSpec = STUDENT, **fit: Any
+) -> Training:
+    distiller = build_distiller(method, HPARAMS, student, (teacher,), 3)
+    teachers = [] if method == "Direct" else [build(teacher, 1)]
+    return Training(build(student, 2), distiller, teachers, make_splits(), "crop_flip", make_fit(**fit), 5, CPU)
+
+
+def flat(value: Any, name: str = "") -> dict[str, Any]:
+    """Every leaf of a nested state."""
+    if isinstance(value, dict):
+        return {path: leaf for key, part in value.items() for path, leaf in flat(part, f"{name}/{key}").items()}
+    if isinstance(value, list | tuple):
+        return {path: leaf for key, part in enumerate(value) for path, leaf in flat(part, f"{name}/{key}").items()}
+    return {name: value}
+
+
+def same(one: Training, other: Training) -> None:
+    states = [flat(training.state_dict()) for training in (one, other)]
+    assert states[0].keys() == states[1].keys()
+    for name, value in states[0].items():
+        if "train_seconds" not in name:
+            equal = torch.equal(value, states[1][name]) if isinstance(value, torch.Tensor) else value == states[1][name]
+            assert equal, name
+
+
+def saved(training: Training) -> dict[str, Any]:
+    """A state through a file, as a checkpoint is."""
+    buffer = io.BytesIO()
+    torch.save(training.state_dict(), buffer)
+    return torch.load(io.BytesIO(buffer.getvalue()), weights_only=True)
+
+
+CASES = [(name, {}) for name in METHODS]
+CASES += [("FitNets", {"student": RESNET}), ("TraditionalKD", {"precision": "bf16"}), ("AT", {"precision": "bf16"})]
+CASES += [("Direct", {"optimizer": "sgd", "schedule": "step", "weight_decay": 1e-3})]
+
+
+@pytest.mark.parametrize(("method", "more"), CASES)
+@pytest.mark.parametrize("stop", [1, 2])
+def test_resumed_is_uninterrupted_bit_for_bit(method: str, more: dict[str, Any], stop: int) -> None:
+    whole = make(method, **more)
+    results = list(whole.epochs())
+    first = make(method, **more)
+    for result in first.epochs():
+        if result.epoch == stop:
+            break
+    second = make(method, **more)
+    for parameter in second.model.parameters():  # whatever the fresh model holds must not matter
+        torch.nn.init.ones_(parameter)
+    second.load_state_dict(saved(first))
+    rest = list(second.epochs())
+    same(whole, second)
+    assert [(one.epoch, one.train_loss, one.lr) for one in rest] == [
+        (one.epoch, one.train_loss, one.lr) for one in results[stop:]
+    ]
+    assert second.train_seconds > first.train_seconds
+
+
+def test_it_learns_and_methods_differ() -> None:
+    """The loss falls, and no two methods end with the same weights."""
+    ends = {}
+    for method in set(METHODS) - {"TAKD"}:
+        training = make(method, epochs=6)
+        losses = [result.train_loss for result in training.epochs()]
+        assert losses[-1] < losses[0]
+        ends[method] = torch.cat([parameter.detach().flatten() for parameter in training.model.parameters()])
+    values = list(ends.values())
+    assert all(not torch.equal(a, b) for i, a in enumerate(values) for b in values[:i])
+
+
+def test_the_teacher_is_frozen_in_eval_mode() -> None:
+    training = make("FitNets", teacher=RESNET)
+    (teacher,) = training.teachers
+    before = {name: value.clone() for name, value in teacher.state_dict().items()}
+    list(training.epochs())
+    assert not teacher.training
+    assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
+    assert all(parameter.grad is None for parameter in teacher.parameters())
+
+
+def test_teacher_and_student_see_the_same_view() -> None:
+    training = make()
+    seen: dict[str, list[torch.Tensor]] = {"student": [], "teacher": []}
+    training.model.register_forward_pre_hook(lambda part, given: seen["student"].append(given[0].clone()))
+    training.teachers[0].register_forward_pre_hook(lambda part, given: seen["teacher"].append(given[0].clone()))
+    training._train_epoch()
+    assert len(seen["teacher"]) == len(seen["student"]) == 3
+    for ours, theirs in zip(seen["student"], seen["teacher"], strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_helper_modules_are_trained() -> None:
+    training = make("FitNets")
+    before = training.distiller.regressor[0].weight.clone()
+    next(training.epochs())
+    assert not torch.equal(training.distiller.regressor[0].weight, before)
+
+
+def test_epoch_results_are_means_over_images() -> None:
+    training = make("TraditionalKD", lr=1e-12)
+    result = next(training.epochs())
+    assert result.train_loss == pytest.approx(sum(result.terms.values()))
+    assert set(result.terms) == {"ce", "kd"}
+    again = make("TraditionalKD", lr=1e-12, batch_size=81)
+    assert next(again.epochs()).terms["ce"] == pytest.approx(result.terms["ce"], rel=1e-4)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_an_infinite_loss_is_divergence(optimizer: str) -> None:
+    with pytest.raises(Diverged, match=r"epoch [12]: the training loss is (nan|inf)"):
+        list(make("Direct", optimizer=optimizer, lr=1e30).epochs())
+
+
+def test_learning_rates_at_their_ends() -> None:
+    cosine = make_fit(epochs=10, lr=0.1)
+    assert learning_rate(cosine, 0) == 0.1
+    assert learning_rate(cosine, 5) == pytest.approx(0.05)
+    assert learning_rate(cosine, 9) == pytest.approx(0.05 * (1 + math.cos(math.pi * 0.9)))
+    step = make_fit(epochs=10, lr=0.1, schedule="step", milestones=(0.5, 0.8))
+    assert [learning_rate(step, epoch) for epoch in (0, 4, 5, 7, 8, 9)] == pytest.approx(
+        [0.1, 0.1, 0.01, 0.01, 0.001, 0.001]
+    )
+    assert learning_rate(make_fit(schedule="constant", lr=0.3), 2) == 0.3
+
+
+def test_evaluation_against_one_image_at_a_time() -> None:
+    training = make("Direct")
+    list(training.epochs())
+    model, images = training.model, training.validation
+    model.train()
+    found = evaluate(model, images, training.normalise)
+    assert model.training
+    model.eval()
+    right = 0
+    for index in range(len(images)):
+        logits = model(training.normalise(images.pixels[index : index + 1])).logits
+        right += int(logits.argmax()) == int(images.labels[index])
+    assert found == 100 * right / len(images)
+    evaluate(model, images, training.normalise)
+    assert not model.training
