@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -74,10 +75,14 @@ def running_ray(config: SweepConfig, verbose: bool) -> Iterator[None]:
     address = config.resources.address
     if address:
         try:
+            _reach(address)
             ray.init(address=address, runtime_env={"env_vars": _WORKER_ENV}, **common)
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             raise EnvironmentFault(
-                f"resources.address: no Ray cluster at {address}", found=str(error), todo="start it, or leave it out"
+                f"resources.address: no Ray cluster at {address}",
+                expected="auto (on a node of the cluster) or HOST:PORT of its head",
+                found=str(error),
+                todo="start it with ray start --head, or leave the address out to work on this machine alone",
             ) from error
     else:
         ray.init(
@@ -92,6 +97,17 @@ def running_ray(config: SweepConfig, verbose: bool) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _reach(address: str) -> None:
+    """Fails within seconds where nobody listens; Ray itself tries on for ten minutes and more."""
+    if address == "auto":
+        return
+    host, colon, port = address.rpartition(":")
+    if "://" in address or not colon or not port.isdigit():
+        raise ValueError(f"{address!r} is not an address that a sweep can join")
+    with socket.create_connection((host, int(port)), timeout=10):
+        pass
 
 
 def share(config: SweepConfig) -> Share:
