@@ -10,8 +10,8 @@ from typing import Literal
 
 from hpmkd.atomic import commit_json
 from hpmkd.errors import ConfigMismatch, DamagedModel
+from hpmkd.job import Job, differences
 from hpmkd.output import Output
-from hpmkd.plan import Job, differences
 from hpmkd.store.header import Header, sidecar_path
 from hpmkd.store.model_file import verify
 

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpmkd.plan import Job
+from hpmkd.job import Job
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,10 @@ from hpmkd.data.augment import Normalise
 from hpmkd.data.cache import load, prepare
 from hpmkd.data.images import Splits
 from hpmkd.errors import Diverged, HpmkdError
+from hpmkd.job import Job
 from hpmkd.methods import build_distiller
 from hpmkd.models import build
 from hpmkd.output import Output
-from hpmkd.plan import Job
 from hpmkd.store.header import file_hash
 from hpmkd.store.model_file import load_weights, save_model
 from hpmkd.train import EpochResult, Training, evaluate

@@ -10,8 +10,9 @@ import torch
 from hpmkd.config import SweepConfig
 from hpmkd.data.cache import describe
 from hpmkd.data.images import Images, RawData, Splits, split
-from hpmkd.methods import LINEAGES
-from hpmkd.plan import Job, expand
+from hpmkd.job import Job
+from hpmkd.methods import METHODS, lineages
+from hpmkd.plan import expand
 from hpmkd.settings import validate
 from hpmkd.specs import DataSpec, FitSpec, ModelSpec
 
@@ -21,7 +22,7 @@ STUDENT = ModelSpec("lenet5", (3, 5, 12), 1, 16, 4)
 
 def make_config(cache_dir: Path | None = None, **overrides: Any) -> SweepConfig:
     """Every baseline on 200 Digits for two epochs; `fit__lr=0.1` overrides `fit.lr`."""
-    raw = {"datasets": ["Digits"], "baselines": list(LINEAGES), "runs": 1, "data": {"train_images": 200}}
+    raw = {"datasets": ["Digits"], "baselines": list(METHODS), "runs": 1, "data": {"train_images": 200}}
     if cache_dir is not None:
         raw["data"]["cache_dir"] = str(cache_dir)
     raw["fit"] = {"teacher_epochs": 2, "student_epochs": 2, "batch_size": 64}
@@ -30,7 +31,7 @@ def make_config(cache_dir: Path | None = None, **overrides: Any) -> SweepConfig:
 
 def make_jobs(config: SweepConfig) -> dict[str, Job]:
     """The plan of a config, by key, parents first."""
-    return {job.key: job for job in expand(config, describe(config), LINEAGES)}
+    return {job.key: job for job in expand(config, describe(config), lineages(config))}
 
 
 def make_spec(**values: Any) -> DataSpec:

@@ -6,6 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no failure.
+settings.register_profile("hpmkd", deadline=None)
+settings.load_profile("hpmkd")
 
 
 @pytest.fixture(scope="session")

@@ -52,7 +52,7 @@ def test_resnet_sizes_are_the_papers(depth: int, published: float) -> None:
     assert parameter_count(model) == pytest.approx(published, rel=0.03)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(1, 30), st.integers(1, 60), st.integers(1, 300), st.integers(1, 100))
 def test_lenet_count_at_any_width(first: int, second: int, hidden: int, classes: int) -> None:
     model = ModelSpec("lenet5", (first, second, hidden), 3, 32, classes)

@@ -10,8 +10,8 @@ import torch
 from builders import make_config, make_jobs
 
 from hpmkd import audit
+from hpmkd.job import Job
 from hpmkd.output import Output
-from hpmkd.plan import Job
 from hpmkd.store.header import sidecar_path
 from hpmkd.store.model_file import save_model
 

@@ -12,14 +12,15 @@ from hypothesis import strategies as st
 
 from hpmkd.config import SweepConfig
 from hpmkd.errors import UsageError
-from hpmkd.methods import LINEAGES
-from hpmkd.plan import Job, differences, expand, seed_of
+from hpmkd.job import Job, differences, seed_of
+from hpmkd.methods import METHODS, lineages
+from hpmkd.plan import expand
 
 NAMES = ["A", "B-1", "c10"]
 ANY = st.builds(
     lambda datasets, baselines, runs, seed: (datasets, baselines, runs, seed),
     st.lists(st.sampled_from(NAMES), min_size=1, unique=True),
-    st.lists(st.sampled_from(list(LINEAGES)), min_size=1, unique=True),
+    st.lists(st.sampled_from(list(METHODS)), min_size=1, unique=True),
     st.integers(1, 4),
     st.integers(0, 2**63 - 1),
 )
@@ -28,7 +29,7 @@ ANY = st.builds(
 def plan(datasets: list[str], baselines: list[str], runs: int, seed: int = 0, **more: Any) -> dict[str, Job]:
     config = make_config(datasets=datasets, baselines=baselines, runs=runs, seed=seed, **more)
     specs = [make_spec(name=name, content=name, image_size=28, classes=10) for name in datasets]
-    return {job.key: job for job in expand(config, specs, LINEAGES)}
+    return {job.key: job for job in expand(config, specs, lineages(config))}
 
 
 def fingerprints(jobs: dict[str, Job]) -> dict[str, str]:
@@ -113,7 +114,7 @@ def test_a_setting_changes_exactly_the_models_that_depend_on_it(change: dict, sa
     ],
 )
 def test_what_no_weight_depends_on_changes_nothing(change: dict) -> None:
-    base = ["A"], list(LINEAGES), 2
+    base = ["A"], list(METHODS), 2
     assert fingerprints(plan(*base)) == fingerprints(plan(*base, **change))
 
 
@@ -144,4 +145,4 @@ def test_differences_are_readable() -> None:
 def test_unknown_baseline() -> None:
     config = SweepConfig(datasets=["A"], baselines=["HintNets"])
     with pytest.raises(UsageError, match="'HintNets'"):
-        expand(config, [make_spec(name="A")], LINEAGES)
+        expand(config, [make_spec(name="A")], lineages(config))

@@ -12,19 +12,20 @@ from hypothesis import strategies as st
 from ray.tune.search import Searcher
 
 from hpmkd.config import SweepConfig
-from hpmkd.methods import LINEAGES
-from hpmkd.plan import Job, expand
+from hpmkd.job import Job
+from hpmkd.methods import METHODS, lineages
+from hpmkd.plan import expand
 from hpmkd.specs import DataSpec
 from hpmkd.sweep import searcher
 
-BASELINES = list(LINEAGES)
+BASELINES = list(METHODS)
 
 
 def plan(datasets: int, baselines: list[str], runs: int) -> tuple[Job, ...]:
     """A plan over made-up grey data sets."""
     specs = [DataSpec(f"D{i}", f"D{i}", 1, 28, 10, "none", 0.1, None, None) for i in range(datasets)]
     config = SweepConfig(datasets=[spec.name for spec in specs], baselines=baselines, runs=runs)
-    return expand(config, specs, LINEAGES)
+    return expand(config, specs, lineages(config))
 
 
 def grid(jobs: tuple[Job, ...]) -> dict[str, Any]:
@@ -71,7 +72,7 @@ def play(jobs: tuple[Job, ...], done: set[str], failing: set[str], concurrent: i
         search.on_trial_complete(trial_id=trial, result=None, error=key in failing)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(1, 2),
     st.lists(st.sampled_from(BASELINES), min_size=1, unique=True),

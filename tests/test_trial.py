@@ -15,8 +15,8 @@ from hpmkd import trial
 from hpmkd.config import SweepConfig
 from hpmkd.data.cache import prepare
 from hpmkd.errors import HpmkdError
+from hpmkd.job import Job
 from hpmkd.output import Output
-from hpmkd.plan import Job
 from hpmkd.store.header import sidecar_path
 from hpmkd.store.model_file import verify
 from hpmkd.trial import Outcome, Progress, Resumed, SaveSchedule, evaluate_file, run_job

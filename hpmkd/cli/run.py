@@ -16,7 +16,7 @@ from hpmkd.config import SweepConfig
 from hpmkd.data.cache import describe, prepare, spec_to_json
 from hpmkd.errors import EXIT_OK, EXIT_SOME_FAILED, UsageError
 from hpmkd.lock import locked
-from hpmkd.methods import LINEAGES
+from hpmkd.methods import lineages
 from hpmkd.output import Output
 from hpmkd.plan import expand
 from hpmkd.settings import read_config_file, to_yaml, validate
@@ -84,7 +84,7 @@ def _newest() -> Path:
 
 
 def _dry_run(config: SweepConfig, output: Output) -> int:
-    jobs = expand(config, describe(config), LINEAGES)
+    jobs = expand(config, describe(config), lineages(config))
     findings = audit.audit(jobs, output)
     width = max(len(job.file_name) for job in jobs)
     for job in jobs:
@@ -109,7 +109,7 @@ def _sweep(request: Request, config: SweepConfig, output: Output) -> int:
         commit_bytes(output.config_file, to_yaml(config).encode())
     remove_leftovers(output.models)
     specs = describe(config)
-    jobs = expand(config, specs, LINEAGES)
+    jobs = expand(config, specs, lineages(config))
     findings = audit.audit(jobs, output)
     stale = [finding for finding in findings.values() if finding.state == "stale"]
     error = audit.mismatch(findings, output)

@@ -10,8 +10,8 @@ from typing import Any
 from ray.tune import Callback
 
 from hpmkd.errors import HpmkdError
+from hpmkd.job import Job
 from hpmkd.output import Output
-from hpmkd.plan import Job
 
 
 def label(job: Job, runs: int) -> str:

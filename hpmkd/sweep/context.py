@@ -9,9 +9,10 @@ from pathlib import Path
 
 from hpmkd.config import SweepConfig
 from hpmkd.data.cache import spec_from_json
-from hpmkd.methods import LINEAGES
+from hpmkd.job import Job
+from hpmkd.methods import lineages
 from hpmkd.output import Output
-from hpmkd.plan import Job, expand
+from hpmkd.plan import expand
 from hpmkd.settings import parse_yaml, validate
 
 
@@ -40,4 +41,4 @@ def _open(root: str, config_text: str, datasets_text: str) -> Sweep:
     output = Output(Path(root))
     config = validate(parse_yaml(config_text, str(output.config_file)), str(output.config_file))
     specs = [spec_from_json(values) for values in json.loads(datasets_text)]
-    return Sweep(config, output, expand(config, specs, LINEAGES))
+    return Sweep(config, output, expand(config, specs, lineages(config)))

@@ -11,7 +11,7 @@ from ray.tune import Callback
 from ray.tune.search import Searcher
 
 from hpmkd.atomic import commit_json
-from hpmkd.plan import Job
+from hpmkd.job import Job
 
 ACTIVE: Board | None = None
 

@@ -1,0 +1,85 @@
+"""One thing to train, and everything that its weights depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any, Literal
+
+from hpmkd.specs import DataSpec, FitSpec, ModelSpec
+
+Role = Literal["teacher", "assistant", "student"]
+Hparams = tuple[tuple[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One model to train. Two jobs with equal recipes and parents are the same model, whatever sweep they stand in.
+
+    `baseline`, `number` and `run` name it; the weights do not depend on them.
+    """
+
+    role: Role
+    data: DataSpec
+    model: ModelSpec
+    fit: FitSpec
+    method: str
+    hparams: Hparams
+    seed: int
+    baseline: str | None = None
+    run: int | None = None
+    teachers: tuple[Job, ...] = ()
+    number: int | None = None
+
+    @cached_property
+    def key(self) -> str:
+        """The canonical name without its ending, unique in a sweep: `teacher_D_2`, `student_D_HPM-KD_run3`."""
+        number = None if self.number is None else str(self.number)
+        run = None if self.run is None else f"run{self.run}"
+        return "_".join(part for part in (self.role, self.data.name, self.baseline, number, run) if part)
+
+    @property
+    def file_name(self) -> str:
+        """The canonical file name, such as `student_CIFAR10_Direct_run1.pt`."""
+        return f"{self.key}.pt"
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) over everything that the weights depend on, parents included."""
+        text = json.dumps({**self.recipe(), "teachers": [job.fingerprint for job in self.teachers]}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def recipe(self) -> dict[str, Any]:
+        """Everything that the weights depend on, parents aside, as flat plain values."""
+        flat: dict[str, Any] = {"role": self.role, "method": self.method, "seed": self.seed}
+        for section in ("data", "model", "fit"):
+            for field in fields(getattr(self, section)):
+                if field.compare:
+                    value = getattr(getattr(self, section), field.name)
+                    flat[f"{section}.{field.name}"] = list(value) if isinstance(value, tuple) else value
+        return flat | dict(self.hparams)
+
+    def ancestors(self) -> list[Job]:
+        """All parents, parents' parents and so on, each before its children; some may come twice."""
+        return [one for parent in self.teachers for one in (*parent.ancestors(), parent)]
+
+
+def seed_of(sweep_seed: int, dataset: str, run: int | None, teacher: int = 1) -> int:
+    """Seed of a model in [0, 2^63): a function of sweep seed, data set and run, never of the method.
+
+    So run r of every baseline shares initial weights, order and augmentation, and runs are paired. Further
+    teachers (from 2) have seeds of their own.
+    """
+    text = f"hpmkd:{sweep_seed}:{dataset}:{run or 0}" + (f":teacher{teacher}" if teacher > 1 else "")
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Readable differences of two recipes, such as "`fit.lr` 0.001 -> 0.01"."""
+    keys = sorted(then.keys() | now.keys())
+    missing = object()
+    changed = [key for key in keys if then.get(key, missing) != now.get(key, missing)]
+    return [f"`{key}` {then.get(key, 'not there')} -> {now.get(key, 'not there')}" for key in changed]

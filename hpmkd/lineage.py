@@ -1,0 +1,44 @@
+"""What the students of a baseline learn from: the part of a method that the plan must know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from hpmkd.config import SweepConfig
+from hpmkd.job import Hparams
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """One baseline of a sweep.
+
+    Args:
+        label: its name in files.
+        method: the loss of its students (a key of `methods.METHODS`), with `hparams`.
+        teachers: how many independently seeded teachers there are; 0: students learn from labels alone.
+        assistants: models between teacher and student, each taught by the one before it; None: as many as make
+            steps of about a quarter, L - 1 with L = ln(teacher / student parameters) / ln 4.
+        assistant_size: parameters of the only assistant; None: geometric sizes.
+        mentors: whom a student learns from: the `last` of the chain (a teacher where there is none), or `all`.
+        family: the name under which assistants are filed, so that variants of a baseline share them.
+        serial: at most one model of this baseline is trained at a time.
+    """
+
+    label: str
+    method: str
+    hparams: Hparams = ()
+    teachers: int = 1
+    assistants: int | None = 0
+    assistant_size: float | None = None
+    mentors: Literal["last", "all"] = "last"
+    family: str = ""
+    serial: bool = False
+
+
+def section_values(config: SweepConfig, *sections: str) -> Hparams:
+    """The values of config sections as `(("kd.alpha", 0.9), ...)`."""
+    pairs: list[tuple[str, Any]] = []
+    for section in sections:
+        pairs += [(f"{section}.{key}", value) for key, value in getattr(config, section)]
+    return tuple(sorted(pairs))
