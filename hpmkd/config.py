@@ -103,6 +103,29 @@ class TAKDConfig(Section):
     )
 
 
+class HPMKDConfig(Section):
+    """HPM-KD: one switch per component, and the settings of each."""
+
+    chain: bool = Field(True, description="progressive chain: assistants between teacher and student")
+    chain_length: Annotated[int, Field(ge=0, le=20)] | None = Field(
+        None, description="assistants; default: so many that each step is about a quarter of the size"
+    )
+    multi_teacher: bool = Field(True, description="several mentors at once: all teachers, and the chain's assistants")
+    teachers: Annotated[int, Field(ge=1, le=20)] = Field(
+        2, description="M, independently seeded teachers (KD-Ensemble has the same ones)"
+    )
+    weighting: Literal["attention", "uniform", "confidence"] = Field(
+        "attention", description="how mentors are weighted, image by image"
+    )
+    entropy_bonus: NonNegative = Field(0.1, description="attention: keeps it from betting on one mentor")
+    gate_steps: PositiveInt = Field(200, description="attention: steps of its training on validation images")
+    meta_temperature: bool = Field(True, description="T changes in the course of the training")
+    schedule: Literal["cosine", "loss", "convergence"] = Field("cosine", description="meta temperature: what T follows")
+    t_high: Positive = Field(1.5, description="meta temperature: T at the start, in parts of kd.temperature")
+    t_low: Positive = Field(0.5, description="meta temperature: T at the end, likewise")
+    parallel: bool = Field(True, description="parallel pipeline: its models are trained side by side where they can be")
+
+
 class ResourcesConfig(Section):
     """What one trial gets. None of it changes the weights on CPU."""
 
@@ -142,6 +165,7 @@ class SweepConfig(Section):
     fitnets: FitNetsConfig = FitNetsConfig()
     at: ATConfig = ATConfig()
     takd: TAKDConfig = TAKDConfig()
+    hpmkd: HPMKDConfig = HPMKDConfig()
     resources: ResourcesConfig = ResourcesConfig()
     record: RecordConfig = RecordConfig()
 

@@ -19,7 +19,8 @@ Hparams = tuple[tuple[str, Any], ...]
 class Job:
     """One model to train. Two jobs with equal recipes and parents are the same model, whatever sweep they stand in.
 
-    `baseline`, `number` and `run` name it; the weights do not depend on them.
+    `baseline`, `number` and `run` name it, `serial` (one model of the baseline at a time) is how it is scheduled;
+    the weights do not depend on them.
     """
 
     role: Role
@@ -33,6 +34,7 @@ class Job:
     run: int | None = None
     teachers: tuple[Job, ...] = ()
     number: int | None = None
+    serial: bool = False
 
     @cached_property
     def key(self) -> str:

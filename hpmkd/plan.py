@@ -69,7 +69,7 @@ class _Planner:
         seed = seed_of(self.config.seed, self.data.name, run)
         return Job(
             "student", self.data, self.small, fit, lineage.method, lineage.hparams, seed,
-            lineage.label, run, parents,
+            lineage.label, run, parents, serial=lineage.serial,
         )  # fmt: skip
 
 

@@ -42,6 +42,10 @@ def learning_rate(fit: FitSpec, epoch: int) -> float:
     return fit.lr
 
 
+def _trained(parameter: nn.Parameter) -> bool:
+    return parameter.requires_grad
+
+
 def _optimizer(fit: FitSpec, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
     if fit.optimizer == "sgd":
         return torch.optim.SGD(
@@ -90,7 +94,7 @@ class Training:
         self.normalise = Normalise(splits.mean, splits.std, device)
         self.batches = TrainBatches(splits.train.to(device), self.normalise, augment, fit.batch_size)
         self.validation = splits.validation.to(device)
-        self.optimizer = _optimizer(fit, [*self.model.parameters(), *self.distiller.parameters()])
+        self.optimizer = _optimizer(fit, [*self.model.parameters(), *filter(_trained, self.distiller.parameters())])
         self.epoch, self.train_seconds = 0, 0.0
 
     def epochs(self) -> Iterator[EpochResult]:
@@ -101,6 +105,8 @@ class Training:
         """
         while self.epoch < self.fit.epochs:
             start = time.monotonic()
+            if self.epoch == 0 and self.distiller.needs_validation:
+                self._prepare()
             lr = learning_rate(self.fit, self.epoch)
             for group in self.optimizer.param_groups:
                 group["lr"] = lr
@@ -112,6 +118,15 @@ class Training:
             self.epoch += 1
             self.train_seconds += time.monotonic() - start
             yield EpochResult(self.epoch, loss, terms, accuracy, lr, self.train_seconds)
+
+    def _prepare(self) -> None:
+        """Shows the teachers' logits on validation images to the distiller."""
+        parts: list[list[Tensor]] = [[] for _ in self.teachers]
+        with torch.no_grad(), _autocast(self.fit.precision, self.device):
+            for images, _ in plain_batches(self.validation, self.normalise):
+                for teacher, part in zip(self.teachers, parts, strict=True):
+                    part.append(teacher(images).logits.float())
+        self.distiller.prepare([torch.cat(part) for part in parts], self.validation.labels)
 
     def _train_epoch(self) -> dict[str, float]:
         self.model.train()

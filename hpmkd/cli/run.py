@@ -132,7 +132,7 @@ def _sweep(request: Request, config: SweepConfig, output: Output) -> int:
         for spec in dict.fromkeys(job.data for job in missing):
             prepare(spec, config.data)
         code, last_words = _train(request, output, findings, say)
-    _report(output, config, [job.key for job in jobs], request.quiet)
+    _report(output, [job.key for job in jobs], [one.label for one in lineages(config)], request.quiet)
     if last_words:
         print(last_words, file=sys.stderr, flush=True)
     return code
@@ -161,7 +161,7 @@ def _train(
     return EXIT_OK, ""
 
 
-def _report(output: Output, config: SweepConfig, planned: list[str], quiet: bool) -> None:
+def _report(output: Output, planned: list[str], labels: list[str], quiet: bool) -> None:
     from hpmkd import results
 
     frame = results.collect(output, planned)
@@ -170,6 +170,6 @@ def _report(output: Output, config: SweepConfig, planned: list[str], quiet: bool
         from rich.console import Console
 
         console = Console()
-        for table in results.tables(frame, config.baselines):
+        for table in results.tables(frame, labels):
             console.print(table)
         console.print(f"one row per model: {output.root / 'results.csv'}", soft_wrap=True, highlight=False)

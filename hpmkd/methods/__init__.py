@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from hpmkd.config import SweepConfig
 from hpmkd.errors import UsageError
 from hpmkd.lineage import Lineage, section_values
+from hpmkd.methods import variants
 from hpmkd.specs import ModelSpec
 
 if TYPE_CHECKING:
@@ -18,10 +19,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Method:
-    """One baseline. `path` is `module:class` of its `Distiller`; `lineage` makes its lineage from a config."""
+    """One baseline. `path` is `module:class` of its `Distiller`; `lineage` makes its lineage from a config.
+
+    `variant` makes it from a config and the words that follow the name, for a baseline that has switches.
+    """
 
     path: str
     lineage: Callable[[SweepConfig], Lineage]
+    variant: Callable[[SweepConfig, list[str], str], Lineage] | None = None
 
 
 def _taught(name: str, *sections: str, **more: Any) -> Callable[[SweepConfig], Lineage]:
@@ -33,26 +38,58 @@ def _takd(config: SweepConfig) -> Lineage:
     return _taught("TAKD", assistants=1, assistant_size=config.takd.size)(config)
 
 
+def _ensemble(config: SweepConfig) -> Lineage:
+    return _taught("KD-Ensemble", teachers=config.hpmkd.teachers, mentors="all")(config)
+
+
+def _hpm_kd(config: SweepConfig) -> Lineage:
+    return variants.lineage(config, [], variants.NAME)
+
+
 METHODS: dict[str, Method] = {
     "Direct": Method("hpmkd.methods.direct:Direct", lambda config: Lineage("Direct", "Direct", teachers=0)),
     "TraditionalKD": Method("hpmkd.methods.traditional_kd:TraditionalKD", _taught("TraditionalKD")),
     "FitNets": Method("hpmkd.methods.fitnets:FitNets", _taught("FitNets", "fitnets")),
     "AT": Method("hpmkd.methods.at:AT", _taught("AT", "at")),
     "TAKD": Method("hpmkd.methods.takd:TAKD", _takd),
+    "KD-Ensemble": Method("hpmkd.methods.kd_ensemble:KDEnsemble", _ensemble),
+    "HPM-KD": Method("hpmkd.methods.hpm_kd:HPMKD", _hpm_kd, variants.lineage),
 }
 
 
 def lineages(config: SweepConfig) -> tuple[Lineage, ...]:
-    """The lineage of every entry of `config.baselines`; UsageError for an unknown one."""
-    for name in config.baselines:
-        if name not in METHODS:
+    """The lineage of every entry of `config.baselines`.
+
+    Raises:
+        UsageError: an unknown name or switch, or two entries that are the same baseline.
+    """
+    found: dict[str, str] = {}
+    made = []
+    for entry in config.baselines:
+        lineage = _lineage(config, entry)
+        if lineage.label in found:
             raise UsageError(
-                "baselines: unknown baseline",
-                expected="any of " + ", ".join(METHODS),
-                found=repr(name),
-                todo="correct the name (upper and lower case count)",
+                "baselines: the same baseline twice",
+                found=f"{found[lineage.label]!r} and {entry!r} are both {lineage.label}",
+                todo="name it once, or give the config other switches (see `hpmkd`)",
             )
-    return tuple(METHODS[name].lineage(config) for name in config.baselines)
+        found[lineage.label] = entry
+        made.append(lineage)
+    return tuple(made)
+
+
+def _lineage(config: SweepConfig, entry: str) -> Lineage:
+    if entry in METHODS:
+        return METHODS[entry].lineage(config)
+    for name, method in METHODS.items():
+        if method.variant is not None and entry.startswith(f"{name}-"):
+            return method.variant(config, entry.removeprefix(f"{name}-").split("-"), entry)
+    raise UsageError(
+        "baselines: unknown baseline",
+        expected="any of " + ", ".join(METHODS) + f"; HPM-KD with switches such as HPM-KD-{next(iter(variants.WORDS))}",
+        found=repr(entry),
+        todo="correct the name (upper and lower case count)",
+    )
 
 
 def build_distiller(

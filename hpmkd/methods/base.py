@@ -31,6 +31,19 @@ class Distiller(nn.Module):
         super().__init__()
         self.hparams, self.student, self.teachers = hparams, student, teachers
 
+    @property
+    def needs_validation(self) -> bool:
+        """Whether `prepare` has something to do."""
+        return False
+
+    def prepare(self, teachers: Sequence[Tensor], target: Tensor) -> None:
+        """Called once before the first epoch, not after a resume: what it makes belongs into the `state_dict`.
+
+        Args:
+            teachers: each teacher's logits `(N, K)` on the validation images.
+            target: their labels `(N,)`.
+        """
+
     def loss(self, student: Output, teachers: Sequence[Output], target: Tensor, progress: float) -> dict[str, Tensor]:
         """The loss as named scalar terms, already weighted: their sum is what is minimised.
 
@@ -44,16 +57,22 @@ class Distiller(nn.Module):
 
 
 def kd_terms(
-    student_NK: Tensor, teacher_NK: Tensor, target_N: Tensor, temperature: float, alpha: float
+    student_NK: Tensor, teacher_NK: Tensor, target_N: Tensor, temperature: Tensor | float, alpha: float
 ) -> dict[str, Tensor]:
     """(1-a) CE(z_s, y) + a T^2 KL(softmax(z_t/T) || softmax(z_s/T)), Hinton et al. 2015, section 2.
 
     T^2 keeps the size of the soft gradients independent of T; `batchmean` is the mean over images of the sum over
     classes, as the KL divergence is defined.
     """
+    return soft_terms(student_NK, F.log_softmax(teacher_NK / temperature, dim=1), target_N, temperature, alpha)
+
+
+def soft_terms(
+    student_NK: Tensor, log_p_NK: Tensor, target_N: Tensor, temperature: Tensor | float, alpha: float
+) -> dict[str, Tensor]:
+    """`kd_terms` for a soft target that is given as log probabilities, already at the temperature."""
     log_q = F.log_softmax(student_NK / temperature, dim=1)
-    log_p = F.log_softmax(teacher_NK / temperature, dim=1)
-    soft = F.kl_div(log_q, log_p, reduction="batchmean", log_target=True) * temperature**2
+    soft = F.kl_div(log_q, log_p_NK, reduction="batchmean", log_target=True) * temperature**2
     return {"ce": (1 - alpha) * F.cross_entropy(student_NK, target_N), "kd": alpha * soft}
 
 

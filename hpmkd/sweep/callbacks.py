@@ -16,10 +16,11 @@ from hpmkd.output import Output
 
 def label(job: Job, runs: int) -> str:
     """How a line names a job: `Direct run 3/5 CIFAR10`, `teacher CIFAR10`, `TAKD assistant CIFAR10`."""
+    number = f" {job.number}" if job.number else ""
     if job.role == "teacher":
-        return f"teacher {job.data.name}"
+        return f"teacher{number} {job.data.name}"
     if job.role == "assistant":
-        return f"{job.baseline} assistant {job.data.name}"
+        return f"{job.baseline} assistant{number} {job.data.name}"
     return f"{job.baseline} run {job.run}/{runs} {job.data.name}"
 
 

@@ -85,7 +85,7 @@ def run_round(
             trainable,
             param_space={
                 "dataset": tune.grid_search(sorted({job.data.name for job in sweep.jobs})),
-                "baseline": tune.grid_search(list(config.baselines)),
+                "baseline": tune.grid_search(sorted({job.baseline for job in sweep.jobs if job.run})),
                 "run": tune.grid_search(list(range(1, config.runs + 1))),
             },
             tune_config=TuneConfig(

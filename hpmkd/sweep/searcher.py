@@ -29,6 +29,11 @@ class Board:
         self.given: set[str] = set()
         self.live: dict[str, str] = {}
 
+    def ready(self, job: Job) -> bool:
+        """Whether its parents are there, and no model of its baseline runs if that is to be trained one by one."""
+        alone = not job.serial or all(self.jobs[key].baseline != job.baseline for key in self.live.values())
+        return alone and all(parent.key in self.done for parent in job.teachers)
+
     def finished(self, trial_id: str) -> None:
         """A trial ended: its place is free; its file, not its result, decides whether the job is done."""
         key = self.live.pop(trial_id, None)
@@ -86,7 +91,7 @@ class DependencySearcher(Searcher):
         if ACTIVE is None:
             return str(Searcher.FINISHED)
         left = [job for job in self.wanted() if job.key not in ACTIVE.done and job.key not in ACTIVE.given]
-        ready = [job for job in left if all(parent.key in ACTIVE.done for parent in job.teachers)]
+        ready = [job for job in left if ACTIVE.ready(job)]
         if not ready:
             # None with nothing running would wait for ever; what is left descends from a failed job.
             return None if left and ACTIVE.live else str(Searcher.FINISHED)

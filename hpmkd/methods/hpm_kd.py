@@ -1,0 +1,61 @@
+"""HPM-KD: hierarchical progressive multi-teacher distillation; its chain and its teachers are in `variants.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hpmkd.methods.base import Distiller, kd_terms, soft_terms
+from hpmkd.methods.mixture import Attention, Confidence, Uniform, log_mixture
+from hpmkd.methods.temperature import SCHEDULES
+from hpmkd.models import Output
+from hpmkd.specs import ModelSpec
+
+
+class HPMKD(Distiller):
+    """(1-a) CE + a T^2 KL(p || softmax(z_s/T)), p mixed from all mentors, T from the meta temperature.
+
+    With one mentor and no meta temperature this is TraditionalKD, operation for operation.
+    """
+
+    def __init__(self, hparams: Mapping[str, Any], student: ModelSpec, teachers: Sequence[ModelSpec]) -> None:
+        super().__init__(hparams, student, teachers)
+        self.mixture: nn.Module | None = None
+        if len(teachers) > 1:
+            self.mixture = self._mixture(len(teachers), student.classes)
+        self.schedule: nn.Module | None = None
+        if "hpmkd.schedule" in hparams:
+            base = hparams["kd.temperature"]
+            high, low = base * hparams["hpmkd.t_high"], base * hparams["hpmkd.t_low"]
+            self.schedule = SCHEDULES[hparams["hpmkd.schedule"]](high, low)
+
+    def _mixture(self, mentors: int, classes: int) -> nn.Module:
+        kind = self.hparams["hpmkd.weighting"]
+        if kind == "attention":
+            bonus, steps = self.hparams["hpmkd.entropy_bonus"], self.hparams["hpmkd.gate_steps"]
+            return Attention(mentors, classes, bonus, steps)
+        return Uniform() if kind == "uniform" else Confidence()
+
+    @property
+    def needs_validation(self) -> bool:
+        """Whether the attention is to be trained."""
+        return isinstance(self.mixture, Attention)
+
+    def prepare(self, teachers: Sequence[Tensor], target: Tensor) -> None:
+        """Trains the attention on the mentors' logits on validation images."""
+        if isinstance(self.mixture, Attention):
+            self.mixture.fit(teachers, target)
+
+    def loss(self, student: Output, teachers: Sequence[Output], target: Tensor, progress: float) -> dict[str, Tensor]:
+        """`soft_terms` with the mixture of all mentors."""
+        temperature, alpha = self.hparams["kd.temperature"], self.hparams["kd.alpha"]
+        if self.schedule is not None:
+            temperature = self.schedule(progress, F.cross_entropy(student.logits.detach(), target))
+        if self.mixture is None:
+            return kd_terms(student.logits, teachers[0].logits, target, temperature, alpha)
+        logits = [teacher.logits for teacher in teachers]
+        log_p = log_mixture(self.mixture(logits, target), logits, temperature)
+        return soft_terms(student.logits, log_p, target, temperature, alpha)

@@ -1,0 +1,22 @@
+"""KD-Ensemble: a control. Hinton et al. 2015, section 4: the soft target of an ensemble is the mean of its members'."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from hpmkd.methods.base import Distiller, soft_terms
+from hpmkd.methods.mixture import Uniform, log_mixture
+from hpmkd.models import Output
+
+
+class KDEnsemble(Distiller):
+    """TraditionalKD from the uniform mean of the same M teachers that HPM-KD has."""
+
+    def loss(self, student: Output, teachers: Sequence[Output], target: Tensor, progress: float) -> dict[str, Tensor]:
+        """`soft_terms` with p = 1/M sum_m softmax(z_m / T)."""
+        temperature, alpha = self.hparams["kd.temperature"], self.hparams["kd.alpha"]
+        logits = [teacher.logits for teacher in teachers]
+        log_p = log_mixture(Uniform()(logits, target), logits, temperature)
+        return soft_terms(student.logits, log_p, target, temperature, alpha)
