@@ -73,6 +73,27 @@ def parameter_count(spec: ModelSpec) -> int:
     return total + (width_in + 1) * spec.classes
 
 
+def forward_cost(spec: ModelSpec) -> int:
+    """Multiply-adds of one image's forward pass, convolutions and linear layers."""
+    if spec.arch == "lenet5":
+        first, second, hidden = spec.channels
+        side = spec.image_size - 4
+        cost = 25 * spec.in_channels * first * side**2
+        side = side // 2 - 4
+        cost += 25 * first * second * side**2
+        return cost + second * (side // 2) ** 2 * hidden + hidden * spec.classes
+    blocks, side = (depth_of(spec.arch) - 2) // 6, spec.image_size
+    cost, width_in = 9 * spec.in_channels * spec.channels[0] * side**2, spec.channels[0]
+    for stage, width in enumerate(spec.channels):
+        if stage > 0:
+            side = (side + 1) // 2
+        if stage > 0 or width != width_in:
+            cost += width_in * width * side**2
+        cost += (9 * width_in * width + 9 * width * width * (2 * blocks - 1)) * side**2
+        width_in = width
+    return cost + width_in * spec.classes
+
+
 def geometric_sizes(teacher: int, student: int, steps: int) -> list[int]:
     """Parameter counts of `steps - 1` assistants, t_i = teacher * (student / teacher)^(i / steps)."""
     return [round(teacher * (student / teacher) ** (i / steps)) for i in range(1, steps)]

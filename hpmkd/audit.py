@@ -130,9 +130,9 @@ def _move(path: Path, folder: Path) -> Path:
 
 
 def headers(output: Output) -> dict[str, Header]:
-    """Every valid model file of an output by file stem, in the plan or not."""
+    """Every valid file of an output by its stem, in the plan or not: models, and the choices of searches."""
     found = {}
-    for path in sorted(output.models.glob("*.pt")):
+    for path in sorted([*output.models.glob("*.pt"), *output.models.glob("choice_*.json")]):
         try:
             found[path.stem] = verify(path)
         except (DamagedModel, OSError, json.JSONDecodeError):

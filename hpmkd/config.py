@@ -123,7 +123,28 @@ class HPMKDConfig(Section):
     schedule: Literal["cosine", "loss", "convergence"] = Field("cosine", description="meta temperature: what T follows")
     t_high: Positive = Field(1.5, description="meta temperature: T at the start, in parts of kd.temperature")
     t_low: Positive = Field(0.5, description="meta temperature: T at the end, likewise")
+    shared_memory: bool = Field(
+        True, description="shared memory: teachers, assistants and choices of any sweep are found by their content"
+    )
+    adaptive: bool = Field(True, description="adaptive configuration: T and alpha from a search on validation images")
     parallel: bool = Field(True, description="parallel pipeline: its models are trained side by side where they can be")
+
+
+class KDBudgetConfig(Section):
+    """KD-Budget, a control: TraditionalKD that is trained as long as HPM-KD takes in all."""
+
+    students: PositiveInt = Field(5, description="so many students share the cost of HPM-KD's teachers and search")
+
+
+class AdaptiveConfig(Section):
+    """The search for temperature and alpha: successive halving, once per data set."""
+
+    temperatures: Annotated[list[Positive], Field(min_length=1)] = Field([2.0, 4.0, 8.0], description="T to try")
+    alphas: Annotated[list[Fraction], Field(min_length=1)] = Field([0.5, 0.9], description="alpha to try")
+    keep: Annotated[int, Field(ge=2)] = Field(3, description="one of so many survives each rung")
+    part: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.5, description="part of the student's epochs that the last rung trains"
+    )
 
 
 class ResourcesConfig(Section):
@@ -166,6 +187,8 @@ class SweepConfig(Section):
     at: ATConfig = ATConfig()
     takd: TAKDConfig = TAKDConfig()
     hpmkd: HPMKDConfig = HPMKDConfig()
+    adaptive: AdaptiveConfig = AdaptiveConfig()
+    kd_budget: KDBudgetConfig = KDBudgetConfig()
     resources: ResourcesConfig = ResourcesConfig()
     record: RecordConfig = RecordConfig()
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, Literal
 
 from hpmkd.specs import DataSpec, FitSpec, ModelSpec
 
-Role = Literal["teacher", "assistant", "student"]
+Role = Literal["teacher", "assistant", "choice", "student"]
 Hparams = tuple[tuple[str, Any], ...]
 
 
@@ -19,8 +19,8 @@ Hparams = tuple[tuple[str, Any], ...]
 class Job:
     """One model to train. Two jobs with equal recipes and parents are the same model, whatever sweep they stand in.
 
-    `baseline`, `number` and `run` name it, `serial` (one model of the baseline at a time) is how it is scheduled;
-    the weights do not depend on them.
+    `baseline`, `number` and `run` name it, `serial` (one model of the baseline at a time) is how it is scheduled,
+    `shared` whether the shared memory may give it; the weights do not depend on them.
     """
 
     role: Role
@@ -32,9 +32,10 @@ class Job:
     seed: int
     baseline: str | None = None
     run: int | None = None
-    teachers: tuple[Job, ...] = ()
+    teachers: tuple[Job, ...] = ()  # all parents: networks, and the choice if there is one
     number: int | None = None
     serial: bool = False
+    shared: bool = field(default=False, compare=False)
 
     @cached_property
     def key(self) -> str:
@@ -45,8 +46,8 @@ class Job:
 
     @property
     def file_name(self) -> str:
-        """The canonical file name, such as `student_CIFAR10_Direct_run1.pt`."""
-        return f"{self.key}.pt"
+        """The canonical file name, such as `student_CIFAR10_Direct_run1.pt`; a choice is a JSON file."""
+        return f"{self.key}.json" if self.role == "choice" else f"{self.key}.pt"
 
     @cached_property
     def fingerprint(self) -> str:
@@ -58,10 +59,10 @@ class Job:
         """Everything that the weights depend on, parents aside, as flat plain values."""
         flat: dict[str, Any] = {"role": self.role, "method": self.method, "seed": self.seed}
         for section in ("data", "model", "fit"):
-            for field in fields(getattr(self, section)):
-                if field.compare:
-                    value = getattr(getattr(self, section), field.name)
-                    flat[f"{section}.{field.name}"] = list(value) if isinstance(value, tuple) else value
+            for part in fields(getattr(self, section)):
+                if part.compare:
+                    value = getattr(getattr(self, section), part.name)
+                    flat[f"{section}.{part.name}"] = list(value) if isinstance(value, tuple) else value
         return flat | dict(self.hparams)
 
     def ancestors(self) -> list[Job]:

@@ -22,7 +22,13 @@ class Lineage:
         assistant_size: parameters of the only assistant; None: geometric sizes.
         mentors: whom a student learns from: the `last` of the chain (a teacher where there is none), or `all`.
         family: the name under which assistants are filed, so that variants of a baseline share them.
+        numbered: assistants have numbers, from the largest to the smallest; else there is never more than one.
+        choice: temperature and alpha are those that a search chose on validation images.
+        shared: teachers, assistants and choices may come from the shared memory, and are put there; if not, they
+            are this baseline's own (but for the first teacher).
         serial: at most one model of this baseline is trained at a time.
+        budget_of: students are trained for as many epochs as cost what a student of that baseline costs, its further
+            teachers, assistants and choice included, which `budget_students` students share.
     """
 
     label: str
@@ -33,7 +39,12 @@ class Lineage:
     assistant_size: float | None = None
     mentors: Literal["last", "all"] = "last"
     family: str = ""
+    numbered: bool = False
+    choice: bool = False
+    shared: bool | None = None
     serial: bool = False
+    budget_of: Lineage | None = None
+    budget_students: int = 1
 
 
 def section_values(config: SweepConfig, *sections: str) -> Hparams:

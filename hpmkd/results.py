@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from hpmkd.atomic import commit_bytes
@@ -44,21 +44,39 @@ def collect(output: Output, planned: Collection[str]) -> pd.DataFrame:
     """One row per valid model file; `planned` says whether it belongs to the present plan."""
     import pandas as pd
 
-    rows = [_row(stem, header, stem in planned) for stem, header in headers(output).items()]
-    frame = pd.DataFrame(rows, columns=list(_row("", Header("", 0, 0.0, 0.0, "", {}), False)))
+    found = headers(output)
+    models = {stem: header for stem, header in found.items() if header.metadata.get("role") != "choice"}
+    rows = [_row(stem, header, stem in planned) for stem, header in models.items()]
+    for row, stem in zip(rows, models, strict=True):
+        row["ancestors"] = " ".join(sorted(_ancestors(stem, found)))
+        row["ancestor_seconds"] = sum(found[name].train_time for name in _ancestors(stem, found) if name in found)
+    columns = [*_row("", Header("", 0, 0.0, 0.0, "", {}), False), "ancestors", "ancestor_seconds"]
+    frame = pd.DataFrame(rows, columns=columns)
+    frame.attrs["seconds"] = {stem: header.train_time for stem, header in found.items()}
     return frame.astype({"run": "Int64", "epochs": "Int64"})
+
+
+def _ancestors(stem: str, found: Mapping[str, Header]) -> set[str]:
+    """Everything that had to be trained or searched before this one."""
+    parents = set(found[stem].metadata.get("parents", {})) if stem in found else set()
+    return parents.union(*(_ancestors(parent, found) for parent in parents))
 
 
 def write(frame: pd.DataFrame, output: Output) -> None:
     """Commits `results.csv` and `results.parquet`."""
     buffer = io.BytesIO()
-    frame.to_parquet(buffer, index=False)
+    bare = frame.copy()
+    bare.attrs = {}
+    bare.to_parquet(buffer, index=False)
     commit_bytes(output.root / "results.parquet", buffer.getvalue())
     commit_bytes(output.root / "results.csv", frame.to_csv(index=False).encode())
 
 
 def summary(frame: pd.DataFrame) -> pd.DataFrame:
-    """Per data set and baseline: n, mean and standard deviation of accuracy, retention, mean train time.
+    """Per data set and baseline: n, mean and standard deviation of accuracy, retention, mean train time, total cost.
+
+    The total cost is the train time of all its students, and of all teachers, assistants and searches that they
+    depend on, each counted once.
 
     Retention is student / teacher accuracy in percent. The standard deviation is the sample's (n - 1), and missing
     for a single run.
@@ -83,9 +101,15 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
                     "sd_pct": float(accuracy.std(ddof=1)) if len(group) > 1 else float("nan"),
                     "retention_pct": 100 * float(accuracy.mean()) / reference,
                     "train_seconds": float(group["train_seconds"].mean()),
+                    "total_seconds": float(group["train_seconds"].sum()) + _shared_seconds(group, frame),
                 }
             )
     return pd.DataFrame(rows)
+
+
+def _shared_seconds(group: pd.DataFrame, frame: pd.DataFrame) -> float:
+    names = {name for text in group["ancestors"] for name in text.split()}
+    return float(sum(frame.attrs["seconds"].get(name, 0.0) for name in names))
 
 
 def tables(frame: pd.DataFrame, order: list[str]) -> list[Table]:
@@ -98,11 +122,12 @@ def tables(frame: pd.DataFrame, order: list[str]) -> list[Table]:
     place = {name: number for number, name in enumerate(["teacher", *order])}
     for dataset, part in summary(frame).groupby("dataset", sort=False):
         table = Table(title=str(dataset))
-        for heading in ("baseline", "runs", "accuracy %", "sd", "retention %", "train s"):
+        for heading in ("baseline", "runs", "accuracy %", "sd", "retention %", "train s", "total s"):
             table.add_column(heading, justify="left" if heading == "baseline" else "right")
         rows = sorted(part.to_dict("records"), key=lambda row: place.get(row["baseline"], len(place)))
         for row in rows:
             numbers = [(row["mean_pct"], 2), (row["sd_pct"], 2), (row["retention_pct"], 1), (row["train_seconds"], 1)]
+            numbers.append((row["total_seconds"], 1))
             cells = ["-" if math.isnan(value) else f"{value:.{digits}f}" for value, digits in numbers]
             table.add_row(str(row["baseline"]), str(row["runs"]), *cells)
         made.append(table)

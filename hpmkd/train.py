@@ -22,7 +22,7 @@ from hpmkd.specs import FitSpec
 
 @dataclass(frozen=True)
 class EpochResult:
-    """One finished epoch: `epoch` counts from 1, `terms` are the loss terms' means over the images."""
+    """One finished epoch of `of`: `epoch` counts from 1, `terms` are the loss terms' means over the images."""
 
     epoch: int
     train_loss: float
@@ -30,6 +30,7 @@ class EpochResult:
     validation_accuracy_pct: float
     lr: float
     train_seconds: float
+    of: int
 
 
 def learning_rate(fit: FitSpec, epoch: int) -> float:
@@ -95,7 +96,7 @@ class Training:
         self.batches = TrainBatches(splits.train.to(device), self.normalise, augment, fit.batch_size)
         self.validation = splits.validation.to(device)
         self.optimizer = _optimizer(fit, [*self.model.parameters(), *filter(_trained, self.distiller.parameters())])
-        self.epoch, self.train_seconds = 0, 0.0
+        self.epoch, self.train_seconds, self.total = 0, 0.0, fit.epochs
 
     def epochs(self) -> Iterator[EpochResult]:
         """Trains epoch by epoch, from where it stands to the end of the recipe.
@@ -117,7 +118,7 @@ class Training:
             accuracy = evaluate(self.model, self.validation, self.normalise, self.fit.precision)
             self.epoch += 1
             self.train_seconds += time.monotonic() - start
-            yield EpochResult(self.epoch, loss, terms, accuracy, lr, self.train_seconds)
+            yield EpochResult(self.epoch, loss, terms, accuracy, lr, self.train_seconds, self.total)
 
     def _prepare(self) -> None:
         """Shows the teachers' logits on validation images to the distiller."""

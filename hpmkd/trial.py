@@ -3,36 +3,35 @@
 from __future__ import annotations
 
 import functools
-import io
-import json
+import itertools
 import platform
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import nn
 
-from hpmkd.atomic import commit_bytes, commit_json
 from hpmkd.audit import inspect
 from hpmkd.config import DataConfig
 from hpmkd.data.augment import Normalise
-from hpmkd.data.cache import load, prepare
+from hpmkd.data.cache import load, memory_folder, prepare
 from hpmkd.data.images import Splits
+from hpmkd.epochs import resume, save_epoch
 from hpmkd.errors import Diverged, HpmkdError
+from hpmkd.halving import last_epoch
 from hpmkd.job import Job
+from hpmkd.memory import keep, recall
 from hpmkd.methods import build_distiller
 from hpmkd.models import build
 from hpmkd.output import Output
-from hpmkd.store.header import file_hash
+from hpmkd.search import Search
+from hpmkd.store.choice_file import save_choice
+from hpmkd.store.header import Header
 from hpmkd.store.model_file import load_weights, save_model
 from hpmkd.train import EpochResult, Training, evaluate
 from hpmkd.version import __version__
-
-EPOCH_FILE, EPOCH_META = "epoch.pt", "epoch.json"
 
 
 @dataclass(frozen=True)
@@ -52,9 +51,12 @@ class Resumed:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The end of a job. `found`: the file was there already; `diverged`: the reason is in `message`."""
+    """The end of a job.
 
-    status: Literal["trained", "found", "diverged"]
+    `found`: the file was there already; `recalled`: it came from the shared memory; `diverged`: why is in `message`.
+    """
+
+    status: Literal["trained", "found", "recalled", "diverged"]
     accuracy: float = float("nan")
     train_time: float = float("nan")
     message: str = ""
@@ -80,26 +82,43 @@ def run_job(
         yield Outcome("found", finding.header.accuracy, finding.header.train_time)
         return
     torch.set_num_threads(job.fit.threads)
-    parents = [_load_parent(parent, output) for parent in job.teachers]
+    known = {parent.key: _usable(parent, output) for parent in job.teachers}
+    weights = {key: str(header.metadata["weights_sha256"]) for key, header in known.items()}
+    memory = memory_folder(data) if job.shared else None
+    if memory and (old := recall(memory, job, output, device.type, weights)):
+        yield Outcome("recalled", old.accuracy, old.train_time)
+        return
     splits = load(job.data, data.model_dump_json())
-    training = _training(job, [model for model, _ in parents], splits, device)
-    weights = {parent.key: known for parent, (_, known) in zip(job.teachers, parents, strict=True)}
-    _resume(training, job, weights, [*candidates, *output.checkpoint_folders(job)])
-    if training.epoch:
-        yield Resumed(training.epoch)
-    accuracy = float("nan")
+    work = _work(job, output, known, splits, device)
+    resume(work, job, weights, [*candidates, *output.checkpoint_folders(job)])
+    if work.epoch:
+        yield Resumed(work.epoch)
+    validation_pct = float("nan")
     try:
-        for result in training.epochs():
-            accuracy = result.validation_accuracy_pct
-            yield Progress(result, functools.partial(save_epoch, training, job, weights))
+        for result in work.epochs():
+            validation_pct = result.validation_accuracy_pct
+            yield Progress(result, functools.partial(save_epoch, work, job, weights))
     except Diverged as error:
         yield Outcome("diverged", message=str(error))
         return
-    model = training.model
-    test_pct = evaluate(model, splits.test.to(device), training.normalise, job.fit.precision)
-    metadata = _metadata(job, data, device) | {"val_accuracy": accuracy, "parents": weights}
-    save_model(model.state_dict(), output.model_file(job), test_pct, training.train_seconds, metadata)
-    yield Outcome("trained", test_pct, training.train_seconds)
+    metadata = _metadata(job, data, device) | {"parents": weights}
+    outcome = _finish(work, job, output, splits, metadata | {"val_accuracy": validation_pct})
+    if memory:
+        keep(memory, job, output, device.type)
+    yield outcome
+
+
+def _finish(work: Training | Search, job: Job, output: Output, splits: Splits, metadata: Mapping[str, Any]) -> Outcome:
+    """Commits the file; of a model, after its only look at the test set."""
+    path = output.model_file(job)
+    if isinstance(work, Search):
+        chosen, validation_pct = work.winner()
+        save_choice(path, chosen, work.evidence, validation_pct, work.train_seconds, metadata)
+        text = ", ".join(f"{name} {value:g}" for name, value in chosen.items())
+        return Outcome("trained", validation_pct, work.train_seconds, f"{text} ({validation_pct:.2f}% on validation)")
+    test_pct = evaluate(work.model, splits.test.to(work.device), work.normalise, job.fit.precision)
+    save_model(work.model.state_dict(), path, test_pct, work.train_seconds, metadata)
+    return Outcome("trained", test_pct, work.train_seconds)
 
 
 def evaluate_file(job: Job, path: Path, data: DataConfig, device: torch.device) -> float:
@@ -113,60 +132,42 @@ def evaluate_file(job: Job, path: Path, data: DataConfig, device: torch.device) 
     return evaluate(model.to(device), splits.test.to(device), normalise, job.fit.precision)
 
 
-def _training(job: Job, teachers: list[nn.Module], splits: Splits, device: torch.device) -> Training:
-    model = build(job.model, job.seed)
-    specs = tuple(parent.model for parent in job.teachers)
-    distiller = build_distiller(job.method, dict(job.hparams), job.model, specs, job.seed)
-    return Training(model, distiller, teachers, splits, job.data.augment, job.fit, job.seed, device)
+def _work(
+    job: Job, output: Output, known: Mapping[str, Header], splits: Splits, device: torch.device
+) -> Training | Search:
+    """What is to be done: a training, with the values that a choice among the parents sets, or the search itself."""
+    mentors = [parent for parent in job.teachers if parent.role != "choice"]
+    states = [load_weights(output.model_file(parent))[1] for parent in mentors]
+    specs = tuple(parent.model for parent in mentors)
+
+    def training(values: Mapping[str, Any]) -> Training:
+        teachers = [build(spec, seed=0) for spec in specs]
+        for teacher, state in zip(teachers, states, strict=True):
+            teacher.load_state_dict(state)
+        distiller = build_distiller(job.method, {**dict(job.hparams), **values}, job.model, specs, job.seed)
+        model = build(job.model, job.seed)
+        return Training(model, distiller, teachers, splits, job.data.augment, job.fit, job.seed, device)
+
+    if job.role != "choice":
+        chosen = [known[parent.key].metadata["chosen"] for parent in job.teachers if parent.role == "choice"]
+        return training(chosen[0] if chosen else {})
+    grid = dict(job.hparams)
+    pairs = itertools.product(grid["adaptive.temperatures"], grid["adaptive.alphas"])
+    values = [{"kd.temperature": temperature, "kd.alpha": alpha} for temperature, alpha in pairs]
+    return Search(training, values, grid["adaptive.keep"], last_epoch(grid["adaptive.part"], job.fit.epochs))
 
 
-def _load_parent(parent: Job, output: Output) -> tuple[nn.Module, str]:
-    """A parent's network and the hash of its weights; it is verified here again, just before it is used."""
+def _usable(parent: Job, output: Output) -> Header:
+    """A parent's header; it is verified here again, just before it is used."""
     finding = inspect(parent, output)
-    if finding.state != "done":
+    if finding.state != "done" or finding.header is None:
         raise HpmkdError(
-            f"{output.model_file(parent)}: the teacher cannot be used",
-            expected="the planned model, finished and undamaged",
+            f"{output.model_file(parent)}: the {parent.role} cannot be used",
+            expected="the planned one, finished and undamaged",
             found=f"{finding.state} {finding.reason}".strip(),
             todo="start the sweep again: it trains what is missing",
         )
-    header, state = load_weights(output.model_file(parent))
-    model = build(parent.model, seed=0)
-    model.load_state_dict(state)
-    return model, str(header.metadata["weights_sha256"])
-
-
-def save_epoch(training: Training, job: Job, parents: Mapping[str, str], folder: Path) -> None:
-    """Commits an epoch checkpoint: the state, then its description with hash, fingerprint and parents' weights."""
-    buffer = io.BytesIO()
-    torch.save(training.state_dict(), buffer)
-    commit_bytes(folder / EPOCH_FILE, buffer.getbuffer())
-    digest = file_hash(folder / EPOCH_FILE)
-    about = {"fingerprint": job.fingerprint, "parents": dict(parents)}
-    commit_json(folder / EPOCH_META, {"epoch": training.epoch, "sha256": digest, **about})
-
-
-def _resume(training: Training, job: Job, parents: Mapping[str, str], folders: list[Path]) -> None:
-    """Goes on from the furthest checkpoint that is whole and of this job and these parents; else from the seed."""
-    about = {"fingerprint": job.fingerprint, "parents": dict(parents)}
-    found = []
-    for folder in dict.fromkeys(folders):
-        try:
-            meta = json.loads((folder / EPOCH_META).read_text())
-            ours = all(meta[name] == value for name, value in about.items())
-            if ours and int(meta["epoch"]) < job.fit.epochs:
-                found.append((int(meta["epoch"]), str(folder), meta["sha256"]))
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-    for _, name, digest in sorted(found, reverse=True):
-        path = Path(name) / EPOCH_FILE
-        try:
-            if file_hash(path) == digest:
-                training.load_state_dict(torch.load(path, map_location=training.device, weights_only=True))
-                return
-        except Exception:
-            # Whatever is wrong with a checkpoint, an older one or the seed gives the same weights.
-            continue
+    return finding.header
 
 
 def _metadata(job: Job, data: DataConfig, device: torch.device) -> dict[str, Any]:
@@ -200,21 +201,3 @@ def _git_revision() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip() or None if done.returncode == 0 else None
-
-
-class SaveSchedule:
-    """Says when an epoch checkpoint is due: as soon as saving has cost at most a given part of the time.
-
-    Epochs of minutes are saved one by one; of epochs of milliseconds, every so many. It measures the cost itself.
-    """
-
-    def __init__(self, overhead: float) -> None:
-        self.overhead, self.cost_seconds, self.last = overhead, 0.0, time.monotonic()
-
-    def due(self) -> bool:
-        """Whether the time since the last save pays for one more."""
-        return time.monotonic() - self.last >= max(self.cost_seconds / self.overhead, 0.5)
-
-    def saved(self, seconds: float) -> None:
-        """Takes note of a save that took `seconds`."""
-        self.cost_seconds, self.last = seconds, time.monotonic()

@@ -47,7 +47,7 @@ def test_labels() -> None:
 def test_trained_and_resumed(lines: tuple[EventLines, list[str]]) -> None:
     callback, said = lines
     for epoch in (8, 9):
-        report(callback, STUDENT, status="training", epoch=epoch, resumed_after=7)
+        report(callback, STUDENT, status="training", epoch=epoch, epochs=30, resumed_after=7)
     report(callback, STUDENT, status="trained", accuracy=69.123, train_time=611.61)
     assert said == [
         "Direct run 3/5 D0: goes on after epoch 7/30",

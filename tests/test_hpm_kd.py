@@ -14,6 +14,7 @@ from test_train import HPM, make, same
 
 from hpmkd.architecture import geometric_sizes, parameter_count
 from hpmkd.errors import UsageError
+from hpmkd.job import Job
 from hpmkd.methods import build_distiller, lineages
 from hpmkd.methods.mixture import Attention, Confidence, Uniform, log_mixture
 from hpmkd.methods.temperature import SCHEDULES, Cosine
@@ -22,7 +23,8 @@ from hpmkd.output import Output
 from hpmkd.store.model_file import verify
 from hpmkd.trial import run_job
 
-OFF = "HPM-KD-noChain-noMultiTeacher-noMetaTemp"
+NARROW = {"hpmkd__chain_length": 1, "hpmkd__gate_steps": 20, "adaptive__temperatures": [8.0], "adaptive__alphas": [0.5]}
+OFF = "HPM-KD-noChain-noMultiTeacher-noMetaTemp-noAdaptive"
 
 
 def test_all_switches_off_is_traditional_kd_bit_for_bit() -> None:
@@ -39,7 +41,7 @@ def weights(cache_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     """Baseline -> identity of the weights of its student, trained through the plan on real Digits."""
     words = [f"HPM-KD-{word}" for word in WORDS]
     entries = ["TraditionalKD", "KD-Ensemble", "HPM-KD", OFF, *words]
-    config = make_config(cache_dir, baselines=entries, hpmkd__chain_length=1, hpmkd__gate_steps=20)
+    config = make_config(cache_dir, baselines=entries, **NARROW)
     output, threads = Output(tmp_path_factory.mktemp("hpm")), torch.get_num_threads()
     found = {}
     for job in make_jobs(config).values():
@@ -52,9 +54,10 @@ def weights(cache_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 
 def test_every_switch_that_should_changes_the_weights_and_the_others_do_not(weights: dict[str, str]) -> None:
     assert weights[OFF] == weights["TraditionalKD"]
-    assert weights["HPM-KD-noParallel"] == weights["HPM-KD"]
-    others = {name: value for name, value in weights.items() if name not in (OFF, "HPM-KD-noParallel")}
-    assert len(set(others.values())) == len(others) == 10
+    without_effect = {"HPM-KD-noParallel", "HPM-KD-noSharedMemory"}
+    assert {weights[name] for name in without_effect} == {weights["HPM-KD"]}
+    others = {name: value for name, value in weights.items() if name not in without_effect | {OFF}}
+    assert len(set(others.values())) == len(others) == 11
 
 
 def test_names_are_canonical() -> None:
@@ -83,10 +86,14 @@ def test_names_that_mean_nothing(entries: list[str], match: str) -> None:
         lineages(make_config(baselines=entries))
 
 
+def _nets(job: Job) -> list[str]:
+    return [parent.key for parent in job.teachers if parent.role != "choice"]
+
+
 def test_parents_of_each_combination() -> None:
     entries = ["HPM-KD", "HPM-KD-noChain", "HPM-KD-noMultiTeacher", "KD-Ensemble"]
     jobs = make_jobs(make_config(baselines=entries, hpmkd__teachers=3, hpmkd__chain_length=2))
-    parents = {name: [one.key for one in jobs[f"student_Digits_{name}_run1"].teachers] for name in entries}
+    parents = {name: _nets(jobs[f"student_Digits_{name}_run1"]) for name in entries}
     teachers = ["teacher_Digits", "teacher_Digits_2", "teacher_Digits_3"]
     chain = ["assistant_Digits_HPM-KD_1", "assistant_Digits_HPM-KD_2"]
     assert parents["HPM-KD"] == teachers + chain
@@ -231,3 +238,37 @@ def test_the_loss_is_kd_on_the_mixture() -> None:
     p = (softmax(numpy(teacher.logits) / T) + softmax(numpy(second.logits) / T)) / 2
     soft = (p * (np.log(p) - np.log(softmax(numpy(student.logits) / T)))).sum(1).mean()
     assert terms["kd"].item() == pytest.approx(0.7 * T * T * soft, rel=1e-4)
+
+
+def test_budget_control_trains_for_what_hpm_kd_costs() -> None:
+    """Against the sum by hand: extra teacher, assistant and search, shared by the students, and a student itself."""
+    from hpmkd.architecture import forward_cost
+
+    config = make_config(baselines=["HPM-KD", "KD-Budget"], fit__teacher_epochs=50, fit__student_epochs=30)
+    jobs = make_jobs(config)
+    assistant = jobs["assistant_Digits_HPM-KD_1"].model
+    large, middle = forward_cost(jobs["teacher_Digits"].model), forward_cost(assistant)
+    small = forward_cost(jobs["student_Digits_HPM-KD_run1"].model)
+    search = (6 * 5 + 2 * 10) * (3 * small + large)  # six candidates to epoch 5, two of them on to 15
+    rest = 50 * 3 * large + 30 * (3 * middle + large) + search
+    own = 30 * (3 * small + 2 * large + middle)
+    expected = round((rest / 5 + own) / (3 * small + large))
+    assert jobs["student_Digits_KD-Budget_run1"].fit.epochs == expected > 60
+    assert jobs["student_Digits_KD-Budget_run1"].method == "TraditionalKD"
+
+
+@pytest.mark.parametrize("arch", ["lenet5_teacher", "lenet5_student", "resnet8", "resnet20"])
+@pytest.mark.parametrize("shape", [(3, 32), (1, 28)])
+def test_forward_cost_against_counted_multiply_adds(arch: str, shape: tuple[int, int]) -> None:
+    """Counted by torch itself on a real forward pass (two operations per multiply-add)."""
+    from builders import make_spec
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from hpmkd.architecture import forward_cost, resolve
+    from hpmkd.config import ModelConfig
+    from hpmkd.models import build
+
+    spec = resolve(ModelConfig(arch=arch), make_spec(channels=shape[0], image_size=shape[1], classes=10), "x")
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        build(spec, 0).eval()(torch.zeros(1, shape[0], shape[1], shape[1]))
+    assert forward_cost(spec) == counter.get_total_flops() // 2

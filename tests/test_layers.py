@@ -15,14 +15,15 @@ PACKAGE = Path(hpmkd.__file__).parent
 # Bottom to top. Modules on one floor do not know each other.
 FLOORS = [
     {"errors", "version"},
-    {"config", "specs", "atomic"},
+    {"config", "specs", "atomic", "halving"},
     {"settings", "architecture"},
     {"job"},
     {"lineage", "output"},
     {"plan"},
     {"lock", "data", "models", "store"},
-    {"methods", "audit"},
+    {"methods", "audit", "memory", "epochs"},
     {"train", "results"},
+    {"search"},
     {"trial"},
     {"sweep"},
     {"cli"},

@@ -47,7 +47,7 @@ def test_every_plan_is_a_dag_of_uniquely_named_jobs(given_: tuple) -> None:
     for job in jobs.values():
         assert all(parent.key in seen and jobs[parent.key] == parent for parent in job.teachers)
         seen.add(job.key)
-        assert job.file_name == f"{job.key}.pt"
+        assert job.file_name == f"{job.key}.{'json' if job.role == 'choice' else 'pt'}"
         assert "/" not in job.file_name
 
 

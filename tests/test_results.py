@@ -13,6 +13,7 @@ from rich.console import Console
 
 from hpmkd import results
 from hpmkd.output import Output
+from hpmkd.store.choice_file import save_choice
 from hpmkd.store.model_file import save_model
 
 
@@ -28,8 +29,10 @@ def output(tmp_path: Path) -> Output:
         role, dataset, *rest = key.split("_")
         meta = {"role": role, "dataset": dataset, "baseline": rest[0] if rest else None, "epochs": 2}
         meta["run"] = int(rest[1][3:]) if rest else None
+        meta["parents"] = {"teacher_D": "", "choice_D": ""} if "AT" in key else {}
         save_model({"w": torch.zeros(2)}, out.models / f"{key}.pt", accuracy, 10.0 + number, meta)
     (out.models / "student_D_Direct_run4.pt").write_bytes(b"torn")
+    save_choice(out.models / "choice_D.json", {}, [], 60.0, 5.0, {"role": "choice", "parents": {"teacher_D": ""}})
     return out
 
 
@@ -51,6 +54,8 @@ def test_summary_against_hand_counts(output: Output) -> None:
     assert direct["retention_pct"] == pytest.approx(100 * 71 / 80)
     assert direct["train_seconds"] == pytest.approx((13 + 14 + 15) / 3)
     assert math.isnan(table.loc["AT", "sd_pct"])
+    assert direct["total_seconds"] == pytest.approx(13 + 14 + 15)
+    assert table.loc["AT", "total_seconds"] == pytest.approx(11 + 10 + 5)
 
 
 def test_written_files_agree(output: Output) -> None:

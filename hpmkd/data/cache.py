@@ -34,6 +34,11 @@ def cache_folder(config: DataConfig) -> Path:
     return Path(base) / "hpmkd"
 
 
+def memory_folder(config: DataConfig) -> Path:
+    """Where teachers, assistants and choices are kept for other sweeps (see `memory.py`)."""
+    return cache_folder(config) / "memory"
+
+
 def describe(config: SweepConfig) -> list[DataSpec]:
     """The data sets of a sweep. A user's own folder is hashed, and decoded if it never was; others are known.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from hpmkd.config import SweepConfig
@@ -42,6 +42,12 @@ def _ensemble(config: SweepConfig) -> Lineage:
     return _taught("KD-Ensemble", teachers=config.hpmkd.teachers, mentors="all")(config)
 
 
+def _budget(config: SweepConfig) -> Lineage:
+    """TraditionalKD trained as long as all of HPM-KD takes."""
+    plain = _taught("TraditionalKD")(config)
+    return replace(plain, label="KD-Budget", budget_of=_hpm_kd(config), budget_students=config.kd_budget.students)
+
+
 def _hpm_kd(config: SweepConfig) -> Lineage:
     return variants.lineage(config, [], variants.NAME)
 
@@ -53,6 +59,7 @@ METHODS: dict[str, Method] = {
     "AT": Method("hpmkd.methods.at:AT", _taught("AT", "at")),
     "TAKD": Method("hpmkd.methods.takd:TAKD", _takd),
     "KD-Ensemble": Method("hpmkd.methods.kd_ensemble:KDEnsemble", _ensemble),
+    "KD-Budget": Method("hpmkd.methods.traditional_kd:TraditionalKD", _budget),
     "HPM-KD": Method("hpmkd.methods.hpm_kd:HPMKD", _hpm_kd, variants.lineage),
 }
 
@@ -81,12 +88,17 @@ def lineages(config: SweepConfig) -> tuple[Lineage, ...]:
 def _lineage(config: SweepConfig, entry: str) -> Lineage:
     if entry in METHODS:
         return METHODS[entry].lineage(config)
+    base = entry.removesuffix("-adaptive")
+    if base != entry and base in METHODS and METHODS[base].variant is None:
+        lineage = METHODS[base].lineage(config)
+        if lineage.teachers:
+            return replace(lineage, label=entry, family=lineage.family or lineage.label, choice=True)
     for name, method in METHODS.items():
         if method.variant is not None and entry.startswith(f"{name}-"):
             return method.variant(config, entry.removeprefix(f"{name}-").split("-"), entry)
     raise UsageError(
         "baselines: unknown baseline",
-        expected="any of " + ", ".join(METHODS) + f"; HPM-KD with switches such as HPM-KD-{next(iter(variants.WORDS))}",
+        expected="any of " + ", ".join(METHODS) + "; HPM-KD-noChain and the like; TraditionalKD-adaptive and the like",
         found=repr(entry),
         todo="correct the name (upper and lower case count)",
     )

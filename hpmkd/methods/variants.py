@@ -14,7 +14,7 @@ from hpmkd.errors import UsageError
 from hpmkd.lineage import Lineage, section_values
 
 NAME = "HPM-KD"
-# word -> what it sets, in the order of canonical names; the first value of a key in this list is not its default.
+# word -> what it sets, in the order of canonical names.
 WORDS: dict[str, tuple[str, Any]] = {
     "noChain": ("chain", False),
     "noMultiTeacher": ("multi_teacher", False),
@@ -23,7 +23,9 @@ WORDS: dict[str, tuple[str, Any]] = {
     "noMetaTemp": ("meta_temperature", False),
     "lossTemp": ("schedule", "loss"),
     "convergenceTemp": ("schedule", "convergence"),
+    "noAdaptive": ("adaptive", False),
     "noParallel": ("parallel", False),
+    "noSharedMemory": ("shared_memory", False),
 }
 
 
@@ -70,13 +72,17 @@ def lineage(config: SweepConfig, words: list[str], where: str) -> Lineage:
             hparams |= {"hpmkd.entropy_bonus": section.entropy_bonus, "hpmkd.gate_steps": section.gate_steps}
     if section.meta_temperature:
         hparams |= {"hpmkd.schedule": section.schedule, "hpmkd.t_high": section.t_high, "hpmkd.t_low": section.t_low}
+    name = label(section)
     return Lineage(
-        label(section),
+        name,
         NAME,
         tuple(sorted(hparams.items())),
         teachers=section.teachers if section.multi_teacher else 1,
         assistants=section.chain_length if section.chain else 0,
         mentors="all" if section.multi_teacher else "last",
-        family=NAME,
+        family=NAME if section.shared_memory else name,
+        numbered=True,
+        shared=section.shared_memory,
+        choice=section.adaptive,
         serial=not section.parallel,
     )

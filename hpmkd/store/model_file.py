@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpmkd.atomic import commit_bytes, sha256_of
 from hpmkd.errors import DamagedModel
+from hpmkd.store.choice_file import verify_choice
 from hpmkd.store.header import Header, file_hash, read_sidecar, sidecar_path, write_sidecar
 
 if TYPE_CHECKING:
@@ -99,11 +100,14 @@ def save_model(
 def verify(path: Path) -> Header:
     """The header of a model file whose bytes are those that were written.
 
-    With a sidecar: size and hash. Without one: zip CRC, safe load, schema; then the sidecar is written again.
+    A choice (`.json`) carries its own digest. A model with a sidecar: size and hash. Without one: zip CRC, safe load,
+    schema; then the sidecar is written again.
 
     Raises:
         DamagedModel: it is not whole, or not a model file. FileNotFoundError: it is not there.
     """
+    if path.suffix == ".json":
+        return verify_choice(path)
     size = path.stat().st_size
     header = read_sidecar(path)
     if header is None:

@@ -19,6 +19,8 @@ def label(job: Job, runs: int) -> str:
     number = f" {job.number}" if job.number else ""
     if job.role == "teacher":
         return f"teacher{number} {job.data.name}"
+    if job.role == "choice":
+        return f"choice {job.data.name}"
     if job.role == "assistant":
         return f"{job.baseline} assistant{number} {job.data.name}"
     return f"{job.baseline} run {job.run}/{runs} {job.data.name}"
@@ -54,11 +56,13 @@ class EventLines(Callback):
         name = label(job, self.runs)
         resumed = result.get("resumed_after", 0)
         if status == "training" and resumed and result["epoch"] == resumed + 1:
-            self.say(f"{name}: goes on after epoch {resumed}/{job.fit.epochs}")
+            self.say(f"{name}: goes on after epoch {resumed}/{result['epochs']}")
         if status == "trained":
             self.failed.pop(job.key, None)
-            seconds = result["train_time"]
-            self.say(f"{name}: {result['accuracy']:.2f}% in {seconds:.1f}s, saved {job.file_name}")
+            reached = result.get("message") or f"{result['accuracy']:.2f}%"
+            self.say(f"{name}: {reached} in {result['train_time']:.1f}s, saved {job.file_name}")
+        elif status == "recalled":
+            self.say(f"{name}: {job.file_name} ({result['accuracy']:.2f}%) from the shared memory, not trained again")
         elif status == "diverged":
             self.failed[job.key] = result.get("message", "diverged")
             self.say(f"{name}: DIVERGED, {result.get('message')}")

@@ -23,8 +23,9 @@ def train_model(config: dict[str, Any], output: str = "", device: str = "cpu") -
     """
     import torch
 
+    from hpmkd.epochs import SaveSchedule
     from hpmkd.store.model_file import verify
-    from hpmkd.trial import Outcome, Resumed, SaveSchedule, run_job
+    from hpmkd.trial import Outcome, Resumed, run_job
 
     sweep = open_sweep(Path(output))
     job = sweep.by_key[config["job"]]
@@ -49,13 +50,13 @@ def train_model(config: dict[str, Any], output: str = "", device: str = "cpu") -
                 continue
             verify(sweep.output.model_file(job))
             with tempfile.TemporaryDirectory(prefix="hpmkd-") as folder:
-                shutil.copyfile(sweep.output.model_file(job), Path(folder) / "model.pt")
+                shutil.copyfile(sweep.output.model_file(job), Path(folder) / f"model{Path(job.file_name).suffix}")
                 tune.report(metrics, checkpoint=tune.Checkpoint.from_directory(folder))
             continue
         result = event.result
         metrics = {
             "epoch": result.epoch,
-            "epochs": job.fit.epochs,
+            "epochs": result.of,
             "train_loss": result.train_loss,
             "validation_accuracy": result.validation_accuracy_pct,
             "lr": result.lr,
@@ -65,7 +66,7 @@ def train_model(config: dict[str, Any], output: str = "", device: str = "cpu") -
             "resumed_after": resumed,
             **{f"loss/{name}": value for name, value in result.terms.items()},
         }
-        if result.epoch < job.fit.epochs and schedule.due():
+        if result.epoch < result.of and schedule.due():
             start = time.monotonic()
             with tempfile.TemporaryDirectory(prefix="hpmkd-") as folder:
                 event.save(Path(folder))

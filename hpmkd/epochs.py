@@ -1,0 +1,83 @@
+"""Epoch checkpoints: written so that a torn one is known, found again by what they belong to."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from hpmkd.atomic import commit_bytes, commit_json
+from hpmkd.job import Job
+from hpmkd.store.header import file_hash
+
+EPOCH_FILE, EPOCH_META = "epoch.pt", "epoch.json"
+
+
+class Resumable(Protocol):
+    """Something that goes on from a `state_dict`: a training or a search."""
+
+    epoch: int
+    total: int
+    device: torch.device
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the rest depends on."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from it."""
+
+
+def save_epoch(work: Resumable, job: Job, parents: Mapping[str, str], folder: Path) -> None:
+    """Commits an epoch checkpoint: the state, then its description with hash, fingerprint and parents' weights."""
+    buffer = io.BytesIO()
+    torch.save(work.state_dict(), buffer)
+    commit_bytes(folder / EPOCH_FILE, buffer.getbuffer())
+    digest = file_hash(folder / EPOCH_FILE)
+    about = {"fingerprint": job.fingerprint, "parents": dict(parents)}
+    commit_json(folder / EPOCH_META, {"epoch": work.epoch, "sha256": digest, **about})
+
+
+def resume(work: Resumable, job: Job, parents: Mapping[str, str], folders: list[Path]) -> None:
+    """Goes on from the furthest checkpoint that is whole and of this job and these parents; else from the seed."""
+    about = {"fingerprint": job.fingerprint, "parents": dict(parents)}
+    found = []
+    for folder in dict.fromkeys(folders):
+        try:
+            meta = json.loads((folder / EPOCH_META).read_text())
+            ours = all(meta[name] == value for name, value in about.items())
+            if ours and int(meta["epoch"]) < work.total:
+                found.append((int(meta["epoch"]), str(folder), meta["sha256"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    for _, name, digest in sorted(found, reverse=True):
+        path = Path(name) / EPOCH_FILE
+        try:
+            if file_hash(path) == digest:
+                work.load_state_dict(torch.load(path, map_location=work.device, weights_only=True))
+                return
+        except Exception:
+            # Whatever is wrong with a checkpoint, an older one or the seed gives the same weights.
+            continue
+
+
+class SaveSchedule:
+    """Says when an epoch checkpoint is due: as soon as saving has cost at most a given part of the time.
+
+    Epochs of minutes are saved one by one; of epochs of milliseconds, every so many. It measures the cost itself.
+    """
+
+    def __init__(self, overhead: float) -> None:
+        self.overhead, self.cost_seconds, self.last = overhead, 0.0, time.monotonic()
+
+    def due(self) -> bool:
+        """Whether the time since the last save pays for one more."""
+        return time.monotonic() - self.last >= max(self.cost_seconds / self.overhead, 0.5)
+
+    def saved(self, seconds: float) -> None:
+        """Takes note of a save that took `seconds`."""
+        self.cost_seconds, self.last = seconds, time.monotonic()

@@ -1,0 +1,32 @@
+"""The plan of a successive halving, without torch."""
+
+from __future__ import annotations
+
+
+def rungs(candidates: int, keep: int, epochs: int) -> list[tuple[int, int]]:
+    """How many candidates are trained to which epoch: Jamieson and Talwalkar 2016, algorithm 1.
+
+    Args:
+        candidates: n at the start.
+        keep: one of so many survives each rung.
+        epochs: of the last rung; a rung before it has `keep` times fewer.
+
+    Returns:
+        `(candidates, epochs)` per rung; the last rung has at most `keep` candidates.
+    """
+    sizes = [candidates]
+    while sizes[-1] > keep:
+        sizes.append(-(-sizes[-1] // keep))
+    ends = [max(1, round(epochs / keep ** (len(sizes) - 1 - place))) for place in range(len(sizes))]
+    return list(zip(sizes, ends, strict=True))
+
+
+def last_epoch(part: float, epochs: int) -> int:
+    """Epochs of the last rung, as a part of a student's epochs."""
+    return max(1, round(part * epochs))
+
+
+def candidate_epochs(plan: list[tuple[int, int]]) -> int:
+    """Epochs that all candidates of a plan of `rungs` are trained for, taken together."""
+    starts = [0, *(end for _, end in plan)]
+    return sum(count * max(0, end - start) for (count, end), start in zip(plan, starts, strict=False))

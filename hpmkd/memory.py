@@ -1,0 +1,62 @@
+"""Shared memory: finished teachers, assistants and choices, found by what they are made of, in any sweep.
+
+An entry's address is the job's fingerprint (recipe and parents) with the kind of device: the same recipe gives other
+bits on a GPU than on a CPU. What is taken out is verified, and learnt from the very weights that its parents have here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from hpmkd.atomic import commit_bytes
+from hpmkd.errors import DamagedModel
+from hpmkd.job import Job
+from hpmkd.output import Output
+from hpmkd.store.choice_file import save_choice
+from hpmkd.store.header import Header
+from hpmkd.store.model_file import read_whole, save_model, verify
+
+
+def entry(folder: Path, job: Job, device: str) -> Path:
+    """Where a job's result is kept."""
+    return folder / f"{job.fingerprint}-{device}{Path(job.file_name).suffix}"
+
+
+def keep(folder: Path, job: Job, output: Output, device: str) -> None:
+    """Puts a finished job's file into the memory; one that is there already stays."""
+    target = entry(folder, job, device)
+    try:
+        verify(target)
+    except (OSError, DamagedModel):
+        commit_bytes(target, output.model_file(job).read_bytes())
+        verify(target)
+
+
+def recall(folder: Path, job: Job, output: Output, device: str, parents: Mapping[str, str]) -> Header | None:
+    """Writes the job's file from the memory, under the name it has here; None where there is none that fits.
+
+    Args:
+        folder: of the memory.
+        job: what is wanted.
+        output: where it is wanted.
+        device: `cpu` or `cuda`.
+        parents: identity of the weights of each parent here, in the order of `job.teachers`.
+    """
+    source = entry(folder, job, device)
+    try:
+        header = verify(source)
+    except (OSError, DamagedModel, json.JSONDecodeError):
+        return None
+    meta = header.metadata
+    if list(meta.get("parents", {}).values()) != list(parents.values()):
+        return None
+    names = {"key": job.key, "dataset": job.data.name, "baseline": job.baseline, "run": job.run}
+    meta = {**meta, **names, "parents": dict(parents), "recalled": True}
+    path = output.model_file(job)
+    if job.role == "choice":
+        save_choice(path, meta["chosen"], meta["evidence"], header.accuracy, header.train_time, meta)
+    else:
+        save_model(read_whole(source)[1], path, header.accuracy, header.train_time, meta)
+    return header

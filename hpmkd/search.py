@@ -1,0 +1,97 @@
+"""Adaptive configuration: which temperature and alpha, by successive halving on validation images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from hpmkd.halving import rungs
+from hpmkd.train import EpochResult, Training
+
+Values = Mapping[str, Any]
+
+
+class Search:
+    """Successive halving in units that can be interrupted between: one candidate trained to the end of one rung.
+
+    It is driven like a `Training`: `epochs()` yields after each unit, `state_dict` holds everything.
+
+    Args:
+        make: a fresh training of the candidate with these values.
+        candidates: the values to choose from; the first wins a tie.
+        keep: one of so many survives each rung.
+        epochs: of the last rung.
+    """
+
+    def __init__(
+        self, make: Callable[[Values], Training], candidates: Sequence[Values], keep: int, epochs: int
+    ) -> None:
+        self.make, self.candidates, self.plan = make, list(candidates), rungs(len(candidates), keep, epochs)
+        self.total = sum(count for count, _ in self.plan)
+        self.epoch, self.train_seconds = 0, 0.0
+        self.evidence: list[dict[str, Any]] = []
+        self.states: dict[int, dict[str, Any]] = {}
+        self.device = make(self.candidates[0]).device
+
+    def epochs(self) -> Iterator[EpochResult]:
+        """Works off the units that are left."""
+        while self.epoch < self.total:
+            rung, place = self._where()
+            number, end = self._field(rung)[place], self.plan[rung][1]
+            training = self.make(self.candidates[number])
+            if number in self.states:
+                training.load_state_dict(self.states[number])
+            before, result = training.train_seconds, None
+            for result in training.epochs():
+                if result.epoch >= end:
+                    break
+            assert result is not None
+            self.states[number] = training.state_dict()
+            self.train_seconds += training.train_seconds - before
+            accuracy = result.validation_accuracy_pct
+            row = {"rung": rung, "epochs": end, "validation_accuracy_pct": accuracy, **self.candidates[number]}
+            self.evidence.append({**row, "train_seconds": training.train_seconds - before})
+            self.epoch += 1
+            yield EpochResult(
+                self.epoch, result.train_loss, result.terms, accuracy, result.lr, self.train_seconds, self.total
+            )
+
+    def _where(self) -> tuple[int, int]:
+        left = self.epoch
+        for rung, (count, _) in enumerate(self.plan):
+            if left < count:
+                return rung, left
+            left -= count
+        raise IndexError(self.epoch)
+
+    def _field(self, rung: int) -> list[int]:
+        """The numbers of the candidates in a rung, best first; all of them in the first."""
+        if rung == 0:
+            return list(range(len(self.candidates)))
+        return self._ranked(rung - 1)[: self.plan[rung][0]]
+
+    def _ranked(self, rung: int) -> list[int]:
+        field = self._field(rung)
+        rows = [row for row in self.evidence if row["rung"] == rung]
+        scores = {number: row["validation_accuracy_pct"] for number, row in zip(field, rows, strict=True)}
+        return sorted(field, key=lambda number: (-scores[number], number))
+
+    def winner(self) -> tuple[Values, float]:
+        """The chosen values and their accuracy on validation images, in percent."""
+        last = len(self.plan) - 1
+        best = self._ranked(last)[0]
+        rows = [row for row in self.evidence if row["rung"] == last]
+        return self.candidates[best], float(rows[self._field(last).index(best)]["validation_accuracy_pct"])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the rest of the search depends on; states of losers are dropped."""
+        alive = set(range(len(self.candidates)))
+        if self.epoch < self.total:
+            alive = set(self._field(self._where()[0]))
+        states = {number: state for number, state in self.states.items() if number in alive}
+        return {"epoch": self.epoch, "train_seconds": self.train_seconds, "evidence": self.evidence, "states": states}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from a `state_dict`."""
+        self.epoch, self.train_seconds = int(state["epoch"]), float(state["train_seconds"])
+        self.evidence, self.states = list(state["evidence"]), dict(state["states"])
