@@ -115,7 +115,6 @@ def expand(config: SweepConfig, datasets: Iterable[DataSpec], lineages: Sequence
         lineages: one for each entry of `config.baselines` (`methods.lineages` gives them).
     """
     jobs: dict[str, Job] = {}
-    shared: set[str] = set()
     for data in datasets:
         large, small = resolve(config.teacher, data, "teacher"), resolve(config.student, data, "student")
         planner = _Planner(config, data, large, small)
@@ -126,10 +125,18 @@ def expand(config: SweepConfig, datasets: Iterable[DataSpec], lineages: Sequence
                 student = planner.student(lineage, run)
                 for job in (*student.ancestors(), student):
                     jobs.setdefault(job.key, job)
-                if lineage.shared:
-                    shared |= {job.key for job in student.ancestors()}
-    marked = (replace(job, shared=job.key in shared) for job in jobs.values())
-    return tuple(sorted(marked, key=_depth))
+    return tuple(sorted(_share(jobs.values(), lineages), key=_depth))
+
+
+def _share(jobs: Iterable[Job], lineages: Sequence[Lineage]) -> list[Job]:
+    """Marks what the shared memory may give, in a sweep with a baseline that has one: all but students and what is
+    a baseline's own."""
+    wanted = any(lineage.shared for lineage in lineages)
+    own = {lineage.label for lineage in lineages if lineage.shared is False}
+    return [
+        replace(job, shared=wanted and job.role != "student" and not (job.baseline and job.baseline in own))
+        for job in jobs
+    ]
 
 
 def _depth(job: Job) -> int:

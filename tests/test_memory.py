@@ -64,6 +64,7 @@ def test_across_baselines_by_content(run: Any) -> None:
     found = run("one", "HPM-KD", "TAKD")
     names = ("assistant_Digits_HPM-KD_1", "assistant_Digits_TAKD")
     assert found[names[0]][1] == found[names[1]][1]
+    assert {found[name][0] for name in names} == {"trained", "recalled"}
 
 
 def test_other_recipes_are_not_found(run: Any) -> None:

@@ -137,3 +137,27 @@ def test_state_survives_save_and_restore(tmp_path: Path) -> None:
 def test_without_a_board_there_is_nothing_to_do() -> None:
     """Tune may ask once more after the driver is through."""
     assert searcher.DependencySearcher().suggest("x") == Searcher.FINISHED
+
+
+def running(jobs: tuple[Job, ...], live: list[str]) -> searcher.Board:
+    """A board on which all parents are there and some jobs run."""
+    board = searcher.Board(jobs, {job.key for job in jobs}, lambda job: True, 8)
+    board.live = {str(number): key for number, key in enumerate(live)}
+    return board
+
+
+def test_a_serial_baseline_is_trained_one_by_one() -> None:
+    jobs = {job.key: job for job in plan(1, ["HPM-KD-noParallel", "HPM-KD", "AT"], 2)}
+    names = [f"student_D0_HPM-KD-noParallel_run{run}" for run in (1, 2)]
+    board = running(tuple(jobs.values()), names[:1])
+    assert not board.ready(jobs[names[1]])
+    assert board.ready(jobs["student_D0_AT_run1"])
+    assert running(tuple(jobs.values()), ["student_D0_HPM-KD_run1"]).ready(jobs["student_D0_HPM-KD_run2"])
+
+
+def test_the_same_model_under_two_names_is_trained_once() -> None:
+    jobs = {job.key: job for job in plan(1, ["HPM-KD", "TAKD"], 1)}
+    first, second = (jobs[name] for name in ("assistant_D0_HPM-KD_1", "assistant_D0_TAKD"))
+    assert first.fingerprint == second.fingerprint
+    assert not running(tuple(jobs.values()), [first.key]).ready(second)
+    assert running(tuple(jobs.values()), ["teacher_D0"]).ready(second)

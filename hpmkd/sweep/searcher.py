@@ -30,7 +30,13 @@ class Board:
         self.live: dict[str, str] = {}
 
     def ready(self, job: Job) -> bool:
-        """Whether its parents are there, and no model of its baseline runs if that is to be trained one by one."""
+        """Whether its parents are there, and nothing runs that it must wait for.
+
+        That is: a model of its baseline, if that is trained one by one; the same model under another name, which the
+        shared memory will then have.
+        """
+        if job.shared and any(self.jobs[key].fingerprint == job.fingerprint for key in self.live.values()):
+            return False
         alone = not job.serial or all(self.jobs[key].baseline != job.baseline for key in self.live.values())
         return alone and all(parent.key in self.done for parent in job.teachers)
 
