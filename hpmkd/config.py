@@ -69,6 +69,16 @@ class FitConfig(Section):
     )
 
 
+class TeacherFitConfig(Section):
+    """Where the teachers' recipe differs from `fit`; null: as there. Assistants and students follow `fit`."""
+
+    batch_size: PositiveInt | None = Field(None, description="teachers: images per step")
+    optimizer: Literal["adam", "sgd"] | None = Field(None, description="teachers: adam, or sgd with Nesterov momentum")
+    lr: Positive | None = Field(None, description="teachers: learning rate at the start")
+    weight_decay: NonNegative | None = Field(None, description="teachers: L2 penalty")
+    schedule: Literal["cosine", "step", "constant"] | None = Field(None, description="teachers: of the learning rate")
+
+
 class KDConfig(Section):
     """Hinton et al. 2015; every other method adds a term on top of it."""
 
@@ -182,6 +192,7 @@ class SweepConfig(Section):
     teacher: ModelConfig = ModelConfig(arch="lenet5_teacher")
     student: ModelConfig = ModelConfig(arch="lenet5_student")
     fit: FitConfig = FitConfig()
+    teacher_fit: TeacherFitConfig = TeacherFitConfig()
     kd: KDConfig = KDConfig()
     fitnets: FitNetsConfig = FitNetsConfig()
     at: ATConfig = ATConfig()

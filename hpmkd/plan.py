@@ -30,7 +30,8 @@ class _Planner:
     def teacher(self, number: int = 1, owner: str | None = None) -> Job:
         """Teacher 1 is `teacher_D`; a further one differs by its seed alone, and may belong to one baseline."""
         seed = seed_of(self.config.seed, self.data.name, None, number)
-        fit = self.fit(self.config.fit.teacher_epochs)
+        own = self.config.teacher_fit.model_dump(exclude_none=True)
+        fit = replace(self.fit(self.config.fit.teacher_epochs), **own)
         if number == 1:
             return Job("teacher", self.data, self.large, fit, "Direct", (), seed)
         return Job("teacher", self.data, self.large, fit, "Direct", (), seed, owner, number=number)

@@ -16,6 +16,9 @@ def test_paths() -> None:
     assert path("out", "CIFAR10", "teacher") == Path("out/models/teacher_CIFAR10.pt")
     assert path("out", "CIFAR10", "student", "HPM-KD", 3) == Path("out/models/student_CIFAR10_HPM-KD_run3.pt")
     assert path(Path("out"), "D", "assistant", baseline="TAKD") == Path("out/models/assistant_D_TAKD.pt")
+    assert path("out", "D", "teacher", run=1) == Path("out/models/teacher_D.pt")
+    assert path("out", "D", "teacher", run=2) == Path("out/models/teacher_D_2.pt")
+    assert path("out", "D", "assistant", "HPM-KD", 1) == Path("out/models/assistant_D_HPM-KD_1.pt")
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,9 @@ def plan(datasets: list[str], baselines: list[str], runs: int, seed: int = 0, **
     return {job.key: job for job in expand(config, specs, lineages(config))}
 
 
+ABOVE = ("Direct", "AT", "TAKD")
+
+
 def fingerprints(jobs: dict[str, Job]) -> dict[str, str]:
     return {key: job.fingerprint for key, job in jobs.items()}
 
@@ -94,6 +97,8 @@ def test_known_names_and_seed() -> None:
         ),
         ({"takd__size": 9000.0}, {"teacher_A", "student_A_Direct_run1", "student_A_AT_run1"}),
         ({"teacher__arch": "resnet8"}, {"student_A_Direct_run1"}),
+        ({"teacher_fit__optimizer": "sgd"}, {"student_A_Direct_run1"}),
+        ({"teacher_fit__lr": 0.001}, {"teacher_A", "assistant_A_TAKD"} | {f"student_A_{n}_run1" for n in ABOVE}),
     ],
 )
 def test_a_setting_changes_exactly_the_models_that_depend_on_it(change: dict, same: set[str]) -> None:

@@ -65,7 +65,7 @@ def test_dry_run_names_every_model_and_writes_nothing(capsys: pytest.CaptureFixt
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--mode", "nope"], 2, "expected: one of full, quick, or a path to a YAML file"),
+        (["--mode", "nope"], 2, "expected: one of full, quick, strong, or a path to a YAML file"),
         (["--fit.lr", "-1"], 2, "command line, --fit.lr: bad value"),
         (["--runs", "many"], 2, "command line, --runs: bad value"),
         (["--baselines", "HintNets"], 2, "expected: any of Direct, TraditionalKD"),

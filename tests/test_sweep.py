@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 from sweeps import damage, restore, stamps, start, weights
 
-from hpmkd.methods import METHODS
-
 pytestmark = pytest.mark.usefixtures("small_ray")
-MODELS = {"teacher_Digits.pt", "assistant_Digits_TAKD.pt"} | {f"student_Digits_{name}_run1.pt" for name in METHODS}
+BASELINES = ("Direct", "TraditionalKD", "FitNets", "AT", "TAKD", "HPM-KD")
+MODELS = {"teacher_Digits.pt", "teacher_Digits_2.pt", "assistant_Digits_TAKD.pt", "assistant_Digits_HPM-KD_1.pt"}
+MODELS |= {f"student_Digits_{name}_run1.pt" for name in BASELINES}
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +32,12 @@ def sweep(finished: Path, tmp_path: Path) -> Path:
 
 def test_leaves_every_file_it_promises(finished: Path) -> None:
     assert {path.name for path in (finished / "models").glob("*.pt")} == MODELS
-    assert {path.name for path in (finished / "models").glob("*.json")} == {f"{name}.json" for name in MODELS}
+    sidecars = {f"{name}.json" for name in MODELS}
+    assert {path.name for path in (finished / "models").glob("*.json")} == sidecars | {"choice_Digits.json"}
     for name in MODELS:
         key = name.removesuffix(".pt")
-        assert list((finished / "tensorboard" / key).glob("events.out.tfevents.*"))
+        recalled = torch.load(finished / "models" / name)["metadata"].get("recalled", False)
+        assert recalled or list((finished / "tensorboard" / key).glob("events.out.tfevents.*"))
         (folder,) = (finished / "tune" / "round000").glob(f"{key}-*")
         newest = max(folder.glob("checkpoint_*"))
         assert (newest / "model.pt").read_bytes() == (finished / "models" / name).read_bytes()
@@ -52,7 +55,7 @@ def test_second_start_trains_nothing(sweep: Path, cache_dir: Path, capsys: pytes
     before = stamps(sweep)
     assert start(sweep, cache_dir) == 0
     out = capsys.readouterr().out
-    assert out.count("not trained again") == len(MODELS)
+    assert out.count("not trained again") == len(MODELS) + 1
     assert "saved" not in out
     assert stamps(sweep) == before
 
@@ -98,7 +101,7 @@ def test_changed_setting_is_refused_then_forced(
     assert (sweep / "sweep.yaml").read_bytes() == config
     assert start(sweep, cache_dir, "--kd.temperature", "5", "--force") == 0
     after = stamps(sweep)
-    same = {"teacher_Digits.pt", "student_Digits_Direct_run1.pt"}
+    same = {"teacher_Digits.pt", "teacher_Digits_2.pt", "student_Digits_Direct_run1.pt"}
     assert {name for name in MODELS if after[name] == before[name]} == same
     assert len(list((sweep / "archive").glob("*.pt"))) == len(MODELS) - len(same)
 

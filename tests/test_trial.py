@@ -17,6 +17,7 @@ from hpmkd.data.cache import prepare
 from hpmkd.epochs import SaveSchedule
 from hpmkd.errors import HpmkdError
 from hpmkd.job import Job
+from hpmkd.methods import METHODS
 from hpmkd.output import Output
 from hpmkd.store.header import sidecar_path
 from hpmkd.store.model_file import verify
@@ -28,7 +29,9 @@ STUDENT = "student_Digits_FitNets_run1"
 
 @pytest.fixture(scope="module")
 def config(cache_dir: Path) -> SweepConfig:
-    return make_config(cache_dir, fit__teacher_epochs=4, fit__student_epochs=4)
+    # Nothing from the shared memory: here every job is to be trained.
+    baselines = ["HPM-KD-noSharedMemory" if name == "HPM-KD" else name for name in METHODS]
+    return make_config(cache_dir, baselines=baselines, fit__teacher_epochs=4, fit__student_epochs=4)
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,8 @@ def get_model_checkpoint_path(
         dataset: its name in files, such as `CIFAR10`.
         model_type: `teacher`, `assistant` or `student`.
         baseline: such as `HPM-KD`; needed for students and assistants.
-        run: from 1; needed for students.
+        run: from 1; needed for students. For teachers and assistants their number, where there are several:
+            `teacher_CIFAR10.pt` is the first, `teacher_CIFAR10_2.pt` the second.
 
     Raises:
         ValueError: an unknown `model_type`, or a part that is missing.
@@ -40,7 +41,10 @@ def get_model_checkpoint_path(
         raise ValueError(f"baseline: expected a name for a {model_type}, found None")
     if model_type == "student" and (run is None or run < 1):
         raise ValueError(f"run: expected 1 or more for a student, found {run}")
-    parts = [model_type, dataset, baseline, None if run is None else f"run{run}"]
+    number = None if run is None else f"run{run}" if model_type == "student" else str(run)
+    if model_type == "teacher" and run == 1:
+        number = None
+    parts = [model_type, dataset, baseline, number]
     return Path(output_dir) / "models" / ("_".join(part for part in parts if part) + ".pt")
 
 

@@ -45,7 +45,7 @@ def train_model(config: dict[str, Any], output: str = "", device: str = "cpu") -
                 "message": event.message,
                 "job": job.key,
             }
-            if event.status != "trained":
+            if event.status not in ("trained", "recalled"):
                 tune.report(metrics)
                 continue
             verify(sweep.output.model_file(job))
