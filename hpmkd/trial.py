@@ -85,7 +85,9 @@ def run_job(
     known = {parent.key: _usable(parent, output) for parent in job.teachers}
     weights = {key: str(header.metadata["weights_sha256"]) for key, header in known.items()}
     memory = memory_folder(data) if job.shared else None
-    if memory and (old := recall(memory, job, output, device.type, weights)):
+    # A model that this sweep had and lost is trained again: whoever deletes a file wants just that.
+    known_here = output.worked_on(job)
+    if memory and not known_here and (old := recall(memory, job, output, device.type, weights)):
         yield Outcome("recalled", old.accuracy, old.train_time)
         return
     splits = load(job.data, data.model_dump_json())

@@ -60,13 +60,18 @@ def test_second_start_trains_nothing(sweep: Path, cache_dir: Path, capsys: pytes
     assert stamps(sweep) == before
 
 
-def test_trains_exactly_the_damaged_ones_again_to_the_same_weights(sweep: Path, finished: Path) -> None:
+def test_trains_exactly_the_damaged_ones_again_to_the_same_weights(
+    sweep: Path, finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
     broken = ("student_Digits_AT_run1.pt", "teacher_Digits.pt", "student_Digits_Direct_run1.pt")
     before = stamps(sweep)
     damage(sweep, *broken)
     assert restore(sweep) == 0
     after = stamps(sweep)
     assert {name for name in MODELS if after[name] != before[name]} == set(broken)
+    out = capsys.readouterr().out
+    assert all(f"saved {name}" in out for name in broken), "the shared memory must not stand in"
     assert weights(sweep) == weights(finished)
     kept = {path.name for path in (sweep / "quarantine").glob("*.pt")}
     assert kept == {"teacher_Digits.1.pt", "student_Digits_Direct_run1.1.pt"}
