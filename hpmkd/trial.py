@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import platform
@@ -19,7 +20,7 @@ from hpmkd.data.augment import Normalise
 from hpmkd.data.cache import load, memory_folder, prepare
 from hpmkd.data.images import Splits
 from hpmkd.epochs import resume, save_epoch
-from hpmkd.errors import Diverged, HpmkdError
+from hpmkd.errors import Diverged, EnvironmentFault, HpmkdError
 from hpmkd.halving import last_epoch
 from hpmkd.job import Job
 from hpmkd.memory import keep, recall
@@ -106,7 +107,9 @@ def run_job(
     metadata = _metadata(job, data, device) | {"parents": weights}
     outcome = _finish(work, job, output, splits, metadata | {"val_accuracy": validation_pct})
     if memory:
-        keep(memory, job, output, device.type)
+        # The model is safe in the output; a full or read-only cache only costs other sweeps some time.
+        with contextlib.suppress(EnvironmentFault):
+            keep(memory, job, output, device.type)
     yield outcome
 
 

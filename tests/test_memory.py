@@ -94,3 +94,9 @@ def test_what_is_taken_out_is_whole_and_fits(kept: tuple[Job, Path, Output], tmp
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
     assert recall(folder, job, output, "cpu", parents) is None
+
+
+def test_a_memory_that_cannot_be_written_costs_no_model(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "memory").write_text("in the way")
+    assert {status for status, _ in run("one", "HPM-KD").values()} == {"trained"}
