@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from hpmkd.models import build
+from hpmkd.models.resnet import Projection
 from hpmkd.specs import ModelSpec
 
 LENET = ModelSpec("lenet5", (6, 8, 24), 3, 32, 10)
@@ -65,3 +66,10 @@ def test_initial_weights_are_a_function_of_spec_and_seed(spec: ModelSpec) -> Non
     second, other = build(spec, 7).state_dict(), build(spec, 8).state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+@pytest.mark.parametrize("width", [4, 8])
+def test_a_projection_is_a_strided_convolution_at_any_width(width: int) -> None:
+    layer, x = Projection(width, 9, 2), torch.randn(5, width, 7, 7)
+    expected = F.conv2d(x, layer.weight, stride=2)
+    assert torch.allclose(layer(x.to(memory_format=torch.channels_last)), expected, atol=1e-6)
