@@ -41,6 +41,8 @@ def inspect(job: Job, output: Output) -> Finding:
     if meta.get("key") != job.key:
         return Finding(job, "damaged", f"holds another model: {meta.get('key', 'not one of a sweep')}")
     if meta.get("fingerprint") != job.fingerprint:
+        if job.role == "table":
+            return Finding(job, "missing")  # it is derived, so it is made again, whatever it was made of
         changed = differences(meta.get("recipe", {}), job.recipe())
         return Finding(job, "stale", "; ".join(changed) or "its teacher's settings changed", header)
     return Finding(job, "done", header=header)
@@ -53,14 +55,26 @@ def audit(jobs: Iterable[Job], output: Output) -> dict[str, Finding]:
         finding = inspect(job, output)
         if finding.state == "done" and finding.header is not None:
             wrong = _other_parent(finding.header, job, findings)
-            if wrong:
+            if wrong and job.role == "table":
+                finding = Finding(job, "missing")
+            elif wrong:
                 finding = Finding(job, "stale", f"{wrong} was trained again and has other weights", finding.header)
         findings[job.key] = finding
-    return findings
+    return _without_idle_tables(findings)
+
+
+def _without_idle_tables(findings: dict[str, Finding]) -> dict[str, Finding]:
+    """Without the tables that are not there and that nobody needs, because all who learn from them are done."""
+    needed = {parent.key for finding in findings.values() if finding.state != "done" for parent in finding.job.teachers}
+    return {
+        key: finding
+        for key, finding in findings.items()
+        if finding.job.role != "table" or finding.state == "done" or key in needed
+    }
 
 
 def _other_parent(header: Header, job: Job, findings: Mapping[str, Finding]) -> str | None:
-    for parent in job.teachers:
+    for parent in job.sources:
         found = findings.get(parent.key)
         known = header.metadata.get("parents", {}).get(parent.key)
         if found and found.state == "done" and found.header:
@@ -130,9 +144,10 @@ def _move(path: Path, folder: Path) -> Path:
 
 
 def headers(output: Output) -> dict[str, Header]:
-    """Every valid file of an output by its stem, in the plan or not: models, and the choices of searches."""
+    """Every valid file of an output by its stem, in the plan or not: models, tables, and the choices of searches."""
     found = {}
-    for path in sorted([*output.models.glob("*.pt"), *output.models.glob("choice_*.json")]):
+    patterns = ("*.pt", "choice_*.json", "table_*.npy")
+    for path in sorted(path for pattern in patterns for path in output.models.glob(pattern)):
         try:
             found[path.stem] = verify(path)
         except (DamagedModel, OSError, json.JSONDecodeError):

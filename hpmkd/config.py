@@ -5,12 +5,18 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.config import JsonDict
 
 PositiveInt = Annotated[int, Field(ge=1)]
 Epochs = Annotated[int, Field(ge=1, le=100_000)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
+Smoothing = Annotated[float, Field(ge=0, lt=1)]
+# A key that came later: where it has its default it is no part of a recipe, so that older fingerprints stay true.
+OPTION: JsonDict = {"option": True}
+# A key that the plan reads, not the loss: what it does shows elsewhere in the recipe.
+PLAN: JsonDict = {"plan": True}
 
 
 class Section(BaseModel):
@@ -67,16 +73,28 @@ class FitConfig(Section):
     threads: PositiveInt = Field(
         1, description="torch threads per trial; weights depend on it (order of floating-point sums)"
     )
+    label_smoothing: Smoothing = Field(0.0, description="part of the label's weight that is spread over all classes")
+    mixup: NonNegative = Field(
+        0.0, description="images are mixed in pairs with a weight from Beta(x, x); 0: they are not (Zhang et al. 2018)"
+    )
+    views: PositiveInt | None = Field(
+        None, description="so many fixed random crops and flips per image, the same for all students; default: all"
+    )
 
 
 class TeacherFitConfig(Section):
-    """Where the teachers' recipe differs from `fit`; null: as there. Assistants and students follow `fit`."""
+    """Where the teachers' recipe differs from `fit`; null: as there. Assistants and students follow `fit`.
+
+    Label smoothing makes worse teachers (Mueller et al. 2019), so it is off for them unless it is set here.
+    """
 
     batch_size: PositiveInt | None = Field(None, description="teachers: images per step")
     optimizer: Literal["adam", "sgd"] | None = Field(None, description="teachers: adam, or sgd with Nesterov momentum")
     lr: Positive | None = Field(None, description="teachers: learning rate at the start")
     weight_decay: NonNegative | None = Field(None, description="teachers: L2 penalty")
     schedule: Literal["cosine", "step", "constant"] | None = Field(None, description="teachers: of the learning rate")
+    label_smoothing: Smoothing = Field(0.0, description="teachers: label smoothing, whatever `fit` says")
+    mixup: NonNegative = Field(0.0, description="teachers: mixup, whatever `fit` says")
 
 
 class KDConfig(Section):
@@ -84,6 +102,23 @@ class KDConfig(Section):
 
     temperature: Positive = Field(4.0, description="T, softens both distributions")
     alpha: Fraction = Field(0.9, description="weight of the distillation term; 1 - alpha is on the labels")
+    until: Annotated[float, Field(gt=0, le=1)] = Field(
+        1.0, description="part of the training that is distilled; then labels alone (Cho and Hariharan 2019)",
+        json_schema_extra=OPTION,
+    )  # fmt: skip
+    mixup: NonNegative | None = Field(
+        None, description="as fit.mixup, for all that is distilled (Beyer et al. 2022); default: as fit.mixup",
+        json_schema_extra=PLAN,
+    )  # fmt: skip
+    logits: Literal["auto", "live", "table"] = Field(
+        "auto", description="mentors that only logits are needed of: asked at every step, or once for each view; "
+        "auto: the table where it pays within one student's epochs and fits into table_gib",
+        json_schema_extra=PLAN,
+    )  # fmt: skip
+    table_gib: Positive = Field(
+        2.0, description="logits auto: largest table in GiB; a larger one is not made, the mentor is asked instead",
+        json_schema_extra=PLAN,
+    )  # fmt: skip
 
 
 class FitNetsConfig(Section):

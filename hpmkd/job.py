@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from hpmkd.specs import DataSpec, FitSpec, ModelSpec
 
-Role = Literal["teacher", "assistant", "choice", "student"]
+Role = Literal["teacher", "assistant", "table", "choice", "student"]
 Hparams = tuple[tuple[str, Any], ...]
 
 
@@ -32,22 +32,27 @@ class Job:
     seed: int
     baseline: str | None = None
     run: int | None = None
-    teachers: tuple[Job, ...] = ()  # all parents: networks, and the choice if there is one
+    teachers: tuple[Job, ...] = ()  # all parents: networks or tables of their logits, and the choice if there is one
     number: int | None = None
     serial: bool = False
     shared: bool = field(default=False, compare=False)
 
     @cached_property
     def key(self) -> str:
-        """The canonical name without its ending, unique in a sweep: `teacher_D_2`, `student_D_HPM-KD_run3`."""
+        """The canonical name without its ending, unique in a sweep: `teacher_D_2`, `student_D_HPM-KD_run3`.
+
+        A table is named after its network: `table_teacher_D_2`.
+        """
+        if self.role == "table":
+            return f"table_{self.teachers[0].key}"
         number = None if self.number is None else str(self.number)
         run = None if self.run is None else f"run{self.run}"
         return "_".join(part for part in (self.role, self.data.name, self.baseline, number, run) if part)
 
     @property
     def file_name(self) -> str:
-        """The canonical file name, such as `student_CIFAR10_Direct_run1.pt`; a choice is a JSON file."""
-        return f"{self.key}.json" if self.role == "choice" else f"{self.key}.pt"
+        """The canonical file name, such as `student_CIFAR10_Direct_run1.pt`."""
+        return self.key + {"choice": ".json", "table": ".npy"}.get(self.role, ".pt")
 
     @cached_property
     def fingerprint(self) -> str:
@@ -60,10 +65,16 @@ class Job:
         flat: dict[str, Any] = {"role": self.role, "method": self.method, "seed": self.seed}
         for section in ("data", "model", "fit"):
             for part in fields(getattr(self, section)):
-                if part.compare:
-                    value = getattr(getattr(self, section), part.name)
+                value = getattr(getattr(self, section), part.name)
+                left_out = part.metadata.get("option") and value == part.default
+                if part.compare and not left_out:
                     flat[f"{section}.{part.name}"] = list(value) if isinstance(value, tuple) else value
         return flat | dict(self.hparams)
+
+    @property
+    def sources(self) -> tuple[Job, ...]:
+        """Whose identity a file of this job records: its parents, and the networks that parents are tables of."""
+        return (*self.teachers, *(parent.teachers[0] for parent in self.teachers if parent.role == "table"))
 
     def ancestors(self) -> list[Job]:
         """All parents, parents' parents and so on, each before its children; some may come twice."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from hpmkd.config import SweepConfig
 from hpmkd.job import Hparams
@@ -21,6 +21,7 @@ class Lineage:
             steps of about a quarter, L - 1 with L = ln(teacher / student parameters) / ln 4.
         assistant_size: parameters of the only assistant; None: geometric sizes.
         mentors: whom a student learns from: the `last` of the chain (a teacher where there is none), or `all`.
+        features: the loss looks at the mentors' feature maps, so a table of their logits is not enough.
         family: the name under which assistants are filed, so that variants of a baseline share them.
         numbered: assistants have numbers, from the largest to the smallest; else there is never more than one.
         choice: temperature and alpha are those that a search chose on validation images.
@@ -38,6 +39,7 @@ class Lineage:
     assistants: int | None = 0
     assistant_size: float | None = None
     mentors: Literal["last", "all"] = "last"
+    features: bool = False
     family: str = ""
     numbered: bool = False
     choice: bool = False
@@ -48,8 +50,12 @@ class Lineage:
 
 
 def section_values(config: SweepConfig, *sections: str) -> Hparams:
-    """The values of config sections as `(("kd.alpha", 0.9), ...)`."""
+    """The values of config sections that a loss looks at, as `(("kd.alpha", 0.9), ...)`."""
     pairs: list[tuple[str, Any]] = []
     for section in sections:
-        pairs += [(f"{section}.{key}", value) for key, value in getattr(config, section)]
+        values = getattr(config, section)
+        for key, field in type(values).model_fields.items():
+            value, marks = getattr(values, key), cast("dict[str, Any]", field.json_schema_extra or {})
+            if not marks.get("plan") and not (marks.get("option") and value == field.default):
+                pairs.append((f"{section}.{key}", value))
     return tuple(sorted(pairs))

@@ -12,6 +12,7 @@ from hpmkd.halving import candidate_epochs, last_epoch, rungs
 from hpmkd.job import Job, seed_of
 from hpmkd.lineage import Lineage, section_values
 from hpmkd.specs import DataSpec, FitSpec, ModelSpec
+from hpmkd.views import view_count
 
 
 @dataclass(frozen=True)
@@ -23,18 +24,46 @@ class _Planner:
     large: ModelSpec
     small: ModelSpec
 
-    def fit(self, epochs: int) -> FitSpec:
+    def fit(self, epochs: int, distilled: bool = True) -> FitSpec:
         values = self.config.fit.model_dump(exclude={"teacher_epochs", "assistant_epochs", "student_epochs"})
+        if distilled and self.config.kd.mixup is not None:
+            values["mixup"] = self.config.kd.mixup
         return FitSpec(**{**values, "epochs": epochs, "milestones": tuple(values["milestones"])})
 
     def teacher(self, number: int = 1, owner: str | None = None) -> Job:
         """Teacher 1 is `teacher_D`; a further one differs by its seed alone, and may belong to one baseline."""
         seed = seed_of(self.config.seed, self.data.name, None, number)
         own = self.config.teacher_fit.model_dump(exclude_none=True)
-        fit = replace(self.fit(self.config.fit.teacher_epochs), **own)
+        fit = replace(self.fit(self.config.fit.teacher_epochs), views=None, **own)
         if number == 1:
             return Job("teacher", self.data, self.large, fit, "Direct", (), seed)
         return Job("teacher", self.data, self.large, fit, "Direct", (), seed, owner, number=number)
+
+    def mentor(self, network: Job) -> Job:
+        """What a student learns from where logits are enough: the table of a network, or the network itself.
+
+        The decision is a function of the recipe, never of how many students there are: more runs change nothing.
+        """
+        if not self.tables():
+            return network
+        # What does not matter to a table is the same in all of them, so that recipes share it.
+        fit = FitSpec(
+            view_count(self.data.augment, self.config.fit.views), 512, "none", 0.0, 0.0, 0.0, "constant", (), 1.0,
+            self.config.fit.precision, self.config.fit.threads, views=self.config.fit.views,
+        )  # fmt: skip
+        return Job(
+            "table", self.data, network.model, fit, "Direct", (), 0, network.baseline, None, (network,), network.number
+        )
+
+    def tables(self) -> bool:
+        """Whether tables are used; mixup makes images that are in none."""
+        kd, fit = self.config.kd, self.fit(1)
+        if kd.logits != "auto":
+            return kd.logits == "table" and not fit.mixup
+        views = view_count(self.data.augment, fit.views)
+        images = self.data.train_images or self.data.images
+        fits = 4 * views * images * self.data.classes <= kd.table_gib * 2**30
+        return not fit.mixup and fits and views <= self.config.fit.student_epochs
 
     def chain(self, lineage: Lineage) -> list[Job]:
         """The assistants from the largest to the smallest, each distilled (TraditionalKD) from the one before."""
@@ -44,7 +73,7 @@ class _Planner:
         sizes = self.sizes(lineage)
         for place, size in enumerate(sizes, start=1):
             model = sized(self.large, self.small, size)
-            parent = jobs[-1] if jobs else self.teacher()
+            parent = self.mentor(jobs[-1] if jobs else self.teacher())
             number = place if lineage.numbered else None
             loss = section_values(self.config, "kd")
             jobs.append(
@@ -69,35 +98,42 @@ class _Planner:
         """The search for temperature and alpha, with TraditionalKD from the teacher, once per data set."""
         fit, seed = self.fit(self.config.fit.student_epochs), seed_of(self.config.seed, self.data.name, None)
         grid = section_values(self.config, "adaptive")
-        return Job("choice", self.data, self.small, fit, "TraditionalKD", grid, seed, owner, None, (self.teacher(),))
+        parents = (self.mentor(self.teacher()),)
+        return Job("choice", self.data, self.small, fit, "TraditionalKD", grid, seed, owner, None, parents)
 
     def student(self, lineage: Lineage, run: int) -> Job:
         owner = lineage.label if lineage.shared is False else None
         teachers = [self.teacher(number, owner) for number in range(1, lineage.teachers + 1)]
         chain = self.chain(lineage)
-        parents = (*teachers, *chain) if lineage.mentors == "all" else tuple((teachers[:1] + chain)[-1:])
+        networks = [*teachers, *chain] if lineage.mentors == "all" else (teachers[:1] + chain)[-1:]
+        parents = tuple(networks if lineage.features else map(self.mentor, networks))
         if lineage.choice:
             parents = (*parents, self.choice(owner))
-        fit = self.fit(self.config.fit.student_epochs)
+        fit = self.fit(self.config.fit.student_epochs, distilled=lineage.teachers > 0)
         if lineage.budget_of is not None:
-            fit = self.fit(self.budget(lineage.budget_of, lineage.budget_students))
+            fit = self.fit(self.budget(lineage))
         seed = seed_of(self.config.seed, self.data.name, run)
         return Job(
             "student", self.data, self.small, fit, lineage.method, lineage.hparams, seed,
             lineage.label, run, parents, serial=lineage.serial,
         )  # fmt: skip
 
-    def budget(self, lineage: Lineage, students: int) -> int:
-        """Epochs of TraditionalKD that cost what one student of `lineage` costs, its share of the rest included."""
-        student, plain = self.student(lineage, 1), self.teacher()
-        rest = {job.key: job for job in student.ancestors() if job.key != plain.key}
-        total = sum(map(training_cost, rest.values())) / students + training_cost(student)
-        return max(1, round(total / (3 * forward_cost(self.small) + forward_cost(self.large))))
+    def budget(self, lineage: Lineage) -> int:
+        """Epochs that cost what one student of `lineage.budget_of` costs, its share of the rest included."""
+        assert lineage.budget_of is not None
+        rich, plain = self.student(lineage.budget_of, 1), self.student(replace(lineage, budget_of=None), 1)
+        common = {job.key for job in plain.ancestors()}
+        rest = {job.key: job for job in rich.ancestors() if job.key not in common}
+        total = sum(map(training_cost, rest.values())) / lineage.budget_students + training_cost(rich)
+        return max(1, round(total / (training_cost(plain) / plain.fit.epochs)))
 
 
 def training_cost(job: Job) -> float:
-    """Multiply-adds per training image of a whole job: forward and backward (3 forwards), and a forward per mentor."""
-    mentors = sum(forward_cost(parent.model) for parent in job.teachers if parent.role != "choice")
+    """Multiply-adds per training image of a whole job: forward and backward (3 forwards), and a forward per network
+    that is asked. A table costs a forward of its network per view, and nothing when it is used."""
+    if job.role == "table":
+        return float(job.fit.epochs * forward_cost(job.model))
+    mentors = sum(forward_cost(parent.model) for parent in job.teachers if parent.role not in ("choice", "table"))
     epochs = float(job.fit.epochs)
     if job.role == "choice":
         grid = dict(job.hparams)
@@ -130,14 +166,15 @@ def expand(config: SweepConfig, datasets: Iterable[DataSpec], lineages: Sequence
 
 
 def _share(jobs: Iterable[Job], lineages: Sequence[Lineage]) -> list[Job]:
-    """Marks what the shared memory may give, in a sweep with a baseline that has one: all but students and what is
-    a baseline's own."""
+    """Marks what the shared memory may give, in a sweep with a baseline that has one: all but students, tables (large,
+    and quickly made again) and what is a baseline's own."""
     wanted = any(lineage.shared for lineage in lineages)
     own = {lineage.label for lineage in lineages if lineage.shared is False}
-    return [
-        replace(job, shared=wanted and job.role != "student" and not (job.baseline and job.baseline in own))
-        for job in jobs
-    ]
+
+    def shared(job: Job) -> bool:
+        return wanted and job.role not in ("student", "table") and not (job.baseline and job.baseline in own)
+
+    return [replace(job, shared=shared(job)) for job in jobs]
 
 
 def _depth(job: Job) -> int:

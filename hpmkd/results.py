@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.table import Table
 
+MODEL_ROLES = ("teacher", "assistant", "student")
+
 
 def _row(stem: str, header: Header, planned: bool) -> dict[str, Any]:
     meta = header.metadata
@@ -45,7 +47,7 @@ def collect(output: Output, planned: Collection[str]) -> pd.DataFrame:
     import pandas as pd
 
     found = headers(output)
-    models = {stem: header for stem, header in found.items() if header.metadata.get("role") != "choice"}
+    models = {stem: header for stem, header in found.items() if header.metadata.get("role") in MODEL_ROLES}
     rows = [_row(stem, header, stem in planned) for stem, header in models.items()]
     for row, stem in zip(rows, models, strict=True):
         row["ancestors"] = " ".join(sorted(_ancestors(stem, found)))

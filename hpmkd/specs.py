@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from hpmkd.errors import UsageError
+
+
+def option(off: Any) -> Any:
+    """A field of a recipe that came later: where it is `off` it is left out, so that older fingerprints stay true."""
+    return field(default=off, metadata={"option": True})
 
 
 @dataclass(frozen=True)
@@ -12,7 +18,8 @@ class DataSpec:
     """One data set as a model sees it.
 
     `content` identifies the images and labels (hash of the source files, or a name whose content is checked by
-    its reader). `source` is only where they lie now, so it is compared by nothing.
+    its reader). `source` is only where they lie now, and `images` only how many training images there are (0: not
+    known), so both are compared by nothing.
     """
 
     name: str
@@ -24,6 +31,7 @@ class DataSpec:
     validation_fraction: float
     train_images: int | None = None
     source: str | None = field(default=None, compare=False)
+    images: int = field(default=0, compare=False)
 
     def validation_count(self, images: int) -> int:
         """How many of so many training images are kept for validation.
@@ -68,3 +76,6 @@ class FitSpec:
     gamma: float
     precision: str
     threads: int
+    label_smoothing: float = option(0.0)
+    mixup: float = option(0.0)
+    views: int | None = option(None)

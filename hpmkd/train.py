@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from hpmkd.data.augment import Normalise, TrainBatches, plain_batches
+from hpmkd.data.augment import Batch, Normalise, TrainBatches, mix, mix_weights, plain_batches, soft_labels
 from hpmkd.data.images import Images, Splits
 from hpmkd.errors import Diverged
+from hpmkd.mentors import LiveMentor, Mentor
 from hpmkd.methods.base import Distiller
-from hpmkd.models import Output
+from hpmkd.precision import autocast, fp32
 from hpmkd.specs import FitSpec
 
 
@@ -55,22 +56,13 @@ def _optimizer(fit: FitSpec, parameters: list[nn.Parameter]) -> torch.optim.Opti
     return torch.optim.Adam(parameters, fit.lr, weight_decay=fit.weight_decay, foreach=True)
 
 
-def _autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
-
-
-def _fp32(output: Output) -> Output:
-    """Losses are computed in fp32 whatever the network's precision was."""
-    return Output(output.logits.float(), tuple(feature.float() for feature in output.features))
-
-
 class Training:
     """A model in training: everything that an epoch checkpoint must hold is here.
 
     Args:
         model: the student (or the teacher that is being trained).
         distiller: the loss, with its helper modules.
-        teachers: the parents, already trained.
+        teachers: the parents, already trained: networks, or mentors that are no networks.
         splits: the data; the test part is not touched.
         augment: see `TrainBatches`.
         fit: the recipe.
@@ -82,7 +74,7 @@ class Training:
         self,
         model: nn.Module,
         distiller: Distiller,
-        teachers: Sequence[nn.Module],
+        teachers: Sequence[nn.Module | Mentor],
         splits: Splits,
         augment: str,
         fit: FitSpec,
@@ -90,13 +82,17 @@ class Training:
         device: torch.device,
     ) -> None:
         self.model, self.distiller = model.to(device), distiller.to(device)
-        self.teachers = [teacher.to(device).eval().requires_grad_(False) for teacher in teachers]
+        self.mentors: list[Mentor] = [
+            LiveMentor(one, fit.precision, device) if isinstance(one, nn.Module) else one for one in teachers
+        ]
         self.fit, self.seed, self.device = fit, seed, device
         self.normalise = Normalise(splits.mean, splits.std, device)
-        self.batches = TrainBatches(splits.train.to(device), self.normalise, augment, fit.batch_size)
+        self.batches = TrainBatches(splits.train.to(device), self.normalise, augment, fit.batch_size, fit.views)
+        self.classes = distiller.student.classes
         self.validation = splits.validation.to(device)
         self.optimizer = _optimizer(fit, [*self.model.parameters(), *filter(_trained, self.distiller.parameters())])
         self.epoch, self.train_seconds, self.total = 0, 0.0, fit.epochs
+        self.prepare_seconds = 0.0  # of `train_seconds`: spent on helper modules before the first step
 
     def epochs(self) -> Iterator[EpochResult]:
         """Trains epoch by epoch, from where it stands to the end of the recipe.
@@ -122,32 +118,42 @@ class Training:
 
     def _prepare(self) -> None:
         """Shows the teachers' logits on validation images to the distiller."""
-        parts: list[list[Tensor]] = [[] for _ in self.teachers]
-        with torch.no_grad(), _autocast(self.fit.precision, self.device):
-            for images, _ in plain_batches(self.validation, self.normalise):
-                for teacher, part in zip(self.teachers, parts, strict=True):
-                    part.append(teacher(images).logits.float())
-        self.distiller.prepare([torch.cat(part) for part in parts], self.validation.labels)
+        start = time.monotonic()
+        logits = [mentor.validation_logits(self.validation, self.normalise) for mentor in self.mentors]
+        self.distiller.prepare(logits, self.validation.labels)
+        self.prepare_seconds = time.monotonic() - start
 
     def _train_epoch(self) -> dict[str, float]:
         self.model.train()
         self.distiller.train()
         sums: dict[str, Tensor] = {}
-        batches = self.batches.bounds()
-        for step, (images, target) in enumerate(self.batches.epoch(self.seed, self.epoch)):
-            progress = (self.epoch + step / len(batches)) / self.fit.epochs
-            for name, term in self._step(images, target, progress).items():
+        steps = len(self.batches.bounds())
+        weights = mix_weights(self.seed, self.epoch, steps, self.fit.mixup) if self.fit.mixup else [1.0] * steps
+        for step, (batch, weight) in enumerate(zip(self.batches.epoch(self.seed, self.epoch), weights, strict=True)):
+            progress = (self.epoch + step / steps) / self.fit.epochs
+            for name, term in self._step(self._soften(batch, weight), progress).items():
                 # Summed on the device: reading a number here would make the GPU wait at every step.
-                sums[name] = sums.get(name, 0) + term.detach() * len(target)
+                sums[name] = sums.get(name, 0) + term.detach() * len(batch.labels)
         return {name: float(total) / len(self.batches.labels) for name, total in sums.items()}
 
-    def _step(self, images: Tensor, target: Tensor, progress: float) -> dict[str, Tensor]:
-        taps = self.distiller.needs_features
-        with _autocast(self.fit.precision, self.device):
-            with torch.no_grad():
-                known = [_fp32(teacher(images, features=taps)) for teacher in self.teachers]
-            student = _fp32(self.model(images, features=taps))
-        terms = self.distiller.loss(student, known, target, progress)
+    def _soften(self, batch: Batch, weight: float) -> Batch:
+        """The batch with label smoothing and mixup, whose labels are probabilities `(B, K)`; as it is without both."""
+        if not (self.fit.label_smoothing or self.fit.mixup):
+            return batch
+        labels = soft_labels(batch.labels, self.classes, self.fit.label_smoothing)
+        images, labels = mix(batch.images, labels, weight) if self.fit.mixup else (batch.images, labels)
+        return batch._replace(images=images, labels=labels)
+
+    def _step(self, batch: Batch, progress: float) -> dict[str, Tensor]:
+        taught = self.distiller.taught(progress)
+        taps = self.distiller.needs_features and taught
+        known = [mentor.outputs(batch, taps) for mentor in self.mentors] if taught else []
+        with autocast(self.fit.precision, self.device):
+            student = fp32(self.model(batch.images, features=taps))
+        if taught:
+            terms = self.distiller.loss(student, known, batch.labels, progress)
+        else:
+            terms = {"ce": F.cross_entropy(student.logits, batch.labels)}
         self.optimizer.zero_grad(set_to_none=True)
         torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
@@ -158,6 +164,7 @@ class Training:
         return {
             "epoch": self.epoch,
             "train_seconds": self.train_seconds,
+            "prepare_seconds": self.prepare_seconds,
             "model": self.model.state_dict(),
             "distiller": self.distiller.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -169,6 +176,7 @@ class Training:
         self.distiller.load_state_dict(state["distiller"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.epoch, self.train_seconds = int(state["epoch"]), float(state["train_seconds"])
+        self.prepare_seconds = float(state.get("prepare_seconds", 0.0))
 
 
 @torch.no_grad()
@@ -177,7 +185,7 @@ def evaluate(model: nn.Module, images: Images, normalise: Normalise, precision: 
     was_training, device = model.training, images.labels.device
     model.eval()
     correct = torch.zeros((), dtype=torch.int64, device=device)
-    with _autocast(precision, device):
+    with autocast(precision, device):
         for batch, labels in plain_batches(images, normalise):
             correct += (model(batch).logits.argmax(1) == labels).sum()
     model.train(was_training)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from torch import nn
 
 from hpmkd.audit import inspect
 from hpmkd.config import DataConfig
@@ -24,6 +25,7 @@ from hpmkd.errors import Diverged, EnvironmentFault, HpmkdError
 from hpmkd.halving import last_epoch
 from hpmkd.job import Job
 from hpmkd.memory import keep, recall
+from hpmkd.mentors import TableMentor
 from hpmkd.methods import build_distiller
 from hpmkd.models import build
 from hpmkd.output import Output
@@ -31,8 +33,12 @@ from hpmkd.search import Search
 from hpmkd.store.choice_file import save_choice
 from hpmkd.store.header import Header
 from hpmkd.store.model_file import load_weights, save_model
+from hpmkd.store.table_file import save_table
+from hpmkd.tabulate import Tabulation
 from hpmkd.train import EpochResult, Training, evaluate
 from hpmkd.version import __version__
+
+Work = Training | Search | Tabulation
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,7 @@ def run_job(
         return
     torch.set_num_threads(job.fit.threads)
     known = {parent.key: _usable(parent, output) for parent in job.teachers}
-    weights = {key: str(header.metadata["weights_sha256"]) for key, header in known.items()}
+    weights = _identities(job, known)
     memory = memory_folder(data) if job.shared else None
     # A model that this sweep had and lost is trained again: whoever deletes a file wants just that.
     known_here = output.worked_on(job)
@@ -113,14 +119,29 @@ def run_job(
     yield outcome
 
 
-def _finish(work: Training | Search, job: Job, output: Output, splits: Splits, metadata: Mapping[str, Any]) -> Outcome:
+def _identities(job: Job, known: Mapping[str, Header]) -> dict[str, str]:
+    """Key -> identity of the weights, of everything that the job learns from (see `Job.sources`)."""
+    found = {key: str(header.metadata["weights_sha256"]) for key, header in known.items()}
+    for parent in job.teachers:
+        if parent.role == "table":
+            found |= known[parent.key].metadata["parents"]
+    return found
+
+
+def _finish(work: Work, job: Job, output: Output, splits: Splits, metadata: Mapping[str, Any]) -> Outcome:
     """Commits the file; of a model, after its only look at the test set."""
     path = output.model_file(job)
+    if isinstance(work, Tabulation):
+        accuracy = work.validation_pct()
+        save_table(path, work.content(), accuracy, work.train_seconds, metadata)
+        text = f"{work.total} view{'s' * (work.total > 1)} of each image"
+        return Outcome("trained", accuracy, work.train_seconds, f"{text} ({accuracy:.2f}% on validation)")
     if isinstance(work, Search):
         chosen, validation_pct = work.winner()
         save_choice(path, chosen, work.evidence, validation_pct, work.train_seconds, metadata)
         text = ", ".join(f"{name} {value:g}" for name, value in chosen.items())
         return Outcome("trained", validation_pct, work.train_seconds, f"{text} ({validation_pct:.2f}% on validation)")
+    metadata = {**metadata, "prepare_seconds": work.prepare_seconds}
     test_pct = evaluate(work.model, splits.test.to(work.device), work.normalise, job.fit.precision)
     save_model(work.model.state_dict(), path, test_pct, work.train_seconds, metadata)
     return Outcome("trained", test_pct, work.train_seconds)
@@ -137,18 +158,16 @@ def evaluate_file(job: Job, path: Path, data: DataConfig, device: torch.device) 
     return evaluate(model.to(device), splits.test.to(device), normalise, job.fit.precision)
 
 
-def _work(
-    job: Job, output: Output, known: Mapping[str, Header], splits: Splits, device: torch.device
-) -> Training | Search:
-    """What is to be done: a training, with the values that a choice among the parents sets, or the search itself."""
+def _work(job: Job, output: Output, known: Mapping[str, Header], splits: Splits, device: torch.device) -> Work:
+    """What is to be done: a training, with the values that a choice among the parents sets, the search, or a table."""
     mentors = [parent for parent in job.teachers if parent.role != "choice"]
-    states = [load_weights(output.model_file(parent))[1] for parent in mentors]
+    teachers = [_mentor(parent, output, splits, device) for parent in mentors]
     specs = tuple(parent.model for parent in mentors)
+    if job.role == "table":
+        assert isinstance(teachers[0], nn.Module)
+        return Tabulation(teachers[0], splits, job.data, job.fit, device)
 
     def training(values: Mapping[str, Any]) -> Training:
-        teachers = [build(spec, seed=0) for spec in specs]
-        for teacher, state in zip(teachers, states, strict=True):
-            teacher.load_state_dict(state)
         distiller = build_distiller(job.method, {**dict(job.hparams), **values}, job.model, specs, job.seed)
         model = build(job.model, job.seed)
         return Training(model, distiller, teachers, splits, job.data.augment, job.fit, job.seed, device)
@@ -160,6 +179,16 @@ def _work(
     pairs = itertools.product(grid["adaptive.temperatures"], grid["adaptive.alphas"])
     values = [{"kd.temperature": temperature, "kd.alpha": alpha} for temperature, alpha in pairs]
     return Search(training, values, grid["adaptive.keep"], last_epoch(grid["adaptive.part"], job.fit.epochs))
+
+
+def _mentor(parent: Job, output: Output, splits: Splits, device: torch.device) -> nn.Module | TableMentor:
+    """A parent that a student can learn from: the network with its weights, or its table."""
+    path = output.model_file(parent)
+    if parent.role == "table":
+        return TableMentor(path, len(splits.train), device)
+    network = build(parent.model, seed=0)
+    network.load_state_dict(load_weights(path)[1])
+    return network
 
 
 def _usable(parent: Job, output: Output) -> Header:

@@ -52,20 +52,20 @@ def test_full_mode_is_the_published_experiment(capsys: pytest.CaptureFixture[str
 def test_dry_run_names_every_model_and_writes_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert call("-n") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2 + 2 + 1 + 18 + 1
+    assert len(lines) == 2 + 2 + 1 + 4 + 18 + 1  # teachers, assistants, choice, tables, students, the sum
     assert lines[0].split() == ["teacher_Digits.pt", "missing"]
     assert any(
-        line.split() == ["student_Digits_TAKD_run3.pt", "missing;", "waits", "for", "assistant_Digits_TAKD"]
+        line.split() == ["student_Digits_TAKD_run3.pt", "missing;", "waits", "for", "table_assistant_Digits_TAKD"]
         for line in lines
     )
-    assert lines[-1] == f"23 models in {tmp_path / 'results' / 'quick'}: 0 done, 23 to train"
+    assert lines[-1] == f"27 files in {tmp_path / 'results' / 'quick'}: 0 done, 27 to make"
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--mode", "nope"], 2, "expected: one of full, quick, strong, or a path to a YAML file"),
+        (["--mode", "nope"], 2, "expected: one of full, original_cpu, quick, strong, strong_cpu, strong_mnist, or"),
         (["--fit.lr", "-1"], 2, "command line, --fit.lr: bad value"),
         (["--runs", "many"], 2, "command line, --runs: bad value"),
         (["--baselines", "HintNets"], 2, "expected: any of Direct, TraditionalKD"),

@@ -13,6 +13,7 @@ from sweeps import damage, restore, stamps, start, weights
 pytestmark = pytest.mark.usefixtures("small_ray")
 BASELINES = ("Direct", "TraditionalKD", "FitNets", "AT", "TAKD", "HPM-KD")
 MODELS = {"teacher_Digits.pt", "teacher_Digits_2.pt", "assistant_Digits_TAKD.pt", "assistant_Digits_HPM-KD_1.pt"}
+TABLES = {f"table_{name.removesuffix('.pt')}.npy" for name in MODELS}
 MODELS |= {f"student_Digits_{name}_run1.pt" for name in BASELINES}
 
 
@@ -33,7 +34,10 @@ def sweep(finished: Path, tmp_path: Path) -> Path:
 def test_leaves_every_file_it_promises(finished: Path) -> None:
     assert {path.name for path in (finished / "models").glob("*.pt")} == MODELS
     sidecars = {f"{name}.json" for name in MODELS}
-    assert {path.name for path in (finished / "models").glob("*.json")} == sidecars | {"choice_Digits.json"}
+    assert {path.name for path in (finished / "models").glob("*.json")} == sidecars | {"choice_Digits.json"} | {
+        f"{name}.json" for name in TABLES
+    }
+    assert {path.name for path in (finished / "models").glob("*.npy")} == TABLES
     for name in MODELS:
         key = name.removesuffix(".pt")
         recalled = torch.load(finished / "models" / name)["metadata"].get("recalled", False)
@@ -55,7 +59,7 @@ def test_second_start_trains_nothing(sweep: Path, cache_dir: Path, capsys: pytes
     before = stamps(sweep)
     assert start(sweep, cache_dir) == 0
     out = capsys.readouterr().out
-    assert out.count("not trained again") == len(MODELS) + 1
+    assert out.count("not trained again") == len(MODELS) + len(TABLES) + 1
     assert "saved" not in out
     assert stamps(sweep) == before
 
@@ -131,7 +135,7 @@ def test_diverged_teacher_fails_alone_with_its_descendants(
     captured = capsys.readouterr()
     assert "teacher Digits: DIVERGED" in captured.out
     assert "student_Digits_Direct_run1.pt: epoch 1: the training loss is" in captured.err
-    assert "student_Digits_TAKD_run1.pt: waits for assistant_Digits_TAKD" in captured.err
+    assert "student_Digits_TAKD_run1.pt: waits for table_assistant_Digits_TAKD" in captured.err
     assert list((tmp_path / "out" / "models").glob("*.pt")) == []
 
 

@@ -87,10 +87,10 @@ def _dry_run(config: SweepConfig, output: Output) -> int:
     jobs = expand(config, describe(config), lineages(config))
     findings = audit.audit(jobs, output)
     width = max(len(job.file_name) for job in jobs)
-    for job in jobs:
+    for job in (one for one in jobs if one.key in findings):
         print(f"{job.file_name:<{width}}  {audit.describe(findings[job.key], findings)}")
     done = sum(finding.state == "done" for finding in findings.values())
-    print(f"{len(jobs)} models in {output.root}: {done} done, {len(jobs) - done} to train")
+    print(f"{len(findings)} files in {output.root}: {done} done, {len(findings) - done} to make")
     return EXIT_OK
 
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from hpmkd.data.images import Images
-
-_PAD = 4
+from hpmkd.views import OFFSETS, PAD, view_count
 
 
 def epoch_generator(seed: int, epoch: int) -> torch.Generator:
@@ -35,6 +36,18 @@ class Normalise:
         return torch.addcmul(self.shift, pixels.float(), self.scale).permute(0, 3, 1, 2)
 
 
+class Batch(NamedTuple):
+    """Images float `(B, C, H, W)`, labels `(B,)`, which training images they are `(B,)`, and which view of each.
+
+    A view is a number in `[0, views)`: the row of a table of teacher logits is (view, image).
+    """
+
+    images: Tensor
+    labels: Tensor
+    which: Tensor
+    view: Tensor
+
+
 class TrainBatches:
     """Training batches of one data set.
 
@@ -43,17 +56,28 @@ class TrainBatches:
         normalise: from uint8 to the network's input.
         augment: `none`, `crop` (random crop of the image padded by 4 black pixels) or `crop_flip`.
         batch_size: images per step; the last batch of an epoch holds the rest.
+        views: so many crops and flips per image, drawn once (a function of their number alone); None: all there are.
     """
 
-    def __init__(self, images: Images, normalise: Normalise, augment: str, batch_size: int) -> None:
+    def __init__(
+        self, images: Images, normalise: Normalise, augment: str, batch_size: int, views: int | None = None
+    ) -> None:
         self.labels, self.normalise, self.batch_size = images.labels, normalise, batch_size
         self.crop, self.flip = augment != "none", augment == "crop_flip"
-        self.pixels = images.pixels
+        self.pixels, self.views = images.pixels, view_count(augment, views)
+        self.drawn = self._draw(view_count(augment, None)).to(images.labels.device)
         if self.crop:
             size = images.pixels.shape[1]
-            padded = F.pad(images.pixels, (0, 0, _PAD, _PAD, _PAD, _PAD))
+            padded = F.pad(images.pixels, (0, 0, PAD, PAD, PAD, PAD))
             # A view of all crops, (N, 9, 9, H, W, C): picking one is a single gather, nothing is copied here.
             self.pixels = padded.unfold(1, size, 1).unfold(2, size, 1).permute(0, 1, 2, 4, 5, 3)
+
+    def _draw(self, every: int) -> Tensor:
+        """The views of each image, `(N, views)`; `(0,)` where all are used, and a view is its own number."""
+        if self.views == every:
+            return torch.zeros(0, dtype=torch.int64)
+        generator = epoch_generator(every, self.views)
+        return torch.rand(len(self.labels), every, generator=generator).argsort(1)[:, : self.views].contiguous()
 
     def bounds(self) -> list[tuple[int, int]]:
         """Start and end of each batch; a last one of a single image joins the one before (BatchNorm needs two)."""
@@ -63,21 +87,50 @@ class TrainBatches:
             starts.pop()
         return list(zip(starts, [*starts[1:], count], strict=True))
 
-    def epoch(self, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """The batches of one epoch: images float `(B, C, H, W)`, labels `(B,)`."""
+    def epoch(self, seed: int, epoch: int) -> Iterator[Batch]:
+        """The batches of one epoch, in random order, each image in a random view."""
         generator, count = epoch_generator(seed, epoch), len(self.labels)
-        order = torch.randperm(count, generator=generator).to(self.labels.device)
-        dy = dx = flips = order  # replaced below where they are used
-        if self.crop:
-            dy, dx = torch.randint(0, 2 * _PAD + 1, (2, count), generator=generator).to(order.device)
-        if self.flip:
-            flips = (torch.rand(count, generator=generator) < 0.5).to(order.device)
-        for start, end in self.bounds():
-            index = order[start:end]
-            pixels = self.pixels[index, dy[start:end], dx[start:end]] if self.crop else self.pixels[index]
+        order = torch.randperm(count, generator=generator)
+        view = torch.zeros_like(order)
+        if self.drawn.numel():
+            view = torch.randint(0, self.views, (count,), generator=generator)
+        elif self.crop:
+            dy, dx = torch.randint(0, OFFSETS, (2, count), generator=generator)
+            view = dy * OFFSETS + dx
             if self.flip:
-                pixels = torch.where(flips[start:end, None, None, None], pixels.flip(2), pixels)
-            yield self.normalise(pixels), self.labels[index]
+                view = view + OFFSETS**2 * (torch.rand(count, generator=generator) < 0.5)
+        order, view = order.to(self.labels.device), view.to(self.labels.device)
+        for start, end in self.bounds():
+            yield self.take(order[start:end], view[start:end])
+
+    def take(self, index: Tensor, view: Tensor) -> Batch:
+        """These training images in these views."""
+        one = self.drawn[index, view] if self.drawn.numel() else view
+        place = one % OFFSETS**2
+        pixels = self.pixels[index, place // OFFSETS, place % OFFSETS] if self.crop else self.pixels[index]
+        if self.flip:
+            pixels = torch.where((one >= OFFSETS**2)[:, None, None, None], pixels.flip(2), pixels)
+        return Batch(self.normalise(pixels), self.labels[index], index, view)
+
+
+def soft_labels(labels_N: Tensor, classes: int, smoothing: float) -> Tensor:
+    """Label smoothing, Szegedy et al. 2016, section 7: (1 - e) [k = y] + e / K, shape `(N, K)`."""
+    return F.one_hot(labels_N, classes).float() * (1 - smoothing) + smoothing / classes
+
+
+def mix_weights(seed: int, epoch: int, steps: int, strength: float) -> list[float]:
+    """lambda ~ Beta(strength, strength) for each step of an epoch, a function of the arguments alone."""
+    generator = np.random.default_rng([seed, epoch])
+    return [float(value) for value in generator.beta(strength, strength, steps)]
+
+
+def mix(images_NCHW: Tensor, labels_NK: Tensor, weight: float) -> tuple[Tensor, Tensor]:
+    """mixup, Zhang et al. 2018, section 2: each image with its mirror place in the batch, whose order is random.
+
+    Student and teachers see the same mixed image, the setting that Beyer et al. 2022 (section 3.1) found best.
+    """
+    mixed = [weight * value + (1 - weight) * value.flip(0) for value in (images_NCHW, labels_NK)]
+    return mixed[0], mixed[1]
 
 
 def plain_batches(images: Images, normalise: Normalise, batch_size: int = 512) -> Iterator[tuple[Tensor, Tensor]]:

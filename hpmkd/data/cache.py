@@ -48,17 +48,18 @@ def describe(config: SweepConfig) -> list[DataSpec]:
     specs = []
     for dataset in find_all(config.datasets):
         content, shape = dataset.name, (dataset.channels, dataset.image_size, dataset.classes)
+        images = dataset.images
         if dataset.source is not None:
             from hpmkd.data.folder import content_hash
 
             content = content_hash(Path(dataset.source))
             meta = _ensure(dataset, content, config.data)
-            shape = (meta["channels"], meta["image_size"], meta["classes"])
+            shape, images = (meta["channels"], meta["image_size"], meta["classes"]), meta["train_images"]
         augment = config.data.augment
         if augment == "auto":
             augment = "crop_flip" if shape[0] == 3 else "none"
         fraction, count = config.data.validation_fraction, config.data.train_images
-        specs.append(DataSpec(dataset.name, content, *shape, augment, fraction, count, dataset.source))
+        specs.append(DataSpec(dataset.name, content, *shape, augment, fraction, count, dataset.source, images))
     return specs
 
 

@@ -23,7 +23,7 @@ Reader = Callable[[DataConfig, "Dataset"], "RawData"]
 class Dataset:
     """A named data set: `reader` is `module:function`, imported only when images are needed.
 
-    For a user's own folder, shape and classes are 0 until it has been read.
+    `images` counts the training images. For a user's own folder, numbers are 0 until it has been read.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Dataset:
     image_size: int = 0
     classes: int = 0
     source: str | None = None
+    images: int = 0
 
     def read(self, config: DataConfig) -> RawData:
         """All images and labels; EnvironmentFault where they are missing or corrupt."""
@@ -40,17 +41,17 @@ class Dataset:
         return reader(config, self)
 
 
-def _entry(name: str, reader: str, channels: int, image_size: int, classes: int) -> tuple[str, Dataset]:
-    return name, Dataset(name, reader, channels, image_size, classes)
+def _entry(name: str, reader: str, channels: int, image_size: int, classes: int, images: int) -> tuple[str, Dataset]:
+    return name, Dataset(name, reader, channels, image_size, classes, images=images)
 
 
 DATASETS: dict[str, Dataset] = dict(
     [
-        _entry("Digits", "hpmkd.data.digits:read", 1, 28, 10),
-        _entry("MNIST", "hpmkd.data.idx:read", 1, 28, 10),
-        _entry("FashionMNIST", "hpmkd.data.idx:read", 1, 28, 10),
-        _entry("CIFAR10", "hpmkd.data.cifar:read", 3, 32, 10),
-        _entry("CIFAR100", "hpmkd.data.cifar:read", 3, 32, 100),
+        _entry("Digits", "hpmkd.data.digits:read", 1, 28, 10, 1_442),
+        _entry("MNIST", "hpmkd.data.idx:read", 1, 28, 10, 60_000),
+        _entry("FashionMNIST", "hpmkd.data.idx:read", 1, 28, 10, 60_000),
+        _entry("CIFAR10", "hpmkd.data.cifar:read", 3, 32, 10, 50_000),
+        _entry("CIFAR100", "hpmkd.data.cifar:read", 3, 32, 100, 50_000),
     ]
 )
 

@@ -55,8 +55,8 @@ def _hpm_kd(config: SweepConfig) -> Lineage:
 METHODS: dict[str, Method] = {
     "Direct": Method("hpmkd.methods.direct:Direct", lambda config: Lineage("Direct", "Direct", teachers=0)),
     "TraditionalKD": Method("hpmkd.methods.traditional_kd:TraditionalKD", _taught("TraditionalKD")),
-    "FitNets": Method("hpmkd.methods.fitnets:FitNets", _taught("FitNets", "fitnets")),
-    "AT": Method("hpmkd.methods.at:AT", _taught("AT", "at")),
+    "FitNets": Method("hpmkd.methods.fitnets:FitNets", _taught("FitNets", "fitnets", features=True)),
+    "AT": Method("hpmkd.methods.at:AT", _taught("AT", "at", features=True)),
     "TAKD": Method("hpmkd.methods.takd:TAKD", _takd),
     "KD-Ensemble": Method("hpmkd.methods.kd_ensemble:KDEnsemble", _ensemble),
     "KD-Budget": Method("hpmkd.methods.traditional_kd:TraditionalKD", _budget),

@@ -36,6 +36,14 @@ class Distiller(nn.Module):
         """Whether `prepare` has something to do."""
         return False
 
+    def taught(self, progress: float) -> bool:
+        """Whether the student is distilled at `progress`, or learns from the labels alone (`kd.until`).
+
+        A teacher that is too strong for a small student helps at first and holds it back at the end: Cho and
+        Hariharan 2019, section 4.3.
+        """
+        return progress < float(self.hparams.get("kd.until", 1.0))
+
     def prepare(self, teachers: Sequence[Tensor], target: Tensor) -> None:
         """Called once before the first epoch, not after a resume: what it makes belongs into the `state_dict`.
 
@@ -50,7 +58,7 @@ class Distiller(nn.Module):
         Args:
             student: logits `(N, K)`, features as asked for by `needs_features`.
             teachers: the same view of the same images, one output per parent, without gradients.
-            target: labels `(N,)`.
+            target: labels `(N,)`, or probabilities `(N, K)` under label smoothing or mixup.
             progress: how much of the training is done, in [0, 1).
         """
         raise NotImplementedError

@@ -20,6 +20,7 @@ from hpmkd.atomic import commit_bytes, sha256_of
 from hpmkd.errors import DamagedModel
 from hpmkd.store.choice_file import verify_choice
 from hpmkd.store.header import Header, file_hash, read_sidecar, sidecar_path, write_sidecar
+from hpmkd.store.table_file import TABLE_SUFFIX, no_sidecar
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -100,8 +101,8 @@ def save_model(
 def verify(path: Path) -> Header:
     """The header of a model file whose bytes are those that were written.
 
-    A choice (`.json`) carries its own digest. A model with a sidecar: size and hash. Without one: zip CRC, safe load,
-    schema; then the sidecar is written again.
+    A choice (`.json`) carries its own digest. A model or table with a sidecar: size and hash. A model without one: zip
+    CRC, safe load, schema; then the sidecar is written again.
 
     Raises:
         DamagedModel: it is not whole, or not a model file. FileNotFoundError: it is not there.
@@ -110,6 +111,8 @@ def verify(path: Path) -> Header:
         return verify_choice(path)
     size = path.stat().st_size
     header = read_sidecar(path)
+    if header is None and path.suffix == TABLE_SUFFIX:
+        raise no_sidecar(path)
     if header is None:
         header = read_whole(path)[0]
         write_sidecar(path, header)

@@ -16,6 +16,8 @@ from hpmkd.output import Output
 
 def label(job: Job, runs: int) -> str:
     """How a line names a job: `Direct run 3/5 CIFAR10`, `teacher CIFAR10`, `TAKD assistant CIFAR10`."""
+    if job.role == "table":
+        return f"table of {label(job.teachers[0], runs)}"
     number = f" {job.number}" if job.number else ""
     if job.role == "teacher":
         return f"teacher{number} {job.data.name}"

@@ -66,7 +66,8 @@ def _rounds(
 
 
 def _board(sweep: Sweep, findings: dict[str, Finding], part: Share) -> searcher.Board:
-    done = {key for key, finding in findings.items() if finding.state == "done"}
+    # What the audit left out (tables that nobody needs) is not to be made.
+    done = {job.key for job in sweep.jobs if job.key not in findings or findings[job.key].state == "done"}
     return searcher.Board(sweep.jobs, done, lambda job: inspect(job, sweep.output).state == "done", part.concurrent)
 
 

@@ -1,0 +1,76 @@
+"""Whom a student learns from: a network that is asked at every step, or a table of what it said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hpmkd.data.augment import Batch, Normalise, plain_batches
+from hpmkd.data.images import Images
+from hpmkd.models import Output
+from hpmkd.precision import autocast, fp32
+
+
+class Mentor(Protocol):
+    """A parent of the student, without gradients."""
+
+    def outputs(self, batch: Batch, features: bool) -> Output:
+        """Logits `(B, K)` in fp32 on a training batch, and the feature maps if they are asked for."""
+
+    def validation_logits(self, images: Images, normalise: Normalise) -> Tensor:
+        """Logits `(N, K)` in fp32 on all validation images."""
+
+
+class LiveMentor:
+    """A trained network in eval mode.
+
+    Args:
+        network: with its weights.
+        precision: of its forward pass, `fp32` or `bf16`.
+        device: where it computes.
+    """
+
+    def __init__(self, network: nn.Module, precision: str, device: torch.device) -> None:
+        self.network = network.to(device).eval().requires_grad_(False)
+        self.precision, self.device = precision, device
+
+    @torch.no_grad()
+    def outputs(self, batch: Batch, features: bool) -> Output:
+        """See `Mentor`."""
+        with autocast(self.precision, self.device):
+            return fp32(self.network(batch.images, features=features))
+
+    @torch.no_grad()
+    def validation_logits(self, images: Images, normalise: Normalise) -> Tensor:
+        """See `Mentor`."""
+        with autocast(self.precision, self.device):
+            return torch.cat([self.network(part).logits.float() for part, _ in plain_batches(images, normalise)])
+
+
+class TableMentor:
+    """A table of logits as `tabulate.Tabulation` makes it: views x training images, then validation images.
+
+    Args:
+        path: the `.npy` file, verified before. It is mapped into memory, so trials share what they have read.
+        images: training images.
+        device: where the logits are wanted; on a GPU the whole table is put there.
+    """
+
+    def __init__(self, path: Path, images: int, device: torch.device) -> None:
+        # "c": pages are shared and read on demand, and torch does not warn of an array that cannot be written.
+        rows = torch.from_numpy(np.load(path, mmap_mode="c"))
+        self.rows, self.images = (rows if device.type == "cpu" else rows.to(device)), images
+        self.views = len(rows) // images
+
+    def outputs(self, batch: Batch, features: bool) -> Output:
+        """See `Mentor`; a table has no feature maps."""
+        assert not features, "the plan gives no table to a loss that needs feature maps"
+        return Output(self.rows[batch.view * self.images + batch.which])
+
+    def validation_logits(self, images: Images, normalise: Normalise) -> Tensor:
+        """See `Mentor`."""
+        return self.rows[-len(images) :].clone()

@@ -1,0 +1,85 @@
+"""A table of a network's logits on every view of every training image, and on the validation images.
+
+They depend on nothing but the network, the image and the view, so a student that needs no more can look them up
+instead of asking the network again at every step: same numbers, made once for all students.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hpmkd.data.augment import Normalise, TrainBatches
+from hpmkd.data.images import Splits
+from hpmkd.mentors import LiveMentor
+from hpmkd.specs import DataSpec, FitSpec
+from hpmkd.train import EpochResult
+
+
+class Tabulation:
+    """Makes a table in units that can be interrupted between: one view of all training images.
+
+    It is driven like a `Training`: `epochs()` yields after each unit, `state_dict` holds everything.
+
+    Args:
+        network: with its weights.
+        splits: the data; the test part is not touched.
+        data: says which views there are.
+        fit: `batch_size`, `precision`, `views`.
+        device: where the network computes.
+    """
+
+    def __init__(self, network: nn.Module, splits: Splits, data: DataSpec, fit: FitSpec, device: torch.device) -> None:
+        self.mentor, self.device = LiveMentor(network, fit.precision, device), device
+        self.normalise = Normalise(splits.mean, splits.std, device)
+        train = splits.train.to(device)
+        self.batches = TrainBatches(train, self.normalise, data.augment, fit.batch_size, fit.views)
+        self.validation, self.total = splits.validation.to(device), self.batches.views
+        self.epoch, self.train_seconds = 0, 0.0
+        self.parts: list[Tensor] = []
+
+    def epochs(self) -> Iterator[EpochResult]:
+        """Works off the views that are left; the accuracy is the network's on validation images."""
+        while self.epoch < self.total:
+            start = time.monotonic()
+            if self.epoch == 0:
+                self.parts = [self.mentor.validation_logits(self.validation, self.normalise).cpu()]
+            self.parts.insert(-1, self._view(self.epoch))
+            self.epoch += 1
+            self.train_seconds += time.monotonic() - start
+            yield EpochResult(self.epoch, math.nan, {}, self.validation_pct(), math.nan, self.train_seconds, self.total)
+
+    def _view(self, view: int) -> Tensor:
+        parts = []
+        for start, end in self.batches.bounds():
+            index = torch.arange(start, end, device=self.device)
+            batch = self.batches.take(index, torch.full_like(index, view))
+            parts.append(self.mentor.outputs(batch, features=False).logits)
+        return torch.cat(parts).cpu()
+
+    def validation_pct(self) -> float:
+        """Accuracy of the network on validation images, in percent."""
+        labels = self.validation.labels.cpu()
+        return 100 * int((self.parts[-1].argmax(1) == labels).sum()) / len(labels)
+
+    def content(self) -> memoryview:
+        """The `.npy` file: fp32 `(views * N + N_validation, K)`, row `view * N + image`."""
+        buffer = io.BytesIO()
+        np.save(buffer, torch.cat(self.parts).numpy())
+        return buffer.getbuffer()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that is done."""
+        return {"epoch": self.epoch, "train_seconds": self.train_seconds, "parts": self.parts}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from a `state_dict`."""
+        self.epoch, self.train_seconds = int(state["epoch"]), float(state["train_seconds"])
+        self.parts = [part.cpu() for part in state["parts"]]
