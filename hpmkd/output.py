@@ -55,6 +55,10 @@ class Output:
         """TensorBoard event files, one folder per model."""
         return self.root / "tensorboard"
 
+    def written_folders(self) -> list[Path]:
+        """Every folder in which the sweep itself writes files."""
+        return [self.root, self.models, self.quarantine, self.archive, self.tune, *self.tune.glob("round*")]
+
     def model_file(self, job: Job) -> Path:
         """Canonical path of a job's model."""
         return self.models / job.file_name

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hpmkd.atomic import system_words
 from hpmkd.errors import DamagedModel, EnvironmentFault
 
 _EXPECTED = "a model file that can be read"
@@ -37,7 +38,7 @@ def reading(path: Path) -> Iterator[None]:
         raise EnvironmentFault(
             f"{path}: cannot be read",
             expected="a disk that answers",
-            found=f"{errno.errorcode.get(error.errno or 0, '?')}: {error.strerror}",
+            found=system_words(error),
             todo="see to the disk or its connection, then start the same command again; "
             "if this one file is lost, delete it and it is trained again",
         ) from error
