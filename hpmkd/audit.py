@@ -47,6 +47,11 @@ def inspect(job: Job, output: Output, repair: bool = True) -> Finding:
         return Finding(job, "missing")
     except DamagedModel as error:
         return Finding(job, "damaged", f"{error.found}, expected {error.expected}")
+    return judge(job, header)
+
+
+def judge(job: Job, header: Header) -> Finding:
+    """Whether a whole model file is the one that `job` would make; parents' weights are not looked at."""
     meta = header.metadata
     if meta.get("key") != job.key:
         return Finding(job, "damaged", f"holds another model: {meta.get('key', 'not one of a sweep')}")
@@ -60,7 +65,7 @@ def audit(jobs: Iterable[Job], output: Output, repair: bool = True) -> dict[str,
     """`inspect` for all jobs (parents first), and the lineage: a student of other teacher weights is stale."""
     findings: dict[str, Finding] = {}
     jobs = list(jobs)
-    with _readers() as pool:
+    with readers() as pool:
         looked = list(pool.map(lambda job: inspect(job, output, repair), jobs))
     for job, finding in zip(jobs, looked, strict=True):
         if finding.state == "done" and finding.header is not None:
@@ -71,7 +76,7 @@ def audit(jobs: Iterable[Job], output: Output, repair: bool = True) -> dict[str,
     return findings
 
 
-def _readers() -> ThreadPoolExecutor:
+def readers() -> ThreadPoolExecutor:
     """Threads that read and hash files; both leave Python's lock free, so they fill all cores."""
     return ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
 
@@ -154,7 +159,7 @@ def headers(output: Output) -> dict[str, Header]:
         except (HpmkdError, OSError):
             return None
 
-    paths = sorted([*output.models.glob("*.pt"), *output.models.glob("choice_*.json")])
-    with _readers() as pool:
+    paths = output.model_files()
+    with readers() as pool:
         looked = list(pool.map(look, paths))
     return {path.stem: header for path, header in zip(paths, looked, strict=True) if header is not None}

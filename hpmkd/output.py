@@ -63,6 +63,10 @@ class Output:
         """Canonical path of a job's model."""
         return self.models / job.file_name
 
+    def model_files(self) -> list[Path]:
+        """Whatever lies under a model's or a choice's name, in the plan or not, sorted by name."""
+        return sorted([*self.models.glob("*.pt"), *self.models.glob("choice_*.json")])
+
     def checkpoint_folders(self, job: Job) -> list[Path]:
         """All epoch checkpoints of a job, in all rounds."""
         return [path.parent for path in self.tune.glob(f"round*/{trial_folder(job)}/checkpoint_*/epoch.json")]

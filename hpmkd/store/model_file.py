@@ -23,7 +23,7 @@ from hpmkd.store.reading import reading
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["check", "load_weights", "plain", "read_whole", "save_model", "verify", "weights_hash"]
+__all__ = ["check", "examine", "load_weights", "plain", "read_whole", "save_model", "verify", "weights_hash"]
 
 
 def plain(value: Any, where: str = "metadata") -> Any:
@@ -133,22 +133,42 @@ def read_whole(path: Path) -> tuple[Header, dict[str, Tensor]]:
     return parse(path, data)
 
 
+def examine(path: Path) -> tuple[Header, dict[str, Tensor], bool]:
+    """Everything that can be known about one model file: read from within, then held against its sidecar.
+
+    Changes nothing on disk.
+
+    Returns:
+        Header, weights (on the CPU), and whether a sidecar with the same hash and content stands beside it.
+
+    Raises:
+        DamagedModel: as `check`; also where a sidecar vouches for these very bytes with other numbers.
+    """
+    sidecar = read_sidecar(path)
+    header, state = read_whole(path)
+    if sidecar is None:
+        return header, state, False
+    same_bytes, same_meaning = sidecar.sha256 == header.sha256, sidecar.meaning == header.meaning
+    if same_bytes and not same_meaning:
+        raise DamagedModel(str(path), expected="a sidecar that says what the file says", found="a forged one")
+    if same_meaning and not same_bytes:
+        raise _other_bytes(path, sidecar, header.size, header.sha256)
+    return header, state, same_bytes
+
+
 def load_weights(path: Path) -> tuple[Header, dict[str, Tensor]]:
     """Verifies, then gives header and weights (on the CPU); errors as `check`.
 
     A sidecar that vouches for what is no model is removed: without it the next look finds the file damaged.
     """
-    sidecar = read_sidecar(path)
     try:
-        header, state = read_whole(path)
+        return examine(path)[:2]
     except DamagedModel:
+        sidecar = read_sidecar(path)
         with contextlib.suppress(OSError):
             if sidecar is not None and file_hash(path) == sidecar.sha256:
                 sidecar_path(path).unlink()
         raise
-    if sidecar is not None and sidecar.meaning == header.meaning and sidecar.sha256 != header.sha256:
-        raise _other_bytes(path, sidecar, header.size, header.sha256)
-    return header, state
 
 
 def _other_bytes(path: Path, sidecar: Header, size: int, found: str) -> DamagedModel:
