@@ -28,11 +28,12 @@ def commit_bytes(path: Path, data: bytes | bytearray | memoryview) -> None:
     A reader sees the old content or the new, never a mixture; after a power cut likewise.
 
     Raises:
-        EnvironmentFault: disk full, read-only, no permission; the old content is still there.
+        EnvironmentFault: disk full, read-only, no permission; the old content is still there (or, where only the last
+            step failed, the new one).
     """
     temp = path.parent / f"{TEMP_PREFIX}{path.name}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
         with temp.open("xb") as file:
             file.write(data)
             file.flush()
@@ -45,9 +46,14 @@ def commit_bytes(path: Path, data: bytes | bytearray | memoryview) -> None:
         raise EnvironmentFault(
             f"{path}: cannot be written",
             expected=f"{len(data):,} bytes free in a writable folder",
-            found=f"{errno.errorcode.get(error.errno or 0, '?')}: {error.strerror}",
+            found=system_words(error),
             todo="free space or correct the permissions, then start the same command again",
         ) from error
+
+
+def system_words(error: OSError) -> str:
+    """`ENOSPC: No space left on device`."""
+    return f"{errno.errorcode.get(error.errno or 0, '?')}: {error.strerror}"
 
 
 def commit_json(path: Path, value: Mapping[str, Any] | Sequence[Any]) -> None:
@@ -55,27 +61,68 @@ def commit_json(path: Path, value: Mapping[str, Any] | Sequence[Any]) -> None:
     commit_bytes(path, json.dumps(value, indent=1).encode())
 
 
-def remove_leftovers(folder: Path) -> int:
+def move(path: Path, target: Path) -> None:
+    """Gives a file, folder or link another name, for good; nothing may lie under `target`.
+
+    Raises:
+        EnvironmentFault: it cannot be moved; it lies where it lay.
+    """
+    try:
+        _make_folder(target.parent)
+        os.rename(path, target)
+        _fsync_folder(target.parent)
+        _fsync_folder(path.parent)
+    except OSError as error:
+        raise EnvironmentFault(
+            f"{path}: cannot be moved to {target}",
+            expected="writable folders on one disk",
+            found=system_words(error),
+            todo="correct the permissions, or move it aside by hand, then start the same command again",
+        ) from error
+
+
+def remove_leftovers(*folders: Path) -> int:
     """Removes temp files that a killed process left; call it only while holding the sweep's lock."""
-    leftovers = list(folder.glob(f"{TEMP_PREFIX}*"))
+    leftovers = [path for folder in folders for path in folder.glob(f"{TEMP_PREFIX}*") if not path.is_dir()]
     for path in leftovers:
-        path.unlink(missing_ok=True)
-    return len(leftovers)
+        # Whatever keeps a leftover from being removed (a read-only disk) is said when something is to be written.
+        with contextlib.suppress(OSError):
+            path.unlink()
+    return sum(not path.exists() for path in leftovers)
+
+
+def _make_folder(folder: Path) -> None:
+    """Makes a folder and those above it; each is on disk before something is put into it."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _fsync_folder(folder.parent)
+
+
+# Some network and FUSE file systems have no fsync, of folders above all; the rename still keeps the content whole.
+_NO_FSYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
+# A folder can be written without being readable, and then it cannot be opened to be synced.
+_NO_OPEN = (*_NO_FSYNC, errno.EACCES, errno.EPERM, errno.EISDIR)
 
 
 def _fsync(descriptor: int) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        # Some network and FUSE file systems have no fsync; the rename still keeps the content whole.
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):
+        if error.errno not in _NO_FSYNC:
             raise
 
 
 def _fsync_folder(folder: Path) -> None:
     if os.name != "posix":
         return  # Windows cannot open a folder; its rename is journalled.
-    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        if error.errno in _NO_OPEN:
+            return
+        raise
     try:
         _fsync(descriptor)
     finally:

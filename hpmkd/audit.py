@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from hpmkd.atomic import commit_json
-from hpmkd.errors import ConfigMismatch, DamagedModel
+from hpmkd.atomic import commit_json, move
+from hpmkd.errors import ConfigMismatch, DamagedModel, HpmkdError
 from hpmkd.job import Job, differences
 from hpmkd.output import Output
 from hpmkd.store.header import Header, sidecar_path
-from hpmkd.store.model_file import verify
+from hpmkd.store.model_file import check, verify
 
 State = Literal["done", "missing", "damaged", "stale"]
 
@@ -28,15 +29,29 @@ class Finding:
     header: Header | None = None
 
 
-def inspect(job: Job, output: Output) -> Finding:
-    """Verifies one model file against its job; parents' files are not looked at."""
+def inspect(job: Job, output: Output, repair: bool = True) -> Finding:
+    """Verifies one model file against its job; parents' files are not looked at.
+
+    Args:
+        job: what should lie there.
+        output: where.
+        repair: write a sidecar that is missing or wrong; if not, nothing on disk changes.
+
+    Raises:
+        EnvironmentFault: the disk does not answer.
+    """
     path = output.model_file(job)
     try:
-        header = verify(path)
+        header = verify(path) if repair else check(path)
     except FileNotFoundError:
         return Finding(job, "missing")
     except DamagedModel as error:
         return Finding(job, "damaged", f"{error.found}, expected {error.expected}")
+    return judge(job, header)
+
+
+def judge(job: Job, header: Header) -> Finding:
+    """Whether a whole model file is the one that `job` would make; parents' weights are not looked at."""
     meta = header.metadata
     if meta.get("key") != job.key:
         return Finding(job, "damaged", f"holds another model: {meta.get('key', 'not one of a sweep')}")
@@ -48,11 +63,13 @@ def inspect(job: Job, output: Output) -> Finding:
     return Finding(job, "done", header=header)
 
 
-def audit(jobs: Iterable[Job], output: Output) -> dict[str, Finding]:
+def audit(jobs: Iterable[Job], output: Output, repair: bool = True) -> dict[str, Finding]:
     """`inspect` for all jobs (parents first), and the lineage: a student of other teacher weights is stale."""
     findings: dict[str, Finding] = {}
-    for job in jobs:
-        finding = inspect(job, output)
+    jobs = list(jobs)
+    with readers() as pool:
+        looked = list(pool.map(lambda job: inspect(job, output, repair), jobs))
+    for job, finding in zip(jobs, looked, strict=True):
         if finding.state == "done" and finding.header is not None:
             wrong = _other_parent(finding.header, job, findings)
             if wrong and job.role == "table":
@@ -71,6 +88,11 @@ def _without_idle_tables(findings: dict[str, Finding]) -> dict[str, Finding]:
         for key, finding in findings.items()
         if finding.job.role != "table" or finding.state == "done" or key in needed
     }
+
+
+def readers() -> ThreadPoolExecutor:
+    """Threads that read and hash files; both leave Python's lock free, so they fill all cores."""
+    return ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
 
 
 def _other_parent(header: Header, job: Job, findings: Mapping[str, Finding]) -> str | None:
@@ -133,23 +155,25 @@ def archive(findings: Iterable[Finding], output: Output) -> list[Path]:
 
 def _move(path: Path, folder: Path) -> Path:
     """Moves a model file and its sidecar into `folder`, under a number that is free."""
-    folder.mkdir(parents=True, exist_ok=True)
     number = 1
-    while (target := folder / f"{path.stem}.{number}{path.suffix}").exists():
+    while os.path.lexists(target := folder / f"{path.stem}.{number}{path.suffix}"):
         number += 1
-    path.rename(target)
-    if sidecar_path(path).exists():
-        sidecar_path(path).rename(sidecar_path(target))
+    move(path, target)
+    if os.path.lexists(sidecar_path(path)):
+        move(sidecar_path(path), sidecar_path(target))
     return target
 
 
 def headers(output: Output) -> dict[str, Header]:
     """Every valid file of an output by its stem, in the plan or not: models, tables, and the choices of searches."""
-    found = {}
-    patterns = ("*.pt", "choice_*.json", "table_*.npy")
-    for path in sorted(path for pattern in patterns for path in output.models.glob(pattern)):
+
+    def look(path: Path) -> Header | None:
         try:
-            found[path.stem] = verify(path)
-        except (DamagedModel, OSError, json.JSONDecodeError):
-            continue
-    return found
+            return check(path)
+        except (HpmkdError, OSError):
+            return None
+
+    paths = output.model_files()
+    with readers() as pool:
+        looked = list(pool.map(look, paths))
+    return {path.stem: header for path, header in zip(paths, looked, strict=True) if header is not None}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, Literal
@@ -57,8 +57,7 @@ class Job:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 (hex) over everything that the weights depend on, parents included."""
-        text = json.dumps({**self.recipe(), "teachers": [job.fingerprint for job in self.teachers]}, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return fingerprint_of(self.recipe(), [job.fingerprint for job in self.teachers])
 
     def recipe(self) -> dict[str, Any]:
         """Everything that the weights depend on, parents aside, as flat plain values."""
@@ -79,6 +78,12 @@ class Job:
     def ancestors(self) -> list[Job]:
         """All parents, parents' parents and so on, each before its children; some may come twice."""
         return [one for parent in self.teachers for one in (*parent.ancestors(), parent)]
+
+
+def fingerprint_of(recipe: Mapping[str, Any], parents: Sequence[str]) -> str:
+    """SHA-256 (hex) of a recipe and the fingerprints of all parents, in their order."""
+    text = json.dumps({**recipe, "teachers": list(parents)}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def seed_of(sweep_seed: int, dataset: str, run: int | None, teacher: int = 1) -> int:

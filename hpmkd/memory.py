@@ -6,12 +6,11 @@ bits on a GPU than on a CPU. What is taken out is verified, and learnt from the 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from hpmkd.atomic import commit_bytes
-from hpmkd.errors import DamagedModel
+from hpmkd.errors import HpmkdError
 from hpmkd.job import Job
 from hpmkd.output import Output
 from hpmkd.store.choice_file import save_choice
@@ -29,7 +28,7 @@ def keep(folder: Path, job: Job, output: Output, device: str) -> None:
     target = entry(folder, job, device)
     try:
         verify(target)
-    except (OSError, DamagedModel):
+    except (OSError, HpmkdError):
         commit_bytes(target, output.model_file(job).read_bytes())
         verify(target)
 
@@ -47,7 +46,7 @@ def recall(folder: Path, job: Job, output: Output, device: str, parents: Mapping
     source = entry(folder, job, device)
     try:
         header = verify(source)
-    except (OSError, DamagedModel, json.JSONDecodeError):
+    except (OSError, HpmkdError):
         return None
     meta = header.metadata
     if list(meta.get("parents", {}).values()) != list(parents.values()):

@@ -55,9 +55,18 @@ class Output:
         """TensorBoard event files, one folder per model."""
         return self.root / "tensorboard"
 
+    def written_folders(self) -> list[Path]:
+        """Every folder in which the sweep itself writes files."""
+        return [self.root, self.models, self.quarantine, self.archive, self.tune, *self.tune.glob("round*")]
+
     def model_file(self, job: Job) -> Path:
         """Canonical path of a job's model."""
         return self.models / job.file_name
+
+    def model_files(self) -> list[Path]:
+        """Whatever lies under the name of a model, a choice or a table, in the plan or not, sorted by name."""
+        patterns = ("*.pt", "choice_*.json", "table_*.npy")
+        return sorted(path for pattern in patterns for path in self.models.glob(pattern))
 
     def checkpoint_folders(self, job: Job) -> list[Path]:
         """All epoch checkpoints of a job, in all rounds."""

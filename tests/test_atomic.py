@@ -69,13 +69,64 @@ def test_a_failed_write_loses_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
     assert not there or path.read_bytes() == b"old"
 
 
-def test_a_file_system_without_fsync_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def unknown(descriptor: int) -> None:
-        raise OSError(errno.EINVAL, "Invalid argument")
+def refusing(code: str) -> Any:
+    def refuse(*args: Any) -> None:
+        raise OSError(getattr(errno, code), code)
 
-    monkeypatch.setattr(os, "fsync", unknown)
+    return refuse
+
+
+@pytest.mark.parametrize("code", ["EINVAL", "ENOSYS", "ENOTSUP"])
+def test_a_file_system_without_fsync_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    monkeypatch.setattr(os, "fsync", refusing(code))
+    for content in (b"content", b"more"):
+        atomic.commit_bytes(tmp_path / "new" / "file", content)
+        assert (tmp_path / "new" / "file").read_bytes() == content
+    atomic.move(tmp_path / "new" / "file", tmp_path / "other" / "file")
+    assert (tmp_path / "other" / "file").read_bytes() == b"more"
+
+
+@pytest.mark.parametrize("code", ["EACCES", "EPERM", "EISDIR", "ENOSYS"])
+def test_a_folder_that_cannot_be_opened_can_still_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    monkeypatch.setattr(os, "open", refusing(code))
     atomic.commit_bytes(tmp_path / "file", b"content")
     assert (tmp_path / "file").read_bytes() == b"content"
+
+
+@pytest.mark.parametrize("code", ["EIO", "ENOSPC", "EDQUOT"])
+def test_a_sync_that_fails_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    """What fsync reports may be data that never reached the disk: that must not pass for written."""
+    (tmp_path / "file").write_bytes(b"old")
+    monkeypatch.setattr(os, "fsync", refusing(code))
+    with pytest.raises(EnvironmentFault, match=code) as caught:
+        atomic.commit_bytes(tmp_path / "file", b"new content")
+    assert "11 bytes" in str(caught.value)
+    assert (tmp_path / "file").read_bytes() == b"old"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "dangling link"])
+def test_move(tmp_path: Path, kind: str) -> None:
+    path, target = tmp_path / "a", tmp_path / "new" / "b"
+    if kind == "file":
+        path.write_bytes(b"x")
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("nowhere")
+    atomic.move(path, target)
+    assert not os.path.lexists(path)
+    assert os.path.lexists(target)
+
+
+def test_what_cannot_be_moved_stays_and_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").write_bytes(b"x")
+    monkeypatch.setattr(os, "rename", refusing("EROFS"))
+    with pytest.raises(EnvironmentFault, match="EROFS"):
+        atomic.move(tmp_path / "a", tmp_path / "b")
+    assert (tmp_path / "a").read_bytes() == b"x"
 
 
 def test_killed_at_any_moment_the_old_or_the_new_content_is_there(tmp_path: Path) -> None:
@@ -106,6 +157,13 @@ def test_leftovers_only(tmp_path: Path) -> None:
     assert atomic.remove_leftovers(tmp_path) == 1
     assert {entry.name for entry in tmp_path.iterdir()} == {"a", ".tmpa"}
     assert atomic.remove_leftovers(tmp_path / "missing") == 0
+
+
+def test_leftovers_that_cannot_go_stop_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / f"{atomic.TEMP_PREFIX}a").write_bytes(b"")
+    (tmp_path / f"{atomic.TEMP_PREFIX}folder").mkdir()
+    monkeypatch.setattr(Path, "unlink", refusing("EROFS"))
+    assert atomic.remove_leftovers(tmp_path) == 0
 
 
 def test_json(tmp_path: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import pickle
 from pathlib import Path
 
 import pytest
@@ -10,8 +13,10 @@ import torch
 from builders import make_config, make_jobs
 
 from hpmkd import audit
+from hpmkd.errors import EnvironmentFault
 from hpmkd.job import Job
 from hpmkd.output import Output
+from hpmkd.store import model_file
 from hpmkd.store.header import sidecar_path
 from hpmkd.store.model_file import save_model
 
@@ -111,6 +116,51 @@ def test_a_child_of_other_weights_is_stale(jobs: dict[str, Job], output: Output)
     findings = audit.audit(jobs.values(), output)
     assert [finding.state for finding in findings.values()] == ["done", "stale", "done"]
     assert findings[ASSISTANT].reason.startswith("teacher_Digits.pt was trained again")
+
+
+@pytest.mark.parametrize("what", ["a folder", "a link that leads nowhere", "foreign pickle", "empty", "zeros"])
+def test_whatever_lies_there_is_moved_aside(jobs: dict[str, Job], output: Output, what: str) -> None:
+    path = output.model_file(jobs[STUDENT])
+    size = path.stat().st_size
+    path.unlink()
+    if what == "a folder":
+        path.mkdir()
+    elif what == "a link that leads nowhere":
+        path.symlink_to("nowhere")
+    else:
+        content = {"foreign pickle": pickle.dumps({"w": [1, 2]}), "empty": b"", "zeros": bytes(size)}
+        path.write_bytes(content[what])
+    finding = audit.inspect(jobs[STUDENT], output)
+    assert finding.state == "damaged"
+    target = audit.quarantine(finding, output)
+    assert os.path.lexists(target)
+    assert not os.path.lexists(path)
+    reason = json.loads(Path(f"{target}.reason.json").read_text())["reason"]
+    assert reason == finding.reason
+    assert what in reason or what in ("foreign pickle", "empty", "zeros")
+    assert audit.inspect(jobs[STUDENT], output).state == "missing"
+
+
+def test_the_dry_runs_audit_changes_nothing(jobs: dict[str, Job], output: Output) -> None:
+    for job in jobs.values():
+        sidecar_path(output.model_file(job)).unlink()
+    findings = audit.audit(jobs.values(), output, repair=False)
+    assert {finding.state for finding in findings.values()} == {"done"}
+    assert not list(output.models.glob("*.json"))
+    audit.audit(jobs.values(), output)
+    assert len(list(output.models.glob("*.json"))) == 3
+
+
+def test_a_disk_that_does_not_answer_ends_the_audit(
+    jobs: dict[str, Job], output: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(path: Path) -> str:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(model_file, "file_hash", broken)
+    with pytest.raises(EnvironmentFault, match="EIO"):
+        audit.audit(jobs.values(), output)
+    assert audit.headers(output) == {}
 
 
 def test_headers_of_all_valid_files(jobs: dict[str, Job], output: Output) -> None:

@@ -85,7 +85,7 @@ def _newest() -> Path:
 
 def _dry_run(config: SweepConfig, output: Output) -> int:
     jobs = expand(config, describe(config), lineages(config))
-    findings = audit.audit(jobs, output)
+    findings = audit.audit(jobs, output, repair=False)
     width = max(len(job.file_name) for job in jobs)
     for job in (one for one in jobs if one.key in findings):
         print(f"{job.file_name:<{width}}  {audit.describe(findings[job.key], findings)}")
@@ -107,7 +107,7 @@ def _sweep(request: Request, config: SweepConfig, output: Output) -> int:
     fresh = not output.config_file.exists()
     if fresh:
         commit_bytes(output.config_file, to_yaml(config).encode())
-    remove_leftovers(output.models)
+    remove_leftovers(*output.written_folders())
     specs = describe(config)
     jobs = expand(config, specs, lineages(config))
     findings = audit.audit(jobs, output)

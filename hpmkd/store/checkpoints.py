@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hpmkd.errors import DamagedModel
+from hpmkd.errors import HpmkdError
 from hpmkd.store.model_file import load_weights, save_model, verify
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def model_checkpoint_exists(path: PathLike) -> bool:
     """Whether a whole, undamaged model file lies at `path`."""
     try:
         verify(Path(path))
-    except (DamagedModel, OSError):
+    except (HpmkdError, OSError):
         return False
     return True
 

@@ -46,10 +46,11 @@ def verify_choice(path: Path) -> Header:
     try:
         values = json.loads(data)
         digest = values.pop("digest")
-        whole = digest == _digest(values) and all(isinstance(values[name], kind) for name, kind in _FIELDS.items())
-    except (ValueError, KeyError, TypeError, AttributeError):
+        typed = all(isinstance(values[name], kind) for name, kind in _FIELDS.items())
+        whole = typed and set(values) == set(_FIELDS) and digest == _digest(values)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         whole = False
-    if not whole:
+    if not whole or not {"chosen", "evidence", "weights_sha256"} <= set(values["metadata"]):
         raise DamagedModel(str(path), expected="a choice written by hpmkd", found="other content")
     return Header(sha256_of(data), len(data), **values)
 

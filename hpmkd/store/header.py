@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from hpmkd.atomic import commit_json, sha256_of
+
+SEAL = "seal"
+_TYPES = {"sha256": str, "size": int, "accuracy": float, "train_time": float, "timestamp": str, "metadata": dict}
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,23 @@ class Header:
     train_time: float
     timestamp: str
     metadata: dict[str, Any]
+
+    @property
+    def meaning(self) -> str:
+        """Two files of equal meaning hold the same numbers and metadata, the hash of the weights included."""
+        return seal_of(self.accuracy, self.train_time, self.timestamp, self.metadata)
+
+
+def seal_of(accuracy: float, train_time: float, timestamp: str, metadata: Mapping[str, Any]) -> str:
+    """SHA-256 (hex) over everything in a model file but the weights, whose own hash stands in the metadata.
+
+    A model file carries it as `metadata["seal"]`, so that it can be checked without its sidecar.
+
+    Raises:
+        TypeError: metadata that JSON does not know.
+    """
+    rest = {name: value for name, value in metadata.items() if name != SEAL}
+    return _digest({"accuracy": accuracy, "train_time": train_time, "timestamp": timestamp, "metadata": rest})
 
 
 def sidecar_path(path: Path) -> Path:
@@ -46,8 +67,9 @@ def read_sidecar(path: Path) -> Header | None:
     try:
         values = json.loads(sidecar_path(path).read_text(encoding="utf-8"))
         digest = values.pop("digest")
-        return Header(**values) if digest == _digest(values) else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        typed = all(isinstance(values[field.name], _TYPES[field.name]) for field in fields(Header))
+        return Header(**values) if typed and digest == _digest(values) else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 

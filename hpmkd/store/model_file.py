@@ -6,45 +6,25 @@ A model file is a `torch.save` zip that plain `torch.load(path)` reads: a dict w
 
 from __future__ import annotations
 
+import contextlib
 import datetime
-import hashlib
 import io
-import math
-import pickle
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpmkd.atomic import commit_bytes, sha256_of
-from hpmkd.errors import DamagedModel
+from hpmkd.errors import DamagedModel, EnvironmentFault
 from hpmkd.store.choice_file import verify_choice
-from hpmkd.store.header import Header, file_hash, read_sidecar, sidecar_path, write_sidecar
+from hpmkd.store.header import SEAL, Header, file_hash, read_sidecar, seal_of, sidecar_path, write_sidecar
+from hpmkd.store.payload import parse, weights_hash
+from hpmkd.store.reading import reading
 from hpmkd.store.table_file import TABLE_SUFFIX, no_sidecar
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-_FIELDS = {
-    "model_state_dict": dict,
-    "accuracy": float,
-    "train_time": float,
-    "timestamp": str,
-    "metadata": dict,
-}
-
-
-def weights_hash(state: Mapping[str, Tensor]) -> str:
-    """SHA-256 (hex) over names, types, shapes and bytes of all tensors: the identity of the weights."""
-    import torch
-
-    digest = hashlib.sha256()
-    for name in sorted(state):
-        tensor = state[name].detach().cpu().contiguous()
-        digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)}\n".encode())
-        if tensor.numel():
-            digest.update(tensor.flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+__all__ = ["check", "examine", "load_weights", "plain", "read_whole", "save_model", "verify", "weights_hash"]
 
 
 def plain(value: Any, where: str = "metadata") -> Any:
@@ -70,7 +50,7 @@ def plain(value: Any, where: str = "metadata") -> Any:
 def save_model(
     state: Mapping[str, Tensor], path: Path, accuracy: float, train_time: float, metadata: Mapping[str, Any]
 ) -> Header:
-    """Commits a model file, then its sidecar. `metadata` gains `weights_sha256`.
+    """Commits a model file, then its sidecar. `metadata` gains `weights_sha256` and `seal`.
 
     Raises:
         TypeError: metadata that is not plain. EnvironmentFault: it cannot be written; an old file is intact.
@@ -78,91 +58,124 @@ def save_model(
     import torch
 
     cpu_state = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    meta = {**plain(metadata), "weights_sha256": weights_hash(cpu_state)}
+    accuracy, train_time = float(accuracy), float(train_time)
     timestamp = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    meta = {**plain(metadata), "weights_sha256": weights_hash(cpu_state)}
+    meta[SEAL] = seal_of(accuracy, train_time, timestamp, meta)
     payload = {
         "model_state_dict": cpu_state,
-        "accuracy": float(accuracy),
-        "train_time": float(train_time),
+        "accuracy": accuracy,
+        "train_time": train_time,
         "timestamp": timestamp,
         "metadata": meta,
     }
     buffer = io.BytesIO()
     torch.save(payload, buffer)
     data = buffer.getbuffer()
-    header = Header(sha256_of(data), len(data), float(accuracy), float(train_time), timestamp, meta)
-    # An old sidecar beside a new file would call a good file damaged if we died between the two.
-    sidecar_path(path).unlink(missing_ok=True)
+    header = Header(sha256_of(data), len(data), accuracy, train_time, timestamp, meta)
     commit_bytes(path, data)
-    write_sidecar(path, header)
+    _renew_sidecar(path, header)
     return header
+
+
+def _renew_sidecar(path: Path, header: Header) -> None:
+    """Writes the sidecar, if it can be written: without it, or beside an old one, the file speaks for itself."""
+    with contextlib.suppress(EnvironmentFault):
+        write_sidecar(path, header)
 
 
 def verify(path: Path) -> Header:
-    """The header of a model file whose bytes are those that were written.
-
-    A choice (`.json`) carries its own digest. A model or table with a sidecar: size and hash. A model without one: zip
-    CRC, safe load, schema; then the sidecar is written again.
-
-    Raises:
-        DamagedModel: it is not whole, or not a model file. FileNotFoundError: it is not there.
-    """
-    if path.suffix == ".json":
-        return verify_choice(path)
-    size = path.stat().st_size
-    header = read_sidecar(path)
-    if header is None and path.suffix == TABLE_SUFFIX:
-        raise no_sidecar(path)
-    if header is None:
-        header = read_whole(path)[0]
-        write_sidecar(path, header)
-        return header
-    if size != header.size:
-        raise DamagedModel(str(path), expected=f"{header.size:,} bytes", found=f"{size:,} bytes (truncated?)")
-    found = file_hash(path)
-    if found != header.sha256:
-        raise DamagedModel(str(path), expected=f"hash {header.sha256[:12]}", found=f"hash {found[:12]}")
+    """`check`, after which a sidecar that was missing, torn or another file's is written again."""
+    header, known = _check(path)
+    if not known:
+        _renew_sidecar(path, header)
     return header
 
 
-def read_whole(path: Path) -> tuple[Header, dict[str, Tensor]]:
-    """Header and weights from the file alone; every byte of the zip's members is checked (CRC).
+def check(path: Path) -> Header:
+    """The header of a model file whose bytes are those that were written. Changes nothing on disk.
 
-    The pickle inside is read by torch's restricted unpickler, which executes nothing.
+    A choice (`.json`) carries its own digest. A model or table with a sidecar: size and hash. A model without one, or
+    with the sidecar of another file: zip CRC, safe load, schema, hash of the weights, seal.
+
+    Raises:
+        DamagedModel: it is not whole, not a model file, no file at all, or must not be read.
+        FileNotFoundError: it is not there. EnvironmentFault: the disk does not answer.
     """
-    import torch
-
-    data = path.read_bytes()
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            bad = archive.testzip()
-        if bad:
-            raise DamagedModel(str(path), expected="an intact zip", found=f"wrong CRC of {bad}")
-        payload = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except DamagedModel:
-        raise
-    except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        raise _not_a_model(path, str(error).splitlines()[0]) from error
-    except Exception as error:  # a damaged zip or pickle can raise anything; all of it means the same
-        raise _not_a_model(path, f"{type(error).__name__}: {error}") from error
-    if not isinstance(payload, dict):
-        raise _not_a_model(path, type(payload).__name__)
-    for name, kind in _FIELDS.items():
-        if not isinstance(payload.get(name), kind):
-            raise _not_a_model(path, f"field {name}: {type(payload.get(name)).__name__}")
-    if not all(isinstance(value, torch.Tensor) for value in payload["model_state_dict"].values()):
-        raise _not_a_model(path, "model_state_dict holds other things than tensors")
-    if not (0 <= payload["accuracy"] <= 100 and math.isfinite(payload["train_time"])):
-        raise _not_a_model(path, f"accuracy {payload['accuracy']}, train_time {payload['train_time']}")
-    rest = {name: payload[name] for name in ("accuracy", "train_time", "timestamp", "metadata")}
-    return Header(sha256_of(data), len(data), **rest), payload["model_state_dict"]
+    return _check(path)[0]
 
 
-def _not_a_model(path: Path, found: str) -> DamagedModel:
-    return DamagedModel(str(path), expected="a model file written by hpmkd", found=found or "unreadable content")
+def _check(path: Path) -> tuple[Header, bool]:
+    """The header, and whether it is what stands beside the file."""
+    with reading(path):
+        if path.suffix == ".json":
+            return verify_choice(path), True
+        sidecar = read_sidecar(path)
+        if path.suffix == TABLE_SUFFIX and path.is_file() and sidecar is None:
+            raise no_sidecar(path)
+        if sidecar is None:
+            return read_whole(path)[0], False
+        size = path.stat().st_size
+        found = file_hash(path) if size == sidecar.size else ""
+        if found == sidecar.sha256:
+            return sidecar, True
+        damage = _other_bytes(path, sidecar, size, found)
+        try:
+            header = read_whole(path)[0]
+        except DamagedModel as error:
+            raise (damage if path.is_file() else error) from None
+        if header.meaning == sidecar.meaning:
+            raise damage
+        return header, False  # whole, and written at another time than the sidecar
+
+
+def read_whole(path: Path) -> tuple[Header, dict[str, Tensor]]:
+    """Header and weights from the file alone, whatever its sidecar says; errors as `check`."""
+    with reading(path):
+        data = path.read_bytes()
+    return parse(path, data)
+
+
+def examine(path: Path) -> tuple[Header, dict[str, Tensor], bool]:
+    """Everything that can be known about one model file: read from within, then held against its sidecar.
+
+    Changes nothing on disk.
+
+    Returns:
+        Header, weights (on the CPU), and whether a sidecar with the same hash and content stands beside it.
+
+    Raises:
+        DamagedModel: as `check`; also where a sidecar vouches for these very bytes with other numbers.
+    """
+    sidecar = read_sidecar(path)
+    header, state = read_whole(path)
+    if sidecar is None:
+        return header, state, False
+    same_bytes, same_meaning = sidecar.sha256 == header.sha256, sidecar.meaning == header.meaning
+    if same_bytes and not same_meaning:
+        raise DamagedModel(str(path), expected="a sidecar that says what the file says", found="a forged one")
+    if same_meaning and not same_bytes:
+        raise _other_bytes(path, sidecar, header.size, header.sha256)
+    return header, state, same_bytes
 
 
 def load_weights(path: Path) -> tuple[Header, dict[str, Tensor]]:
-    """Verifies, then reads header and weights (on the CPU); errors as `verify`."""
-    verify(path)
-    return read_whole(path)
+    """Verifies, then gives header and weights (on the CPU); errors as `check`.
+
+    A sidecar that vouches for what is no model is removed: without it the next look finds the file damaged.
+    """
+    try:
+        return examine(path)[:2]
+    except DamagedModel:
+        sidecar = read_sidecar(path)
+        with contextlib.suppress(OSError):
+            if sidecar is not None and file_hash(path) == sidecar.sha256:
+                sidecar_path(path).unlink()
+        raise
+
+
+def _other_bytes(path: Path, sidecar: Header, size: int, found: str) -> DamagedModel:
+    if size != sidecar.size:
+        what = "truncated?" if size < sidecar.size else "something was added?"
+        return DamagedModel(str(path), expected=f"{sidecar.size:,} bytes", found=f"{size:,} bytes ({what})")
+    return DamagedModel(str(path), expected=f"hash {sidecar.sha256[:12]}", found=f"hash {found[:12]}")

@@ -1,0 +1,74 @@
+"""`show`: what one model file says of itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from hpmkd.card import card
+from hpmkd.cli.arguments import Arguments
+from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_SOME_FAILED, UsageError
+
+_EXAMPLES = """  hpmkd show results/quick/models/student_Digits_AT_run1.pt
+  hpmkd show results/quick/models/student_Digits_AT_run1.pt --json | jq .recipe
+  hpmkd show results/quick/quarantine/teacher_Digits.1.pt"""
+_DESCRIPTION = """Prints what a model file says of itself: accuracy, size, parameters, metadata, recipe, versions, and
+its parents with the weights that it learnt from, compared with the files beside it. Writes nothing. Exit code 0: it is
+whole and its parents are as they were; 1: something is wrong with it, and what; 3: the disk does not answer."""
+_LONG = ("recipe", "versions", "metadata", "parents", "notes", "sidecar")
+
+
+def show(argv: Sequence[str], prog: str) -> int:
+    """Runs the command; returns the exit code."""
+    parser = Arguments(prog, _DESCRIPTION, _EXAMPLES)
+    parser.add_argument("file", metavar="FILE", help="a model file, or a choice_*.json")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    given = parser.parse_args(list(argv))
+    path = Path(given.file).expanduser()
+    try:
+        about = card(path)
+    except FileNotFoundError:
+        raise UsageError(f"{path}: no such file", expected="a model file", todo="see hpmkd verify DIR") from None
+    if given.json:
+        print(json.dumps(about, indent=1))
+    else:
+        _print(about)
+    codes = {"good": EXIT_OK, "unreadable": EXIT_ENVIRONMENT}
+    return codes.get(about["state"], EXIT_SOME_FAILED)
+
+
+def _print(about: Mapping[str, Any]) -> None:
+    console = Console(highlight=False)
+    style = "green" if about["state"] == "good" else "red"
+    console.print(f"{escape(about['file'])}: [{style}]{about['state']}[/]", soft_wrap=True)
+    if about["problem"]:
+        console.print(f"  {about['problem']}", soft_wrap=True, markup=False)
+    for note in about["notes"]:
+        console.print(f"  note: {note}", soft_wrap=True, markup=False)
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in about.items():
+        if name not in (*_LONG, "file", "state", "problem"):
+            table.add_row(name, escape(_text(value)))
+    for parent in about.get("parents", []):
+        table.add_row("parent", f"{parent['key']}, weights {parent['weights_sha256'][:12]}, now: {parent['now']}")
+    for section in ("metadata", "versions", "recipe", "sidecar"):
+        if not about.get(section):
+            continue
+        table.add_row(f"{section}:", "")
+        for name, value in about[section].items():
+            table.add_row(f"  {name}", escape(value if isinstance(value, str) else json.dumps(value)))
+    console.print(table)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.2f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,145 @@
+"""`verify`: is every model of an output what it should be?"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from hpmkd.cli.arguments import Arguments
+from hpmkd.config import DataConfig, SweepConfig
+from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_SOME_FAILED, UsageError
+from hpmkd.output import Output
+from hpmkd.verification import Verdict, verify_output
+
+_EXAMPLES = """  hpmkd verify results/quick
+  hpmkd verify results/quick --evaluate     measure every test accuracy again
+  hpmkd verify results/quick --json | jq '.files[] | select(.state != "good")'"""
+_DESCRIPTION = """Checks every model of an output: the hash and size in its sidecar, the CRC of every part, types and
+seals, that it is the planned model of the planned settings, and that its parents still have the weights that it
+learnt from. Writes nothing, and may run beside a sweep. Exit code 0: all is there and good; 1: something is not;
+3: the disk does not answer, or (--evaluate) images are missing."""
+_STYLES = {"good": "green", "missing": "yellow", "damaged": "red", "stale": "yellow", "unreadable": "red"}
+
+
+def verify(argv: Sequence[str], prog: str) -> int:
+    """Runs the command; returns the exit code."""
+    parser = Arguments(prog, _DESCRIPTION, _EXAMPLES)
+    parser.add_argument("dir", metavar="DIR", help="the output folder of a sweep")
+    parser.add_argument("--evaluate", action="store_true", help="measure the test accuracy of each model again")
+    parser.add_argument("--data-dir", metavar="DIR", help="--evaluate: where the data sets lie, if not where they lay")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    given = parser.parse_args(list(argv))
+    output = Output(Path(given.dir).expanduser().absolute())
+    if not output.models.is_dir():
+        raise UsageError(
+            f"{output.root}: not the output of a sweep",
+            expected=f"a folder {output.models.name}/ in it",
+            found="none" if output.root.is_dir() else "no such folder",
+            todo="name the folder that was given as --output",
+        )
+    plan, word = _plan(output)
+    verdicts = verify_output(output, plan[1] if plan else None)
+    if given.evaluate:
+        data = plan[0].data if plan else DataConfig()
+        if given.data_dir:
+            data = data.model_copy(update={"dir": str(Path(given.data_dir).expanduser().absolute())})
+        verdicts = [_measured(verdict, output, data, _sources(plan)) for verdict in verdicts]
+    if given.json:
+        print(json.dumps(_as_json(output, verdicts, word), indent=1))
+    else:
+        _show(output, verdicts, word)
+    return _exit_code(verdicts)
+
+
+_Plan = tuple[SweepConfig, Sequence[Any]]
+
+
+def _plan(output: Output) -> tuple[_Plan | None, str]:
+    """Config and jobs as the sweep left them, or None; and a word on it."""
+    from hpmkd.sweep.context import open_sweep
+
+    try:
+        sweep = open_sweep(output.root)
+    except FileNotFoundError as error:
+        name = Path(str(error.filename)).name
+        return None, f"no {name}: judged without the plan, so nothing can be called missing"
+    except Exception as error:  # whatever is in those two files, the models can still be judged
+        return None, f"{output.config_file.name} or {output.datasets_file.name} cannot be used: {error}"
+    return (sweep.config, sweep.jobs), ""
+
+
+def _sources(plan: _Plan | None) -> dict[str, str | None]:
+    return {job.data.name: job.data.source for job in plan[1]} if plan else {}
+
+
+def _measured(verdict: Verdict, output: Output, data: DataConfig, sources: dict[str, str | None]) -> Verdict:
+    header = verdict.header
+    if header is None or verdict.state in ("damaged", "unreadable") or "recipe" not in header.metadata:
+        return verdict
+    if header.metadata.get("role") == "choice":
+        return verdict
+    from hpmkd.remeasure import measure
+
+    found, wrong = measure(header, output.models / verdict.file, data, sources)
+    if wrong:
+        return replace(verdict, state="damaged", problem=wrong, measured_pct=found)
+    return replace(verdict, measured_pct=found)
+
+
+def _exit_code(verdicts: list[Verdict]) -> int:
+    states = {verdict.state for verdict in verdicts}
+    if "unreadable" in states:
+        return EXIT_ENVIRONMENT
+    return EXIT_OK if states <= {"good"} else EXIT_SOME_FAILED
+
+
+def _as_json(output: Output, verdicts: list[Verdict], word: str) -> dict[str, Any]:
+    def row(verdict: Verdict) -> dict[str, Any]:
+        header = verdict.header
+        known: dict[str, Any] = {"accuracy_pct": None, "train_seconds": None, "size": None, "sha256": None}
+        if header is not None:
+            known = {"accuracy_pct": header.accuracy, "train_seconds": header.train_time}
+            known |= {"size": header.size, "sha256": header.sha256}
+        measured = verdict.measured_pct
+        measured = None if measured is None or math.isnan(measured) else measured
+        about = {"file": verdict.file, "state": verdict.state, "problem": verdict.problem or None}
+        return {**about, "notes": list(verdict.notes), **known, "measured_pct": measured}
+
+    counts = Counter(verdict.state for verdict in verdicts)
+    about = {"output": str(output.root), "plan": not word, "remark": word or None}
+    return {**about, "counts": dict(counts), "files": [row(verdict) for verdict in verdicts]}
+
+
+def _show(output: Output, verdicts: list[Verdict], word: str) -> None:
+    console = Console(highlight=False)
+    measured = any(verdict.measured_pct is not None for verdict in verdicts)
+    table = Table()
+    table.add_column("file", no_wrap=True)
+    table.add_column("state")
+    for heading in ("accuracy %", *["measured %"] * measured, "MB"):
+        table.add_column(heading, justify="right")
+    table.add_column("remarks")
+    for verdict in verdicts:
+        header = verdict.header
+        numbers = [f"{header.accuracy:.2f}" if header else ""]
+        if measured:
+            numbers.append("" if verdict.measured_pct is None else f"{verdict.measured_pct:.2f}")
+        numbers.append(f"{header.size / 1e6:.2f}" if header else "")
+        style = _STYLES[verdict.state]
+        remarks = "; ".join(filter(None, (verdict.problem, *verdict.notes)))
+        table.add_row(verdict.file, f"[{style}]{verdict.state}[/]", *numbers, escape(remarks))
+    console.print(table)
+    counts = Counter(verdict.state for verdict in verdicts)
+    said = ", ".join(f"{count} {state}" for state, count in counts.items()) or "no models"
+    console.print(f"{output.root}: {said}", soft_wrap=True, markup=False)
+    if word:
+        console.print(word, soft_wrap=True, markup=False)

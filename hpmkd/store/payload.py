@@ -1,0 +1,103 @@
+"""The bytes of a model file -> its header and weights, believed only where everything in them agrees."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hpmkd.atomic import sha256_of
+from hpmkd.errors import DamagedModel
+from hpmkd.store.header import SEAL, Header, seal_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_FIELDS = {
+    "model_state_dict": dict,
+    "accuracy": float,
+    "train_time": float,
+    "timestamp": str,
+    "metadata": dict,
+}
+
+
+def weights_hash(state: Mapping[str, Tensor]) -> str:
+    """SHA-256 (hex) over names, types, shapes and bytes of all tensors: the identity of the weights."""
+    import torch
+
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)}\n".encode())
+        if tensor.numel():
+            digest.update(tensor.flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def parse(path: Path, data: bytes) -> tuple[Header, dict[str, Tensor]]:
+    """Header and weights from the bytes of a model file alone.
+
+    The CRC of every member of the zip, the fields and their types, the hash of the weights, and the seal over the
+    rest are checked (files from before there was a seal have none). Bytes that no reader looks at, such as padding,
+    may differ; what is returned may not.
+
+    Raises:
+        DamagedModel: something in it does not agree, or it is another kind of file. `path` is named.
+    """
+    payload = _unpickle(path, data)
+    if not isinstance(payload, dict):
+        raise _not_a_model(path, type(payload).__name__)
+    for name, kind in _FIELDS.items():
+        if not isinstance(payload.get(name), kind):
+            raise _not_a_model(path, f"field {name}: {type(payload.get(name)).__name__}")
+    rest = {name: payload[name] for name in ("accuracy", "train_time", "timestamp", "metadata")}
+    if not (0 <= rest["accuracy"] <= 100 and math.isfinite(rest["train_time"])):
+        raise _not_a_model(path, f"accuracy {rest['accuracy']}, train_time {rest['train_time']}")
+    _check_seals(path, payload["model_state_dict"], rest)
+    return Header(sha256_of(data), len(data), **rest), payload["model_state_dict"]
+
+
+def _unpickle(path: Path, data: bytes) -> Any:
+    """What the pickle inside holds, read by torch's restricted unpickler, which executes nothing."""
+    import torch
+
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            bad = archive.testzip()
+        if bad:
+            raise DamagedModel(str(path), expected="an intact zip", found=f"wrong CRC of {bad}")
+        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except DamagedModel:
+        raise
+    except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+        raise _not_a_model(path, next(iter(str(error).splitlines()), "")) from error
+    except Exception as error:  # a damaged zip or pickle can raise anything; all of it means the same
+        raise _not_a_model(path, f"{type(error).__name__}: {error}") from error
+
+
+def _check_seals(path: Path, state: Mapping[Any, Any], rest: Mapping[str, Any]) -> None:
+    """The weights and the rest against the digests that the file carries."""
+    import torch
+
+    if not all(isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in state.items()):
+        raise _not_a_model(path, "model_state_dict holds other things than tensors")
+    try:
+        seal = seal_of(**rest)
+        weights = weights_hash(state)
+    except (TypeError, ValueError, RuntimeError, RecursionError) as error:
+        raise _not_a_model(path, f"metadata or weights that hpmkd never writes ({error})") from error
+    meta = rest["metadata"]
+    if meta.get("weights_sha256", weights) != weights:
+        raise DamagedModel(str(path), expected="the weights that its metadata names", found="other weights")
+    if meta.get(SEAL, seal) != seal:
+        raise DamagedModel(str(path), expected="the metadata that was sealed", found="other metadata")
+
+
+def _not_a_model(path: Path, found: str) -> DamagedModel:
+    return DamagedModel(str(path), expected="a model file written by hpmkd", found=found or "unreadable content")

@@ -1,0 +1,319 @@
+"""`hpmkd verify` and `hpmkd show`: what they find, what they say, and that they change nothing."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from builders import make_config, make_jobs
+
+from hpmkd.atomic import commit_bytes, commit_json
+from hpmkd.cli.main import main
+from hpmkd.data.cache import describe, spec_to_json
+from hpmkd.output import Output
+from hpmkd.settings import to_yaml
+from hpmkd.store import model_file
+from hpmkd.store.header import Header, file_hash, sidecar_path, write_sidecar
+from hpmkd.store.model_file import save_model
+from hpmkd.trial import run_job
+
+TEACHER, ASSISTANT, STUDENT = "teacher_Digits", "assistant_Digits_TAKD", "student_Digits_TAKD_run1"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Path:
+    """Teacher, assistant, student and a choice, trained, with the files that a sweep leaves beside them."""
+    config = make_config(cache_dir, baselines=["TAKD", "TraditionalKD-adaptive"], adaptive__alphas=[0.5])
+    output = Output(tmp_path_factory.mktemp("verify") / "out")
+    commit_bytes(output.config_file, to_yaml(config).encode())
+    commit_json(output.datasets_file, [spec_to_json(spec) for spec in describe(config)])
+    before = torch.get_num_threads()
+    for job in make_jobs(config).values():
+        list(run_job(job, output, config.data, torch.device("cpu")))
+    torch.set_num_threads(before)
+    return output.root
+
+
+@pytest.fixture
+def out(trained: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(trained, tmp_path / "out"))
+
+
+def everything(folder: Path) -> dict[str, Any]:
+    """Names, times and contents: a command that only reads leaves all of it as it was."""
+    return {
+        str(path.relative_to(folder)): (path.lstat().st_mtime_ns, path.read_bytes() if path.is_file() else None)
+        for path in folder.rglob("*")
+    }
+
+
+Run = Callable[..., tuple[int, dict[str, Any]]]
+
+
+@pytest.fixture
+def verify(out: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """`verify --json` on the copy, after which nothing has changed."""
+
+    def go(*more: str) -> tuple[int, dict[str, Any]]:
+        before = everything(out)
+        capsys.readouterr()
+        code = main(["verify", str(out), "--json", *more])
+        assert everything(out) == before
+        return code, json.loads(capsys.readouterr().out)
+
+    return go
+
+
+def states(said: dict[str, Any]) -> dict[str, str]:
+    """Files that are not good, with their problem."""
+    return {row["file"]: f"{row['state']}: {row['problem']}" for row in said["files"] if row["state"] != "good"}
+
+
+def test_all_good_and_measured_again(out: Path, verify: Run) -> None:
+    code, said = verify("--evaluate")
+    assert code == 0
+    assert said["counts"] == {"good": 5}
+    assert said["plan"]
+    for row in said["files"]:
+        assert row["measured_pct"] == (None if row["file"].startswith("choice") else row["accuracy_pct"])
+        assert row["notes"] == []
+
+
+def test_a_wrong_accuracy_is_found_by_measuring(out: Path, verify: Run) -> None:
+    """Written by hpmkd itself with another number: only the test images can tell."""
+    path = out / "models" / f"{STUDENT}.pt"
+    header, state = model_file.load_weights(path)
+    save_model(state, path, 99.99, header.train_time, header.metadata)
+    assert verify()[0] == 0
+    code, said = verify("--evaluate")
+    assert code == 1
+    assert states(said) == {
+        f"{STUDENT}.pt": f"damaged: measured {header.accuracy:.2f}%, the file says 99.99%",
+    }
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("sidecars", [True, False])
+def test_every_kind_of_fault_in_one_output(out: Path, verify: Run, sidecars: bool) -> None:
+    models = out / "models"
+    if not sidecars:
+        for path in models.glob("*.pt.json"):
+            path.unlink()
+    flip(models / f"{ASSISTANT}.pt")
+    (models / f"{STUDENT}.pt").unlink()
+    (models / "choice_Digits.json").write_text("{}")
+    (models / "student_Digits_TraditionalKD-adaptive_run1.pt").unlink()
+    (models / "student_Digits_TraditionalKD-adaptive_run1.pt").mkdir()
+    (models / "student_Digits_Old_run1.pt").write_bytes((models / f"{TEACHER}.pt").read_bytes())
+    code, said = verify()
+    assert code == 1
+    found = states(said)
+    assert found.pop(f"{ASSISTANT}.pt").startswith("damaged: ")
+    assert found == {
+        f"{STUDENT}.pt": "missing: None",
+        "choice_Digits.json": "damaged: other content, expected a choice written by hpmkd",
+        "student_Digits_TraditionalKD-adaptive_run1.pt": "damaged: a folder, expected a model file that can be read",
+        "student_Digits_Old_run1.pt": f"damaged: holds another model: {TEACHER}",
+    }
+
+
+def test_other_weights_of_a_parent(out: Path, verify: Run) -> None:
+    path = out / "models" / f"{TEACHER}.pt"
+    header, state = model_file.load_weights(path)
+    save_model({name: value + 1 for name, value in state.items()}, path, 1.0, 1.0, header.metadata)
+    code, said = verify()
+    assert code == 1
+    children = (f"{ASSISTANT}.pt", "choice_Digits.json", "student_Digits_TraditionalKD-adaptive_run1.pt")
+    assert states(said) == dict.fromkeys(children, f"stale: {TEACHER} was trained again and has other weights")
+
+
+def test_other_settings_than_the_plans(out: Path, verify: Run) -> None:
+    text = (out / "sweep.yaml").read_text()
+    assert "lr: 0.001" in text
+    (out / "sweep.yaml").write_text(text.replace("lr: 0.001", "lr: 0.002", 1))
+    code, said = verify()
+    assert code == 1
+    assert "`fit.lr` 0.001 -> 0.002" in states(said)[f"{TEACHER}.pt"]
+
+
+@pytest.mark.parametrize("gone", ["sweep.yaml", "datasets.json"])
+def test_without_the_plan(out: Path, verify: Run, gone: str) -> None:
+    (out / gone).unlink()
+    (out / "models" / f"{TEACHER}.pt").unlink()
+    code, said = verify("--evaluate")
+    assert code == 0, "what is not planned cannot be missing"
+    assert f"no {gone}" in said["remark"]
+    (student,) = (row for row in said["files"] if row["file"] == f"{ASSISTANT}.pt")
+    assert student["notes"] == [f"cannot be compared with {TEACHER}: there is no good file"]
+    assert student["measured_pct"] == student["accuracy_pct"]
+
+
+@pytest.mark.parametrize("content", [b"", b"runs: [", b"runs: many", b"\xff\xfe"])
+def test_with_a_torn_plan(out: Path, verify: Run, content: bytes) -> None:
+    (out / "sweep.yaml").write_bytes(content)
+    code, said = verify()
+    assert code == 0
+    assert "cannot be used" in said["remark"]
+    assert said["counts"] == {"good": 5}
+
+
+def test_a_recipe_that_does_not_give_the_fingerprint(out: Path, verify: Run) -> None:
+    """Found without the plan, from the file and its parents alone."""
+    (out / "sweep.yaml").unlink()
+    path = out / "models" / f"{STUDENT}.pt"
+    header, state = model_file.load_weights(path)
+    meta = {**header.metadata, "recipe": {**header.metadata["recipe"], "fit.lr": 0.5}}
+    save_model(state, path, header.accuracy, 1.0, meta)
+    assert states(verify()[1]) == {f"{STUDENT}.pt": "stale: its recipe and parents do not give its fingerprint"}
+
+
+def test_a_sidecar_that_agrees_with_an_evil_file(out: Path, verify: Run, tmp_path: Path) -> None:
+    from test_model_faults import write_evil
+
+    path = out / "models" / f"{STUDENT}.pt"
+    meta = model_file.check(path).metadata
+    write_evil(path, tmp_path / "ran", "zip")
+    write_sidecar(path, Header(file_hash(path), path.stat().st_size, 99.0, 1.0, "2026-01-01", meta))
+    assert "damaged" in states(verify()[1])[f"{STUDENT}.pt"]
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_sidecar_that_claims_another_accuracy(out: Path, verify: Run) -> None:
+    path = out / "models" / f"{STUDENT}.pt"
+    header = model_file.check(path)
+    write_sidecar(path, Header(header.sha256, header.size, 99.0, 1.0, header.timestamp, header.metadata))
+    assert "forged" in states(verify()[1])[f"{STUDENT}.pt"]
+
+
+def test_notes_are_no_faults(out: Path, verify: Run) -> None:
+    sidecar_path(out / "models" / f"{TEACHER}.pt").unlink()
+    save_model({"w": torch.ones(1)}, out / "models" / "mine.pt", 1.0, 1.0, {})
+    code, said = verify()
+    assert code == 0
+    notes = {row["file"]: row["notes"] for row in said["files"] if row["notes"]}
+    assert notes["mine.pt"] == ["was not saved by a sweep", "not in the plan"]
+    assert "no sidecar" in notes[f"{TEACHER}.pt"][0]
+
+
+def test_a_disk_that_does_not_answer(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, inner = out / "models" / f"{STUDENT}.pt", Path.read_bytes
+
+    def read(path: Path) -> bytes:
+        if path == target:
+            raise OSError(errno.EIO, "Input/output error")
+        return inner(path)
+
+    before = everything(out)
+    monkeypatch.setattr(Path, "read_bytes", read)
+    assert main(["verify", str(out)]) == 3
+    assert main(["show", str(target)]) == 3
+    monkeypatch.undo()
+    assert everything(out) == before
+
+
+def test_the_table_for_people(out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    flip(out / "models" / f"{STUDENT}.pt")
+    assert main(["verify", str(out)]) == 1
+    text = capsys.readouterr().out
+    assert f"{STUDENT}.pt" in text
+    assert f"{out}: 4 good, 1 damaged" in text
+    assert "\x1b" not in text, "no colours where there is no terminal"
+
+
+@pytest.mark.parametrize("arguments", [["verify"], ["verify", "nowhere"], ["verify", ".", "--nonsense"], ["show", "x"]])
+def test_wrong_usage(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    assert capsys.readouterr().err.startswith("error: ")
+
+
+@pytest.mark.parametrize("command", ["verify", "show"])
+def test_help_has_examples_and_loads_nothing_heavy(command: str) -> None:
+    code = f"import sys; from hpmkd.cli.main import main\ntry: main(['{command}', '--help'])\nfinally: "
+    code += "print([name for name in ('torch', 'ray', 'pandas') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "examples:" in done.stdout
+    assert f"hpmkd {command} results/quick" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_verify_and_show_never_load_ray(out: Path) -> None:
+    code = "import sys; from hpmkd.cli.main import main\nmain(['verify', sys.argv[1], '--evaluate'])\n"
+    code += f"main(['show', sys.argv[1] + '/models/{STUDENT}.pt'])\nassert 'ray' not in sys.modules"
+    environment = {**os.environ, "NO_COLOR": "1"}
+    done = subprocess.run([sys.executable, "-c", code, str(out)], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "5 good" in done.stdout
+
+
+def show(path: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any]]:
+    capsys.readouterr()
+    before = everything(path.parent)
+    code = main(["show", str(path), "--json"])
+    assert everything(path.parent) == before
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_show_a_good_model(out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    path = out / "models" / f"{STUDENT}.pt"
+    code, said = show(path, capsys)
+    assert code == 0
+    saved = torch.load(path)
+    assert (said["state"], said["accuracy_pct"]) == ("good", saved["accuracy"])
+    assert said["parameters"] == sum(value.numel() for value in saved["model_state_dict"].values())
+    assert said["recipe"] == saved["metadata"]["recipe"]
+    assert said["versions"]["torch"] == torch.__version__
+    weights = saved["metadata"]["parents"][ASSISTANT]
+    assert said["parents"] == [{"key": ASSISTANT, "weights_sha256": weights, "now": "the same"}]
+    assert main(["show", str(path)]) == 0
+    text = capsys.readouterr().out
+    assert "fit.lr" in text
+    assert f"{ASSISTANT}, weights {weights[:12]}, now: the same" in text
+
+
+def test_show_a_choice(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, said = show(out / "models" / "choice_Digits.json", capsys)
+    assert code == 0
+    assert said["metadata"]["chosen"]["kd.alpha"] == 0.5
+
+
+def test_show_what_is_wrong(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    teacher, student = out / "models" / f"{TEACHER}.pt", out / "models" / f"{ASSISTANT}.pt"
+    header, state = model_file.load_weights(teacher)
+    save_model({name: value + 1 for name, value in state.items()}, teacher, 1.0, 1.0, header.metadata)
+    code, said = show(student, capsys)
+    assert (code, said["state"]) == (1, "stale")
+    assert said["parents"][0]["now"] == "other weights"
+    flip(student)
+    code, said = show(student, capsys)
+    assert (code, said["state"]) == (1, "damaged")
+    assert "wrong CRC" in said["problem"]
+    assert said["sidecar"]["key"] == ASSISTANT
+    assert main(["show", str(student)]) == 1
+    assert "damaged" in capsys.readouterr().out
+
+
+def test_show_counts_trained_parameters_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_model(torch.nn.BatchNorm2d(3).state_dict(), tmp_path / "x.pt", 1.0, 1.0, {"note": "[bold]"})
+    said = show(tmp_path / "x.pt", capsys)[1]
+    assert (said["parameters"], said["values"], said["tensors"]) == (6, 13, 5)
+    assert main(["show", str(tmp_path / "x.pt")]) == 0
+    assert "[bold]" in capsys.readouterr().out
