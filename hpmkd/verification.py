@@ -108,7 +108,22 @@ def verify_output(output: Output, jobs: Sequence[Job] | None) -> list[Verdict]:
         verdict = looked.get(name, Verdict(name, "missing"))
         verdict = _compare(verdict, planned.get(name), found)
         verdicts.append(verdict.note(UNPLANNED) if jobs is not None and name not in planned else verdict)
-    return verdicts
+    return _without_idle_tables(verdicts, planned)
+
+
+def _without_idle_tables(verdicts: list[Verdict], planned: Mapping[str, Job]) -> list[Verdict]:
+    """Without the tables that are not there and that nobody needs: all who learnt from them are good."""
+    needed = {
+        parent.file_name
+        for verdict in verdicts
+        if verdict.state != "good" and verdict.file in planned
+        for parent in planned[verdict.file].teachers
+    }
+    return [
+        verdict
+        for verdict in verdicts
+        if verdict.state != "missing" or planned[verdict.file].role != "table" or verdict.file in needed
+    ]
 
 
 def _compare(verdict: Verdict, job: Job | None, found: Mapping[str, Header]) -> Verdict:

@@ -248,3 +248,18 @@ def test_a_sweep_makes_its_tables_and_needs_them_no_more(
     assert start(tmp_path / "out", cache_dir, *words) == 0
     assert "training 2 of 5" in capsys.readouterr().out
     assert weights(tmp_path / "out") == whole
+
+
+def test_verify_knows_tables_and_does_not_miss_one_that_is_gone(trained: Any, copy: Output) -> None:
+    """The student's fingerprint is checked through the table, and still where the table was deleted."""
+    from hpmkd.verification import verify_output
+
+    jobs = list(trained[0].values())
+    path = copy.model_file(trained[0]["table_teacher_Digits"])
+    assert [verdict.state for verdict in verify_output(copy, jobs)] == ["good"] * 3
+    assert {verdict.notes for verdict in verify_output(copy, None)} == {()}
+    path.unlink()
+    sidecar_path(path).unlink()
+    assert [verdict.state for verdict in verify_output(copy, jobs)] == ["good"] * 2
+    copy.model_file(trained[0]["student_Digits_TraditionalKD_run1"]).unlink()
+    assert [verdict.state for verdict in verify_output(copy, jobs)] == ["good", "missing", "missing"]

@@ -85,7 +85,7 @@ def _measured(verdict: Verdict, output: Output, data: DataConfig, sources: dict[
     header = verdict.header
     if header is None or verdict.state in ("damaged", "unreadable") or "recipe" not in header.metadata:
         return verdict
-    if header.metadata.get("role") == "choice":
+    if not verdict.file.endswith(".pt"):
         return verdict
     from hpmkd.remeasure import measure
 
