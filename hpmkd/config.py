@@ -122,9 +122,13 @@ class KDConfig(Section):
 
 
 class FitNetsConfig(Section):
-    """Romero et al. 2015."""
+    """Romero et al. 2015.
 
-    beta: NonNegative = Field(100.0, description="weight of the hint loss")
+    beta is 10 and not 100, as often seen with schedules of hundreds of epochs: LeNet5 pair, 10,000 CIFAR-10 images, 30
+    epochs (`original_cpu`, run 1), accuracy on validation images with beta 100, 10, 1: 55.8, 59.7, 59.4; Direct 59.6.
+    """
+
+    beta: NonNegative = Field(10.0, description="weight of the hint loss")
     schedule: Literal["joint", "two_stage"] = Field(
         "joint", description="joint: hint and KD together; two_stage: the paper's, hint first, then KD"
     )

@@ -1,0 +1,169 @@
+"""How many times faster than the original's pipeline: students per hour on this machine's cores, side by side.
+
+    python tests/benchmarks/speed.py --data path/to/cifar10 [--images 10000] [--rounds 3] [--precision fp32]
+
+The original: PIL transforms image by image, a DataLoader with num_workers=0, one process that owns all cores, NCHW,
+a live teacher. Ours: `hpmkd.train.Training` as a trial runs it, one process and one thread per core, the teacher's
+logits from a table. Each round times one after the other, so that a machine whose speed drifts slows both; the ratio
+is of images per second over all processes, its median over the rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import statistics
+import tempfile
+import time
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from hpmkd.config import DataConfig
+from hpmkd.data.cache import load
+from hpmkd.data.images import Splits
+from hpmkd.mentors import TableMentor
+from hpmkd.methods import build_distiller
+from hpmkd.models import build
+from hpmkd.settings import validate
+from hpmkd.specs import DataSpec, FitSpec, ModelSpec
+from hpmkd.tabulate import Tabulation
+from hpmkd.train import Training
+
+STUDENT = ModelSpec("lenet5", (10, 20, 100), 3, 32, 10)
+TEACHER = ModelSpec("lenet5", (20, 50, 500), 3, 32, 10)
+KD = {"kd.temperature": 4.0, "kd.alpha": 0.9}
+
+
+def data_spec(folder: str, images: int) -> tuple[DataSpec, DataConfig]:
+    """The data set, decoded once into the cache."""
+    from hpmkd.data.cache import describe, prepare
+
+    raw = {"datasets": [folder], "baselines": ["Direct"], "data": {"train_images": images}}
+    config = validate(raw, "speed.py")
+    (spec,) = describe(config)
+    prepare(spec, config.data)
+    return spec, config.data
+
+
+def original_epoch(splits: Splits, teacher: nn.Module | None, loader: Any, model: nn.Module, adam: Any) -> None:
+    """One epoch as the original does it."""
+    for images, labels in loader:
+        logits = model(images).logits
+        loss = F.cross_entropy(logits, labels)
+        if teacher is not None:
+            with torch.no_grad():
+                known = teacher(images).logits
+            soft = F.kl_div(F.log_softmax(logits / 4, 1), F.softmax(known / 4, 1), reduction="batchmean") * 16
+            loss = 0.1 * loss + 0.9 * soft
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+
+
+def original(splits: Splits, distilled: bool, batch: int) -> float:
+    """Images per second of the original's pipeline with all cores."""
+    from PIL import Image
+    from torchvision import transforms
+
+    torch.set_num_threads(os.cpu_count() or 1)
+    mean, std = (splits.mean / 255).tolist(), (splits.std / 255).tolist()
+    augment = [transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip()]
+    view = transforms.Compose([*augment, transforms.ToTensor(), transforms.Normalize(mean, std)])
+    pixels, labels = splits.train.pixels.numpy(), splits.train.labels.tolist()
+
+    class Pictures(torch.utils.data.Dataset[Any]):
+        def __len__(self) -> int:
+            return len(labels)
+
+        def __getitem__(self, index: int) -> tuple[Any, int]:
+            return view(Image.fromarray(pixels[index])), labels[index]
+
+    loader = torch.utils.data.DataLoader(Pictures(), batch, shuffle=True, num_workers=0)
+    model = build(STUDENT, 1).to(memory_format=torch.contiguous_format)
+    teacher = build(TEACHER, 2).to(memory_format=torch.contiguous_format).eval() if distilled else None
+    adam = torch.optim.Adam(model.parameters(), 1e-3)
+    start = time.perf_counter()
+    original_epoch(splits, teacher, loader, model, adam)
+    return len(labels) / (time.perf_counter() - start)
+
+
+def trial(spec: DataSpec, data: DataConfig, fit: FitSpec, table: Path | None, ready: Barrier, queue: Any) -> None:
+    """One of our trials: two epochs, of which the second is timed while all the others run too."""
+    torch.set_num_threads(1)
+    splits = load(spec, data.model_dump_json())
+    cpu = torch.device("cpu")
+    mentors = [TableMentor(table, len(splits.train), cpu)] if table else []
+    distiller = build_distiller("TraditionalKD" if table else "Direct", KD, STUDENT, (TEACHER,) * len(mentors), 1)
+    training = Training(build(STUDENT, 1), distiller, mentors, splits, spec.augment, fit, 1, cpu)
+    epochs = training.epochs()
+    next(epochs)
+    ready.wait()
+    start = time.perf_counter()
+    next(epochs)
+    queue.put(len(splits.train) / (time.perf_counter() - start))
+
+
+def ours(spec: DataSpec, data: DataConfig, fit: FitSpec, table: Path | None) -> float:
+    """Images per second of one trial per core, side by side."""
+    context = multiprocessing.get_context("spawn")
+    count = os.cpu_count() or 1
+    ready, queue = context.Barrier(count), context.Queue()
+    workers = [context.Process(target=trial, args=(spec, data, fit, table, ready, queue)) for _ in range(count)]
+    for worker in workers:
+        worker.start()
+    total = sum(queue.get(timeout=600) for _ in workers)
+    for worker in workers:
+        worker.join()
+    return total
+
+
+def make_table(splits: Splits, spec: DataSpec, fit: FitSpec, path: Path) -> float:
+    """Writes a table; returns the seconds that it took."""
+    work = Tabulation(build(TEACHER, 2), splits, spec, fit, torch.device("cpu"))
+    for _ in work.epochs():
+        pass
+    path.write_bytes(work.content())
+    return work.train_seconds
+
+
+def main() -> None:
+    """Prints one line per method."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True, help="a folder with train.parquet and test.parquet, 32x32 in colour")
+    parser.add_argument("--images", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--views", type=int, default=16)
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
+    options = parser.parse_args()
+    os.environ.update(MALLOC_MMAP_THRESHOLD_="33554432", MALLOC_TRIM_THRESHOLD_="4294967296")
+    spec, data = data_spec(options.data, options.images)
+    splits = load(spec, data.model_dump_json())
+    fit = FitSpec(
+        2, options.batch, "adam", 1e-3, 0.9, 0.0, "cosine", (), 0.1, options.precision, 1, views=options.views
+    )
+    print(f"{os.cpu_count()} cores, {options.images} images, batch {options.batch}, {options.precision}")
+    with tempfile.TemporaryDirectory() as folder:
+        table = Path(folder) / "table.npy"
+        seconds = make_table(splits, spec, fit, table)
+        for distilled in (False, True):
+            pairs = []
+            for _ in range(options.rounds):
+                theirs = original(splits, distilled, options.batch)
+                pairs.append((theirs, ours(spec, data, fit, table if distilled else None)))
+            ratio = statistics.median(mine / theirs for theirs, mine in pairs)
+            theirs, mine = (statistics.median(column) for column in zip(*pairs, strict=True))
+            name = "TraditionalKD" if distilled else "Direct"
+            print(f"{name:<14} original {theirs:7.0f} images/s, ours {mine:7.0f} images/s, ratio {ratio:.2f}")
+    each = seconds / options.images * 1e6
+    print(f"the table: {options.views} views in {seconds:.1f} s ({each:.0f} us per image), once per teacher")
+
+
+if __name__ == "__main__":
+    main()
