@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import time
@@ -54,15 +55,19 @@ def resume(work: Resumable, job: Job, parents: Mapping[str, str], folders: list[
                 found.append((int(meta["epoch"]), str(folder), meta["sha256"]))
         except (OSError, ValueError, KeyError, TypeError):
             continue
-    for _, name, digest in sorted(found, reverse=True):
+    fresh = copy.deepcopy(work.state_dict()) if found else {}
+    for epoch, name, digest in sorted(found, reverse=True):
         path = Path(name) / EPOCH_FILE
         try:
             if file_hash(path) == digest:
                 work.load_state_dict(torch.load(path, map_location=work.device, weights_only=True))
-                return
+                if work.epoch == epoch:
+                    return
         except Exception:
             # Whatever is wrong with a checkpoint, an older one or the seed gives the same weights.
-            continue
+            pass
+        # One that fits in part has been taken over in part.
+        work.load_state_dict(fresh)
 
 
 class SaveSchedule:

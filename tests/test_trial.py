@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from builders import make_config, make_jobs
+from test_model_faults import Evil
 
 from hpmkd import epochs
 from hpmkd.config import SweepConfig
@@ -19,7 +20,7 @@ from hpmkd.errors import HpmkdError
 from hpmkd.job import Job
 from hpmkd.methods import METHODS
 from hpmkd.output import Output
-from hpmkd.store.header import sidecar_path
+from hpmkd.store.header import file_hash, sidecar_path
 from hpmkd.store.model_file import verify
 from hpmkd.trial import Outcome, Progress, Resumed, evaluate_file, run_job
 
@@ -135,7 +136,23 @@ def trial_name(job: Job) -> str:
     return trial_folder(job)
 
 
-@pytest.mark.parametrize("what", ["flip", "cut", "fingerprint", "parents", "last epoch", "no meta", "torn meta"])
+@pytest.mark.parametrize(
+    "what",
+    [
+        "flip",
+        "cut",
+        "empty",
+        "no state",
+        "fingerprint",
+        "parents",
+        "last epoch",
+        "no meta",
+        "torn meta",
+        "half of another's state",
+        "another epoch's state",
+        "evil",
+    ],
+)
 def test_useless_checkpoints_are_passed_over(
     output: Output, finished: Output, jobs: dict[str, Job], config: Any, tmp_path: Path, what: str
 ) -> None:
@@ -152,11 +169,29 @@ def test_useless_checkpoints_are_passed_over(
         meta.unlink()
     elif what == "torn meta":
         meta.write_text(meta.read_text()[:20])
+    elif what == "no state":
+        state.unlink()
+    elif what in ("half of another's state", "another epoch's state", "evil"):
+        # Such a state with a description that agrees with it.
+        if what == "evil":
+            torch.save({"epoch": 3, "model": Evil(tmp_path / "ran")}, state)
+        elif what == "another epoch's state":
+            shutil.copy(tmp_path / "good" / epochs.EPOCH_FILE, state)
+        else:
+            saved = torch.load(state)
+            saved["model"] = {name: value + 1 for name, value in saved["model"].items()}
+            torch.save({**saved, "optimizer": {}}, state)
+        meta.write_text(json.dumps(values | {"sha256": file_hash(state)}))
     else:
         data = bytearray(state.read_bytes())
         data[len(data) // 2] ^= 1
-        state.write_bytes(data if what == "flip" else data[:1000])
-    assert events(job, output, config, tmp_path / "bad", tmp_path / "good")[0] == Resumed(1)
+        state.write_bytes({"flip": data, "cut": data[:1000], "empty": b""}[what])
+    if what == "half of another's state":  # with nothing older to go on from, the seed must be untouched
+        shutil.rmtree(tmp_path / "good")
+        assert not isinstance(events(job, output, config, tmp_path / "bad")[0], Resumed)
+    else:
+        assert events(job, output, config, tmp_path / "bad", tmp_path / "good")[0] == Resumed(1)
+    assert not (tmp_path / "ran").exists()
     assert weights(job, output) == weights(job, finished)
 
 
