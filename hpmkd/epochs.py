@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import time
@@ -54,6 +55,7 @@ def resume(work: Resumable, job: Job, parents: Mapping[str, str], folders: list[
                 found.append((int(meta["epoch"]), str(folder), meta["sha256"]))
         except (OSError, ValueError, KeyError, TypeError):
             continue
+    fresh = copy.deepcopy(work.state_dict()) if found else {}
     for _, name, digest in sorted(found, reverse=True):
         path = Path(name) / EPOCH_FILE
         try:
@@ -61,8 +63,9 @@ def resume(work: Resumable, job: Job, parents: Mapping[str, str], folders: list[
                 work.load_state_dict(torch.load(path, map_location=work.device, weights_only=True))
                 return
         except Exception:
-            # Whatever is wrong with a checkpoint, an older one or the seed gives the same weights.
-            continue
+            # Whatever is wrong with a checkpoint, an older one or the seed gives the same weights; one of another
+            # version may have been read in part.
+            work.load_state_dict(fresh)
 
 
 class SaveSchedule:
