@@ -14,7 +14,7 @@ import hpmkd
 PACKAGE = Path(hpmkd.__file__).parent
 # Bottom to top. Modules on one floor do not know each other.
 FLOORS = [
-    {"errors", "version"},
+    {"errors", "version", "stop"},
     {"config", "specs", "atomic", "halving"},
     {"settings", "architecture"},
     {"job"},
