@@ -14,12 +14,12 @@ _COMMANDS = """usage: hpmkd COMMAND [flags]
 """
 
 
-def run_command(argv: Sequence[str], prog: str) -> int:
-    """`run` with errors turned into messages and exit codes."""
+def run_command(argv: Sequence[str], prog: str, alone: bool = False) -> int:
+    """`run` with errors turned into messages and exit codes. `alone`: this process does nothing else."""
     from hpmkd.cli.run import run
 
     try:
-        return run(argv, prog)
+        return run(argv, prog, alone)
     except HpmkdError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The console script `hpmkd`."""
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:1] == ["run"]:
-        return run_command(words[1:], "hpmkd run")
+        return run_command(words[1:], "hpmkd run", alone=argv is None)
     if words[:1] == ["--version"]:
         print(f"hpmkd {__version__}")
         return 0
