@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import signal
 import subprocess
@@ -88,6 +89,27 @@ def test_a_signal_in_the_middle_of_the_start_stops_it(monkeypatch: pytest.Monkey
         pytest.fail("it started")
     assert stop.caught == signal.SIGTERM
     assert not Output(tmp_path).ray_file.exists()
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_the_handler_that_ray_sets_in_the_middle_of_its_start_decides_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, slow: bool
+) -> None:
+    """It makes SIGTERM an exit with code 15: of a user's signal, and of the one that ends a start that hangs."""
+
+    def init(**given: Any) -> None:
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(number))
+        if not slow:
+            signal.raise_signal(signal.SIGTERM)
+        time.sleep(60)
+
+    monkeypatch.setattr(session, "START_SECONDS", 0.2 if slow else 60)
+    monkeypatch.setattr(session.ray, "init", init)
+    with contextlib.suppress(EnvironmentFault), StopSignals() as stop:
+        with session.running_ray(config(), Output(tmp_path), stop, verbose=False):
+            pytest.fail("it started")
+        pytest.fail("it went on")
+    assert stop.caught == (None if slow else signal.SIGTERM)
 
 
 def test_a_raylet_that_dies_ends_the_body_and_all_its_processes(

@@ -97,9 +97,7 @@ def _start(ours: RayProcesses, stop: StopSignals, settings: dict[str, Any]) -> N
     for last in (False, True):
         try:
             with ours.marking(), _hangup_kept_from_ray(), _limit(START_SECONDS, ours, stop, TooSlow):
-                # Never somebody else's Ray: RAY_ADDRESS in the environment would lead there.
-                ray.init(address="local", num_cpus=cores(), object_store_memory=_OBJECT_STORE_BYTES, **settings)
-            stop.arm()
+                _init(stop, settings)
             return
         except (TooSlow, Exception) as error:
             if isinstance(error, EnvironmentFault):
@@ -108,6 +106,18 @@ def _start(ours: RayProcesses, stop: StopSignals, settings: dict[str, Any]) -> N
             stop.arm()
             if last:
                 raise _no_start(error) from error
+
+
+def _init(stop: StopSignals, settings: dict[str, Any]) -> None:
+    try:
+        # Never somebody else's Ray: RAY_ADDRESS in the environment would lead there.
+        ray.init(address="local", num_cpus=cores(), object_store_memory=_OBJECT_STORE_BYTES, **settings)
+    except SystemExit:
+        # Ray's handler of SIGTERM, which it sets in the middle of its start: what would ours have done?
+        stop.arm()
+        stop.handle(signal.SIGTERM, None)
+        raise
+    stop.arm()
 
 
 def _no_start(error: BaseException) -> EnvironmentFault:
