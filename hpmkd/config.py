@@ -4,25 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic.config import JsonDict
+from pydantic import Field, model_validator
 
-PositiveInt = Annotated[int, Field(ge=1)]
-Epochs = Annotated[int, Field(ge=1, le=100_000)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-NonNegative = Annotated[float, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
-Smoothing = Annotated[float, Field(ge=0, lt=1)]
-# A key that came later: where it has its default it is no part of a recipe, so that older fingerprints stay true.
-OPTION: JsonDict = {"option": True}
-# A key that the plan reads, not the loss: what it does shows elsewhere in the recipe.
-PLAN: JsonDict = {"plan": True}
-
-
-class Section(BaseModel):
-    """Base of every part of the config: no unknown keys, no silent conversion, no change after loading."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+from hpmkd.method_config import (
+    AdaptiveConfig,
+    ATConfig,
+    FitNetsConfig,
+    HPMKDConfig,
+    KDBudgetConfig,
+    KDConfig,
+    TAKDConfig,
+)
+from hpmkd.section import Epochs, Fraction, NonNegative, Positive, PositiveInt, Section, Smoothing
 
 
 class DataConfig(Section):
@@ -95,105 +88,6 @@ class TeacherFitConfig(Section):
     schedule: Literal["cosine", "step", "constant"] | None = Field(None, description="teachers: of the learning rate")
     label_smoothing: Smoothing = Field(0.0, description="teachers: label smoothing, whatever `fit` says")
     mixup: NonNegative = Field(0.0, description="teachers: mixup, whatever `fit` says")
-
-
-class KDConfig(Section):
-    """Hinton et al. 2015; every other method adds a term on top of it."""
-
-    temperature: Positive = Field(4.0, description="T, softens both distributions")
-    alpha: Fraction = Field(0.9, description="weight of the distillation term; 1 - alpha is on the labels")
-    until: Annotated[float, Field(gt=0, le=1)] = Field(
-        1.0, description="part of the training that is distilled; then labels alone (Cho and Hariharan 2019)",
-        json_schema_extra=OPTION,
-    )  # fmt: skip
-    mixup: NonNegative | None = Field(
-        None, description="as fit.mixup, for all that is distilled (Beyer et al. 2022); default: as fit.mixup",
-        json_schema_extra=PLAN,
-    )  # fmt: skip
-    logits: Literal["auto", "live", "table"] = Field(
-        "auto", description="mentors that only logits are needed of: asked at every step, or once for each view; "
-        "auto: the table where it pays within one student's epochs and fits into table_gib",
-        json_schema_extra=PLAN,
-    )  # fmt: skip
-    table_gib: Positive = Field(
-        2.0, description="logits auto: largest table in GiB; a larger one is not made, the mentor is asked instead",
-        json_schema_extra=PLAN,
-    )  # fmt: skip
-
-
-class FitNetsConfig(Section):
-    """Romero et al. 2015.
-
-    beta is 10 and not 100, as often seen with schedules of hundreds of epochs: LeNet5 pair, 10,000 CIFAR-10 images, 30
-    epochs (`original_cpu`, run 1), accuracy on validation images with beta 100, 10, 1: 55.8, 59.7, 59.4; Direct 59.6.
-    """
-
-    beta: NonNegative = Field(10.0, description="weight of the hint loss")
-    schedule: Literal["joint", "two_stage"] = Field(
-        "joint", description="joint: hint and KD together; two_stage: the paper's, hint first, then KD"
-    )
-    hint_part: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.3, description="two_stage: the part of the run spent on the hint alone"
-    )
-
-
-class ATConfig(Section):
-    """Zagoruyko and Komodakis 2017."""
-
-    beta: NonNegative = Field(1000.0, description="weight of the attention-map loss")
-    p: Positive = Field(2.0, description="power in the attention map, mean over channels of |F|^p")
-
-
-class TAKDConfig(Section):
-    """Mirzadeh et al. 2020."""
-
-    size: Positive | None = Field(
-        None, description="parameters of the assistant; default: geometric mean of teacher and student"
-    )
-
-
-class HPMKDConfig(Section):
-    """HPM-KD: one switch per component, and the settings of each."""
-
-    chain: bool = Field(True, description="progressive chain: assistants between teacher and student")
-    chain_length: Annotated[int, Field(ge=0, le=20)] | None = Field(
-        None, description="assistants; default: so many that each step is about a quarter of the size"
-    )
-    multi_teacher: bool = Field(True, description="several mentors at once: all teachers, and the chain's assistants")
-    teachers: Annotated[int, Field(ge=1, le=20)] = Field(
-        2, description="M, independently seeded teachers (KD-Ensemble has the same ones)"
-    )
-    weighting: Literal["attention", "uniform", "confidence"] = Field(
-        "attention", description="how mentors are weighted, image by image"
-    )
-    entropy_bonus: NonNegative = Field(0.1, description="attention: keeps it from betting on one mentor")
-    gate_steps: PositiveInt = Field(200, description="attention: steps of its training on validation images")
-    meta_temperature: bool = Field(True, description="T changes in the course of the training")
-    schedule: Literal["cosine", "loss", "convergence"] = Field("cosine", description="meta temperature: what T follows")
-    t_high: Positive = Field(1.5, description="meta temperature: T at the start, in parts of kd.temperature")
-    t_low: Positive = Field(0.5, description="meta temperature: T at the end, likewise")
-    shared_memory: bool = Field(
-        True, description="shared memory: teachers, assistants and choices of any sweep are found by their content"
-    )
-    adaptive: bool = Field(True, description="adaptive configuration: T and alpha from a search on validation images")
-    parallel: bool = Field(True, description="parallel pipeline: its models are trained side by side where they can be")
-
-
-class KDBudgetConfig(Section):
-    """KD-Budget, a control: TraditionalKD that is trained as long as HPM-KD takes in all."""
-
-    students: PositiveInt = Field(5, description="so many students share the cost of HPM-KD's teachers and search")
-
-
-class AdaptiveConfig(Section):
-    """The search for temperature and alpha: successive halving, once per data set."""
-
-    temperatures: Annotated[list[Positive], Field(min_length=1)] = Field([2.0, 4.0, 8.0], description="T to try")
-    alphas: Annotated[list[Fraction], Field(min_length=1)] = Field([0.5, 0.9], description="alpha to try")
-    keep: Annotated[int, Field(ge=2)] = Field(3, description="one of so many survives each rung")
-    part: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.5, description="part of the student's epochs that the last rung trains"
-    )
 
 
 class ResourcesConfig(Section):

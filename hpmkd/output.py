@@ -31,6 +31,16 @@ class Output:
         return self.root / ".sweep.lock"
 
     @property
+    def stop_file(self) -> Path:
+        """There while the sweep is being stopped: trials save their newest epoch."""
+        return self.root / ".sweep.stop"
+
+    @property
+    def ray_file(self) -> Path:
+        """Which processes of a private Ray are this sweep's."""
+        return self.root / ".sweep.ray.json"
+
+    @property
     def models(self) -> Path:
         """The model files: the truth."""
         return self.root / "models"

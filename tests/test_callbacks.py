@@ -20,7 +20,8 @@ STUDENT, TEACHER, ASSISTANT = "student_D0_Direct_run3", "teacher_D0", "assistant
 class Trial:
     """As much of Tune's trial as is looked at."""
 
-    error_file, path = "/somewhere/error.txt", None
+    error_file: str | None = "/somewhere/error.txt"
+    path: str | None = None
 
     def __init__(self, key: str, error: Exception | None = None) -> None:
         self.config, self.error = {"job": key}, error
@@ -92,3 +93,25 @@ def test_found_models_leave_no_event_files(tmp_path: Path) -> None:
     callback = TensorBoard(Output(tmp_path))
     report(callback, STUDENT, status="found", accuracy=69.5)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_failures_are_told_apart(lines: tuple[EventLines, list[str]]) -> None:
+    callback, _ = lines
+    callback.on_trial_error(0, [], Trial(STUDENT, MemoryError()))
+    callback.on_trial_error(0, [], Trial(ASSISTANT, ValueError("mine")))
+    report(callback, TEACHER, status="diverged", message="epoch 1: the training loss is nan")
+    assert callback.kinds == {STUDENT: "killed", ASSISTANT: "error", TEACHER: "diverged"}
+
+
+def test_the_error_log_that_is_named_lies_in_the_output(lines: tuple[EventLines, list[str]], tmp_path: Path) -> None:
+    """Tune writes it into a session folder of Ray first, which is no place for people to look in."""
+    trial = Trial(STUDENT, ValueError("mine"))
+    session, kept = tmp_path / "session", tmp_path / "out"
+    for folder in (session, kept):
+        folder.mkdir()
+    (session / "error.txt").write_text("Traceback: mine")
+    trial.error_file, trial.path = str(session / "error.txt"), str(kept)
+    callback, said = lines
+    callback.on_trial_error(0, [], trial)
+    assert f"the whole error: {kept / 'error.txt'}" in said[-1]
+    assert (kept / "error.txt").read_text() == "Traceback: mine"

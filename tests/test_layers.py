@@ -14,7 +14,8 @@ import hpmkd
 PACKAGE = Path(hpmkd.__file__).parent
 # Bottom to top. Modules on one floor do not know each other.
 FLOORS = [
-    {"errors", "version"},
+    {"errors", "version", "stop", "section"},
+    {"method_config"},
     {"config", "specs", "atomic", "halving", "views"},
     {"settings", "architecture"},
     {"job"},

@@ -63,13 +63,3 @@ def test_a_request_that_can_never_be_met_is_refused(machine, given: dict) -> Non
     with pytest.raises(EnvironmentFault, match=r"at most 2 CPU cores and 0 GPUs") as caught:
         resources.share(config(**given))
     assert caught.value.exit_code == 3
-
-
-@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://localhost:10001", "localhost", "nowhere.invalid:6379"])
-def test_a_cluster_that_is_not_there(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Said within seconds; Ray's own start would try for minutes."""
-    monkeypatch.setattr(resources.ray, "is_initialized", lambda: False)
-    monkeypatch.setattr(resources.ray, "init", lambda *given, **more: pytest.fail("Ray was asked"))
-    given = config(resources__address=address)
-    with pytest.raises(EnvironmentFault, match=address), resources.running_ray(given, verbose=False):
-        pytest.fail("it started")

@@ -1,33 +1,48 @@
-"""Which round is restored, and that Tune's state is trusted only when it is whole."""
+"""Which round is restored, and that Tune's state is trusted only when it is what was written."""
 
 from __future__ import annotations
 
 import json
+import os
 import pickle
+import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from test_searcher import plan
 
-from hpmkd.config import SweepConfig
+from hpmkd.config import DataConfig, SweepConfig
 from hpmkd.output import Output
 from hpmkd.sweep.context import Sweep
-from hpmkd.sweep.rounds import finish_round, restorable, rounds
+from hpmkd.sweep.rounds import finish_round, restorable, rounds, sweep_key
+from hpmkd.sweep.seal import SEAL, Sealer, seal, signing_key
 
 STATES = ("tuner.pkl", "experiment_state-1.json", "searcher-state-1.pkl")
+
+
+class Raises:
+    """A pickle that would run code when it is read, and tell of it."""
+
+    def __init__(self, witness: Path) -> None:
+        self.witness = witness
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[str]]:
+        return os.mkdir, (str(self.witness),)
 
 
 @pytest.fixture
 def sweep(tmp_path: Path) -> Sweep:
     """A sweep whose newest round, the 1001st, was interrupted."""
-    jobs = plan(1, ["Direct"], 1)
-    made = Sweep(SweepConfig(datasets=["D0"], baselines=["Direct"]), Output(tmp_path), jobs)
+    config = SweepConfig(datasets=["D0"], baselines=["Direct"], data=DataConfig(cache_dir=str(tmp_path / "cache")))
+    made = Sweep(config, Output(tmp_path / "out"), plan(1, ["Direct"], 1))
     (made.output.tune / "round000").mkdir(parents=True)
     folder = made.output.tune / "round1000"
     folder.mkdir()
-    (folder / "tuner.pkl").write_bytes(pickle.dumps({}))
+    (folder / "tuner.pkl").write_bytes(pickle.dumps({"a": list(range(200))}))
     for name in STATES[1:]:
-        (folder / name).write_text("{}")
+        (folder / name).write_text(json.dumps({"b": list(range(200))}))
+    seal(folder, sweep_key(made))
     finish_round(made)
     mark = folder / "hpmkd-round.json"
     mark.write_text(json.dumps({**json.loads(mark.read_text()), "finished": False}))
@@ -45,29 +60,98 @@ def test_rounds_are_ordered_by_number(sweep: Sweep) -> None:
 
 
 def test_an_unfinished_round_is_restored(sweep: Sweep) -> None:
-    assert restorable(sweep) == newest(sweep)
+    assert restorable(sweep) == (newest(sweep), "")
+
+
+@pytest.mark.parametrize("years", [-1, 1])
+def test_clocks_do_not_matter(sweep: Sweep, years: int) -> None:
+    for path in [sweep.output.tune / "round000", newest(sweep), *newest(sweep).iterdir()]:
+        os.utime(path, (path.stat().st_atime, path.stat().st_mtime + years * 366 * 86400))
+    assert restorable(sweep) == (newest(sweep), "")
 
 
 def test_a_finished_one_is_not(sweep: Sweep) -> None:
     finish_round(sweep)
-    assert restorable(sweep) is None
+    assert restorable(sweep) == (None, "")
 
 
 def test_no_round_nothing_to_restore(tmp_path: Path, sweep: Sweep) -> None:
-    assert restorable(Sweep(sweep.config, Output(tmp_path / "new"), sweep.jobs)) is None
+    assert restorable(Sweep(sweep.config, Output(tmp_path / "new"), sweep.jobs)) == (None, "")
 
 
-@pytest.mark.parametrize("name", [*STATES, "hpmkd-round.json"])
-@pytest.mark.parametrize("content", [None, b"", b"{"])
-def test_torn_state_is_not_trusted(sweep: Sweep, name: str, content: bytes | None) -> None:
-    path = newest(sweep) / name
-    path.unlink() if content is None else path.write_bytes(content)
-    assert restorable(sweep) is None
+@pytest.mark.parametrize("name", [*STATES, "hpmkd-round.json", SEAL])
+def test_whatever_is_not_as_it_was_written_is_set_aside_unread(sweep: Sweep, name: str, tmp_path: Path) -> None:
+    path, chance = newest(sweep) / name, random.Random(name)
+    whole, witness = path.read_bytes(), tmp_path / "executed"
+    torn = [whole[: chance.randrange(len(whole))] for _ in range(20)]
+    foreign = [b"", b"{", b"[]", b"null", chance.randbytes(300), pickle.dumps(Raises(witness))]
+    for content in [None, *torn, *foreign]:
+        path.unlink() if content is None else path.write_bytes(content)
+        found, why = restorable(sweep)
+        assert found is None
+        assert str(newest(sweep)) in why
+    assert not witness.exists(), "nothing in it was executed"
+    path.write_bytes(whole)
+    assert restorable(sweep)[0] is not None, "and nothing of it was changed"
+
+
+def test_every_flipped_byte_is_seen(sweep: Sweep) -> None:
+    chance = random.Random(0)
+    for name in STATES:
+        path = newest(sweep) / name
+        whole = path.read_bytes()
+        for _ in range(20):
+            data = bytearray(whole)
+            data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+            path.write_bytes(data)
+            assert restorable(sweep)[0] is None
+        path.write_bytes(whole)
+
+
+def test_a_state_that_somebody_else_has_sealed_is_not_read(sweep: Sweep, tmp_path: Path) -> None:
+    """An output from elsewhere may hold a pickle that runs code, with hashes that fit."""
+    (newest(sweep) / "tuner.pkl").write_bytes(pickle.dumps(Raises(tmp_path / "executed")))
+    seal(newest(sweep), signing_key(tmp_path / "somebody else's"))
+    found, why = restorable(sweep)
+    assert found is None
+    assert "not written by you on this machine" in why
+
+
+def test_a_state_file_that_came_later_is_not_read(sweep: Sweep) -> None:
+    (newest(sweep) / "experiment_state-2.json").write_text("{}")
+    assert restorable(sweep)[0] is None
+
+
+def test_another_version_of_ray_starts_afresh(sweep: Sweep) -> None:
+    mark = newest(sweep) / "hpmkd-round.json"
+    mark.write_text(json.dumps({**json.loads(mark.read_text()), "versions": "hpmkd 0.0, ray 1.0, python 3.6"}))
+    found, why = restorable(sweep)
+    assert found is None
+    assert "ray 1.0" in why
 
 
 def test_neither_moved_nor_of_another_plan(sweep: Sweep, tmp_path: Path) -> None:
-    assert restorable(Sweep(sweep.config, sweep.output, plan(1, ["Direct"], 2))) is None
+    assert restorable(Sweep(sweep.config, sweep.output, plan(1, ["Direct"], 2))) == (None, "")
     moved = tmp_path / "moved"
     moved.mkdir()
     sweep.output.tune.rename(moved / "tune")
-    assert restorable(Sweep(sweep.config, Output(moved), sweep.jobs)) is None
+    assert restorable(Sweep(sweep.config, Output(moved), sweep.jobs)) == (None, "")
+
+
+def test_the_seal_follows_what_tune_writes(sweep: Sweep) -> None:
+    sealer = Sealer(newest(sweep), sweep_key(sweep))
+    (newest(sweep) / STATES[1]).write_text("[1]")
+    assert restorable(sweep)[0] is None
+    sealer.on_step_begin(0, [])
+    assert restorable(sweep)[0] is not None
+    before = (newest(sweep) / SEAL).stat().st_ino
+    sealer.on_step_begin(1, [])
+    assert (newest(sweep) / SEAL).stat().st_ino == before, "nothing new, nothing written"
+
+
+def test_without_a_key_nothing_is_restored_and_nothing_fails(sweep: Sweep, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert signing_key(tmp_path / "file") == b""
+    Sealer(newest(sweep), b"").update()
+    (tmp_path / "cache" / "key").unlink()
+    assert restorable(sweep)[0] is None, "sealed with the key of before"

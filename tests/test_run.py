@@ -41,6 +41,19 @@ def test_print_config_is_a_config(capsys: pytest.CaptureFixture[str], tmp_path: 
     assert capsys.readouterr().out == printed
 
 
+def test_restore_without_a_folder_says_what_it_took(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A clock decides here, so it must be seen; with one sweep there is nothing to say."""
+    for number, name in enumerate(("newer", "older")):
+        folder = tmp_path / "results" / name
+        folder.mkdir(parents=True)
+        (folder / "sweep.yaml").write_text("datasets: [Digits]\nbaselines: [Direct]\n")
+        os.utime(folder / "sweep.yaml", (1e9 - number, 1e9 - number))
+        assert call("--restore", "-n") == 0
+        captured = capsys.readouterr()
+        assert f"models in {tmp_path / 'results' / 'newer'}" in captured.out
+        assert ("results/newer, the one of 2 sweeps" in captured.err) == (number == 1)
+
+
 def test_full_mode_is_the_published_experiment(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("--mode", "full", "--print_config") == 0
     config: SweepConfig = validate(yaml.safe_load(capsys.readouterr().out), "printed")

@@ -161,3 +161,21 @@ def test_the_same_model_under_two_names_is_trained_once() -> None:
     assert first.fingerprint == second.fingerprint
     assert not running(tuple(jobs.values()), [first.key]).ready(second)
     assert running(tuple(jobs.values()), ["teacher_D0"]).ready(second)
+
+
+def test_held_jobs_are_not_given_and_a_stop_gives_nothing() -> None:
+    """A retry round holds back all but what failed; while the sweep is being stopped nothing new starts."""
+    jobs = plan(1, ["Direct"], 3)
+    keys = [job.key for job in jobs]
+    held = set(keys) - {keys[2]}
+    searcher.ACTIVE = searcher.Board(jobs, {keys[0]}, lambda job: False, 8, held)
+    search = searcher.DependencySearcher()
+    search.set_search_properties(None, None, grid(jobs))
+    searcher.ACTIVE.stopping = True
+    assert search.suggest("a") is None
+    searcher.ACTIVE.stopping = False
+    answer = search.suggest("a")
+    assert isinstance(answer, dict)
+    assert answer["job"] == keys[2]
+    searcher.ACTIVE.finished("a")
+    assert search.suggest("b") == Searcher.FINISHED

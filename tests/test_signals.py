@@ -1,79 +1,121 @@
-"""Ctrl-C and SIGTERM, with a stand-in for Tune's own handler."""
+"""How Tune is brought to its end, with a stand-in for Tune's own handler."""
 
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hpmkd.sweep.signals import StopSignals
+from hpmkd.output import Output
+from hpmkd.stop import StopSignals
+from hpmkd.sweep import signals as module
+from hpmkd.sweep.signals import GentleStop
+
+
+@dataclass
+class Trial:
+    """What Tune tells of a trial."""
+
+    trial_id: str
+    status: str = "RUNNING"
 
 
 class FakeTune:
     """Does as `tune.run` does: takes SIGINT over, and puts back what it found at the first one."""
 
-    def __init__(self, stop: StopSignals) -> None:
-        self.interrupted = False
-        stop.arm()
+    def __init__(self, gentle: GentleStop, *trials: Trial) -> None:
+        self.ended, self.gentle, self.trials = False, gentle, list(trials)
+        gentle.arm()
         self.before = signal.signal(signal.SIGINT, self.handle)
-        stop.on_step_begin(0, [])
-        stop.on_step_begin(1, [])
+        self.step()
 
     def handle(self, number: int, frame: Any) -> None:
-        self.interrupted = True
+        self.ended = True
         signal.signal(signal.SIGINT, self.before)
 
+    def step(self) -> None:
+        self.gentle.on_step_begin(0, self.trials)
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_first_signal_lets_tune_stop_and_second_stops_at_once(number: signal.Signals) -> None:
-    said: list[str] = []
-    handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    reached = False
-    with StopSignals(said.append) as stop:
-        tune = FakeTune(stop)
-        assert not tune.interrupted
-        signal.raise_signal(number)
-        assert tune.interrupted
-        assert stop.caught == number
-        reached = True
-        signal.raise_signal(number)
-        pytest.fail("the second signal did not stop it")
-    assert reached
-    assert stop.caught == number
-    assert len(said) == 1
-    assert handlers == (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM))
+    def report(self, trial: Trial, **result: Any) -> None:
+        self.gentle.on_trial_result(0, self.trials, trial, {"status": "training", **result})
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_before_tune_runs_a_signal_stops_at_once(number: signal.Signals) -> None:
-    with StopSignals(lambda text: None) as stop:
-        signal.raise_signal(number)
-        pytest.fail("it went on")
-    assert stop.caught == number
+@pytest.fixture
+def said() -> list[str]:
+    return []
 
 
-def test_the_handler_that_ray_sets_at_its_start_does_not_stay() -> None:
-    """`ray.init` makes SIGTERM an immediate exit with code 15."""
-    with StopSignals(lambda text: None) as stop:
-        signal.signal(signal.SIGTERM, lambda number, frame: pytest.fail("Ray's handler ran"))
-        tune = FakeTune(stop)
-        signal.raise_signal(signal.SIGTERM)
-        assert tune.interrupted
-    assert stop.caught == signal.SIGTERM
+@pytest.fixture
+def gentle(tmp_path: Path, said: list[str]) -> Iterator[GentleStop]:
+    with StopSignals() as stop:
+        yield GentleStop(stop, Output(tmp_path), said.append)
 
 
-def test_the_second_round_is_watched_like_the_first() -> None:
-    with StopSignals(lambda text: None) as stop:
-        FakeTune(stop)
-        second = FakeTune(stop)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_tune_ends_when_all_that_run_have_saved(number: signal.Signals, gentle: GentleStop, said: list[str]) -> None:
+    first, second = Trial("a"), Trial("b")
+    tune = FakeTune(gentle, first, second, Trial("c", "PENDING"))
+    tune.step()
+    assert not gentle.output.stop_file.exists()
+    signal.raise_signal(number)
+    tune.step()
+    assert gentle.output.stop_file.exists(), "the trials are asked"
+    tune.report(first, saved_to_stop=True)
+    tune.report(second)
+    tune.step()
+    assert not tune.ended
+    tune.report(second, status="trained")
+    tune.step()
+    assert tune.ended
+    assert not gentle.output.stop_file.exists()
+    assert said == ["stopping: saving 2 running trials; once more stops at once"]
+
+
+def test_a_long_epoch_is_not_waited_for(gentle: GentleStop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SAVE_SECONDS", 0)
+    tune = FakeTune(gentle, Trial("a"))
+    signal.raise_signal(signal.SIGTERM)
+    tune.step()
+    assert tune.ended
+
+
+def test_a_trial_that_died_meanwhile_is_not_waited_for(gentle: GentleStop) -> None:
+    trial = Trial("a")
+    tune = FakeTune(gentle, trial)
+    signal.raise_signal(signal.SIGTERM)
+    tune.step()
+    trial.status = "ERROR"
+    tune.step()
+    assert tune.ended
+
+
+def test_the_second_round_is_watched_like_the_first(gentle: GentleStop) -> None:
+    FakeTune(gentle)
+    gentle.disarm()
+    assert not gentle.stop.gently
+    second = FakeTune(gentle, Trial("a"))
+    signal.raise_signal(signal.SIGINT)
+    second.step()
+    second.trials.clear()
+    second.step()
+    assert second.ended
+    with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
-        assert second.interrupted
-        signal.raise_signal(signal.SIGINT)
-        pytest.fail("the second signal did not stop it")
-    assert stop.caught == signal.SIGINT
 
 
-def test_other_errors_pass() -> None:
-    with pytest.raises(ValueError, match="mine"), StopSignals(lambda text: None):
-        raise ValueError("mine")
+def test_a_full_disk_ends_tune_all_the_same(gentle: GentleStop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    trial = Trial("a")
+    tune = FakeTune(gentle, trial)
+    monkeypatch.setattr(Path, "touch", full)
+    signal.raise_signal(signal.SIGTERM)
+    tune.step()
+    tune.report(trial, status="trained")
+    tune.step()
+    assert tune.ended

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hpmkd.errors import EXIT_USAGE, HpmkdError
 from hpmkd.version import __version__
@@ -33,11 +33,11 @@ def usage() -> str:
     return "\n".join(["usage: hpmkd COMMAND [flags]", "", *rows, "", last]) + "\n"
 
 
-def call(name: str, argv: Sequence[str], prog: str) -> int:
+def call(name: str, argv: Sequence[str], prog: str, **more: Any) -> int:
     """A sub-command with errors turned into messages and exit codes."""
     module, function = COMMANDS[name].path.split(":")
     try:
-        return int(getattr(importlib.import_module(module), function)(argv, prog))
+        return int(getattr(importlib.import_module(module), function)(argv, prog, **more))
     except HpmkdError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -46,15 +46,17 @@ def call(name: str, argv: Sequence[str], prog: str) -> int:
         return 130
 
 
-def run_command(argv: Sequence[str], prog: str) -> int:
-    """`run`, which `run_sweep.py` is too."""
-    return call("run", argv, prog)
+def run_command(argv: Sequence[str], prog: str, alone: bool = False) -> int:
+    """`run`, which `run_sweep.py` is too. `alone`: this process does nothing else."""
+    return call("run", argv, prog, alone=alone)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The console script `hpmkd`."""
     words = list(sys.argv[1:] if argv is None else argv)
     first = words[0] if words else ""
+    if first == "run":
+        return run_command(words[1:], "hpmkd run", alone=argv is None)
     if first in COMMANDS:
         return call(first, words[1:], f"hpmkd {first}")
     if first == "--version":

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shlex
 import signal
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hpmkd import audit
 from hpmkd.atomic import commit_bytes, commit_json, remove_leftovers
 from hpmkd.cli.parser import Request, parse
+from hpmkd.cli.speech import show, tell, warn
 from hpmkd.config import SweepConfig
 from hpmkd.data.cache import describe, prepare, spec_to_json
 from hpmkd.errors import EXIT_OK, EXIT_SOME_FAILED, UsageError
@@ -20,12 +21,14 @@ from hpmkd.methods import lineages
 from hpmkd.output import Output
 from hpmkd.plan import expand
 from hpmkd.settings import read_config_file, to_yaml, validate
+from hpmkd.stop import StopSignals
+from hpmkd.sweep.processes import end_leftovers
 
 CONFIGS = Path(__file__).resolve().parents[2] / "tune_configs"
 
 
-def run(argv: Sequence[str], prog: str) -> int:
-    """Runs a sweep from command-line words; returns the exit code."""
+def run(argv: Sequence[str], prog: str, alone: bool = False) -> int:
+    """Runs a sweep from command-line words; returns the exit code. `alone`: see `StopSignals`."""
     request = parse(argv, prog)
     config, output = resolve(request)
     if request.print_config:
@@ -33,8 +36,14 @@ def run(argv: Sequence[str], prog: str) -> int:
         return EXIT_OK
     if request.dry_run:
         return _dry_run(config, output)
-    with locked(output):
-        return _sweep(request, config, output)
+    code = EXIT_OK
+    with StopSignals(alone) as stop, locked(output):
+        stop.last_words = functools.partial(_last_words, output)
+        code = _sweep(request, config, output, stop)
+    if stop.caught is None:
+        return code
+    warn(_last_words(output, stop.caught))
+    return 128 + stop.caught
 
 
 def resolve(request: Request) -> tuple[SweepConfig, Output]:
@@ -80,7 +89,11 @@ def _newest() -> Path:
     sweeps = [path.parent for path in Path("results").glob("*/sweep.yaml")]
     if not sweeps:
         raise UsageError("--restore: no sweep under results/", todo="name its folder: --restore DIR")
-    return max(sweeps, key=lambda path: (path / "sweep.yaml").stat().st_mtime)
+    newest = max(sweeps, key=lambda path: (path / "sweep.yaml").stat().st_mtime)
+    if len(sweeps) > 1:
+        # The only place where a clock decides anything; a wrong one must be seen.
+        warn(f"--restore: {newest}, the one of {len(sweeps)} sweeps under results/ that was started last")
+    return newest
 
 
 def _dry_run(config: SweepConfig, output: Output) -> int:
@@ -94,16 +107,22 @@ def _dry_run(config: SweepConfig, output: Output) -> int:
     return EXIT_OK
 
 
-def _say(text: str) -> None:
-    print(text, flush=True)
+def _last_words(output: Output, number: int) -> str:
+    command = "the same command starts it again"
+    if output.config_file.exists():
+        command = f"continue with: python run_sweep.py --restore {shlex.quote(str(output.root))}"
+    return f"stopped by {signal.Signals(number).name}; {command}"
 
 
 def _silent(text: str) -> None:
     pass
 
 
-def _sweep(request: Request, config: SweepConfig, output: Output) -> int:
-    say = _silent if request.quiet else _say
+def _sweep(request: Request, config: SweepConfig, output: Output, stop: StopSignals) -> int:
+    say = _silent if request.quiet else tell
+    ended = end_leftovers(output.ray_file)  # first of all: they could still write
+    if ended:
+        say(f"ended {ended} processes that an earlier start had left")
     fresh = not output.config_file.exists()
     if fresh:
         commit_bytes(output.config_file, to_yaml(config).encode())
@@ -131,31 +150,28 @@ def _sweep(request: Request, config: SweepConfig, output: Output) -> int:
     if missing:
         for spec in dict.fromkeys(job.data for job in missing):
             prepare(spec, config.data)
-        code, last_words = _train(request, output, findings, say)
+        code, last_words = _train(request, output, findings, say, stop)
     _report(output, [job.key for job in jobs], [one.label for one in lineages(config)], request.quiet)
     if last_words:
-        print(last_words, file=sys.stderr, flush=True)
+        warn(last_words)
     return code
 
 
 def _train(
-    request: Request, output: Output, findings: dict[str, audit.Finding], say: Callable[[str], None]
+    request: Request,
+    output: Output,
+    findings: dict[str, audit.Finding],
+    say: Callable[[str], None],
+    stop: StopSignals,
 ) -> tuple[int, str]:
     from hpmkd.sweep.context import open_sweep
     from hpmkd.sweep.driver import train_missing
-    from hpmkd.sweep.signals import StopSignals
 
     missing = sum(finding.state != "done" for finding in findings.values())
     say(f"training {missing} of {len(findings)} models in {output.root}")
     sweep = open_sweep(output.root)
-    failed: dict[str, str] = {}
-    with StopSignals(say) as stop:
-        failed = train_missing(sweep, findings, say, stop, request.verbose)
-    if stop.caught is not None:
-        name = signal.Signals(stop.caught).name
-        todo = f"python run_sweep.py --restore {shlex.quote(str(output.root))}"
-        return 128 + stop.caught, f"stopped by {name}; continue with: {todo}"
-    if failed:
+    failed = train_missing(sweep, findings, say, stop, request.verbose)
+    if failed and stop.caught is None:
         reasons = "".join(f"\n  {sweep.by_key[key].file_name}: {reason}" for key, reason in failed.items())
         return EXIT_SOME_FAILED, f"{len(failed)} models were not trained; the same command tries them again{reasons}"
     return EXIT_OK, ""
@@ -167,9 +183,5 @@ def _report(output: Output, planned: list[str], labels: list[str], quiet: bool) 
     frame = results.collect(output, planned)
     results.write(frame, output)
     if not quiet and not frame.empty:
-        from rich.console import Console
-
-        console = Console()
-        for table in results.tables(frame, labels):
-            console.print(table)
-        console.print(f"one row per model: {output.root / 'results.csv'}", soft_wrap=True, highlight=False)
+        show(results.tables(frame, labels))
+        tell(f"one row per model: {output.root / 'results.csv'}")

@@ -18,7 +18,7 @@ class FitNets(Distiller):
 
     The regressor is a 1x1 convolution with BatchNorm, which brings the student's channels to the teacher's number
     and scale. `joint` adds the hint to the KD loss throughout; `two_stage` is the paper's schedule: the hint alone
-    for `hint_part` of the run, then KD alone. For the weight of the hint see `config.FitNetsConfig`.
+    for `hint_part` of the run, then KD alone. For the weight of the hint see `method_config.FitNetsConfig`.
     """
 
     needs_features: ClassVar[bool] = True

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from hpmkd.config import HPMKDConfig, SweepConfig
+from hpmkd.config import SweepConfig
 from hpmkd.errors import UsageError
 from hpmkd.lineage import Lineage, section_values
+from hpmkd.method_config import HPMKDConfig
 
 NAME = "HPM-KD"
 # word -> what it sets, in the order of canonical names.

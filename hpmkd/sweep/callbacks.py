@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from ray.tune import Callback
 from hpmkd.errors import HpmkdError
 from hpmkd.job import Job
 from hpmkd.output import Output
+from hpmkd.sweep.retries import Kind, kind_of
 
 
 def label(job: Job, runs: int) -> str:
@@ -28,16 +31,30 @@ def label(job: Job, runs: int) -> str:
     return f"{job.baseline} run {job.run}/{runs} {job.data.name}"
 
 
-def _cause(trial: Any) -> str:
-    """What a user can act on: our own errors as they are, of others the type and the first line."""
+def _error(trial: Any) -> BaseException:
+    """What the trial raised, or what Ray says of its death."""
     try:
         error = trial.get_pickled_error()
-        cause = getattr(error, "cause", None) or error
+        return getattr(error, "cause", None) or error or RuntimeError("it left no error")
     except Exception as unreadable:
-        cause = unreadable
-    if isinstance(cause, HpmkdError):
-        return str(cause)
-    return f"{type(cause).__name__}: {next(iter(str(cause).splitlines()), '')}"
+        return unreadable
+
+
+def _text(error: BaseException) -> str:
+    """What a user can act on: our own errors as they are, of others the type and the first line."""
+    if isinstance(error, HpmkdError):
+        return str(error)
+    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+
+
+def _log(trial: Any) -> str:
+    """The trial's error log in the output, where Tune puts it at once or with its next state; else its folder."""
+    name = Path(trial.error_file or "error.txt").name
+    kept = Path(trial.path or "") / name
+    if not kept.exists() and trial.error_file and Path(trial.error_file).exists():
+        with contextlib.suppress(OSError):
+            shutil.copyfile(trial.error_file, kept)
+    return str(kept if kept.exists() else trial.error_file or trial.path)
 
 
 class EventLines(Callback):
@@ -46,6 +63,7 @@ class EventLines(Callback):
     def __init__(self, jobs: dict[str, Job], runs: int, say: Callable[[str], None]) -> None:
         self.jobs, self.runs, self.say = jobs, runs, say
         self.failed: dict[str, str] = {}
+        self.kinds: dict[str, Kind] = {}
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -66,14 +84,16 @@ class EventLines(Callback):
         elif status == "recalled":
             self.say(f"{name}: {job.file_name} ({result['accuracy']:.2f}%) from the shared memory, not trained again")
         elif status == "diverged":
-            self.failed[job.key] = result.get("message", "diverged")
+            self.failed[job.key], self.kinds[job.key] = result.get("message", "diverged"), "diverged"
             self.say(f"{name}: DIVERGED, {result.get('message')}")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Says that a trial failed, and where its log lies."""
         job = self.jobs.get(trial.config.get("job", ""))
         if job is not None:
-            self.failed[job.key] = f"{_cause(trial)}\n    the whole error: {trial.error_file or trial.path}"
+            error = _error(trial)
+            self.kinds[job.key] = kind_of(error)
+            self.failed[job.key] = f"{_text(error)}\n    the whole error: {_log(trial)}"
             self.say(f"{label(job, self.runs)}: FAILED, {self.failed[job.key]}")
 
 

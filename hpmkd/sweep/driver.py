@@ -1,4 +1,4 @@
-"""Rounds of Tune until every planned model file verifies, or no round makes progress."""
+"""Rounds of Tune until every planned model file verifies, or what is missing has had all its tries."""
 
 from __future__ import annotations
 
@@ -11,12 +11,20 @@ import ray
 from ray.tune.error import TuneError
 
 from hpmkd.audit import Finding, inspect
+from hpmkd.errors import EnvironmentFault
+from hpmkd.job import Job
+from hpmkd.stop import StopSignals
 from hpmkd.sweep import searcher
 from hpmkd.sweep.callbacks import EventLines, TensorBoard
 from hpmkd.sweep.context import Sweep
-from hpmkd.sweep.resources import Share, running_ray, share
+from hpmkd.sweep.resources import Share, share
+from hpmkd.sweep.retries import Attempts, Round
 from hpmkd.sweep.rounds import finish_round, restorable, run_round
-from hpmkd.sweep.signals import StopSignals
+from hpmkd.sweep.session import RayLost, running_ray
+from hpmkd.sweep.signals import GentleStop
+
+# So often in a row Ray may die without a model in between.
+_LOSSES = 3
 
 
 def train_missing(
@@ -26,55 +34,116 @@ def train_missing(
 
     Returns:
         The jobs that have no model file, each with the reason.
+
+    Raises:
+        EnvironmentFault: Ray does not start here, or dies again and again.
     """
     logging.getLogger("ray").setLevel(logging.INFO if verbose else logging.CRITICAL)
-    with running_ray(sweep.config, verbose):
-        return _rounds(sweep, findings, say, stop)
+    work = _Work(sweep, findings, say, stop)
+    losses = 0
+    while work.missing() and stop.caught is None:
+        before = len(work.missing())
+        try:
+            with running_ray(sweep.config, sweep.output, stop, verbose):
+                work.run()
+            break
+        except RayLost as lost:
+            work.look()
+            losses = losses + 1 if len(work.missing()) == before else 1
+            if losses == _LOSSES:
+                raise EnvironmentFault(
+                    f"Ray: {lost}, {losses} times without a model in between",
+                    expected="a Ray that lives",
+                    todo="see how much memory is free (dmesg names what was killed); the same command continues",
+                ) from lost
+            say(f"{lost}; Ray starts again, and what was running goes on from its last saved epoch")
+    return work.reasons()
 
 
-def _rounds(
-    sweep: Sweep, findings: dict[str, Finding], say: Callable[[str], None], stop: StopSignals
-) -> dict[str, str]:
-    part = share(sweep.config)
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(part.concurrent)
-    lines = EventLines(sweep.by_key, sweep.config.runs, say)
-    restore = restorable(sweep)
-    try:
-        while (before := _missing(findings)) and stop.caught is None:
-            searcher.ACTIVE = _board(sweep, findings, part)
-            callbacks: list[Any] = [stop, searcher.TellBoard(), lines]
-            if sweep.config.record.tensorboard:
-                callbacks.append(TensorBoard(sweep.output))
-            stop.arm()
-            try:
-                run_round(sweep, len(before), part, callbacks, restore)
-            except Exception as error:
-                # What a restored state can raise is unknown; the fresh round after it needs none of that state.
-                if restore is None and not isinstance(error, TuneError | ray.exceptions.RayError | OSError):
-                    raise
-                say(f"Tune stopped this round: {error}")
-            for key in before:
-                findings[key] = inspect(sweep.by_key[key], sweep.output)
-            if stop.caught is None:
-                finish_round(sweep)
-                if restore is None and len(_missing(findings)) == len(before):
-                    break
-                restore = None
-    finally:
-        searcher.ACTIVE = None
-    return {key: lines.failed.get(key, _why(sweep, findings, key)) for key in _missing(findings)}
+class _Work:
+    """What is left to do, and how often it has failed; it outlives a Ray that dies."""
 
+    def __init__(
+        self, sweep: Sweep, findings: dict[str, Finding], say: Callable[[str], None], stop: StopSignals
+    ) -> None:
+        self.sweep, self.findings, self.say, self.stop = sweep, findings, say, stop
+        self.attempts = Attempts()
+        self.lines = EventLines(sweep.by_key, sweep.config.runs, say)
+        self.gentle = GentleStop(stop, sweep.output, say)
+        self.restore, why = restorable(sweep)
+        if why:
+            say(f"{why}; a new round goes on from the saved epochs")
 
-def _board(sweep: Sweep, findings: dict[str, Finding], part: Share) -> searcher.Board:
-    # What the audit left out (tables that nobody needs) is not to be made.
-    done = {job.key for job in sweep.jobs if job.key not in findings or findings[job.key].state == "done"}
-    return searcher.Board(sweep.jobs, done, lambda job: inspect(job, sweep.output).state == "done", part.concurrent)
+    def run(self) -> None:
+        """Rounds, on a Ray that runs."""
+        part = share(self.sweep.config)
+        while self.stop.caught is None:
+            now = self.attempts.next_round(self.sweep.jobs, self.done())
+            if now is None:
+                return
+            if now.attempt:
+                side = now.concurrent(part.concurrent)
+                self.say(f"trying {len(now.keys)} failed models again, {side} side by side")
+            self._round(now, part.fewer(now.concurrent(part.concurrent)))
 
+    def _round(self, now: Round, part: Share) -> None:
+        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(part.concurrent)
+        restore, self.restore = self.restore, None
+        held = {job.key for job in self.sweep.jobs} - now.keys
+        searcher.ACTIVE = searcher.Board(self.sweep.jobs, self.done(), self._is_there, part.concurrent, held)
+        callbacks: list[Any] = [self.gentle, searcher.TellBoard(), self.lines]
+        if self.sweep.config.record.tensorboard:
+            callbacks.append(TensorBoard(self.sweep.output))
+        self.lines.kinds.clear()
+        self.gentle.arm()
+        try:
+            # A trial whose worker was killed goes on at once; in later rounds a failure counts as it comes.
+            run_round(self.sweep, len(now.keys), part, callbacks, restore, restarts=0 if now.attempt else 1)
+        except Exception as error:
+            # What a restored state can raise is unknown; the fresh round after it needs none of that state.
+            if restore is None and not isinstance(error, TuneError | ray.exceptions.RayError | OSError):
+                raise
+            self.say(f"Tune stopped this round: {error}")
+        finally:
+            searcher.ACTIVE = None
+            self.gentle.disarm()
+        self.look()
+        if self.stop.caught is None:
+            finish_round(self.sweep)
+            self._count(now, restored=restore is not None)
 
-def _why(sweep: Sweep, findings: dict[str, Finding], key: str) -> str:
-    waits = [parent.key for parent in sweep.by_key[key].teachers if findings[parent.key].state != "done"]
-    return f"waits for {', '.join(waits)}" if waits else "its trial left no model file"
+    def _count(self, now: Round, restored: bool) -> None:
+        """Notes what failed. A job that was ready and has neither a file nor an error failed too, or we would try it
+        for ever; but for a restored round, which may hold fewer trials than it should."""
+        done = self.done()
+        for key in sorted(now.keys - done):
+            ready = all(parent.key in done for parent in self.sweep.by_key[key].teachers)
+            if key in self.lines.kinds:
+                self.attempts.failed(key, self.lines.kinds[key])
+            elif ready and not restored:
+                self.attempts.failed(key, "error")
 
+    def _is_there(self, job: Job) -> bool:
+        return inspect(job, self.sweep.output).state == "done"
 
-def _missing(findings: dict[str, Finding]) -> list[str]:
-    return [key for key, finding in findings.items() if finding.state != "done"]
+    def look(self) -> None:
+        """Verifies what was missing."""
+        for key in self.missing():
+            self.findings[key] = inspect(self.sweep.by_key[key], self.sweep.output)
+
+    def missing(self) -> list[str]:
+        """Keys of the jobs without a file that verifies."""
+        return [key for key, finding in self.findings.items() if finding.state != "done"]
+
+    def done(self) -> set[str]:
+        """Keys of the others; what the audit left out (tables that nobody needs) is not to be made."""
+        return {job.key for job in self.sweep.jobs} - set(self.missing())
+
+    def reasons(self) -> dict[str, str]:
+        """Why each missing model is missing."""
+        return {key: self.lines.failed.get(key) or self._why(key) for key in self.missing()}
+
+    def _why(self, key: str) -> str:
+        parents = self.sweep.by_key[key].teachers
+        waits = [parent.key for parent in parents if self.findings[parent.key].state != "done"]
+        return f"waits for {', '.join(waits)}" if waits else "its trial left no model file"

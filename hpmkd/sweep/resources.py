@@ -1,14 +1,9 @@
-"""Ray's start, and what one trial gets of the machine."""
+"""What one trial gets of the machine, and what Ray and its workers read from the environment."""
 
 from __future__ import annotations
 
-import logging
 import os
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import psutil
 import ray
@@ -16,7 +11,7 @@ import ray
 from hpmkd.config import SweepConfig
 from hpmkd.errors import EnvironmentFault
 
-_WORKER_ENV = {
+WORKER_ENV = {
     # Freed tensors stay in the process instead of going back to the system at every step: 1.1 to 1.35 times faster.
     "MALLOC_MMAP_THRESHOLD_": "33554432",
     "MALLOC_TRIM_THRESHOLD_": "4294967296",
@@ -24,13 +19,14 @@ _WORKER_ENV = {
 _TUNE_ENV = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "5",
+    # At the end Tune waits so long for a trial in the middle of an epoch, then ends its worker; its default is 600.
+    "TUNE_FORCE_TRIAL_CLEANUP_S": "3",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
-_OBJECT_STORE_BYTES = 100 * 2**20
 
 
 @dataclass(frozen=True)
@@ -41,6 +37,14 @@ class Share:
     gpus: float
     device: str
     concurrent: int
+
+    def fewer(self, concurrent: int) -> Share:
+        """The same with fewer trials side by side: each gets more memory, and of a GPU a larger share."""
+        if concurrent >= self.concurrent:
+            return self
+        # CPU cores stay: a trial uses its torch threads and no more; what fits no node would wait for ever.
+        gpus = min(1.0, self.gpus * self.concurrent / concurrent) if 0 < self.gpus < 1 else self.gpus
+        return replace(self, gpus=gpus, concurrent=concurrent)
 
 
 def cores() -> int:
@@ -54,60 +58,7 @@ def prepare_environment(address: str | None = None) -> None:
     """Sets what Ray, Tune and (of a private Ray) the workers read from the environment, before Ray starts."""
     os.environ.update(_TUNE_ENV)
     if address is None:
-        os.environ.update(_WORKER_ENV)
-
-
-@contextmanager
-def running_ray(config: SweepConfig, verbose: bool) -> Iterator[None]:
-    """A private local Ray, or the cluster at `resources.address`; one that runs in this process already is kept.
-
-    Ray's own output is shown only if `verbose`.
-
-    Raises:
-        EnvironmentFault: there is no cluster at the address.
-    """
-    prepare_environment(config.resources.address)
-    if ray.is_initialized():
-        yield
-        return
-    level = logging.INFO if verbose else logging.ERROR
-    common: dict[str, Any] = {"log_to_driver": verbose, "logging_level": level, "configure_logging": True}
-    address = config.resources.address
-    if address:
-        try:
-            _reach(address)
-            ray.init(address=address, runtime_env={"env_vars": _WORKER_ENV}, **common)
-        except (OSError, RuntimeError, ValueError) as error:
-            raise EnvironmentFault(
-                f"resources.address: no Ray cluster at {address}",
-                expected="auto (on a node of the cluster) or HOST:PORT of its head",
-                found=str(error),
-                todo="start it with ray start --head, or leave the address out to work on this machine alone",
-            ) from error
-    else:
-        ray.init(
-            # Never somebody else's Ray: RAY_ADDRESS in the environment would lead there.
-            address="local",
-            num_cpus=cores(),
-            include_dashboard=config.resources.dashboard,
-            object_store_memory=_OBJECT_STORE_BYTES,
-            **common,
-        )
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-def _reach(address: str) -> None:
-    """Fails within seconds where nobody listens; Ray itself tries on for ten minutes and more."""
-    if address == "auto":
-        return
-    host, colon, port = address.rpartition(":")
-    if "://" in address or not colon or not port.isdigit():
-        raise ValueError(f"{address!r} is not an address that a sweep can join")
-    with socket.create_connection((host, int(port)), timeout=10):
-        pass
+        os.environ.update(WORKER_ENV)
 
 
 def share(config: SweepConfig) -> Share:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
-import pickle
+import platform
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import ray
 from ray import tune
 from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig
 
 from hpmkd.atomic import commit_json
+from hpmkd.data.cache import cache_folder
 from hpmkd.output import trial_folder
 from hpmkd.sweep.context import Sweep
 from hpmkd.sweep.resources import Share
+from hpmkd.sweep.seal import Sealer, broken, signing_key
 from hpmkd.sweep.searcher import DependencySearcher
 from hpmkd.sweep.trainable import train_model
+from hpmkd.version import __version__
 
 _MARK = "hpmkd-round.json"
 
@@ -27,30 +31,40 @@ def rounds(tune_folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: int(path.name[5:]))
 
 
-def restorable(sweep: Sweep) -> Path | None:
-    """The newest round, if it is unfinished, was not moved, and its state files parse; a torn one is set aside.
+def restorable(sweep: Sweep) -> tuple[Path | None, str]:
+    """The newest round, if it is unfinished, was not moved, and its state files are those that were sealed.
 
-    A moved one is not restored by Tune (it keeps absolute paths, and confuses nested ones): a fresh round finds
-    the same epoch checkpoints itself.
+    A moved one is not restored by Tune (it keeps absolute paths, and confuses nested ones). One that is not restored
+    is left as it is: a fresh round, with a number of its own, finds the same epoch checkpoints itself.
+
+    Returns:
+        The round or None, and why an unfinished one cannot be used (empty where there is nothing to say).
     """
     found = rounds(sweep.output.tune)
     if not found:
-        return None
+        return None, ""
     newest = found[-1]
     try:
         mark = json.loads((newest / _MARK).read_text())
-        if mark["finished"] or mark["where"] != str(sweep.output.root) or mark["plan"] != _plan_id(sweep):
-            return None
-        states = list(newest.glob("experiment_state-*.json")), list(newest.glob("searcher-state-*.pkl"))
-        pickle.loads((newest / "tuner.pkl").read_bytes())
-        for path in states[0]:
-            json.loads(path.read_text())
-        for path in states[1]:
-            json.loads(path.read_text())
-        return newest if all(states) else None
-    except Exception:
-        # Tune writes its state in place, so a kill can leave anything; the model files are the truth.
-        return None
+        finished, where, plan, versions = (mark[name] for name in ("finished", "where", "plan", "versions"))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None, f"{newest}: {_MARK} is missing or torn"
+    if finished or where != str(sweep.output.root) or plan != _plan_id(sweep):
+        return None, ""
+    if versions != _versions():
+        return None, f"{newest}: Tune's state is of {versions}, this is {_versions()}"
+    # Tune writes its state in place, so a kill can leave anything; the model files are the truth.
+    reason = broken(newest, sweep_key(sweep))
+    return (None, f"{newest}: Tune's state cannot be used, {reason}") if reason else (newest, "")
+
+
+def sweep_key(sweep: Sweep) -> bytes:
+    """What the sweep's seals are signed with."""
+    return signing_key(cache_folder(sweep.config.data))
+
+
+def _versions() -> str:
+    return f"hpmkd {__version__}, ray {ray.__version__}, python {platform.python_version()}"
 
 
 def _plan_id(sweep: Sweep) -> list[str]:
@@ -58,29 +72,29 @@ def _plan_id(sweep: Sweep) -> list[str]:
 
 
 def run_round(
-    sweep: Sweep, missing: int, share: Share, callbacks: Sequence[Any], restore: Path | None
+    sweep: Sweep, jobs: int, share: Share, callbacks: Sequence[Any], restore: Path | None, restarts: int = 1
 ) -> tune.ResultGrid:
     """Runs a round to its end and marks it finished unless it was interrupted.
 
     Args:
         sweep: what to train.
-        missing: how many jobs are to be trained.
+        jobs: how many are to be trained.
         share: resources of one trial.
         callbacks: Tune callbacks.
         restore: an unfinished round to go on with (what had failed in it starts again), else a fresh one.
+        restarts: how often Tune starts a failed trial again at once.
     """
     trainable = tune.with_resources(
         tune.with_parameters(train_model, output=str(sweep.output.root), device=share.device),
         {"cpu": share.cpus, **({"gpu": share.gpus} if share.gpus else {})},
     )
     config = sweep.config
+    number = max((int(path.name[5:]) for path in rounds(sweep.output.tune)), default=-1) + 1
+    folder = restore or sweep.output.tune / f"round{number:03d}"
+    sealer = Sealer(folder, sweep_key(sweep))
     if restore is not None:
         tuner = tune.Tuner.restore(str(restore), trainable, restart_errored=True, resume_unfinished=True)
-        _give_callbacks(tuner, callbacks)
-        folder = restore
     else:
-        number = max((int(path.name[5:]) for path in rounds(sweep.output.tune)), default=-1) + 1
-        folder = sweep.output.tune / f"round{number:03d}"
         tuner = tune.Tuner(
             trainable,
             param_space={
@@ -90,25 +104,27 @@ def run_round(
             },
             tune_config=TuneConfig(
                 search_alg=DependencySearcher(),
-                num_samples=missing,
+                num_samples=jobs,
                 reuse_actors=True,
                 trial_dirname_creator=_dirname(sweep),
             ),
             run_config=RunConfig(
                 name=folder.name,
                 storage_path=str(sweep.output.tune),
-                callbacks=list(callbacks),
                 verbose=0,
-                failure_config=FailureConfig(max_failures=1),
+                failure_config=FailureConfig(max_failures=restarts),
                 checkpoint_config=CheckpointConfig(num_to_keep=2),
             ),
         )
+    _give_callbacks(tuner, [*callbacks, sealer])
     _mark(sweep, folder, finished=False)
-    return tuner.fit()
+    results = tuner.fit()
+    sealer.update()
+    return results
 
 
 def _give_callbacks(tuner: tune.Tuner, callbacks: Sequence[Any]) -> None:
-    """Callbacks are not part of Tune's saved state as we use it, and `Tuner.restore` takes none."""
+    """Callbacks stay out of Tune's saved state (one holds the key of the seals), and `Tuner.restore` takes none."""
     inner = tuner._local_tuner
     assert inner is not None, "the driver runs where Ray does, never through Ray Client"
     inner._run_config.callbacks = list(callbacks)
@@ -121,9 +137,10 @@ def _dirname(sweep: Sweep) -> Any:
 
 def finish_round(sweep: Sweep) -> None:
     """Marks the newest round as finished: it will not be restored."""
-    _mark(sweep, rounds(sweep.output.tune)[-1], finished=True)
+    for newest in rounds(sweep.output.tune)[-1:]:
+        _mark(sweep, newest, finished=True)
 
 
 def _mark(sweep: Sweep, folder: Path, finished: bool) -> None:
     mark = {"where": str(sweep.output.root), "finished": finished, "plan": _plan_id(sweep)}
-    commit_json(folder / _MARK, mark)
+    commit_json(folder / _MARK, {**mark, "versions": _versions()})

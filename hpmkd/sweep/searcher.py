@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,19 @@ class Board:
     Tune pickles the searcher into the output; a path inside it would break a moved output.
     """
 
-    def __init__(self, jobs: Sequence[Job], done: set[str], check: Callable[[Job], bool], concurrent: int) -> None:
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        done: set[str],
+        check: Callable[[Job], bool],
+        concurrent: int,
+        held: Collection[str] = (),
+    ) -> None:
         self.jobs = {job.key: job for job in jobs}
         self.done, self.check, self.concurrent = set(done), check, concurrent
         self.height = _heights(jobs)
-        self.given: set[str] = set()
+        self.given: set[str] = set(held)
+        self.stopping = False
         self.live: dict[str, str] = {}
 
     def ready(self, job: Job) -> bool:
@@ -97,6 +105,8 @@ class DependencySearcher(Searcher):
         if ACTIVE is None:
             return str(Searcher.FINISHED)
         left = [job for job in self.wanted() if job.key not in ACTIVE.done and job.key not in ACTIVE.given]
+        if ACTIVE.stopping:
+            return None
         ready = [job for job in left if ACTIVE.ready(job)]
         if not ready:
             # None with nothing running would wait for ever; what is left descends from a failed job.

@@ -1,69 +1,75 @@
-"""Ctrl-C and SIGTERM while Tune runs."""
+"""Ends Tune's run when the sweep is asked to stop: running trials save their newest epoch first."""
 
 from __future__ import annotations
 
+import contextlib
 import signal
-import threading
+import time
 from collections.abc import Callable
-from types import FrameType, TracebackType
 from typing import Any
 
 from ray.tune import Callback
 
+from hpmkd.output import Output
+from hpmkd.stop import StopSignals
+from hpmkd.sweep import searcher
 
-class StopSignals(Callback):
-    """Notes which signal stopped the sweep. A context manager for the driver, and a callback for Tune.
+SAVE_SECONDS = 12.0
 
-    After a SIGINT `Tuner.fit` returns as if all was well, and of SIGTERM it knows nothing. So its handler, which it
-    sets anew at each `fit`, is wrapped at its first step, and a SIGTERM is handed on as a SIGINT. A second signal
-    does not wait for Tune: it raises KeyboardInterrupt.
+
+class GentleStop(Callback):
+    """Asks the trials to save, waits for them, and then stops Tune by the handler that it set for Ctrl-C.
+
+    `Tuner.fit` sets that handler anew each time, so it is taken over at the first step; of SIGTERM and SIGHUP Tune
+    knows nothing. The trials look for `Output.stop_file` after each epoch. One whose epoch lasts longer than
+    `SAVE_SECONDS` goes on later from the last epoch that it had saved.
     """
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self.say = say
-        self.caught: int | None = None
-        self._wrapped: Any = None
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> StopSignals:
-        """Takes both signals over, in the main thread (elsewhere Python does not allow it)."""
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._stop)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        """Gives them back; a KeyboardInterrupt ends here, and `caught` tells of it."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        if kind is KeyboardInterrupt:
-            self.caught = self.caught or signal.SIGINT
-            return True
-        return False
+    def __init__(self, stop: StopSignals, output: Output, say: Callable[[str], None]) -> None:
+        self.stop, self.output, self.say = stop, output, say
+        self._end_tune: Callable[..., Any] | None = None
+        self._asked: float | None = None
+        self._unsaved: set[str] = set()
 
     def arm(self) -> None:
-        """Before each `fit`: Tune's handler of the round before goes, and the one for SIGTERM that Ray's start set."""
-        self._wrapped = None
-        for number in self._before:
-            signal.signal(number, self._stop)
+        """Before each `fit`."""
+        self._end_tune, self._asked, self._unsaved = None, None, set()
+        self.output.stop_file.unlink(missing_ok=True)
+        self.stop.arm()
+
+    def disarm(self) -> None:
+        """After each `fit`, however it ended."""
+        self.stop.gently = False
+        self.output.stop_file.unlink(missing_ok=True)
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Wraps the handler that Tune has just set."""
-        if self._before and self._wrapped is None:
-            self._wrapped = signal.signal(signal.SIGINT, self._through_tune)
-
-    def _through_tune(self, number: int, frame: FrameType | None) -> None:
-        self.caught = self.caught or number
-        self.say("stopping: Tune saves its state; once more stops at once")
-        # Tune puts the handler back that it found, which is `_stop`.
-        self._wrapped(number, frame)
-
-    def _stop(self, number: int, frame: FrameType | None) -> None:
-        first = self.caught is None
-        self.caught = self.caught or number
-        if first and number == signal.SIGTERM and self._wrapped is not None:
-            signal.raise_signal(signal.SIGINT)
+        """At the first step: takes Tune's handler over. Later: ends the run when it is time to."""
+        if not self.stop.main_thread:
             return
-        raise KeyboardInterrupt
+        if self._end_tune is None:
+            self._end_tune = signal.signal(signal.SIGINT, self.stop.handle)  # type: ignore[assignment]
+            self.stop.gently = True
+        if self.stop.caught is not None:
+            self._end(trials)
+
+    def _end(self, trials: list[Any]) -> None:
+        running = {trial.trial_id for trial in trials if trial.status == "RUNNING"}
+        if self._asked is None:
+            self._asked, self._unsaved = time.monotonic(), running
+            if searcher.ACTIVE is not None:
+                searcher.ACTIVE.stopping = True
+            with contextlib.suppress(OSError):  # a full disk: the epochs saved so far stand
+                self.output.stop_file.touch()
+            self.say(f"stopping: saving {len(running)} running trials; once more stops at once")
+        self._unsaved &= running
+        if (not self._unsaved or time.monotonic() - self._asked > SAVE_SECONDS) and self._end_tune is not None:
+            # Who has saved waits for this file to go; Tune, for the next report of each trial, or for its end.
+            self.output.stop_file.unlink(missing_ok=True)
+            self._end_tune(signal.SIGINT, None)
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Notes who has saved."""
+        if result.get("saved_to_stop") or result.get("status") != "training":
+            self._unsaved.discard(trial.trial_id)

@@ -12,6 +12,8 @@ from ray import tune
 
 from hpmkd.sweep.context import open_sweep
 
+_STOP_SECONDS = 60.0  # a driver that was killed while it stopped leaves the file until the next start
+
 
 def train_model(config: dict[str, Any], output: str = "", device: str = "cpu") -> None:
     """Trains the job named in `config` and reports each epoch; checkpoints when they are due.
@@ -66,11 +68,22 @@ def train_model(config: dict[str, Any], output: str = "", device: str = "cpu") -
             "resumed_after": resumed,
             **{f"loss/{name}": value for name, value in result.terms.items()},
         }
-        if result.epoch < result.of and schedule.due():
+        stopping = sweep.output.stop_file.exists()
+        if result.epoch < result.of and (stopping or schedule.due()):
             start = time.monotonic()
             with tempfile.TemporaryDirectory(prefix="hpmkd-") as folder:
                 event.save(Path(folder))
-                tune.report(metrics, checkpoint=tune.Checkpoint.from_directory(folder))
+                checkpoint = tune.Checkpoint.from_directory(folder)
+                tune.report({**metrics, "saved_to_stop": stopping}, checkpoint=checkpoint)
             schedule.saved(time.monotonic() - start)
+            if stopping:
+                _wait_for_the_end(sweep.output.stop_file)
         else:
             tune.report(metrics)
+
+
+def _wait_for_the_end(stop_file: Path) -> None:
+    """While the sweep is being stopped: what is saved is the newest epoch, and the cores are left to the others."""
+    start = time.monotonic()
+    while stop_file.exists() and time.monotonic() - start < _STOP_SECONDS:
+        time.sleep(0.05)

@@ -1,0 +1,129 @@
+"""Ctrl-C, SIGTERM, a closed terminal, and faults that a watching thread finds: how a sweep is brought to an end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType, TracebackType
+
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+GENTLE_SECONDS = 27.0
+HURRIED_SECONDS = 1.5
+
+
+class Interrupted(KeyboardInterrupt):
+    """A fault that a thread reported, raised in the main thread. No `Exception`: nothing between may swallow it."""
+
+
+class StopSignals:
+    """Notes which signal stopped the sweep. A context manager around the whole command.
+
+    The first signal: while `gently` is set, whoever set it ends the work (see `sweep/signals.py`); else, and where that
+    takes longer than `GENTLE_SECONDS`, KeyboardInterrupt. The second: `hurry()` ends what would keep us, then
+    KeyboardInterrupt. Foreign code can still hold it up: Ray's end takes 5 to 7 s where its processes are dead. So
+    a process that is `alone` (it is nothing but this sweep) and still there after `HURRIED_SECONDS` exits, with
+    `last_words`.
+    """
+
+    def __init__(self, alone: bool = False) -> None:
+        self.alone = alone
+        self.last_words: Callable[[int], str] = lambda number: ""
+        self.caught: int | None = None
+        self.gently = False
+        self.hurry: Callable[[], object] = lambda: None
+        self.main_thread = threading.current_thread() is threading.main_thread()
+        self._hurried = False
+        self._fault: Interrupted | None = None
+        self._left = threading.Event()
+        self._before: dict[int, signal.Handlers | Callable[[int, FrameType | None], object] | int | None] = {}
+
+    def __enter__(self) -> StopSignals:
+        """Takes the signals over, in the main thread (elsewhere Python does not allow it)."""
+        for number in SIGNALS if self.main_thread else ():
+            ignored = number != signal.SIGINT and signal.getsignal(number) == signal.SIG_IGN
+            if not ignored:  # nohup means it
+                self._before[number] = signal.signal(number, self.handle)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        """Gives them back; a KeyboardInterrupt ends here, and `caught` tells of it."""
+        self._left.set()
+        for number, handler in self._before.items():
+            # None: a handler that C code had set, which Python cannot set again.
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+        if kind is KeyboardInterrupt:
+            self.caught = self.caught or signal.SIGINT
+            return True
+        return False
+
+    def arm(self) -> None:
+        """Takes the signals back: Ray's start and each of Tune's runs set handlers of their own."""
+        for number in self._before:
+            signal.signal(number, self.handle)
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        """The handler; it runs in the main thread, between two of its steps."""
+        if self._fault is not None:
+            fault, self._fault = self._fault, None
+            raise fault
+        first, self.caught = self.caught is None, self.caught or number
+        if first:
+            threading.Thread(target=self._lose_patience, daemon=True).start()
+            if self.gently:
+                return
+        elif not self._hurried:
+            self._hurried = True
+            threading.Thread(target=self._leave, daemon=True).start()
+        raise KeyboardInterrupt
+
+    def interrupt(self, fault: Interrupted, stuck: Callable[[], object], patience: float = 10.0) -> None:
+        """From another thread: raises `fault` in the main thread.
+
+        Args:
+            fault: what to raise.
+            stuck: called where the main thread sits in foreign code and has not raised it after `patience`.
+            patience: in seconds.
+        """
+        self._fault = fault
+        while self._before and not self._left.is_set():
+            self._wake()
+            if self._left.wait(0.5) or self._fault is None:
+                return
+            patience -= 0.5
+            if patience <= 0:
+                stuck()
+                return
+
+    def _wake(self) -> None:
+        """Makes the main thread run `handle`: a signal that it gets itself also ends its waiting system calls."""
+        # Tune may hold SIGINT for a moment; SIGTERM is only ever Ray's or ours.
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+
+    def _lose_patience(self) -> None:
+        if not self._left.wait(GENTLE_SECONDS):
+            self._wake()
+
+    def _leave(self) -> None:
+        start = time.monotonic()
+        self.hurry()
+        number = self.caught or signal.SIGINT
+        if not self._left.wait(max(0.0, start + HURRIED_SECONDS - time.monotonic())) and self.alone:
+            leave(128 + number, self.last_words(number))
+
+
+def leave(code: int, message: str = "") -> None:
+    """Exits at once, without what Python does at an exit: for a process whose main thread no longer answers."""
+    if message:
+        print(message, file=sys.stderr)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            continue
+    os._exit(code)

@@ -1,0 +1,91 @@
+"""Which of Tune's state files may be read again: those that are, byte for byte, what this user's sweep wrote.
+
+Tune writes them in place, so a kill can tear them, and it reads them by pickle, which runs what stands in them.
+So a state is used only under a seal: hashes of its files, signed with a key that lies outside the output.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import secrets
+from pathlib import Path
+from typing import Any
+
+from ray.tune import Callback
+
+from hpmkd.atomic import commit_bytes, commit_json, sha256_of
+from hpmkd.errors import EnvironmentFault
+from hpmkd.store.header import file_hash
+
+SEAL = "hpmkd-seal.json"
+# Each kind must be there, but for the last: Tune's generator of grids writes one only for some searchers.
+_KINDS = ("tuner.pkl", "experiment_state-*.json", "searcher-state-*.pkl", "search_gen_state-*.json")
+
+
+def signing_key(folder: Path) -> bytes:
+    """This user's key on this machine, made if missing; empty where none can be kept (then nothing is restored)."""
+    path = folder / "key"
+    try:
+        if not path.exists():
+            commit_bytes(path, secrets.token_bytes(32))
+            path.chmod(0o600)
+        return path.read_bytes()
+    except (OSError, EnvironmentFault):
+        return b""
+
+
+def _states(folder: Path) -> list[Path]:
+    return sorted(path for kind in _KINDS for path in folder.glob(kind))
+
+
+def _signature(hashes: dict[str, str], key: bytes) -> str:
+    return hmac.new(key, json.dumps(hashes, sort_keys=True).encode(), "sha256").hexdigest()
+
+
+def seal(folder: Path, key: bytes) -> None:
+    """Signs the state files of a round as they are now."""
+    hashes = {path.name: file_hash(path) for path in _states(folder)}
+    commit_json(folder / SEAL, {"files": hashes, "signature": _signature(hashes, key)})
+
+
+def broken(folder: Path, key: bytes) -> str | None:
+    """Why a round's state cannot be used; None where every file is what was sealed. Executes nothing."""
+    try:
+        values = json.loads((folder / SEAL).read_text())
+        hashes = {str(name): str(digest) for name, digest in values["files"].items()}
+        signature = str(values["signature"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return f"{SEAL} is missing or torn"
+    if not key or not hmac.compare_digest(signature.encode(), _signature(hashes, key).encode()):
+        return "it was not written by you on this machine"
+    found = {path.name: path for path in _states(folder)}
+    for kind in _KINDS[:-1]:
+        if not any(path.match(kind) for path in found.values()):
+            return f"{kind} is missing"
+    for name in sorted(hashes.keys() | found.keys()):
+        if name not in hashes or name not in found or sha256_of(found[name].read_bytes()) != hashes[name]:
+            return f"{name} is not as it was written"
+    return None
+
+
+class Sealer(Callback):
+    """Seals a running round's state each time that Tune has written it."""
+
+    def __init__(self, folder: Path, key: bytes) -> None:
+        self.folder, self.key = folder, key
+        self._seen: list[tuple[str, int, int]] = []
+
+    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Between two writes of Tune, which this same thread does."""
+        self.update()
+
+    def update(self) -> None:
+        """Seals anew if a file has another size or time. A full disk costs the restore, not the sweep."""
+        try:
+            now = [(path.name, at.st_size, at.st_mtime_ns) for path in _states(self.folder) for at in [path.stat()]]
+            if self.key and now != self._seen:
+                seal(self.folder, self.key)
+                self._seen = now
+        except (OSError, EnvironmentFault):
+            self._seen = []

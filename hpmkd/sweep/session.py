@@ -1,0 +1,211 @@
+"""Ray for the time of a sweep: started in bounded time, watched, and ended to the last process."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psutil
+import ray
+
+from hpmkd.config import SweepConfig
+from hpmkd.errors import EXIT_ENVIRONMENT, EnvironmentFault
+from hpmkd.output import Output
+from hpmkd.stop import Interrupted, StopSignals, leave
+from hpmkd.sweep.processes import VITAL, RayProcesses, lives
+from hpmkd.sweep.resources import WORKER_ENV, cores, prepare_environment
+
+START_SECONDS = 120.0
+END_SECONDS = 20.0
+_LOOK_SECONDS = 0.5
+_OBJECT_STORE_BYTES = 100 * 2**20
+
+
+class TooSlow(Interrupted):
+    """Ray's start, or its end, has taken too long."""
+
+
+class RayLost(Interrupted):
+    """The raylet or the GCS died under a running sweep."""
+
+
+@contextmanager
+def running_ray(config: SweepConfig, output: Output, stop: StopSignals, verbose: bool) -> Iterator[None]:
+    """A private local Ray, or the cluster at `resources.address`; one that runs in this process already is kept.
+
+    Ray's own output is shown only if `verbose`.
+
+    Raises:
+        EnvironmentFault: there is no cluster at the address, or the private Ray does not start.
+        RayLost: in the middle of the body, where the private Ray died.
+    """
+    prepare_environment(config.resources.address)
+    if ray.is_initialized():
+        yield
+        return
+    level = logging.INFO if verbose else logging.ERROR
+    common: dict[str, Any] = {"log_to_driver": verbose, "logging_level": level, "configure_logging": True}
+    if config.resources.address:
+        _join(config.resources.address, common)
+        try:
+            yield
+        finally:
+            ray.shutdown()
+        return
+    ours = RayProcesses(output.ray_file)
+    stop.hurry = ours.end
+    try:
+        _start(ours, stop, {**common, "include_dashboard": config.resources.dashboard})
+        with _watched(ours, stop):
+            yield
+    finally:
+        _end(ours, stop)
+
+
+def _join(address: str, common: dict[str, Any]) -> None:
+    try:
+        _reach(address)
+        ray.init(address=address, runtime_env={"env_vars": WORKER_ENV}, **common)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise EnvironmentFault(
+            f"resources.address: no Ray cluster at {address}",
+            expected="auto (on a node of the cluster) or HOST:PORT of its head",
+            found=str(error),
+            todo="start it with ray start --head, or leave the address out to work on this machine alone",
+        ) from error
+
+
+def _reach(address: str) -> None:
+    """Fails within seconds where nobody listens; Ray itself tries on for ten minutes and more."""
+    if address == "auto":
+        return
+    host, colon, port = address.rpartition(":")
+    if "://" in address or not colon or not port.isdigit():
+        raise ValueError(f"{address!r} is not an address that a sweep can join")
+    with socket.create_connection((host, int(port)), timeout=10):
+        pass
+
+
+def _start(ours: RayProcesses, stop: StopSignals, settings: dict[str, Any]) -> None:
+    """Starts the private Ray; once more where the first attempt failed, as it can on a busy machine."""
+    for last in (False, True):
+        try:
+            with ours.marking(), _hangup_kept_from_ray(), _limit(START_SECONDS, ours, stop, TooSlow):
+                _init(stop, settings)
+            return
+        except (TooSlow, Exception) as error:
+            if isinstance(error, EnvironmentFault):
+                raise
+            _end(ours, stop)
+            stop.arm()
+            if last:
+                raise _no_start(error) from error
+
+
+def _init(stop: StopSignals, settings: dict[str, Any]) -> None:
+    try:
+        # Never somebody else's Ray: RAY_ADDRESS in the environment would lead there.
+        ray.init(address="local", num_cpus=cores(), object_store_memory=_OBJECT_STORE_BYTES, **settings)
+    except SystemExit:
+        # Ray's handler of SIGTERM, which it sets in the middle of its start: what would ours have done?
+        stop.arm()
+        stop.handle(signal.SIGTERM, None)
+        raise
+    stop.arm()
+
+
+def _no_start(error: BaseException) -> EnvironmentFault:
+    text = next(iter(str(error).splitlines()), "") or f"nothing within {START_SECONDS:g} seconds"
+    with contextlib.suppress(OSError):
+        free = psutil.disk_usage("/dev/shm").free
+        text += f" (free in /dev/shm: {free / 2**20:,.0f} MiB)"
+    return EnvironmentFault(
+        "Ray: it does not start on this machine",
+        expected=f"a local Ray with {cores()} cores and {_OBJECT_STORE_BYTES / 2**20:g} MiB of shared memory",
+        found=f"{type(error).__name__}: {text}",
+        todo="see whether /dev/shm or /tmp is full and how busy the machine is; -v shows what Ray says",
+    )
+
+
+@contextmanager
+def _hangup_kept_from_ray() -> Iterator[None]:
+    """A closed terminal sends SIGHUP to the raylet too, which would die before the trials have saved.
+
+    Processes inherit what is blocked; a SIGHUP that comes meanwhile waits for the end of the block.
+    """
+    if not hasattr(signal, "SIGHUP"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _limit(seconds: float, ours: RayProcesses, stop: StopSignals, fault: type[Interrupted]) -> Iterator[None]:
+    """Raises `fault` in the body after so many seconds; a body that sits in foreign code ends with the process."""
+
+    def stuck() -> None:
+        ours.end()
+        leave(EXIT_ENVIRONMENT, f"error: Ray did not answer within {seconds:g} seconds; the same command continues")
+
+    def run_out() -> None:
+        if not over.wait(seconds):
+            stop.interrupt(fault(), stuck)
+
+    over = threading.Event()
+    watch = threading.Thread(target=run_out, daemon=True)
+    watch.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watch.join()  # a fault on its way is raised here, not later
+
+
+@contextmanager
+def _watched(ours: RayProcesses, stop: StopSignals) -> Iterator[None]:
+    """Raises RayLost in the body as soon as the raylet or the GCS is gone.
+
+    Ray itself ends the whole process then, the driver, without a word: 15 s after a raylet's death, 60 s after a GCS's.
+    """
+
+    def stuck() -> None:
+        ours.end()
+        leave(EXIT_ENVIRONMENT, "error: Ray died, and the sweep with it; the same command continues")
+
+    def watch() -> None:
+        while not over.wait(_LOOK_SECONDS):
+            for process, name in vital.items():
+                if not lives(process):
+                    stop.interrupt(RayLost(f"Ray's {name} (process {process.pid}) died"), stuck)
+                    return
+
+    vital = ours.vital()
+    over = threading.Event()
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+
+
+def _end(ours: RayProcesses, stop: StopSignals) -> None:
+    """Ends Ray in this process, then whatever is left of it; in that order where Ray lives, else the other way."""
+    try:
+        if len(ours.vital()) < len(VITAL):
+            ours.end()  # half of Ray is no use, and its end would wait for the other half
+        with contextlib.suppress(TooSlow), _limit(END_SECONDS, ours, stop, TooSlow):
+            ray.shutdown()
+    finally:
+        ours.end()
