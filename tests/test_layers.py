@@ -22,9 +22,9 @@ FLOORS = [
     {"plan"},
     {"lock", "data", "models", "store"},
     {"methods", "audit", "memory", "epochs"},
-    {"train", "results"},
-    {"search"},
-    {"trial"},
+    {"train", "saved"},
+    {"search", "results"},
+    {"trial", "stats"},
     {"sweep"},
     {"cli"},
     {"__main__"},
@@ -74,7 +74,7 @@ def test_only_sweep_imports_ray() -> None:
         ("import hpmkd", ["torch", "ray", "pandas"]),
         ("from hpmkd.cli.parser import build_parser; build_parser('x').format_help()", ["torch", "ray", "pandas"]),
         ("import hpmkd.cli.run, hpmkd.audit", ["torch", "ray"]),
-        ("import hpmkd.results", ["torch", "ray"]),
+        ("import hpmkd.results, hpmkd.stats", ["torch", "ray", "matplotlib"]),
     ],
 )
 def test_quick_paths_stay_light(code: str, unwanted: list[str]) -> None:
