@@ -37,6 +37,11 @@ def inspect(job: Job, output: Output) -> Finding:
         return Finding(job, "missing")
     except DamagedModel as error:
         return Finding(job, "damaged", f"{error.found}, expected {error.expected}")
+    return judge(job, header)
+
+
+def judge(job: Job, header: Header) -> Finding:
+    """Whether a whole model file is the one that `job` would make; parents' weights are not looked at."""
     meta = header.metadata
     if meta.get("key") != job.key:
         return Finding(job, "damaged", f"holds another model: {meta.get('key', 'not one of a sweep')}")
@@ -48,9 +53,14 @@ def inspect(job: Job, output: Output) -> Finding:
 
 def audit(jobs: Iterable[Job], output: Output) -> dict[str, Finding]:
     """`inspect` for all jobs (parents first), and the lineage: a student of other teacher weights is stale."""
+    return with_lineage(inspect(job, output) for job in jobs)
+
+
+def with_lineage(looked: Iterable[Finding]) -> dict[str, Finding]:
+    """Findings of single files (parents first), by key; what learnt from other weights than its parents' is stale."""
     findings: dict[str, Finding] = {}
-    for job in jobs:
-        finding = inspect(job, output)
+    for finding in looked:
+        job = finding.job
         if finding.state == "done" and finding.header is not None:
             wrong = _other_parent(finding.header, job, findings)
             if wrong:

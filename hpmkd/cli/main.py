@@ -2,39 +2,62 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from hpmkd.errors import EXIT_USAGE, HpmkdError
 from hpmkd.version import __version__
 
-_COMMANDS = """usage: hpmkd COMMAND [flags]
 
-  run     train a sweep, or continue one (the same as python run_sweep.py); see hpmkd run --help
-"""
+class Command(NamedTuple):
+    """A sub-command: `module:function`, imported when it is called, and what it does."""
+
+    path: str
+    does: str
 
 
-def run_command(argv: Sequence[str], prog: str) -> int:
-    """`run` with errors turned into messages and exit codes."""
-    from hpmkd.cli.run import run
+# A function takes the words after the command and the program's name, and returns the exit code.
+COMMANDS = {
+    "run": Command("hpmkd.cli.run:run", "train a sweep, or continue one (the same as python run_sweep.py)"),
+    "status": Command("hpmkd.cli.status:status", "how far a sweep is: reads its files only"),
+}
 
+
+def usage() -> str:
+    """The list of sub-commands."""
+    rows = [f"  {name:<8}{command.does}" for name, command in COMMANDS.items()]
+    return "\n".join(["usage: hpmkd COMMAND [flags]", "", *rows, "", "hpmkd COMMAND --help says more"]) + "\n"
+
+
+def call(name: str, argv: Sequence[str], prog: str) -> int:
+    """A sub-command with errors turned into messages and exit codes."""
+    module, function = COMMANDS[name].path.split(":")
     try:
-        return run(argv, prog)
+        return int(getattr(importlib.import_module(module), function)(argv, prog))
     except HpmkdError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("stopped by Ctrl-C; the same command continues", file=sys.stderr)
+        print("stopped by Ctrl-C" + "; the same command continues" * (name == "run"), file=sys.stderr)
         return 130
+
+
+def run_command(argv: Sequence[str], prog: str) -> int:
+    """`run`, which `run_sweep.py` is too."""
+    return call("run", argv, prog)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The console script `hpmkd`."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if words[:1] == ["run"]:
-        return run_command(words[1:], "hpmkd run")
-    if words[:1] == ["--version"]:
+    first = words[0] if words else ""
+    if first in COMMANDS:
+        return call(first, words[1:], f"hpmkd {first}")
+    if first == "--version":
         print(f"hpmkd {__version__}")
         return 0
-    print(_COMMANDS, end="", file=sys.stdout if words[:1] in (["--help"], ["-h"]) else sys.stderr)
-    return 0 if words[:1] in (["--help"], ["-h"]) else EXIT_USAGE
+    asked = first in ("--help", "-h")
+    print(usage(), end="", file=sys.stdout if asked else sys.stderr)
+    return 0 if asked else EXIT_USAGE
