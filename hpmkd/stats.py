@@ -28,7 +28,7 @@ RESAMPLES = 9999
 BOOTSTRAP_SEED = 0
 # Accuracies are multiples of one image; differences that agree to so many digits are the same number.
 _DIGITS = 9
-_MAX_PERMUTATIONS = 2**13
+_MAX_PERMUTATIONS = 2**10
 
 
 def students(frame: pd.DataFrame) -> pd.DataFrame:
@@ -146,7 +146,7 @@ def hedges_gz(difference: np.ndarray) -> float:
 def wilcoxon(difference: np.ndarray) -> tuple[float, float]:
     """Exact two-sided p of the signed-rank test, and the smallest that it can be: 2 / 2^n over n non-zero differences.
 
-    Zeros are left out (Wilcoxon 1945). With ties the permutation distribution is enumerated up to n = 13; beyond,
+    Zeros are left out (Wilcoxon 1945). With ties the permutation distribution is enumerated up to n = 10; beyond,
     the normal approximation is used, which is good there.
     """
     moved = difference[difference != 0]
