@@ -36,26 +36,25 @@ def sentence(row: Mapping[str, Any]) -> str:
             f"{name} against {reference}: {change} in each of {n} runs; without any spread there is no interval and "
             "no test."
         )
-    numbers = f"{change} (95 % interval {row['low']:+.2f} to {row['high']:+.2f}, {n} pairs, p = {p_text(row)})"
-    if verdict(row) == "open":
-        return (
-            f"No difference between {name} and {reference} is shown: {numbers}. That is no proof that they are equal: "
-            "the interval holds every difference that fits these runs."
-        )
-    return f"{name} is {verdict(row)} than {reference}: {numbers}."
+    numbers = f"{change} (95 % interval {row['low']:+.2f} to {row['high']:+.2f}, {n} pairs, {_p(row['p_holm'])})"
+    if verdict(row) != "open":
+        return f"{name} is {verdict(row)} than {reference}: {numbers}."
+    text = f"No difference between {name} and {reference} is shown: {numbers}."
+    if row["p"] < LEVEL:
+        text += f" Alone it would pass ({_p(row['p'])}); corrected for the other comparisons it does not."
+    return text
 
 
-def p_text(row: Mapping[str, Any], column: str = "p_holm") -> str:
-    """A p value with three digits, never 0."""
-    value = row[column]
-    return "<0.001" if value < 0.001 else f"{value:.3f}"
+def _p(value: float) -> str:
+    """Three digits, never 0."""
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
 def sentences(comparisons: pd.DataFrame) -> list[str]:
     """Over all data sets first, where there are several; then row by row, what is shown before what is not."""
     if comparisons.empty:
         return ["Nothing can be compared yet: it takes students of a reference and of another baseline."]
-    rows = comparisons.to_dict("records")
+    rows = [{str(name): value for name, value in row.items()} for row in comparisons.to_dict("records")]
     # A pair of references would be said twice, once in each direction.
     rows = [row for row in rows if (row["reference"], row["baseline"]) != ("HPM-KD", "Direct")]
     order = ("better", "worse", "open", "untested")
@@ -65,10 +64,14 @@ def sentences(comparisons: pd.DataFrame) -> list[str]:
         mine = sorted((row for row in rows if row["dataset"] == dataset), key=lambda row: order.index(verdict(row)))
         prefix = f"{dataset}: " if len(datasets) > 1 else ""
         made += [prefix + sentence(row) for row in mine]
+    if any(verdict(row) == "open" for row in rows):
+        made.append(
+            "Where no difference is shown, none is excluded either: what the interval spans fits these runs as well."
+        )
     return made
 
 
-def _overall(rows: list[dict[Any, Any]]) -> list[str]:
+def _overall(rows: list[dict[str, Any]]) -> list[str]:
     made = []
     for reference in dict.fromkeys(row["reference"] for row in rows):
         for baseline in dict.fromkeys(row["baseline"] for row in rows if row["reference"] == reference):
@@ -92,13 +95,14 @@ def cautions(frame: pd.DataFrame, comparisons: pd.DataFrame) -> list[str]:
         elif least < 6:
             attainable = 2.0 ** (1 - least)
             made.append(
-                f"With {least} pairs an exact Wilcoxon test cannot give less than p = {attainable:.4g}: it cannot "
-                f"reach {LEVEL:g}, whatever the difference. The paired t-test can, if differences are roughly normal."
+                f"Where there are only {least} pairs an exact Wilcoxon test cannot give less than p = "
+                f"{attainable:.4g}: it cannot reach {LEVEL:g}, whatever the difference. The paired t-test can, if "
+                "differences are roughly normal."
             )
         if 2 <= least < BOOTSTRAP_RUNS:
             made.append(
-                f"With {least} pairs bootstrap intervals are too narrow (see the method notes); the interval to go by "
-                "is Student's t."
+                f"Where there are only {least} pairs bootstrap intervals are too narrow (see the method notes); the "
+                "interval to go by is Student's t."
             )
     datasets = stats.students(frame)["dataset"].nunique()
     if 1 < datasets < 5:

@@ -22,12 +22,15 @@ class Command(NamedTuple):
 COMMANDS = {
     "run": Command("hpmkd.cli.run:run", "train a sweep, or continue one (the same as python run_sweep.py)"),
     "status": Command("hpmkd.cli.status:status", "how far a sweep is: reads its files only"),
+    "report": Command("hpmkd.cli.report:report", "one page about a sweep, with figures and tables"),
+    "export": Command("hpmkd.cli.export:export", "a model as safetensors, torchscript or onnx"),
+    "completion": Command("hpmkd.cli.completion:completion", "completion of commands and flags, for your shell"),
 }
 
 
 def usage() -> str:
     """The list of sub-commands."""
-    rows = [f"  {name:<8}{command.does}" for name, command in COMMANDS.items()]
+    rows = [f"  {name:<12}{command.does}" for name, command in COMMANDS.items()]
     return "\n".join(["usage: hpmkd COMMAND [flags]", "", *rows, "", "hpmkd COMMAND --help says more"]) + "\n"
 
 

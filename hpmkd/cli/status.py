@@ -41,13 +41,19 @@ _SWEEP = {
 _BAD = ("failed", "stale", "damaged")
 
 
-def status(argv: Sequence[str], prog: str) -> int:
-    """Runs the command; returns the exit code."""
+def build_parser(prog: str) -> Arguments:
+    """The flags of the command."""
     parser = Arguments(prog, _DESCRIPTION, _EXAMPLES)
     parser.add_argument("dir", metavar="DIR", help="the output folder of a sweep")
     parser.add_argument("--json", action="store_true", help="print JSON; with --watch one line per change")
     parser.add_argument("--watch", action="store_true", help="look again until no sweep works here, or Ctrl-C")
     parser.add_argument("--every", metavar="SECONDS", type=float, default=2.0, help="--watch: how often [2]")
+    return parser
+
+
+def status(argv: Sequence[str], prog: str) -> int:
+    """Runs the command; returns the exit code."""
+    parser = build_parser(prog)
     given = parser.parse_args(list(argv))
     if not given.every > 0:
         parser.error("--every: expected more than 0 seconds")
