@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hpmkd.version import __version__
 
 if TYPE_CHECKING:
+    from hpmkd.results import load_results
     from hpmkd.store.checkpoints import (
         get_model_checkpoint_path,
         load_model_checkpoint,
@@ -18,6 +19,7 @@ __all__ = [
     "__version__",
     "get_model_checkpoint_path",
     "load_model_checkpoint",
+    "load_results",
     "model_checkpoint_exists",
     "save_model_checkpoint",
 ]
@@ -25,6 +27,10 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Imports a helper when it is first used, so that `import hpmkd` and `--help` stay fast."""
+    if name == "load_results":
+        from hpmkd.results import load_results
+
+        return load_results
     if name in __all__:
         from hpmkd.store import checkpoints
 

@@ -65,11 +65,15 @@ def judge(job: Job, header: Header) -> Finding:
 
 def audit(jobs: Iterable[Job], output: Output, repair: bool = True) -> dict[str, Finding]:
     """`inspect` for all jobs (parents first), and the lineage: a student of other teacher weights is stale."""
-    findings: dict[str, Finding] = {}
-    jobs = list(jobs)
     with readers() as pool:
-        looked = list(pool.map(lambda job: inspect(job, output, repair), jobs))
-    for job, finding in zip(jobs, looked, strict=True):
+        return with_lineage(pool.map(lambda job: inspect(job, output, repair), jobs))
+
+
+def with_lineage(looked: Iterable[Finding]) -> dict[str, Finding]:
+    """Findings of single files (parents first), by key; what learnt from other weights than its parents' is stale."""
+    findings: dict[str, Finding] = {}
+    for finding in looked:
+        job = finding.job
         if finding.state == "done" and finding.header is not None:
             wrong = _other_parent(finding.header, job, findings)
             if wrong and job.role == "table":

@@ -61,6 +61,11 @@ class Output:
         return self.root / "tune"
 
     @property
+    def progress(self) -> Path:
+        """Records of how far each model is, one file per model; see `progress.py`."""
+        return self.root / "progress"
+
+    @property
     def tensorboard(self) -> Path:
         """TensorBoard event files, one folder per model."""
         return self.root / "tensorboard"

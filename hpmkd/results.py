@@ -1,61 +1,106 @@
-"""Model files -> one row per model (pandas, CSV, Parquet), and the table at the end of a sweep."""
+"""Model files -> one row per file (pandas, CSV, Parquet), and the table at the end of a sweep."""
 
 from __future__ import annotations
 
 import io
 import math
+import os
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hpmkd.architecture import parameter_count
 from hpmkd.atomic import commit_bytes
 from hpmkd.audit import headers
 from hpmkd.output import Output
+from hpmkd.saved import open_saved
+from hpmkd.specs import ModelSpec
 from hpmkd.store.header import Header
 
 if TYPE_CHECKING:
     import pandas as pd
     from rich.table import Table
 
-MODEL_ROLES = ("teacher", "assistant", "student")
+
+_SUFFIX = {"choice": ".json", "table": ".npy"}
 
 
 def _row(stem: str, header: Header, planned: bool) -> dict[str, Any]:
     meta = header.metadata
+    role, shape, versions = meta.get("role"), meta.get("architecture") or {}, meta.get("versions") or {}
+    # Of what is no network, `accuracy` is none on the test set: a search reports validation images.
+    network = role not in _SUFFIX
     return {
-        "file": f"{stem}.pt",
+        "file": f"{stem}{_SUFFIX.get(str(role), '.pt')}",
         "dataset": meta.get("dataset"),
-        "role": meta.get("role"),
+        "role": role,
         "baseline": meta.get("baseline"),
         "run": meta.get("run"),
-        "accuracy_pct": header.accuracy,
-        "validation_accuracy_pct": meta.get("val_accuracy"),
+        "accuracy_pct": header.accuracy if network else math.nan,
+        "validation_accuracy_pct": meta.get("val_accuracy") if network else header.accuracy,
         "train_seconds": header.train_time,
         "epochs": meta.get("epochs"),
         "seed": str(meta.get("seed")),
-        "architecture": (meta.get("architecture") or {}).get("arch"),
-        "channels": str((meta.get("architecture") or {}).get("channels")),
+        "architecture": shape.get("arch") if network else None,
+        "channels": str(shape.get("channels")) if network else None,
+        "parameters": _parameters(shape) if network else None,
         "device": meta.get("device"),
         "timestamp": header.timestamp,
         "fingerprint": meta.get("fingerprint"),
         "sha256": header.sha256,
         "planned": planned,
+        "recalled": bool(meta.get("recalled")),
+        "hpmkd": versions.get("hpmkd"),
+        "torch": versions.get("torch"),
+        "python": versions.get("python"),
+        "git_revision": meta.get("git_revision"),
+        "parents": " ".join(meta.get("parents") or {}),
     }
 
 
-def collect(output: Output, planned: Collection[str]) -> pd.DataFrame:
-    """One row per valid model file; `planned` says whether it belongs to the present plan."""
+def _parameters(shape: Mapping[str, Any]) -> int | None:
+    """Of a network by its metadata; None where they do not describe one of ours."""
+    try:
+        return parameter_count(ModelSpec(**{**shape, "channels": tuple(shape["channels"])}))
+    except (TypeError, ValueError, KeyError):
+        return None
+
+
+def collect(output: Output, planned: Collection[str] | None) -> pd.DataFrame:
+    """One row per valid file in `models/`: networks, and the choices of searches with what they cost.
+
+    Args:
+        output: the sweep's folder.
+        planned: keys of the present plan, for the column `planned`; None: there is no plan, all belong.
+    """
     import pandas as pd
 
     found = headers(output)
-    models = {stem: header for stem, header in found.items() if header.metadata.get("role") in MODEL_ROLES}
-    rows = [_row(stem, header, stem in planned) for stem, header in models.items()]
-    for row, stem in zip(rows, models, strict=True):
-        row["ancestors"] = " ".join(sorted(_ancestors(stem, found)))
-        row["ancestor_seconds"] = sum(found[name].train_time for name in _ancestors(stem, found) if name in found)
+    rows = []
+    for stem, header in found.items():
+        ancestors = sorted(_ancestors(stem, found))
+        row = _row(stem, header, planned is None or stem in planned)
+        row["ancestors"] = " ".join(ancestors)
+        row["ancestor_seconds"] = float(sum(found[name].train_time for name in ancestors if name in found))
+        rows.append(row)
     columns = [*_row("", Header("", 0, 0.0, 0.0, "", {}), False), "ancestors", "ancestor_seconds"]
     frame = pd.DataFrame(rows, columns=columns)
-    frame.attrs["seconds"] = {stem: header.train_time for stem, header in found.items()}
-    return frame.astype({"run": "Int64", "epochs": "Int64"})
+    numbers = ["accuracy_pct", "validation_accuracy_pct", "train_seconds", "ancestor_seconds"]
+    return frame.astype({"run": "Int64", "epochs": "Int64", "parameters": "Int64", **dict.fromkeys(numbers, "float64")})
+
+
+def load_results(output_dir: str | os.PathLike[str]) -> pd.DataFrame:
+    """The results of a sweep, finished or not, as one DataFrame: a row per valid file, read anew from the files.
+
+    Args:
+        output_dir: the sweep's output folder. Where it holds a `sweep.yaml`, column `planned` says which models
+            belong to that sweep; else all do.
+
+    Raises:
+        UsageError: there is no such folder, or its config cannot be read.
+    """
+    saved = open_saved(Path(output_dir))
+    return collect(saved.output, None if saved.config is None else {job.key for job in saved.jobs})
 
 
 def _ancestors(stem: str, found: Mapping[str, Header]) -> set[str]:
@@ -67,9 +112,7 @@ def _ancestors(stem: str, found: Mapping[str, Header]) -> set[str]:
 def write(frame: pd.DataFrame, output: Output) -> None:
     """Commits `results.csv` and `results.parquet`."""
     buffer = io.BytesIO()
-    bare = frame.copy()
-    bare.attrs = {}
-    bare.to_parquet(buffer, index=False)
+    frame.to_parquet(buffer, index=False)
     commit_bytes(output.root / "results.parquet", buffer.getvalue())
     commit_bytes(output.root / "results.csv", frame.to_csv(index=False).encode())
 
@@ -109,9 +152,14 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def shared_names(group: pd.DataFrame) -> set[str]:
+    """Stems of everything that the models of `group` depend on, themselves aside."""
+    return {name for text in group["ancestors"] for name in text.split()}
+
+
 def _shared_seconds(group: pd.DataFrame, frame: pd.DataFrame) -> float:
-    names = {name for text in group["ancestors"] for name in text.split()}
-    return float(sum(frame.attrs["seconds"].get(name, 0.0) for name in names))
+    stems = frame["file"].str.rsplit(".", n=1).str[0]
+    return float(frame.loc[stems.isin(shared_names(group)), "train_seconds"].sum())
 
 
 def tables(frame: pd.DataFrame, order: list[str]) -> list[Table]:

@@ -9,9 +9,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from frames import make_output
 from rich.console import Console
 
+import hpmkd
 from hpmkd import results
+from hpmkd.architecture import parameter_count
+from hpmkd.errors import UsageError
 from hpmkd.output import Output
 from hpmkd.store.choice_file import save_choice
 from hpmkd.store.model_file import save_model
@@ -41,9 +45,12 @@ PLANNED = ["teacher_D", "student_D_AT_run1", *(f"student_D_Direct_run{run}" for 
 
 def test_one_row_per_valid_file(output: Output) -> None:
     frame = results.collect(output, PLANNED)
-    assert len(frame) == 6
+    assert len(frame) == 7
     assert frame.set_index("file").loc["student_D_Direct_run2.pt", "accuracy_pct"] == 72.0
-    assert frame.loc[~frame["planned"], "file"].tolist() == ["student_D_Old_run1.pt"]
+    assert frame.loc[~frame["planned"], "file"].tolist() == ["choice_D.json", "student_D_Old_run1.pt"]
+    choice = frame.set_index("file").loc["choice_D.json"]
+    assert (choice["validation_accuracy_pct"], choice["train_seconds"]) == (60.0, 5.0)
+    assert math.isnan(choice["accuracy_pct"])
 
 
 def test_summary_against_hand_counts(output: Output) -> None:
@@ -62,7 +69,43 @@ def test_written_files_agree(output: Output) -> None:
     frame = results.collect(output, PLANNED)
     results.write(frame, output)
     csv, parquet = pd.read_csv(output.root / "results.csv"), pd.read_parquet(output.root / "results.parquet")
-    assert csv["accuracy_pct"].tolist() == parquet["accuracy_pct"].tolist() == frame["accuracy_pct"].tolist()
+    pd.testing.assert_frame_equal(parquet, frame)
+    assert csv["accuracy_pct"].dropna().tolist() == frame["accuracy_pct"].dropna().tolist()
+    # Nothing but the file is needed to find every number of the table again.
+    pd.testing.assert_frame_equal(results.summary(parquet), results.summary(frame))
+
+
+def test_one_call_from_folder_to_frame(output: Output) -> None:
+    frame = hpmkd.load_results(str(output.root))
+    assert frame["planned"].all()
+    assert len(frame) == 7
+    with pytest.raises(UsageError, match="no such folder"):
+        hpmkd.load_results(output.root / "nowhere")
+
+
+def test_with_a_plan_it_says_what_belongs(tmp_path: Path, cache_dir: Path) -> None:
+    choose = {"baselines": ["Direct", "HPM-KD"]}
+    output, _, jobs = make_output(tmp_path, cache_dir, lambda job: 90.0, **choose)
+    save_model({}, output.models / "student_Digits_Old_run1.pt", 10.0, 1.0, {"role": "student"})
+    frame = hpmkd.load_results(tmp_path).set_index("file")
+    assert frame["planned"].sum() == len(jobs)
+    assert not frame.loc["student_Digits_Old_run1.pt", "planned"]
+    for job in jobs.values():
+        row = frame.loc[job.file_name]
+        assert row["parents"].split() == [parent.key for parent in job.teachers]
+        assert job.role == "choice" or row["parameters"] == parameter_count(job.model)
+        others = {one.key: one for one in job.ancestors()}
+        seconds = sum(5.0 if one.role == "choice" else 10.0 for one in others.values())
+        assert row["ancestor_seconds"] == seconds
+
+
+def test_a_plan_that_cannot_be_read_is_said(tmp_path: Path, cache_dir: Path) -> None:
+    output, _, _ = make_output(tmp_path, cache_dir, lambda job: None, baselines=["Direct"])
+    output.datasets_file.write_text("{")
+    with pytest.raises(UsageError, match=r"datasets\.json: cannot be read"):
+        hpmkd.load_results(tmp_path)
+    output.datasets_file.unlink()
+    assert hpmkd.load_results(tmp_path).empty
 
 
 def test_table_follows_the_order_of_the_config(output: Output) -> None:

@@ -142,7 +142,7 @@ def test_sub_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert main([]) == 2
     assert main(["trane"]) == 2
-    assert "hpmkd run" in capsys.readouterr().err
+    assert "run         train a sweep" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", [["-m", "hpmkd", "run"], [str(ROOT / "run_sweep.py")]])

@@ -23,12 +23,16 @@ COMMANDS = {
     "run": Command("hpmkd.cli.run:run", "train a sweep, or continue one (the same as python run_sweep.py)"),
     "show": Command("hpmkd.cli.show:show", "what a model file says of itself, and what is wrong with it"),
     "verify": Command("hpmkd.cli.verify:verify", "check every model of an output; changes nothing"),
+    "status": Command("hpmkd.cli.status:status", "how far a sweep is: reads its files only"),
+    "report": Command("hpmkd.cli.report:report", "one page about a sweep, with figures and tables"),
+    "export": Command("hpmkd.cli.export:export", "a model as safetensors, torchscript or onnx"),
+    "completion": Command("hpmkd.cli.completion:completion", "completion of commands and flags, for your shell"),
 }
 
 
 def usage() -> str:
     """The list of sub-commands."""
-    rows = [f"  {name:<8}{command.does}" for name, command in COMMANDS.items()]
+    rows = [f"  {name:<12}{command.does}" for name, command in COMMANDS.items()]
     last = "hpmkd COMMAND --help says more, such as hpmkd run --help"
     return "\n".join(["usage: hpmkd COMMAND [flags]", "", *rows, "", last]) + "\n"
 

@@ -1,0 +1,47 @@
+"""`export`: a model in the formats of others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from hpmkd.cli.arguments import Arguments
+from hpmkd.errors import EXIT_OK
+
+FORMATS = ("safetensors", "torchscript", "onnx")
+_EXAMPLES = """  hpmkd export results/quick/models/student_Digits_AT_run1.pt --to onnx
+  hpmkd export results/quick/models/teacher_Digits.pt --to safetensors -o teacher.safetensors"""
+_DESCRIPTION = """Writes a verified model as safetensors (weights), torchscript or onnx (network and weights; any number
+of images), after it has checked that the export gives the same logits. Input are normalised images (N, C, H, W),
+output are logits. Exit code 3: a library is missing (pip install 'hpmkd[export]')."""
+
+
+def build_parser(prog: str) -> Arguments:
+    """The flags of the command."""
+    parser = Arguments(prog, _DESCRIPTION, _EXAMPLES)
+    parser.add_argument("file", metavar="FILE", help="a model file of a sweep")
+    parser.add_argument("--to", required=True, choices=FORMATS, help="the format")
+    parser.add_argument(
+        "-o", "--output", metavar="PATH", help="default: exports/ beside models/, under the model's name"
+    )
+    parser.add_argument("--json", action="store_true", help="print what was written as JSON")
+    return parser
+
+
+def export(argv: Sequence[str], prog: str) -> int:
+    """Runs the command; returns the exit code."""
+    given = build_parser(prog).parse_args(list(argv))
+    from hpmkd.export import export as write  # torch takes seconds: --help and wrong flags need not wait for it
+
+    target = Path(given.output).expanduser() if given.output else None
+    done = write(Path(given.file).expanduser(), given.to, target)
+    if given.json:
+        print(json.dumps({**asdict(done), "path": str(done.path)}, indent=1))
+    else:
+        shape = "x".join(map(str, done.input_shape))
+        print(
+            f"{done.path}: {done.size:,} bytes, input N x {shape}, logits differ by at most {done.max_difference:.2g}"
+        )
+    return EXIT_OK

@@ -1,0 +1,164 @@
+"""`status`: how far a sweep is, and the command that continues it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from hpmkd.cli.arguments import Arguments
+from hpmkd.errors import EXIT_OK, EXIT_SOME_FAILED
+from hpmkd.status import ModelStatus, Status, ago, read_status
+
+_EXAMPLES = """  hpmkd status results/quick
+  hpmkd status results/quick --watch
+  hpmkd status results/quick --json | jq '.models[] | select(.state == "failed")'"""
+_DESCRIPTION = """Says how far a sweep is, from its files alone: no Ray, no torch, beside a running sweep or on another
+machine. A file counts as done if its sidecar fits the plan and its size; hpmkd verify looks at every byte. Exit code
+0: nothing failed, is stale or damaged; 1: something is, and what."""
+_COLUMNS = {
+    "done": ("done",),
+    "running": ("running",),
+    "waiting": ("waiting",),
+    "to do": ("ready", "interrupted", "unchecked", "damaged"),
+    "failed": ("failed",),
+    "stale": ("stale",),
+}
+_SWEEP = {
+    "running": "a sweep works here: {owner}",
+    "elsewhere": "a sweep works here, or was killed: {owner}, which cannot be asked from this machine",
+    "killed": "no sweep works here; the last one ({owner}) was killed",
+    "stopped": "no sweep works here",
+}
+_BAD = ("failed", "stale", "damaged")
+
+
+def build_parser(prog: str) -> Arguments:
+    """The flags of the command."""
+    parser = Arguments(prog, _DESCRIPTION, _EXAMPLES)
+    parser.add_argument("dir", metavar="DIR", help="the output folder of a sweep")
+    parser.add_argument("--json", action="store_true", help="print JSON; with --watch one line per change")
+    parser.add_argument("--watch", action="store_true", help="look again until no sweep works here, or Ctrl-C")
+    parser.add_argument("--every", metavar="SECONDS", type=float, default=2.0, help="--watch: how often [2]")
+    return parser
+
+
+def status(argv: Sequence[str], prog: str) -> int:
+    """Runs the command; returns the exit code."""
+    parser = build_parser(prog)
+    given = parser.parse_args(list(argv))
+    if not given.every > 0:
+        parser.error("--every: expected more than 0 seconds")
+    root = Path(given.dir)
+    found = read_status(root)
+    if given.watch:
+        found = _watch(root, found, given.every, given.json)
+    elif given.json:
+        print(json.dumps(as_json(found), indent=1))
+    else:
+        _print(Console(highlight=False), found)
+    return EXIT_SOME_FAILED if any(model.state in _BAD for model in found.models) else EXIT_OK
+
+
+def as_json(found: Status) -> dict[str, object]:
+    """What `--json` prints."""
+    return {**asdict(found), "counts": found.counts()}
+
+
+def _watch(root: Path, found: Status, every: float, as_lines: bool) -> Status:
+    """Shows the state again and again; on a terminal in place, else whenever it changes."""
+    console = Console(highlight=False)
+    if as_lines or not console.is_terminal:
+        shown = None
+        while True:
+            if found != shown:
+                if as_lines:
+                    print(json.dumps(as_json(found)), flush=True)
+                else:
+                    _print(console, found)
+                shown = found
+            if found.sweep not in ("running", "elsewhere"):
+                return found
+            time.sleep(every)
+            found = read_status(root)
+    with Live(Group(*parts(found)), console=console, auto_refresh=False) as live:
+        while found.sweep in ("running", "elsewhere"):
+            time.sleep(every)
+            found = read_status(root)
+            live.update(Group(*parts(found)), refresh=True)
+    return found
+
+
+def _print(console: Console, found: Status) -> None:
+    """Without line breaks in paths and commands, so that they can be copied."""
+    for part in parts(found):
+        console.print(part, soft_wrap=isinstance(part, Text))
+
+
+def parts(found: Status) -> list[Text | Table]:
+    """The state for people: a headline, a table per data set, lines, the command."""
+    made: list[Text | Table] = [Text(_headline(found))]
+    for dataset in dict.fromkeys(model.dataset for model in found.models):
+        made.append(_table(dataset, [model for model in found.models if model.dataset == dataset]))
+    made += [Text(line, style="red" if bad else "") for line, bad in _lines(found)]
+    if found.command and found.sweep in ("stopped", "killed"):
+        made.append(Text(f"continue with: {found.command}"))
+    return made
+
+
+def _headline(found: Status) -> str:
+    done = sum(model.state == "done" for model in found.models)
+    words = f"{done} of {len(found.models)} models done" if found.models else "no plan yet: it has not seen its data"
+    return f"{found.root}: {words}; {_SWEEP[found.sweep].format(owner=found.owner)}"
+
+
+def row_name(model: ModelStatus) -> str:
+    """The row that a model is counted in: its baseline, and what it is there if it is not a student."""
+    if model.role == "student":
+        return str(model.baseline)
+    return f"{model.baseline} {model.role}s" if model.baseline else f"{model.role}s"
+
+
+def _table(dataset: str, models: Sequence[ModelStatus]) -> Table:
+    table = Table(title=escape(dataset))
+    for heading in ("model", *_COLUMNS):
+        table.add_column(heading, justify="left" if heading == "model" else "right")
+    for name in dict.fromkeys(row_name(model) for model in models):
+        mine = [model for model in models if row_name(model) == name]
+        cells = []
+        for heading, states in _COLUMNS.items():
+            count = sum(model.state in states for model in mine)
+            style = "red" if heading in _BAD else "green" if count == len(mine) else ""
+            text = f"{count}/{len(mine)}" if heading == "done" else str(count or "")
+            cells.append(Text(text, style=style if count else ""))
+        table.add_row(Text(name), *cells)
+    return table
+
+
+def _lines(found: Status) -> list[tuple[str, bool]]:
+    """A line for each model that something is to be said of, and whether it is bad news."""
+    lines = []
+    waits: dict[tuple[str, ...], int] = {}
+    for model in found.models:
+        if model.state == "running":
+            epoch = f"epoch {model.epoch}/{model.of}" if model.epoch else "before the end of its first epoch"
+            heard = f"last heard {ago(model.updated or '')} ago"
+            lines.append((f"running: {model.key}, {epoch}, for {ago(model.since or '')}, {model.by}, {heard}", False))
+        elif model.state == "interrupted":
+            lines.append((f"interrupted: {model.key}, goes on after epoch {model.epoch}/{model.of}", False))
+        elif model.state == "waiting":
+            waits[model.waits_for] = waits.get(model.waits_for, 0) + 1
+        elif model.state in (*_BAD, "unchecked"):
+            lines.append((f"{model.state}: {model.key}, {model.reason}", model.state in _BAD))
+    many = [
+        (f"waiting: {count} model{'s' * (count > 1)} for {', '.join(keys)}", False) for keys, count in waits.items()
+    ]
+    return lines + many

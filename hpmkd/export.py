@@ -1,0 +1,188 @@
+"""A model file in the formats of others, each checked against the original before it gets its name."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import warnings
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hpmkd.atomic import commit_bytes
+from hpmkd.errors import EnvironmentFault, HpmkdError, UsageError
+from hpmkd.models import build
+from hpmkd.specs import ModelSpec
+from hpmkd.store.model_file import load_weights
+
+# Sums in another order differ in the last digits of fp32; a wrong export differs in the first.
+TOLERANCE = 1e-4
+Forward = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written: where, its size in bytes, and how far its logits were from the original's at most."""
+
+    path: Path
+    kind: str
+    size: int
+    max_difference: float
+    input_shape: tuple[int, ...]
+
+
+class Logits(nn.Module):
+    """A network that returns its logits alone, as other formats want it."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalised images `(N, C, H, W)` -> logits `(N, K)`."""
+        logits: Tensor = self.model(images).logits
+        return logits
+
+
+def export(path: Path, kind: str, target: Path | None = None) -> Exported:
+    """Writes the model in `path` as `kind`, a key of `KINDS`.
+
+    Args:
+        path: a model file; it is verified.
+        kind: the format.
+        target: where to; default: `exports/` beside `models/`, under the model's name.
+
+    Raises:
+        UsageError: no such file, or not a network of ours. DamagedModel: it is not whole.
+        EnvironmentFault: a library is missing, or the disk does not take it.
+        HpmkdError: the exported model gives other logits; nothing was written.
+    """
+    ending, modules, encode, decode = KINDS[kind]
+    _need(kind, modules)
+    model, about, spec = _load(path)
+    target = target or _beside(path) / f"{path.stem}{ending}"
+    images = [_images(spec, count) for count in (8, 3)]
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()), torch.no_grad():
+        warnings.simplefilter("ignore")  # of the exporters, about themselves
+        data = encode(model, images[0], about)
+        other = decode(data, spec)
+        largest = max(float((model(batch) - other(batch)).abs().max()) for batch in images)
+        scale = max(1.0, float(model(images[0]).abs().max()))
+    if not largest <= TOLERANCE * scale:
+        raise HpmkdError(
+            f"{target}: not written, the exported model gives other logits",
+            expected=f"a difference of at most {TOLERANCE * scale:.1g}",
+            found=f"{largest:.3g}",
+            todo="another version of the exporting library may help",
+        )
+    commit_bytes(target, data)
+    return Exported(target, kind, len(data), largest, (spec.in_channels, spec.image_size, spec.image_size))
+
+
+def _need(kind: str, modules: tuple[str, ...]) -> None:
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    if missing:
+        raise EnvironmentFault(
+            f"export to {kind}: a library is missing",
+            expected=", ".join(modules),
+            found=f"no {', '.join(missing)} in this environment",
+            todo="pip install 'hpmkd[export]'",
+        )
+
+
+def _load(path: Path) -> tuple[Logits, dict[str, str], ModelSpec]:
+    """The network in eval mode, what is known of it as text, and its shape."""
+    if path.suffix == ".json" or not path.is_file():
+        raise UsageError(f"{path}: no model file", expected="a .pt file of a sweep", todo="see models/ in its output")
+    header, state = load_weights(path)
+    shape = header.metadata.get("architecture")
+    try:
+        spec = ModelSpec(**{**shape, "channels": tuple(shape["channels"])})  # type: ignore[dict-item, index]
+        model = build(spec, seed=0)
+        model.load_state_dict(state)
+    except (TypeError, KeyError, ValueError, RuntimeError) as error:
+        raise UsageError(
+            f"{path}: not a network that this package can build",
+            expected="metadata with the `architecture` of its weights",
+            found=str(error).splitlines()[0],
+        ) from error
+    names = ("key", "dataset", "role", "baseline", "run", "fingerprint", "weights_sha256")
+    about = {name: str(header.metadata[name]) for name in names if header.metadata.get(name) is not None}
+    about |= {"accuracy_pct": repr(header.accuracy), "input": "normalised images", "architecture": json.dumps(shape)}
+    return Logits(model.to(memory_format=torch.contiguous_format)).eval(), about, spec
+
+
+def _beside(path: Path) -> Path:
+    """Not among the models: a sweep would take an export there for one of its own."""
+    folder = path.absolute().parent
+    return folder.parent / "exports" if folder.name == "models" else folder
+
+
+def _images(spec: ModelSpec, count: int) -> Tensor:
+    generator = torch.Generator().manual_seed(count)
+    return torch.randn(count, spec.in_channels, spec.image_size, spec.image_size, generator=generator)
+
+
+def _to_safetensors(model: Logits, images: Tensor, about: Mapping[str, str]) -> bytes:
+    from safetensors.torch import save
+
+    state = {name: tensor.contiguous() for name, tensor in model.model.state_dict().items()}
+    return bytes(save(state, {"format": "pt", **about}))
+
+
+def _from_safetensors(data: bytes, spec: ModelSpec) -> Forward:
+    from safetensors.torch import load
+
+    model = build(spec, seed=1)
+    model.load_state_dict(load(data))
+    return Logits(model.to(memory_format=torch.contiguous_format)).eval()
+
+
+def _to_torchscript(model: Logits, images: Tensor, about: Mapping[str, str]) -> bytes:
+    buffer = io.BytesIO()
+    traced: Any = torch.jit.trace(model, (images,))  # type: ignore[no-untyped-call]
+    torch.jit.save(traced, buffer, _extra_files={"hpmkd.json": json.dumps(dict(about))})
+    return buffer.getvalue()
+
+
+def _from_torchscript(data: bytes, spec: ModelSpec) -> Forward:
+    loaded: Forward = torch.jit.load(io.BytesIO(data))  # type: ignore[no-untyped-call]
+    return loaded
+
+
+def _to_onnx(model: Logits, images: Tensor, about: Mapping[str, str]) -> bytes:
+    shapes = {"images": {0: torch.export.Dim("batch", min=1)}}
+    program = torch.onnx.export(
+        model, (images,), dynamo=True, dynamic_shapes=shapes, input_names=["images"], output_names=["logits"],
+        verbose=False,
+    )  # fmt: skip
+    assert program is not None
+    proto = program.model_proto
+    for name, value in about.items():
+        entry = proto.metadata_props.add()
+        entry.key, entry.value = name, value
+    return bytes(proto.SerializeToString())
+
+
+def _from_onnx(data: bytes, spec: ModelSpec) -> Forward:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    return lambda images: torch.from_numpy(session.run(["logits"], {"images": images.numpy()})[0])
+
+
+# Format -> ending, libraries that must be there, to bytes, and back to something that can be called.
+_Kind = tuple[
+    str, tuple[str, ...], Callable[[Logits, Tensor, Mapping[str, str]], bytes], Callable[[bytes, ModelSpec], Forward]
+]
+KINDS: dict[str, _Kind] = {
+    "safetensors": (".safetensors", ("safetensors",), _to_safetensors, _from_safetensors),
+    "torchscript": (".torchscript", (), _to_torchscript, _from_torchscript),
+    "onnx": (".onnx", ("onnx", "onnxscript", "onnxruntime"), _to_onnx, _from_onnx),
+}

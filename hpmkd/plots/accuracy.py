@@ -1,0 +1,81 @@
+"""Accuracy, retention, and differences: a row per baseline, every run a point."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from hpmkd import stats
+from hpmkd.plots.style import TEXT, colours, panels, rows, styled
+
+_ROW = 0.33  # inches
+
+
+def accuracy(frame: pd.DataFrame, order: Sequence[str]) -> Figure:
+    """Test accuracy of every student, with mean and 95 % interval; a dashed line is the teachers' mean.
+
+    Args:
+        frame: of `results.collect`.
+        order: the baselines, the first on top.
+    """
+    return _dots(frame, order, relative=False)
+
+
+def retention(frame: pd.DataFrame, order: Sequence[str]) -> Figure:
+    """The same in percent of the teachers' mean accuracy."""
+    return _dots(frame, order, relative=True)
+
+
+def _dots(frame: pd.DataFrame, order: Sequence[str], relative: bool) -> Figure:
+    table = stats.summary(frame)
+    students = stats.students(frame)
+    names = [name for name in order if name in set(students["baseline"])]
+    datasets = list(dict.fromkeys(students["dataset"]))
+    shade = colours(order)
+    with styled():
+        figure, axes = panels([_ROW * (len(names) + 1)] * len(datasets), datasets)
+        for one, dataset in zip(axes, datasets, strict=True):
+            part = table[table["dataset"] == dataset].set_index("baseline")[["mean_pct", "low_pct", "high_pct"]]
+            teacher = float(part["mean_pct"].get("teacher", float("nan")))
+            scale = 100 / teacher if relative else 1.0
+            mine = students[students["dataset"] == dataset]
+            for place, name in enumerate(names):
+                values = mine.loc[mine["baseline"] == name, "accuracy_pct"] * scale
+                one.plot(values, [place + 0.18] * len(values), "o", ms=3.5, mew=0, alpha=0.75, color=shade[name])
+                if name in part.index:
+                    _mean(one, place, part.loc[name] * scale, shade[name])
+            one.axvline(teacher * scale, ls="--", lw=1, color=TEXT, alpha=0.7)
+            rows(one, names)
+        axes[-1].set_xlabel("retention: % of the teachers' mean accuracy" if relative else "test accuracy, %")
+    return figure
+
+
+def _mean(axes: Axes, place: int, row: pd.Series, colour: str) -> None:
+    if pd.notna(row["low_pct"]):
+        axes.plot([row["low_pct"], row["high_pct"]], [place - 0.12] * 2, lw=1.8, color=colour)
+    axes.plot(row["mean_pct"], place - 0.12, "D", ms=5, color=colour)
+
+
+def differences(comparisons: pd.DataFrame, order: Sequence[str]) -> Figure:
+    """A forest plot of paired differences: mean and 95 % interval (Student's t); filled where p < .05 after Holm."""
+    groups = list(comparisons.groupby(["dataset", "reference"], sort=False))
+    shade = colours(order)
+    with styled():
+        titles = [f"{dataset}: difference to {reference}" for (dataset, reference), _ in groups]
+        figure, axes = panels([_ROW * (len(part) + 1) for _, part in groups], titles)
+        for one, (_, part) in zip(axes, groups, strict=True):
+            known = {row["baseline"]: row for row in part.to_dict("records")}
+            names = [name for name in order if name in known]
+            for place, name in enumerate(names):
+                row = known[name]
+                if pd.notna(row["low"]):
+                    one.plot([row["low"], row["high"]], [place] * 2, lw=1.8, color=shade[name])
+                fill = shade[name] if row["p_holm"] < 0.05 else "none"
+                one.plot(row["difference"], place, "o", ms=6, mec=shade[name], mfc=fill, mew=1.5)
+            one.axvline(0, lw=1, color=TEXT, alpha=0.7)
+            rows(one, names)
+        axes[-1].set_xlabel("percentage points")
+    return figure

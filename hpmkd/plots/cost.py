@@ -1,0 +1,70 @@
+"""What accuracy costs, and where the time went."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from hpmkd.costs import ROLES
+from hpmkd.plots.style import MARKS, PALETTE, TEXT, colours, legend, panels, rows, styled
+
+
+def pareto(summary: pd.DataFrame, order: Sequence[str]) -> Figure:
+    """Mean accuracy over total training seconds; the line joins what nothing beats in both.
+
+    Args:
+        summary: of `stats.summary`.
+        order: the baselines.
+    """
+    shade, marks = colours(order), dict(zip(order, [*MARKS] * (1 + len(order) // len(MARKS)), strict=False))
+    datasets = list(dict.fromkeys(summary["dataset"]))
+    with styled():
+        figure, axes = panels([2.2] * len(datasets), datasets)
+        for one, dataset in zip(axes, datasets, strict=True):
+            part = summary[(summary["dataset"] == dataset) & (summary["baseline"] != "teacher")]
+            front = pareto_front(part)
+            one.plot(front["total_seconds"], front["mean_pct"], lw=1, ls="--", color=TEXT, alpha=0.6)
+            for row in part.to_dict("records"):
+                name = str(row["baseline"])
+                if name in shade:
+                    one.plot(row["total_seconds"], row["mean_pct"], marks[name], ms=7, color=shade[name], label=name)
+            if len(part) and part["total_seconds"].max() > 20 * part["total_seconds"].min() > 0:
+                one.set_xscale("log")
+            one.set_ylabel("mean test accuracy, %")
+        axes[-1].set_xlabel("training seconds: students and their parents")
+        legend(figure, axes, order)
+    return figure
+
+
+def pareto_front(part: pd.DataFrame) -> pd.DataFrame:
+    """The rows that no other row beats in accuracy at the same cost or less, by cost."""
+    ranked = part.sort_values(["total_seconds", "mean_pct"], ascending=[True, False])
+    best = ranked["mean_pct"].cummax().shift(fill_value=float("-inf"))
+    return ranked[ranked["mean_pct"] > best]
+
+
+def times(costs: pd.DataFrame, order: Sequence[str]) -> Figure:
+    """Training seconds by role, of each baseline and of the whole sweep.
+
+    Args:
+        costs: of `costs.costs`.
+        order: the baselines.
+    """
+    datasets = list(dict.fromkeys(costs["dataset"]))
+    names = [name for name in (*order, "all") if name in set(costs["baseline"])]
+    with styled():
+        figure, axes = panels([0.33 * (len(names) + 1)] * len(datasets), datasets)
+        for one, dataset in zip(axes, datasets, strict=True):
+            part = costs[costs["dataset"] == dataset]
+            wide = part.pivot(index="baseline", columns="role", values="seconds").reindex(names).fillna(0.0)
+            left = pd.Series(0.0, index=wide.index)
+            for role, colour in zip(ROLES, PALETTE, strict=False):
+                if role in wide:
+                    one.barh(range(len(names)), wide[role], left=left, height=0.65, color=colour, label=role)
+                    left += wide[role]
+            rows(one, names)
+        axes[-1].set_xlabel("training seconds, all models added up")
+        legend(figure, axes, ROLES)
+    return figure

@@ -1,0 +1,44 @@
+"""Learning curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from hpmkd.plots.style import colours, legend, panels, styled
+
+_DASHES = ("-", "--", "-.", ":")
+
+
+def curves(epochs: pd.DataFrame, order: Sequence[str]) -> Figure:
+    """Training loss and validation accuracy of the students by epoch: thin lines are runs, the thick one their mean.
+
+    Losses of different methods are different sums, so their heights are not to be compared.
+
+    Args:
+        epochs: one row per kept epoch: `dataset`, `baseline`, `run`, `epoch`, `train_loss`, `validation_accuracy_pct`.
+        order: the baselines.
+    """
+    shade = colours(order)
+    datasets = list(dict.fromkeys(epochs["dataset"]))
+    kinds = {"validation_accuracy_pct": "validation accuracy, %", "train_loss": "training loss"}
+    with styled():
+        titles = [f"{dataset}: {label}" for dataset in datasets for label in kinds.values()]
+        figure, axes = panels([1.9] * len(titles), titles)
+        for number, axis in enumerate(axes):
+            part, column = epochs[epochs["dataset"] == datasets[number // 2]], list(kinds)[number % 2]
+            for place, name in enumerate(order):
+                mine = part[part["baseline"] == name]
+                if mine.empty:
+                    continue
+                for _, run in mine.groupby("run"):
+                    axis.plot(run["epoch"], run[column], lw=0.6, alpha=0.35, color=shade[name])
+                mean = mine.groupby("epoch")[column].mean()
+                axis.plot(mean.index, mean, _DASHES[place % 4], lw=1.6, color=shade[name], label=name)
+            if column == "train_loss" and (part[column] > 0).all():
+                axis.set_yscale("log")
+        axes[-1].set_xlabel("epoch")
+        legend(figure, axes, order)
+    return figure

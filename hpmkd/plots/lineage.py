@@ -1,0 +1,95 @@
+"""Which model learnt from which."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from hpmkd.plots.style import TEXT, WIDTH, colours, panels, styled
+
+_ROW = 0.42  # inches
+
+
+@dataclass
+class Node:
+    """A model, or all students of a baseline: its label, its column, and the nodes that it learnt from."""
+
+    label: str
+    role: str
+    column: int = 0
+    baseline: str | None = None
+    parents: set[str] = field(default_factory=set)
+
+
+def nodes(frame: pd.DataFrame, dataset: str, order: Sequence[str] = ()) -> dict[str, Node]:
+    """The graph of one data set: parents stand left of their children, students in the last column."""
+    made: dict[str, Node] = {}
+    part = frame[(frame["dataset"] == dataset) & frame["planned"].astype(bool)]
+    place = {name: number for number, name in enumerate(order)}
+    part = part.sort_values("baseline", key=lambda names: names.map(place).fillna(-1), kind="stable")
+    for row in part.to_dict("records"):
+        stem = str(row["file"]).rpartition(".")[0]
+        parents = set(str(row["parents"]).split())
+        if row["role"] == "student":
+            name = str(row["baseline"])
+            runs = int(((part["role"] == "student") & (part["baseline"] == name)).sum())
+            node = made.setdefault(f"student {name}", Node(f"{name}\n{runs} run{'s' * (runs > 1)}", "student", 0, name))
+            node.parents |= parents
+        else:
+            rest = stem.removeprefix(f"{row['role']}_{dataset}").strip("_").replace("_", " ")
+            made[stem] = Node(f"{row['role']}\n{rest}".strip(), str(row["role"]), 0, None, parents)
+    for node in made.values():
+        node.column = _depth(node, made)
+    last = 1 + max((node.column for node in made.values() if node.role != "student"), default=-1)
+    for node in made.values():
+        node.column = last if node.role == "student" else node.column
+    return made
+
+
+def _depth(node: Node, known: dict[str, Node]) -> int:
+    return max((1 + _depth(known[name], known) for name in node.parents if name in known), default=0)
+
+
+def lineage(frame: pd.DataFrame, order: Sequence[str]) -> Figure:
+    """Teachers, assistants and searches on the left, students on the right; lines lead from parent to child."""
+    datasets = list(dict.fromkeys(frame.loc[frame["planned"].astype(bool), "dataset"]))
+    graphs = [nodes(frame, dataset, order) for dataset in datasets]
+    with styled():
+        figure, axes = panels([_ROW * max(map(len, _columns(graph).values())) for graph in graphs], datasets)
+        for one, graph in zip(axes, graphs, strict=True):
+            places = _places(graph)
+            shade = colours(order)
+            for name, node in graph.items():
+                colour = shade.get(node.baseline or "", TEXT)
+                for parent in node.parents & places.keys():
+                    ends = zip(places[parent], places[name], strict=True)
+                    one.plot(*ends, lw=0.9, alpha=0.55, color=colour, zorder=1)
+            width = max(node.column for node in graph.values()) + 1
+            size = min(7.5, 7.5 * WIDTH / (1.15 * width))
+            for name, node in graph.items():
+                colour = shade.get(node.baseline or "", "#828a91")
+                box = {"boxstyle": "round,pad=0.25", "fc": colour, "ec": "none"}
+                one.text(*places[name], node.label, ha="center", va="center", size=size, bbox=box, color="white")
+            one.set_xlim(-0.55, width - 0.45)
+            one.set_ylim(-0.08, 1.08)
+            one.axis("off")
+    return figure
+
+
+def _columns(graph: dict[str, Node]) -> dict[int, list[str]]:
+    columns: dict[int, list[str]] = {}
+    for name, node in graph.items():
+        columns.setdefault(node.column, []).append(name)
+    return columns
+
+
+def _places(graph: dict[str, Node]) -> dict[str, tuple[float, float]]:
+    """Name -> (column, height in [0, 1]); the nodes of a column stand at equal distances."""
+    places = {}
+    for column, names in _columns(graph).items():
+        for place, name in enumerate(names):
+            places[name] = (float(column), 1 - (place + 0.5) / len(names))
+    return places

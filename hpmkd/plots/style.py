@@ -1,0 +1,107 @@
+"""How figures look, and how they become files. One width, so that letters stay legible on a phone."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+WIDTH = 4.6  # inches
+TEXT = "#1b2631"  # replaced by the page's own colour in `inline`
+# Mid tones, legible on white and on black; told apart by people who do not see red and green, with the marks below.
+PALETTE = (
+    "#3d85c6", "#e08a1e", "#2e9e73", "#cc4c5b", "#8f6bc1", "#a37048", "#d873a9", "#2aa5ad", "#97962e", "#828a91",
+)  # fmt: skip
+MARKS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h")
+FORMATS = ("png", "svg", "pdf")
+_RC: Any = {
+    "font.size": 9.0,
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "svg.fonttype": "none",
+    "axes.titlesize": 9.5,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.alpha": 0.18,
+    "grid.color": TEXT,
+    "legend.frameon": False,
+    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), TEXT),
+    **dict.fromkeys(("xtick.labelsize", "ytick.labelsize", "legend.fontsize"), 8.5),
+}
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Inside, figures look like ours; outside nothing is changed."""
+    with mpl.rc_context(_RC):
+        yield
+
+
+def panels(heights: Sequence[float], titles: Sequence[str]) -> tuple[Figure, list[Axes]]:
+    """A figure of axes below one another, each of its height in inches. Without pyplot: nothing global is touched."""
+    figure = Figure(figsize=(WIDTH, sum(heights) + 0.35 * len(heights)), layout="constrained")
+    axes = figure.subplots(len(heights), 1, squeeze=False, height_ratios=list(heights))[:, 0]
+    for one, title in zip(axes, titles, strict=True):
+        one.set_title(title)
+    return figure, list(axes)
+
+
+def rows(axes: Axes, names: Sequence[str]) -> None:
+    """One named row per baseline, the first on top."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.grid(visible=False, axis="y")
+    axes.tick_params(axis="y", length=0)
+
+
+def legend(figure: Figure, axes: Sequence[Axes], order: Sequence[str]) -> None:
+    """One legend for all axes, below them, in as many columns as names of their length allow; it gets its own room."""
+    found: dict[str, Any] = {}
+    for one in axes:
+        for handle, label in zip(*one.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    names = [name for name in order if name in found]
+    longest = max(map(len, names), default=0)
+    columns = 3 if longest <= 13 else 2 if longest <= 24 else 1
+    figure.set_figheight(figure.get_figheight() + 0.2 * (1 + len(names) // columns))
+    handles = [found[name] for name in names]
+    figure.legend(handles, names, loc="outside lower center", ncols=columns)
+
+
+def colours(names: Iterable[str]) -> dict[str, str]:
+    """Name -> colour, by place; a sweep's baselines keep theirs in all figures if given in one order."""
+    return {name: PALETTE[place % len(PALETTE)] for place, name in enumerate(dict.fromkeys(names))}
+
+
+def render(figure: Figure, kind: str, **options: Any) -> bytes:
+    """The bytes of a png, svg or pdf file; the same figure gives the same bytes."""
+    buffer = io.BytesIO()
+    metadata = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
+    options.setdefault("facecolor", "white")
+    with mpl.rc_context({**_RC, "svg.hashsalt": "hpmkd"}):
+        figure.savefig(buffer, format=kind, dpi=200, metadata=metadata, **options)
+    return buffer.getvalue()
+
+
+def inline(figure: Figure, name: str, description: str) -> str:
+    """The figure as SVG inside a page: as wide as there is room, text in the page's colour, names of its own."""
+    text = render(figure, "svg", transparent=True, facecolor="none").decode()
+    text = text[text.index("<svg") :]
+    text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
+    text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = text.replace(TEXT, "currentColor")
+    # Two figures in one page must not share ids.
+    text = re.sub(r'\bid="', f'id="{name}-', text)
+    text = re.sub(r"url\(#", f"url(#{name}-", text)
+    text = re.sub(r'xlink:href="#', f'xlink:href="#{name}-', text)
+    return text.replace("<svg", f'<svg role="img" aria-label="{description}"', 1)

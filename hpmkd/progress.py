@@ -1,0 +1,179 @@
+"""How far each model is, while it is trained: one small file per job that only grows, `progress/<key>.jsonl`.
+
+A line is one JSON object. Nothing depends on these files but what people look at, so they are not forced to disk, and
+a reader leaves out a line that a kill tore. They also keep the learning curves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import math
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from hpmkd.output import Output
+
+SUFFIX = ".jsonl"
+# Of longer trainings every so many-th epoch is kept: enough for a curve, and a file stays below about 100 kB.
+MAX_EPOCHS = 500
+State = Literal["training", "ended", "failed"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What the records of one job say.
+
+    Args:
+        key: the job's.
+        state: of the newest record: `training`, `ended` (its file was committed), `failed`.
+        since: when the attempt began, `updated`: when the newest record was made; ISO 8601.
+        host, pid: who trains it.
+        epoch, of: the newest finished epoch (0: none yet) and how many there are.
+        message: why it failed.
+        fingerprint: of what was trained, where the writer knew it.
+        epochs: the learning curve, one row per kept epoch: `epoch`, `train_loss`, `validation_accuracy_pct`, `lr`,
+            `train_seconds`, `terms`. Of an epoch that was trained twice, the newer.
+    """
+
+    key: str
+    state: State = "training"
+    since: str = ""
+    updated: str = ""
+    host: str = ""
+    pid: int = 0
+    epoch: int = 0
+    of: int = 0
+    message: str = ""
+    fingerprint: str = ""
+    epochs: tuple[dict[str, Any], ...] = field(default=(), repr=False)
+
+
+def progress_file(output: Output, key: str) -> Path:
+    """Where the records of a job lie."""
+    return output.progress / f"{key}{SUFFIX}"
+
+
+class Recorder:
+    """Writes the records. It knows nothing of Tune: it is told what a trial reports. It never raises for a full disk.
+
+    Args:
+        output: the sweep's folder.
+        fingerprints: key -> fingerprint of the planned jobs, so that a curve is known to be of other settings.
+    """
+
+    def __init__(self, output: Output, fingerprints: Mapping[str, str] | None = None) -> None:
+        self.output, self.fingerprints = output, dict(fingerprints or {})
+
+    def started(self, key: str) -> None:
+        """A worker begins with a job, or goes on with it."""
+        self._add(key, {"event": "started", "fingerprint": self.fingerprints.get(key, "")}, {})
+
+    def record(self, result: Mapping[str, Any]) -> None:
+        """Takes note of what a trial reports after each epoch and at its end.
+
+        Args:
+            result: `job` (its key) and `status`; while `training`: `epoch`, `epochs`, `train_loss`,
+                `validation_accuracy` (percent), `lr`, `train_time` (seconds), `loss/<term>`; where known `hostname`
+                and `pid` of the worker. Of anything else nothing is noted.
+        """
+        key, status = result.get("job"), result.get("status")
+        if not isinstance(key, str):
+            return
+        if status == "training":
+            epoch, of = int(result["epoch"]), int(result["epochs"])
+            if epoch in (1, of) or epoch % math.ceil(of / MAX_EPOCHS) == 0:
+                self._add(key, {"event": "epoch", **_epoch(result, epoch, of)}, result)
+        elif status == "diverged":
+            self._add(key, {"event": "failed", "message": str(result.get("message", "diverged"))}, result)
+        elif status in ("trained", "recalled", "found"):
+            self._add(key, {"event": "ended"}, result)
+
+    def failed(self, key: str, message: str) -> None:
+        """A trial ended with an error."""
+        self._add(key, {"event": "failed", "message": message}, {})
+
+    def _add(self, key: str, values: Mapping[str, Any], result: Mapping[str, Any]) -> None:
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        worker = {"host": result.get("hostname") or platform.node(), "pid": result.get("pid") or os.getpid()}
+        line = json.dumps({"time": now, **worker, **values}).encode() + b"\n"
+        path = progress_file(self.output, key)
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("ab+") as file:
+                if file.tell() and not _ends_a_line(file):
+                    line = b"\n" + line  # what a kill tore stays alone on its line
+                file.write(line)
+
+
+def _ends_a_line(file: Any) -> bool:
+    file.seek(-1, os.SEEK_END)
+    return bool(file.read(1) == b"\n")
+
+
+def _epoch(result: Mapping[str, Any], epoch: int, of: int) -> dict[str, Any]:
+    terms = {name.removeprefix("loss/"): _short(value) for name, value in result.items() if name.startswith("loss/")}
+    return {
+        "epoch": epoch,
+        "of": of,
+        "train_loss": _short(result.get("train_loss")),
+        "validation_accuracy_pct": _short(result.get("validation_accuracy")),
+        "lr": _short(result.get("lr")),
+        "train_seconds": _short(result.get("train_time")),
+        "terms": terms,
+    }
+
+
+def _short(value: Any) -> float | None:
+    """Six digits are more than a curve shows; JSON has no NaN."""
+    number = isinstance(value, int | float) and math.isfinite(value)
+    return float(f"{value:.6g}") if number else None
+
+
+def read(path: Path) -> Progress | None:
+    """What a file of records says; None where not one line of it can be read."""
+    found: Progress | None = None
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+            found = _follow(found or Progress(path.name.removesuffix(SUFFIX)), json.loads(line))
+    return found
+
+
+def read_all(output: Output) -> dict[str, Progress]:
+    """Every job that has records, by key."""
+    found = [read(path) for path in sorted(output.progress.glob(f"*{SUFFIX}"))]
+    return {one.key: one for one in found if one is not None}
+
+
+def _follow(old: Progress, line: Mapping[str, Any]) -> Progress:
+    """The state after one more record."""
+    event, time = line["event"], str(line["time"])
+    new = {**old.__dict__, "updated": time, "host": str(line["host"]), "pid": int(line["pid"])}
+    if event == "started":
+        other = bool(old.fingerprint and line["fingerprint"] and old.fingerprint != line["fingerprint"])
+        # Which epoch it goes on from is known when that one ends.
+        new |= {"state": "training", "since": time, "message": "", "epoch": 0, "fingerprint": line["fingerprint"]}
+        new |= {"epochs": ()} if other else {}
+    elif event == "epoch":
+        epoch, of = int(line["epoch"]), int(line["of"])
+        row = {name: line[name] for name in ("epoch", "train_loss", "validation_accuracy_pct", "lr", "train_seconds")}
+        again = not old.since or old.state != "training" or epoch <= old.epoch
+        new |= {"state": "training", "epoch": epoch, "of": of, "since": time if again else old.since, "message": ""}
+        kept = tuple(one for one in old.epochs if one["epoch"] < epoch)
+        new["epochs"] = (*kept, {**row, "terms": dict(line["terms"])})
+    elif event == "failed":
+        new |= {"state": "failed", "message": str(line["message"])}
+    elif event == "ended":
+        new |= {"state": "ended", "message": ""}
+    else:
+        return old
+    return Progress(**new)

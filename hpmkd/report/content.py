@@ -1,0 +1,189 @@
+"""What stands in a report: gathered from the files of a sweep, finished or not."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from hpmkd import plots, results, stats
+from hpmkd.conclusions import cautions, sentences
+from hpmkd.config import SweepConfig
+from hpmkd.costs import costs
+from hpmkd.methods import lineages
+from hpmkd.output import Output
+from hpmkd.progress import read_all
+from hpmkd.report import tables
+from hpmkd.report.tables import Table
+from hpmkd.saved import open_saved
+from hpmkd.settings import to_yaml
+from hpmkd.status import Status, read_status
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure with its name in files, its heading and what it shows."""
+
+    name: str
+    title: str
+    figure: Figure
+    caption: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything, in order. `curves` holds the numbers behind the learning curves, which are in no other table."""
+
+    title: str
+    made: str
+    output: Output
+    frame: pd.DataFrame
+    facts: tuple[tuple[str, str], ...]
+    missing: tuple[str, ...]
+    failures: tuple[str, ...]
+    conclusions: tuple[str, ...]
+    cautions: tuple[str, ...]
+    tables: tuple[Table, ...]
+    drawings: tuple[Drawing, ...]
+    curves: pd.DataFrame
+    config: str
+
+    def table(self, name: str) -> Table | None:
+        """The table of that name, if there is one."""
+        return next((one for one in self.tables if one.name == name), None)
+
+    def drawing(self, name: str) -> Drawing | None:
+        """The figure of that name, if there is one."""
+        return next((one for one in self.drawings if one.name == name), None)
+
+
+def gather(root: Path) -> Report:
+    """Reads a sweep; UsageError where there is none."""
+    saved = open_saved(root)
+    frame = results.collect(saved.output, {job.key for job in saved.jobs} if saved.config else None)
+    order = _order(saved.config, frame)
+    compared = tables.ordered(stats.comparisons(frame), order)
+    status = read_status(root)
+    curves = _curves(saved.output, {job.key: job.fingerprint for job in saved.jobs}, frame)
+    return Report(
+        title=f"{saved.output.root.name}: knowledge-distillation sweep",
+        made=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        output=saved.output,
+        frame=frame,
+        facts=tuple(_facts(frame, saved.config, order)),
+        missing=tuple(_missing(status)),
+        failures=tuple(f"{one.key}: {one.state}, {one.reason}" for one in status.models if one.state in _BAD),
+        conclusions=tuple(sentences(compared)),
+        cautions=tuple(cautions(frame, compared)),
+        tables=tuple(_tables(frame, compared, order)),
+        drawings=tuple(_drawings(frame, compared, curves, order)),
+        curves=curves,
+        config=to_yaml(saved.config) if saved.config else "",
+    )
+
+
+_BAD = ("failed", "stale", "damaged")
+
+
+def _order(config: SweepConfig | None, frame: pd.DataFrame) -> list[str]:
+    """Baselines as the config has them; without one as they come."""
+    if config is not None:
+        return [one.label for one in lineages(config)]
+    return list(dict.fromkeys(stats.students(frame)["baseline"].dropna()))
+
+
+def _missing(status: Status) -> list[str]:
+    left = [one for one in status.models if one.state not in ("done", "unchecked")]
+    if not status.models:
+        return ["The sweep has not planned its models yet."]
+    if not left:
+        return []
+    words = {"running": "in training", "ready": "not begun", "interrupted": "interrupted"}
+    states = [one.state for one in left]
+    counts = [f"{states.count(state)} {words.get(state, state)}" for state in dict.fromkeys(states)]
+    line = (
+        f"{len(left)} of {len(status.models)} models are missing: {', '.join(counts)}. What follows is of the others."
+    )
+    return [line, f"To go on: {status.command}"] if status.command else [line]
+
+
+def _facts(frame: pd.DataFrame, config: SweepConfig | None, order: Sequence[str]) -> list[tuple[str, str]]:
+    part = frame[frame["planned"].astype(bool)]
+    made = [("data sets", _kinds(part, "dataset")), ("baselines", ", ".join(order))]
+    if config is not None:
+        train = config.data.train_images
+        made += [("runs per baseline", str(config.runs)), ("seed of the sweep", str(config.seed))]
+        made += [("training images", "all" if train is None else f"{train:,}")]
+    networks = part[part["architecture"].notna()]
+    for role in ("teacher", "student"):
+        rows = networks.loc[networks["role"] == role, ["architecture", "channels", "parameters"]].drop_duplicates()
+        shapes = [f"{a} {c}, {p:,} parameters" for a, c, p in rows.dropna().itertuples(index=False)]
+        made += [(f"{role} network", "; ".join(shapes))] if shapes else []
+    names = (("device", "device"), ("hpmkd", "hpmkd"), ("torch", "torch"), ("python", "Python"))
+    made += [(label, _kinds(part, column)) for column, label in (*names, ("git_revision", "git revision"))]
+    times = part["timestamp"].dropna()
+    if len(times):
+        made.append(("trained between", f"{times.min()} and {times.max()}"))
+    made.append(("training time in all", f"{part['train_seconds'].sum():,.1f} s over {len(part)} files"))
+    return [(label, text) for label, text in made if text]
+
+
+def _kinds(part: pd.DataFrame, column: str) -> str:
+    return ", ".join(map(str, dict.fromkeys(part[column].dropna())))
+
+
+def _tables(frame: pd.DataFrame, compared: pd.DataFrame, order: Sequence[str]) -> list[Table]:
+    if frame.empty:
+        return []
+    made = [tables.accuracy_table(tables.ordered(stats.summary(frame), order))]
+    if len(compared):
+        made.append(tables.difference_table(compared))
+    if stats.students(frame)["dataset"].nunique() > 1:
+        made.append(tables.rank_table(stats.ranks(frame), stats.friedman(frame)))
+    made.append(tables.cost_table(tables.ordered(costs(frame), order)))
+    return [*made, tables.model_table(frame)]
+
+
+def _drawings(frame: pd.DataFrame, compared: pd.DataFrame, curves: pd.DataFrame, order: Sequence[str]) -> list[Drawing]:
+    if stats.students(frame).empty:
+        return []
+    dots = "Small points: single runs. Diamonds: means, with their 95 % interval (Student's t) where there is one. "
+    made = [
+        Drawing("accuracy", "Accuracy", plots.accuracy(frame, order), f"{dots}Dashed: mean of the teachers."),
+        Drawing("retention", "Retention", plots.retention(frame, order), f"{dots}Dashed: the teachers, 100 %."),
+    ]
+    known = compared[compared["n"] > 0]
+    if len(known):
+        text = "Mean paired difference and its 95 % interval (Student's t); filled: p < .05 after Holm's correction."
+        made.append(Drawing("differences", "Paired differences", plots.differences(known, order), text))
+    if len(curves):
+        text = "Thin: single runs. Thick: their mean. Losses of different methods are different sums."
+        made.append(Drawing("curves", "Learning curves", plots.curves(curves, order), text))
+    text = (
+        "Cost: all students and everything that they depend on. Dashed: what no other baseline beats in both accuracy "
+        "and cost."
+    )
+    made.append(Drawing("pareto", "Accuracy against cost", plots.pareto(stats.summary(frame), order), text))
+    text = "What several baselines share counts in each of them, and once in 'all'."
+    made.append(Drawing("times", "Where the time went", plots.times(costs(frame), order), text))
+    text = "Lines lead from a model to those that learnt from it."
+    return [*made, Drawing("lineage", "Lineage", plots.lineage(frame, order), text)]
+
+
+def _curves(output: Output, fingerprints: dict[str, str], frame: pd.DataFrame) -> pd.DataFrame:
+    """The kept epochs of planned students whose models are there, from the records in `progress/`."""
+    students = stats.students(frame)
+    names = {str(row["file"]).rpartition(".")[0]: row for row in students.to_dict("records")}
+    rows: list[dict[str, Any]] = []
+    for key, progress in read_all(output).items():
+        if key in names and progress.fingerprint in ("", fingerprints.get(key, "")):
+            about = {name: names[key][name] for name in ("dataset", "baseline", "run")}
+            rows += [{**about, **epoch} for epoch in progress.epochs]
+    columns = ["dataset", "baseline", "run", "epoch", "train_loss", "validation_accuracy_pct", "lr", "train_seconds"]
+    made = pd.DataFrame(rows, columns=columns)
+    return made.astype(dict.fromkeys(("train_loss", "validation_accuracy_pct"), "float64"))

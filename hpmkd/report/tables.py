@@ -1,0 +1,153 @@
+"""Tables of the report: numbers as they are for CSV, as text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from hpmkd import stats
+
+Format = Callable[[Any], str]
+MISSING = "\N{EN DASH}"
+
+
+@dataclass(frozen=True)
+class Table:
+    """`frame` holds the numbers; `columns` says how they are shown: column -> (heading, format)."""
+
+    name: str
+    title: str
+    frame: pd.DataFrame
+    columns: Mapping[str, tuple[str, Format]]
+    note: str = ""
+
+    @property
+    def headings(self) -> list[str]:
+        """The first row."""
+        return [heading for heading, _ in self.columns.values()]
+
+    @property
+    def cells(self) -> list[list[str]]:
+        """The rest, as text; what is missing is a dash."""
+        rows = self.frame.to_dict("records")
+        return [[_cell(row[name], kind) for name, (_, kind) in self.columns.items()] for row in rows]
+
+    @property
+    def numeric(self) -> list[bool]:
+        """Whether a column holds numbers."""
+        return [kind is not str for _, kind in self.columns.values()]
+
+    def latex(self) -> str:
+        """A tabular with booktabs' rules, by pandas."""
+        shown = pd.DataFrame(self.cells, columns=pd.Index(self.headings))
+        align = "".join("r" if number else "l" for number in self.numeric)
+        return str(shown.to_latex(index=False, escape=True, column_format=align))
+
+    def csv(self) -> str:
+        """All digits."""
+        return str(self.frame.to_csv(index=False))
+
+
+def _cell(value: Any, kind: Format) -> str:
+    return MISSING if value is None or value is pd.NA or value != value else kind(value)
+
+
+def digits(count: int, sign: bool = False) -> Format:
+    """Numbers with so many digits after the point."""
+    return lambda value: f"{value:{'+' * sign}.{count}f}"
+
+
+def p_value(value: float) -> str:
+    """Three digits, never 0."""
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def whole(value: Any) -> str:
+    """1,234."""
+    return f"{int(value):,}"
+
+
+def ordered(frame: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
+    """Rows by data set as they come, then teachers, then the baselines in the order of the config."""
+    if frame.empty:
+        return frame
+    place = {name: number for number, name in enumerate(["teacher", *order, "all"])}
+    dataset = {name: number for number, name in enumerate(dict.fromkeys(frame["dataset"]))}
+    keys = pd.DataFrame({"d": frame["dataset"].map(dataset), "b": frame["baseline"].map(place).fillna(len(place))})
+    if "reference" in frame:
+        keys.insert(1, "r", frame["reference"].map(place).fillna(len(place)))
+    return frame.loc[keys.sort_values(list(keys.columns), kind="stable").index].reset_index(drop=True)
+
+
+def accuracy_table(summary: pd.DataFrame) -> Table:
+    """Of `stats.summary`."""
+    columns: dict[str, tuple[str, Format]] = {
+        "dataset": ("data set", str), "baseline": ("baseline", str), "runs": ("n", whole),
+        "mean_pct": ("accuracy %", digits(2)), "sd_pct": ("sd", digits(2)), "low_pct": ("95 % from", digits(2)),
+        "high_pct": ("to", digits(2)), "retention_pct": ("retention %", digits(1)),
+        "train_seconds": ("train s", digits(1)), "total_seconds": ("total s", digits(1)),
+    }  # fmt: skip
+    note = (
+        "Test accuracy: mean, sample standard deviation, 95 % interval of the mean (Student's t). Retention: student / "
+        "teacher. train s: one model, mean; total s: all models of the row with everything that they depend on."
+    )
+    return Table("accuracy", "Accuracy, retention, cost", summary, columns, note)
+
+
+def difference_table(comparisons: pd.DataFrame) -> Table:
+    """Of `stats.comparisons`."""
+    columns: dict[str, tuple[str, Format]] = {
+        "dataset": ("data set", str), "baseline": ("baseline", str), "reference": ("against", str),
+        "n": ("pairs", whole), "difference": ("difference", digits(2, sign=True)),
+        "low": ("95 % from", digits(2, sign=True)), "high": ("to", digits(2, sign=True)),
+        "boot_low": ("bootstrap from", digits(2, sign=True)), "boot_high": ("to", digits(2, sign=True)),
+        "effect": ("effect g_z", digits(2, sign=True)), "p": ("p (t)", p_value), "p_holm": ("p (Holm)", p_value),
+        "p_wilcoxon": ("p (Wilcoxon)", digits(4)), "p_wilcoxon_min": ("its minimum", digits(4)),
+        "p_improvement": ("P(improvement)", digits(2)),
+    }  # fmt: skip
+    note = (
+        "Runs are paired: run r of every baseline starts from the same weights and sees the same images. Differences "
+        "in percentage points, with their 95 % interval by Student's t and by bootstrap (BCa, "
+        f"{stats.RESAMPLES:,} resamples, seed {stats.BOOTSTRAP_SEED}). The bootstrap is too narrow for few runs: in "
+        "simulations with normal differences it covers 74 % at n = 3, 83 % at n = 5, 90 % at n = 10, 95 % at n = 30. "
+        "Effect: mean / sd of the differences (d_z) with Hedges' correction. p: two-sided paired t-test, corrected by "
+        "Holm over the baselines of a data set and reference; exact Wilcoxon signed-rank test, with the smallest p "
+        "that so many pairs can give. P(improvement): part of the pairs that the baseline wins, ties half (Agarwal "
+        "et al. 2021)."
+    )
+    return Table("differences", "Paired differences", comparisons, columns, note)
+
+
+def rank_table(ranks: pd.DataFrame, friedman: tuple[float, float] | None) -> Table:
+    """Of `stats.ranks` and `stats.friedman`."""
+    columns: dict[str, tuple[str, Format]] = {
+        "baseline": ("baseline", str), "mean_rank": ("mean rank", digits(2)), "datasets": ("data sets", whole),
+    }  # fmt: skip
+    test = "Friedman's test needs 3 baselines and 2 data sets, with every number."
+    if friedman is not None:
+        test = f"Friedman's test: chi² = {friedman[0]:.2f}, p = {p_value(friedman[1])}, approximate for few data sets."
+    return Table("ranks", "Mean ranks across data sets", ranks, columns, f"By mean accuracy; 1 is best. {test}")
+
+
+def cost_table(costs: pd.DataFrame) -> Table:
+    """Of `costs.costs`."""
+    columns: dict[str, tuple[str, Format]] = {
+        "dataset": ("data set", str), "baseline": ("baseline", str), "role": ("role", str),
+        "models": ("models", whole), "seconds": ("training s", digits(1)),
+    }  # fmt: skip
+    note = "What several baselines share counts in each of them, and once in 'all'."
+    return Table("times", "Training time by role", costs, columns, note)
+
+
+def model_table(frame: pd.DataFrame) -> Table:
+    """A row per file, as in results.parquet."""
+    columns: dict[str, tuple[str, Format]] = {
+        "file": ("file", str), "accuracy_pct": ("accuracy %", digits(2)),
+        "validation_accuracy_pct": ("validation %", digits(2)), "parameters": ("parameters", whole),
+        "epochs": ("epochs", whole), "train_seconds": ("train s", digits(1)), "parents": ("learnt from", str),
+    }  # fmt: skip
+    shown = frame[frame["planned"].astype(bool)].reset_index(drop=True)
+    return Table("models", "Models and their lineage", shown, columns, "Accuracy of a search is on validation images.")

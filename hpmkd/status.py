@@ -1,0 +1,206 @@
+"""How far a sweep is, from its files alone: while it runs, afterwards, after a crash, on another machine."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import platform
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+
+from hpmkd.audit import Finding, judge, with_lineage
+from hpmkd.errors import DamagedModel
+from hpmkd.job import Job
+from hpmkd.output import Output, trial_folder
+from hpmkd.progress import Progress, read_all
+from hpmkd.saved import Saved, open_saved
+from hpmkd.store.glance import Unsealed, glance
+
+State = Literal[
+    "done", "unchecked", "running", "interrupted", "waiting", "ready", "failed", "stale", "damaged"
+]  # fmt: skip
+Alive = Literal["running", "elsewhere", "killed", "stopped"]
+
+
+@dataclass(frozen=True)
+class ModelStatus:
+    """One planned model.
+
+    `state`: `done`; `unchecked` (a file without its sidecar: the next start verifies it); `running`; `interrupted`
+    (begun, and goes on after epoch `epoch`, the last that was saved); `waiting` for the models in `waits_for`;
+    `ready` (nothing is in its way); `failed` (why is in `reason`); `stale` (of other settings, or its parents have
+    other weights now); `damaged`. `epoch`: the newest that ended, of `of`. `since`, `updated`: ISO 8601; `by`: host
+    and process. `accuracy_pct`: on the test set, of a choice on validation images.
+    """
+
+    key: str
+    role: str
+    dataset: str
+    baseline: str | None
+    run: int | None
+    state: State
+    reason: str = ""
+    epoch: int | None = None
+    of: int | None = None
+    since: str | None = None
+    updated: str | None = None
+    by: str | None = None
+    waits_for: tuple[str, ...] = ()
+    accuracy_pct: float | None = None
+
+
+@dataclass(frozen=True)
+class Status:
+    """A sweep. `sweep`: `running`; `elsewhere` (on another host, which cannot be asked from here); `killed` (its
+    process is gone and had no time to say so); `stopped`. `command`: what continues it, where something is left."""
+
+    root: str
+    sweep: Alive
+    owner: str | None
+    models: tuple[ModelStatus, ...]
+    command: str | None
+
+    def counts(self) -> dict[str, int]:
+        """State -> models, states that there are only."""
+        states = [model.state for model in self.models]
+        return {state: states.count(state) for state in dict.fromkeys(states)}
+
+
+def read_status(root: Path) -> Status:
+    """Reads the state of the sweep in `root`; UsageError where there is none."""
+    saved = open_saved(root)
+    alive, owner = _alive(saved.output)
+    models = _models(saved, alive in ("running", "elsewhere"))
+    left = saved.config is not None and (not models or any(model.state != "done" for model in models))
+    command = f"hpmkd run --restore {shlex.quote(str(root))}" if left else None
+    return Status(str(saved.output.root), alive, owner, tuple(models), command)
+
+
+def _alive(output: Output) -> tuple[Alive, str | None]:
+    """Whether a sweep works here, and which process on which host; from the file beside its lock.
+
+    The lock itself is not tried: holding it for a moment could turn a starting sweep away.
+    """
+    path = output.lock_file.with_suffix(".owner.json")
+    try:
+        values = json.loads(path.read_text())
+        host, pid, written = str(values["host"]), int(values["pid"]), path.stat().st_mtime
+    except (OSError, ValueError, KeyError, TypeError):
+        return "stopped", None
+    owner = f"process {pid} on {host}"
+    if host != platform.node():
+        return "elsewhere", owner
+    try:
+        # After a restart of the machine the number may be another program's.
+        same = psutil.Process(pid).create_time() <= written + 2
+    except psutil.NoSuchProcess:
+        same = False
+    except psutil.Error:
+        same = True
+    return ("running" if same else "killed"), owner
+
+
+def _models(saved: Saved, works: bool) -> list[ModelStatus]:
+    if not saved.jobs:
+        return _without_plan(saved.output) if saved.config is None else []
+    looked, unsealed = [], set()
+    for job in saved.jobs:
+        try:
+            looked.append(judge(job, glance(saved.output.model_file(job))))
+        except FileNotFoundError:
+            looked.append(Finding(job, "missing"))
+        except DamagedModel as error:
+            looked.append(Finding(job, "damaged", f"{error.found}, expected {error.expected}"))
+            unsealed |= {job.key} if isinstance(error, Unsealed) else set()
+    findings = with_lineage(looked)
+    records = read_all(saved.output)
+    checkpoints = _saved_epochs(saved.output)
+    return [
+        _model(finding, findings, records.get(key), works, checkpoints, key in unsealed)
+        for key, finding in findings.items()
+    ]
+
+
+def _model(
+    finding: Finding,
+    findings: Mapping[str, Finding],
+    record: Progress | None,
+    works: bool,
+    checkpoints: Mapping[str, int],
+    unsealed: bool,
+) -> ModelStatus:
+    job = finding.job
+    names: dict[str, Any] = {"key": job.key, "role": job.role, "dataset": job.data.name, "baseline": job.baseline}
+    names["run"] = job.run
+    if finding.state == "done":
+        accuracy = finding.header.accuracy if finding.header else None
+        return ModelStatus(**names, state="done", accuracy_pct=accuracy)
+    if record is not None and record.fingerprint not in ("", job.fingerprint):
+        record = None
+    if works and record is not None and record.state == "training":
+        times: dict[str, Any] = {"since": record.since, "updated": record.updated}
+        times["by"] = f"process {record.pid} on {record.host}"
+        return ModelStatus(**names, state="running", epoch=record.epoch, of=record.of or job.fit.epochs, **times)
+    if finding.state != "missing":
+        return ModelStatus(**names, state="unchecked" if unsealed else finding.state, reason=finding.reason)
+    if record is not None and record.state == "failed":
+        return ModelStatus(**names, state="failed", reason=record.message, updated=record.updated)
+    if waits := tuple(parent.key for parent in job.teachers if findings[parent.key].state != "done"):
+        return ModelStatus(**names, state="waiting", waits_for=waits)
+    epoch = checkpoints.get(trial_folder(job))
+    if epoch is not None:
+        return ModelStatus(**names, state="interrupted", epoch=epoch, of=_of(job, record))
+    return ModelStatus(**names, state="ready")
+
+
+def _of(job: Job, record: Progress | None) -> int:
+    """Epochs in all; a search counts in units of its own, which its records know."""
+    return record.of if record is not None and record.of else job.fit.epochs
+
+
+def _saved_epochs(output: Output) -> dict[str, int]:
+    """Trial folder -> the furthest epoch of which a checkpoint lies there."""
+    found: dict[str, int] = {}
+    for path in output.tune.glob("round*/*/checkpoint_*/epoch.json"):
+        try:
+            epoch = int(json.loads(path.read_text())["epoch"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        name = path.parent.parent.name
+        found[name] = max(epoch, found.get(name, 0))
+    return found
+
+
+def _without_plan(output: Output) -> list[ModelStatus]:
+    """A folder that only has models: what lies there."""
+    made = []
+    for path in sorted([*output.models.glob("*.pt"), *output.models.glob("choice_*.json")]):
+        try:
+            header = glance(path)
+        except (DamagedModel, OSError) as error:
+            state: State = "unchecked" if isinstance(error, Unsealed) else "damaged"
+            made.append(ModelStatus(path.stem, path.stem.partition("_")[0], "?", None, None, state, reason=str(error)))
+            continue
+        meta = header.metadata
+        role, dataset = str(meta.get("role", "?")), str(meta.get("dataset", "?"))
+        names = (path.stem, role, dataset, meta.get("baseline"), meta.get("run"))
+        made.append(ModelStatus(*names, "done", accuracy_pct=header.accuracy))
+    return made
+
+
+def ago(time: str, now: datetime.datetime | None = None) -> str:
+    """How long ago an ISO 8601 time was, in one unit: `12 s`, `5 min`, `3 h`, `2 d`."""
+    try:
+        then = datetime.datetime.fromisoformat(time)
+    except ValueError:
+        return "?"
+    seconds = max(0.0, ((now or datetime.datetime.now(datetime.UTC)) - then).total_seconds())
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
