@@ -39,6 +39,7 @@ def _row(stem: str, header: Header, planned: bool) -> dict[str, Any]:
         "accuracy_pct": header.accuracy if network else math.nan,
         "validation_accuracy_pct": meta.get("val_accuracy") if network else header.accuracy,
         "train_seconds": header.train_time,
+        "prepare_seconds": meta.get("prepare_seconds", math.nan),  # of them, on helper modules before the first step
         "epochs": meta.get("epochs"),
         "seed": str(meta.get("seed")),
         "architecture": shape.get("arch") if network else None,
@@ -85,7 +86,7 @@ def collect(output: Output, planned: Collection[str] | None) -> pd.DataFrame:
         rows.append(row)
     columns = [*_row("", Header("", 0, 0.0, 0.0, "", {}), False), "ancestors", "ancestor_seconds"]
     frame = pd.DataFrame(rows, columns=columns)
-    numbers = ["accuracy_pct", "validation_accuracy_pct", "train_seconds", "ancestor_seconds"]
+    numbers = ["accuracy_pct", "validation_accuracy_pct", "train_seconds", "prepare_seconds", "ancestor_seconds"]
     return frame.astype({"run": "Int64", "epochs": "Int64", "parameters": "Int64", **dict.fromkeys(numbers, "float64")})
 
 
