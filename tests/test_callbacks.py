@@ -11,7 +11,8 @@ from test_searcher import plan
 
 from hpmkd.errors import HpmkdError
 from hpmkd.output import Output
-from hpmkd.sweep.callbacks import EventLines, TensorBoard, label
+from hpmkd.progress import read_all
+from hpmkd.sweep.callbacks import EventLines, Records, TensorBoard, label
 
 JOBS = {job.key: job for job in plan(1, ["Direct", "TAKD"], 5)}
 STUDENT, TEACHER, ASSISTANT = "student_D0_Direct_run3", "teacher_D0", "assistant_D0_TAKD"
@@ -115,3 +116,18 @@ def test_the_error_log_that_is_named_lies_in_the_output(lines: tuple[EventLines,
     callback.on_trial_error(0, [], trial)
     assert f"the whole error: {kept / 'error.txt'}" in said[-1]
     assert (kept / "error.txt").read_text() == "Traceback: mine"
+
+
+def test_records_follow_a_trial_to_its_end_and_to_its_failure(tmp_path: Path) -> None:
+    callback = Records(JOBS, Output(tmp_path))
+    callback.on_trial_start(0, [], Trial(STUDENT))
+    report(callback, STUDENT, status="training", epoch=1, epochs=2, train_loss=2.0, hostname="node7", pid=41)
+    found = read_all(Output(tmp_path))[STUDENT]
+    assert (found.state, found.epoch, found.of, found.host, found.pid) == ("training", 1, 2, "node7", 41)
+    assert found.fingerprint == JOBS[STUDENT].fingerprint
+    report(callback, STUDENT, status="trained", accuracy=50.0)
+    assert read_all(Output(tmp_path))[STUDENT].state == "ended"
+    callback.on_trial_start(0, [], Trial(TEACHER))
+    callback.on_trial_error(0, [], Trial(TEACHER, ValueError("no luck")))
+    found = read_all(Output(tmp_path))[TEACHER]
+    assert (found.state, found.message) == ("failed", "ValueError: no luck")

@@ -11,6 +11,10 @@ import pytest
 import torch
 from sweeps import damage, restore, stamps, start, weights
 
+from hpmkd.cli.status import status
+from hpmkd.output import Output
+from hpmkd.progress import read_all
+
 pytestmark = pytest.mark.usefixtures("small_ray")
 BASELINES = ("Direct", "TraditionalKD", "FitNets", "AT", "TAKD", "HPM-KD")
 MODELS = {"teacher_Digits.pt", "teacher_Digits_2.pt", "assistant_Digits_TAKD.pt", "assistant_Digits_HPM-KD_1.pt"}
@@ -46,6 +50,14 @@ def test_leaves_every_file_it_promises(finished: Path) -> None:
         (folder,) = (finished / "tune" / "round000").glob(f"{key}-*")
         newest = max(folder.glob("checkpoint_*"))
         assert (newest / "model.pt").read_bytes() == (finished / "models" / name).read_bytes()
+
+
+def test_progress_of_every_model_is_kept(finished: Path) -> None:
+    found = read_all(Output(finished))
+    assert set(found) == {path.rpartition(".")[0] for path in MODELS | TABLES | {"choice_Digits.json"}}
+    assert {one.state for one in found.values()} == {"ended"}
+    assert len(found["student_Digits_AT_run1"].epochs) == 2
+    assert status(["--json", str(finished)], "hpmkd status") == 0
 
 
 def test_results_have_one_row_per_model(finished: Path) -> None:

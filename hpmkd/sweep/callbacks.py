@@ -14,6 +14,7 @@ from ray.tune import Callback
 from hpmkd.errors import HpmkdError
 from hpmkd.job import Job
 from hpmkd.output import Output
+from hpmkd.progress import Recorder
 from hpmkd.sweep.retries import Kind, kind_of
 
 
@@ -95,6 +96,27 @@ class EventLines(Callback):
             self.kinds[job.key] = kind_of(error)
             self.failed[job.key] = f"{_text(error)}\n    the whole error: {_log(trial)}"
             self.say(f"{label(job, self.runs)}: FAILED, {self.failed[job.key]}")
+
+
+class Records(Callback):
+    """Keeps what `hpmkd status` and the learning curves of a report are made of; see `progress.Recorder`."""
+
+    def __init__(self, jobs: dict[str, Job], output: Output) -> None:
+        self.recorder = Recorder(output, {key: job.fingerprint for key, job in jobs.items()})
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Notes that a worker has taken a job up."""
+        self.recorder.started(trial.config["job"])
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Notes an epoch, or the end."""
+        self.recorder.record(result)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Notes why a trial failed."""
+        self.recorder.failed(trial.config["job"], _text(_error(trial)))
 
 
 class TensorBoard(Callback):

@@ -15,7 +15,7 @@ from hpmkd.errors import EnvironmentFault
 from hpmkd.job import Job
 from hpmkd.stop import StopSignals
 from hpmkd.sweep import searcher
-from hpmkd.sweep.callbacks import EventLines, TensorBoard
+from hpmkd.sweep.callbacks import EventLines, Records, TensorBoard
 from hpmkd.sweep.context import Sweep
 from hpmkd.sweep.resources import Share, share
 from hpmkd.sweep.retries import Attempts, Round
@@ -91,7 +91,8 @@ class _Work:
         restore, self.restore = self.restore, None
         held = {job.key for job in self.sweep.jobs} - now.keys
         searcher.ACTIVE = searcher.Board(self.sweep.jobs, self.done(), self._is_there, part.concurrent, held)
-        callbacks: list[Any] = [self.gentle, searcher.TellBoard(), self.lines]
+        records = Records(self.sweep.by_key, self.sweep.output)
+        callbacks: list[Any] = [self.gentle, searcher.TellBoard(), self.lines, records]
         if self.sweep.config.record.tensorboard:
             callbacks.append(TensorBoard(self.sweep.output))
         self.lines.kinds.clear()
