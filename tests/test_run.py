@@ -50,7 +50,7 @@ def test_restore_without_a_folder_says_what_it_took(capsys: pytest.CaptureFixtur
         os.utime(folder / "sweep.yaml", (1e9 - number, 1e9 - number))
         assert call("--restore", "-n") == 0
         captured = capsys.readouterr()
-        assert f"models in {tmp_path / 'results' / 'newer'}" in captured.out
+        assert f"files in {tmp_path / 'results' / 'newer'}" in captured.out
         assert ("results/newer, the one of 2 sweeps" in captured.err) == (number == 1)
 
 
