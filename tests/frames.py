@@ -21,6 +21,7 @@ from hpmkd.plan import expand
 from hpmkd.settings import to_yaml
 from hpmkd.store.choice_file import save_choice
 from hpmkd.store.model_file import save_model
+from hpmkd.store.table_file import save_table
 
 Scores = Mapping[str, Sequence[float]]
 
@@ -48,8 +49,11 @@ def _row(stem: str, dataset: str, role: str, baseline: str | None, run: int | No
 def make_output(
     root: Path, cache_dir: Path, accuracy: Callable[[Job], float | None], **overrides: Any
 ) -> tuple[Output, SweepConfig, dict[str, Job]]:
-    """An output as a sweep leaves it: config, data sets, and a file for every job that `accuracy` has a number for."""
-    config, output = make_config(cache_dir, **overrides), Output(root)
+    """An output as a sweep leaves it: config, data sets, and a file for every job that `accuracy` has a number for.
+
+    Without tables of logits, unless `kd__logits` says so.
+    """
+    config, output = make_config(cache_dir, **{"kd__logits": "live", **overrides}), Output(root)
     specs = describe(config)
     commit_bytes(output.config_file, to_yaml(config).encode())
     commit_json(output.datasets_file, [spec_to_json(spec) for spec in specs])
@@ -67,7 +71,10 @@ def put_model(output: Output, job: Job, percent: float, identity: Mapping[str, s
     meta = {"key": job.key, "role": job.role, "dataset": job.data.name, "baseline": job.baseline, "run": job.run}
     meta |= {"epochs": job.fit.epochs, "seed": job.seed, "fingerprint": job.fingerprint, "recipe": job.recipe()}
     meta |= {"architecture": asdict(job.model), "device": "cpu", "versions": {"hpmkd": "0.1.0", "torch": "2.14"}}
-    meta["parents"] = {parent.key: identity[parent.key] for parent in job.teachers}
+    meta["parents"] = {parent.key: identity[parent.key] for parent in job.sources}
+    if job.role == "table":
+        save_table(output.model_file(job), memoryview(b"numbers"), percent, 5.0, meta)
+        return str(_identity(output, job))
     if job.role == "choice":
         save_choice(output.model_file(job), {"kd.temperature": 2.0}, [], percent, 5.0, meta)
         return str(_identity(output, job))

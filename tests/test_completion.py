@@ -16,7 +16,7 @@ from hpmkd.cli.main import COMMANDS, main
 def test_scripts_know_every_command_and_flag(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["completion", shell]) == 0
     script = capsys.readouterr().out
-    for name in [*COMMANDS, "watch", "fit.lr", "restore"]:
+    for name in [*COMMANDS, "watch", "fit.lr", "restore", "evaluate"]:
         assert name in script
     assert "torchscript" in script
 

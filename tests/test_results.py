@@ -15,6 +15,7 @@ from rich.console import Console
 import hpmkd
 from hpmkd import results
 from hpmkd.architecture import parameter_count
+from hpmkd.costs import costs
 from hpmkd.errors import UsageError
 from hpmkd.output import Output
 from hpmkd.store.choice_file import save_choice
@@ -97,6 +98,18 @@ def test_with_a_plan_it_says_what_belongs(tmp_path: Path, cache_dir: Path) -> No
         others = {one.key: one for one in job.ancestors()}
         seconds = sum(5.0 if one.role == "choice" else 10.0 for one in others.values())
         assert row["ancestor_seconds"] == seconds
+
+
+def test_tables_of_logits_are_a_cost_and_have_no_accuracy(tmp_path: Path, cache_dir: Path) -> None:
+    choose = {"baselines": ["Direct", "TraditionalKD"], "kd__logits": "table"}
+    make_output(tmp_path, cache_dir, lambda job: 90.0, **choose)
+    frame = hpmkd.load_results(tmp_path).set_index("file")
+    table = frame.loc["table_teacher_Digits.npy"]
+    assert (table["role"], table["validation_accuracy_pct"], table["train_seconds"]) == ("table", 90.0, 5.0)
+    assert math.isnan(table["accuracy_pct"])
+    assert frame.loc["student_Digits_TraditionalKD_run1.pt", "ancestor_seconds"] == 15.0
+    seconds = costs(frame.reset_index()).set_index(["baseline", "role"])["seconds"]
+    assert seconds["TraditionalKD"].to_dict() == {"teacher": 10.0, "table": 5.0, "student": 10.0}
 
 
 def test_a_plan_that_cannot_be_read_is_said(tmp_path: Path, cache_dir: Path) -> None:

@@ -118,6 +118,20 @@ def test_failed_interrupted_stale_damaged_unchecked(tmp_path: Path, cache_dir: P
     assert "other weights" in found["student_Digits_AT_run1"].reason
 
 
+def test_a_table_is_missed_only_while_somebody_needs_it(tmp_path: Path, cache_dir: Path) -> None:
+    tables = {**CHOOSE, "kd__logits": "table"}
+    output, _, jobs = make_output(tmp_path, cache_dir, lambda job: 90.0, **tables)
+    assert models(tmp_path)["table_teacher_Digits"].state == "done"
+    output.model_file(jobs["table_teacher_Digits"]).unlink()
+    assert "table_teacher_Digits" not in models(tmp_path)
+    assert read_status(tmp_path).command is None
+    for suffix in ("", ".json"):
+        path = output.model_file(jobs["student_Digits_TAKD_run1"])
+        path.with_name(path.name + suffix).unlink()
+    missing = [parent.key for parent in jobs["student_Digits_TAKD_run1"].teachers]
+    assert models(tmp_path)["student_Digits_TAKD_run1"].state == "ready", missing
+
+
 def test_it_changes_nothing(tmp_path: Path, cache_dir: Path) -> None:
     output, _, jobs = make_output(tmp_path, cache_dir, lambda job: 90.0, **CHOOSE)
     sidecar_path(output.model_file(jobs["teacher_Digits"])).unlink()

@@ -24,12 +24,17 @@ whole and its parents are as they were; 1: something is wrong with it, and what;
 _LONG = ("recipe", "versions", "metadata", "parents", "notes", "sidecar")
 
 
-def show(argv: Sequence[str], prog: str) -> int:
-    """Runs the command; returns the exit code."""
+def build_parser(prog: str) -> Arguments:
+    """The flags of the command."""
     parser = Arguments(prog, _DESCRIPTION, _EXAMPLES)
     parser.add_argument("file", metavar="FILE", help="a model file, or a choice_*.json")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    given = parser.parse_args(list(argv))
+    return parser
+
+
+def show(argv: Sequence[str], prog: str) -> int:
+    """Runs the command; returns the exit code."""
+    given = build_parser(prog).parse_args(list(argv))
     path = Path(given.file).expanduser()
     try:
         about = card(path)

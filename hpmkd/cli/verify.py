@@ -30,14 +30,19 @@ learnt from. Writes nothing, and may run beside a sweep. Exit code 0: all is the
 _STYLES = {"good": "green", "missing": "yellow", "damaged": "red", "stale": "yellow", "unreadable": "red"}
 
 
-def verify(argv: Sequence[str], prog: str) -> int:
-    """Runs the command; returns the exit code."""
+def build_parser(prog: str) -> Arguments:
+    """The flags of the command."""
     parser = Arguments(prog, _DESCRIPTION, _EXAMPLES)
     parser.add_argument("dir", metavar="DIR", help="the output folder of a sweep")
     parser.add_argument("--evaluate", action="store_true", help="measure the test accuracy of each model again")
     parser.add_argument("--data-dir", metavar="DIR", help="--evaluate: where the data sets lie, if not where they lay")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    given = parser.parse_args(list(argv))
+    return parser
+
+
+def verify(argv: Sequence[str], prog: str) -> int:
+    """Runs the command; returns the exit code."""
+    given = build_parser(prog).parse_args(list(argv))
     output = Output(Path(given.dir).expanduser().absolute())
     if not output.models.is_dir():
         raise UsageError(
