@@ -14,7 +14,7 @@ from hpmkd.atomic import commit_bytes, commit_json, remove_leftovers
 from hpmkd.cli.parser import Request, parse
 from hpmkd.config import SweepConfig
 from hpmkd.data.cache import describe, prepare, spec_to_json
-from hpmkd.errors import EXIT_OK, EXIT_SOME_FAILED, UsageError
+from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_SOME_FAILED, UsageError
 from hpmkd.lock import locked
 from hpmkd.methods import lineages
 from hpmkd.output import Output
@@ -141,6 +141,7 @@ def _sweep(request: Request, config: SweepConfig, output: Output) -> int:
 def _train(
     request: Request, output: Output, findings: dict[str, audit.Finding], say: Callable[[str], None]
 ) -> tuple[int, str]:
+    from hpmkd.sweep.callbacks import Lacking
     from hpmkd.sweep.context import open_sweep
     from hpmkd.sweep.driver import train_missing
     from hpmkd.sweep.signals import StopSignals
@@ -157,7 +158,8 @@ def _train(
         return 128 + stop.caught, f"stopped by {name}; continue with: {todo}"
     if failed:
         reasons = "".join(f"\n  {sweep.by_key[key].file_name}: {reason}" for key, reason in failed.items())
-        return EXIT_SOME_FAILED, f"{len(failed)} models were not trained; the same command tries them again{reasons}"
+        code = EXIT_ENVIRONMENT if any(isinstance(why, Lacking) for why in failed.values()) else EXIT_SOME_FAILED
+        return code, f"{len(failed)} models were not trained; the same command tries them again{reasons}"
     return EXIT_OK, ""
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ray import cloudpickle
 from ray.tune import Callback
 
-from hpmkd.errors import HpmkdError
+from hpmkd.errors import EnvironmentFault, HpmkdError
 from hpmkd.job import Job
 from hpmkd.output import Output
 
@@ -26,16 +28,35 @@ def label(job: Job, runs: int) -> str:
     return f"{job.baseline} run {job.run}/{runs} {job.data.name}"
 
 
+class Lacking(str):
+    """A reason that lies in the machine: a full disk, no permission. With it the sweep ends with exit code 3."""
+
+    __slots__ = ()
+
+
+_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM, errno.ESTALE, errno.ENOTCONN)
+
+
+def _error_of(trial: Any) -> Any:
+    try:
+        return trial.get_pickled_error()
+    except Exception:
+        # On a full disk Tune's record in the output is torn; the one that it was copied from lies beside Ray's logs.
+        return cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
+
+
 def _cause(trial: Any) -> str:
     """What a user can act on: our own errors as they are, of others the type and the first line."""
     try:
-        error = trial.get_pickled_error()
+        error = _error_of(trial)
         cause = getattr(error, "cause", None) or error
     except Exception as unreadable:
         cause = unreadable
     if isinstance(cause, HpmkdError):
-        return str(cause)
-    return f"{type(cause).__name__}: {next(iter(str(cause).splitlines()), '')}"
+        return Lacking(cause) if isinstance(cause, EnvironmentFault) else str(cause)
+    text = f"{type(cause).__name__}: {next(iter(str(cause).splitlines()), '')}"
+    # Tune copies checkpoints itself, and meets a full disk as often as we do.
+    return Lacking(text) if isinstance(cause, OSError) and cause.errno in _MACHINE else text
 
 
 class EventLines(Callback):
@@ -71,7 +92,8 @@ class EventLines(Callback):
         """Says that a trial failed, and where its log lies."""
         job = self.jobs.get(trial.config.get("job", ""))
         if job is not None:
-            self.failed[job.key] = f"{_cause(trial)}\n    the whole error: {trial.error_file or trial.path}"
+            cause = _cause(trial)
+            self.failed[job.key] = type(cause)(f"{cause}\n    the whole error: {trial.error_file or trial.path}")
             self.say(f"{label(job, self.runs)}: FAILED, {self.failed[job.key]}")
 
 
