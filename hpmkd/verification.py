@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from hpmkd.audit import judge, readers
+from hpmkd.audit import judge, learnt_from_stale, readers
 from hpmkd.errors import DamagedModel, EnvironmentFault
 from hpmkd.job import Job, fingerprint_of
 from hpmkd.output import Output
@@ -103,7 +103,24 @@ def verify_output(output: Output, jobs: Sequence[Job] | None) -> list[Verdict]:
         verdict = looked.get(name, Verdict(name, "missing"))
         verdict = _compare(verdict, planned.get(name), found)
         verdicts.append(verdict.note(UNPLANNED) if jobs is not None and name not in planned else verdict)
-    return verdicts
+    return _hand_down(verdicts)
+
+
+def _hand_down(verdicts: list[Verdict]) -> list[Verdict]:
+    """What learnt from something stale is stale, through all generations."""
+    files = {Path(verdict.file).stem: verdict.file for verdict in verdicts}
+    while True:
+        stale = {Path(verdict.file).stem for verdict in verdicts if verdict.state == "stale"}
+        after = []
+        for verdict in verdicts:
+            parents = verdict.header.metadata.get("parents", {}) if verdict.header else {}
+            wrong = next((files[key] for key in parents if key in stale), None)
+            if verdict.state == "good" and wrong:
+                verdict = replace(verdict, state="stale", problem=learnt_from_stale(wrong))
+            after.append(verdict)
+        if after == verdicts:
+            return verdicts
+        verdicts = after
 
 
 def _compare(verdict: Verdict, job: Job | None, found: Mapping[str, Header]) -> Verdict:
