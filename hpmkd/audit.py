@@ -79,7 +79,7 @@ def with_lineage(looked: Iterable[Finding]) -> dict[str, Finding]:
             if wrong and job.role == "table":
                 finding = Finding(job, "missing")
             elif wrong:
-                finding = Finding(job, "stale", f"{wrong} was trained again and has other weights", finding.header)
+                finding = Finding(job, "stale", wrong, finding.header)
         findings[job.key] = finding
     return _without_idle_tables(findings)
 
@@ -102,12 +102,19 @@ def readers() -> ThreadPoolExecutor:
 def _other_parent(header: Header, job: Job, findings: Mapping[str, Finding]) -> str | None:
     for parent in job.sources:
         found = findings.get(parent.key)
+        if found and found.state == "stale":
+            return learnt_from_stale(parent.file_name)
         known = header.metadata.get("parents", {}).get(parent.key)
         if found and found.state == "done" and found.header:
             current = found.header.metadata.get("weights_sha256")
             if known != current:
-                return parent.file_name
+                return f"{parent.file_name} was trained again and has other weights"
     return None
+
+
+def learnt_from_stale(name: str) -> str:
+    """The reason of a model whose parent is stale: once that is trained again, it has other weights."""
+    return f"learnt from {name}, which is stale"
 
 
 def describe(finding: Finding, findings: Mapping[str, Finding]) -> str:

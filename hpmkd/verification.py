@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from hpmkd.audit import judge, readers
+from hpmkd.audit import judge, learnt_from_stale, readers
 from hpmkd.errors import DamagedModel, EnvironmentFault
 from hpmkd.job import Job, fingerprint_of
 from hpmkd.output import Output
@@ -108,7 +108,7 @@ def verify_output(output: Output, jobs: Sequence[Job] | None) -> list[Verdict]:
         verdict = looked.get(name, Verdict(name, "missing"))
         verdict = _compare(verdict, planned.get(name), found)
         verdicts.append(verdict.note(UNPLANNED) if jobs is not None and name not in planned else verdict)
-    return _without_idle_tables(verdicts, planned)
+    return _without_idle_tables(_hand_down(verdicts), planned)
 
 
 def _without_idle_tables(verdicts: list[Verdict], planned: Mapping[str, Job]) -> list[Verdict]:
@@ -124,6 +124,23 @@ def _without_idle_tables(verdicts: list[Verdict], planned: Mapping[str, Job]) ->
         for verdict in verdicts
         if verdict.state != "missing" or planned[verdict.file].role != "table" or verdict.file in needed
     ]
+
+
+def _hand_down(verdicts: list[Verdict]) -> list[Verdict]:
+    """What learnt from something stale is stale, through all generations."""
+    files = {Path(verdict.file).stem: verdict.file for verdict in verdicts}
+    while True:
+        stale = {Path(verdict.file).stem for verdict in verdicts if verdict.state == "stale"}
+        after = []
+        for verdict in verdicts:
+            parents = verdict.header.metadata.get("parents", {}) if verdict.header else {}
+            wrong = next((files[key] for key in parents if key in stale), None)
+            if verdict.state == "good" and wrong:
+                verdict = replace(verdict, state="stale", problem=learnt_from_stale(wrong))
+            after.append(verdict)
+        if after == verdicts:
+            return verdicts
+        verdicts = after
 
 
 def _compare(verdict: Verdict, job: Job | None, found: Mapping[str, Header]) -> Verdict:

@@ -110,12 +110,24 @@ def test_only_the_parents_settings_changed(output: Output) -> None:
     assert audit.audit(now.values(), output)[STUDENT].reason == "its teacher's settings changed"
 
 
+def test_more_of_anything_is_no_change(output: Output) -> None:
+    more = {"baselines": ["TAKD", "AT"], "runs": 3, "datasets": ["Digits", "MNIST"]}
+    for changes in ({name: value} for name, value in more.items()):
+        now = make_jobs(make_config(**{"baselines": ["TAKD"], **changes}))
+        findings = audit.audit(now.values(), output)
+        done = [key for key, finding in findings.items() if finding.state == "done"]
+        assert sorted(done) == sorted((TEACHER, ASSISTANT, STUDENT))
+        assert len(findings) > 3
+        assert audit.mismatch(findings, output) is None
+
+
 def test_a_child_of_other_weights_is_stale(jobs: dict[str, Job], output: Output) -> None:
     """The same recipe on another machine gives other weights: what learnt from the old ones says so."""
     write(jobs[TEACHER], output, {}, seed=1)
     findings = audit.audit(jobs.values(), output)
-    assert [finding.state for finding in findings.values()] == ["done", "stale", "done"]
+    assert [finding.state for finding in findings.values()] == ["done", "stale", "stale"]
     assert findings[ASSISTANT].reason.startswith("teacher_Digits.pt was trained again")
+    assert findings[STUDENT].reason == "learnt from assistant_Digits_TAKD.pt, which is stale"
 
 
 @pytest.mark.parametrize("what", ["a folder", "a link that leads nowhere", "foreign pickle", "empty", "zeros"])

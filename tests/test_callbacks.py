@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import math
+import pickle
 from pathlib import Path
 from typing import Any
 
 import pytest
 from test_searcher import plan
 
-from hpmkd.errors import HpmkdError
+from hpmkd.errors import EnvironmentFault, HpmkdError
 from hpmkd.output import Output
 from hpmkd.progress import read_all
-from hpmkd.sweep.callbacks import EventLines, Records, TensorBoard, label
+from hpmkd.sweep.callbacks import EventLines, Lacking, Records, TensorBoard, label
 
 JOBS = {job.key: job for job in plan(1, ["Direct", "TAKD"], 5)}
 STUDENT, TEACHER, ASSISTANT = "student_D0_Direct_run3", "teacher_D0", "assistant_D0_TAKD"
@@ -69,6 +71,42 @@ def test_failures_are_kept_until_a_later_attempt_succeeds(lines: tuple[EventLine
     assert len(said) == 3
     report(callback, STUDENT, status="trained", accuracy=1.0, train_time=1.0)
     assert STUDENT not in callback.failed
+
+
+@pytest.mark.parametrize(
+    ("error", "lacking"),
+    [
+        (EnvironmentFault("x.pt: cannot be written", expected="10 bytes"), True),
+        (OSError(errno.ENOSPC, "No space left on device"), True),
+        (OSError(errno.EIO, "Input/output error"), True),
+        (FileNotFoundError(errno.ENOENT, "No such file"), False),
+        (HpmkdError("x.pt: the teacher cannot be used"), False),
+        (MemoryError(), False),
+    ],
+)
+def test_what_the_machine_lacks_is_told_apart(
+    lines: tuple[EventLines, list[str]], error: Exception, lacking: bool
+) -> None:
+    lines[0].on_trial_error(0, [], Trial(TEACHER, error))
+    assert isinstance(lines[0].failed[TEACHER], Lacking) == lacking
+
+
+def test_a_torn_record_of_a_failure(lines: tuple[EventLines, list[str]], tmp_path: Path) -> None:
+    """On a full disk Tune cannot read its own record in the output; the cause is known all the same."""
+
+    class Torn(Trial):
+        pickled_error_file = str(tmp_path / "error.pkl")
+
+        def get_pickled_error(self) -> Exception | None:
+            raise EOFError("Ran out of input")
+
+    (tmp_path / "error.pkl").write_bytes(pickle.dumps(OSError(errno.ENOSPC, "No space left on device")))
+    lines[0].on_trial_error(0, [], Torn(TEACHER))
+    assert "No space left on device" in lines[0].failed[TEACHER]
+    assert isinstance(lines[0].failed[TEACHER], Lacking)
+    (tmp_path / "error.pkl").unlink()
+    lines[0].on_trial_error(0, [], Torn(TEACHER))
+    assert not isinstance(lines[0].failed[TEACHER], Lacking)
 
 
 def test_event_files_hold_what_was_reported(tmp_path: Path) -> None:

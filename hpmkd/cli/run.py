@@ -15,7 +15,7 @@ from hpmkd.cli.parser import Request, parse
 from hpmkd.cli.speech import show, tell, warn
 from hpmkd.config import SweepConfig
 from hpmkd.data.cache import describe, prepare, spec_to_json
-from hpmkd.errors import EXIT_OK, EXIT_SOME_FAILED, UsageError
+from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_SOME_FAILED, UsageError
 from hpmkd.lock import locked
 from hpmkd.methods import lineages
 from hpmkd.output import Output
@@ -164,6 +164,7 @@ def _train(
     say: Callable[[str], None],
     stop: StopSignals,
 ) -> tuple[int, str]:
+    from hpmkd.sweep.callbacks import Lacking
     from hpmkd.sweep.context import open_sweep
     from hpmkd.sweep.driver import train_missing
 
@@ -173,7 +174,8 @@ def _train(
     failed = train_missing(sweep, findings, say, stop, request.verbose)
     if failed and stop.caught is None:
         reasons = "".join(f"\n  {sweep.by_key[key].file_name}: {reason}" for key, reason in failed.items())
-        return EXIT_SOME_FAILED, f"{len(failed)} models were not trained; the same command tries them again{reasons}"
+        code = EXIT_ENVIRONMENT if any(isinstance(why, Lacking) for why in failed.values()) else EXIT_SOME_FAILED
+        return code, f"{len(failed)} models were not trained; the same command tries them again{reasons}"
     return EXIT_OK, ""
 
 

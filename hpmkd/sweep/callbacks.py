@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ray import cloudpickle
 from ray.tune import Callback
 
-from hpmkd.errors import HpmkdError
+from hpmkd.errors import EnvironmentFault, HpmkdError
 from hpmkd.job import Job
 from hpmkd.output import Output
 from hpmkd.progress import Recorder
@@ -32,20 +34,39 @@ def label(job: Job, runs: int) -> str:
     return f"{job.baseline} run {job.run}/{runs} {job.data.name}"
 
 
+class Lacking(str):
+    """A reason that lies in the machine: a full disk, no permission. With it the sweep ends with exit code 3."""
+
+    __slots__ = ()
+
+
+_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM, errno.ESTALE, errno.ENOTCONN)
+
+
 def _error(trial: Any) -> BaseException:
     """What the trial raised, or what Ray says of its death."""
     try:
-        error = trial.get_pickled_error()
+        error = _recorded(trial)
         return getattr(error, "cause", None) or error or RuntimeError("it left no error")
     except Exception as unreadable:
         return unreadable
 
 
+def _recorded(trial: Any) -> Any:
+    try:
+        return trial.get_pickled_error()
+    except Exception:
+        # On a full disk Tune's record in the output is torn; the one that it was copied from lies beside Ray's logs.
+        return cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
+
+
 def _text(error: BaseException) -> str:
     """What a user can act on: our own errors as they are, of others the type and the first line."""
     if isinstance(error, HpmkdError):
-        return str(error)
-    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+        return Lacking(error) if isinstance(error, EnvironmentFault) else str(error)
+    text = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+    # Tune copies checkpoints itself, and meets a full disk as often as we do.
+    return Lacking(text) if isinstance(error, OSError) and error.errno in _MACHINE else text
 
 
 def _log(trial: Any) -> str:
@@ -93,8 +114,9 @@ class EventLines(Callback):
         job = self.jobs.get(trial.config.get("job", ""))
         if job is not None:
             error = _error(trial)
+            text = _text(error)
             self.kinds[job.key] = kind_of(error)
-            self.failed[job.key] = f"{_text(error)}\n    the whole error: {_log(trial)}"
+            self.failed[job.key] = type(text)(f"{text}\n    the whole error: {_log(trial)}")
             self.say(f"{label(job, self.runs)}: FAILED, {self.failed[job.key]}")
 
 

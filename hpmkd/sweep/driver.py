@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -102,7 +103,9 @@ class _Work:
             run_round(self.sweep, len(now.keys), part, callbacks, restore, restarts=0 if now.attempt else 1)
         except Exception as error:
             # What a restored state can raise is unknown; the fresh round after it needs none of that state.
-            if restore is None and not isinstance(error, TuneError | ray.exceptions.RayError | OSError):
+            # EOFError: on a full disk Tune writes records of failures that it cannot read.
+            expected = TuneError | ray.exceptions.RayError | OSError | EOFError | pickle.UnpicklingError
+            if restore is None and not isinstance(error, expected):
                 raise
             self.say(f"Tune stopped this round: {error}")
         finally:
