@@ -84,7 +84,8 @@ def test_victims_are_this_sweeps_processes_alone() -> None:
 def test_counts_go_on_where_they_were(tmp_path: Path) -> None:
     import argparse
 
-    options = argparse.Namespace(output=str(tmp_path), seed=1, minutes=1.0, kills=50, runs=1, pause=1.0)
+    given = {"seed": 1, "minutes": 1.0, "kills": 50, "runs": 1, "pause": 1.0, "baselines": ["Direct"]}
+    options = argparse.Namespace(output=str(tmp_path), **given)
     first = soak.Soak(options)
     first.counts.worker, first.counts.models_lost = 7, 1
     first.save()

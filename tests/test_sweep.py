@@ -163,7 +163,7 @@ def test_share_of_a_gpu_reaches_every_trial(tmp_path: Path, cache_dir: Path, mon
 
     grids = []
     inner = driver.run_round
-    monkeypatch.setattr(driver, "run_round", lambda *given: grids.append(inner(*given)))
+    monkeypatch.setattr(driver, "run_round", lambda *given, **more: grids.append(inner(*given, **more)))
     assert start(tmp_path / "out", cache_dir, "--gpus-per-trial", "0.2", "--baselines", "Direct") == 0
     trials = grids[0]._experiment_analysis.trials
     assert len(trials) == 2

@@ -35,7 +35,7 @@ CASES = [(31, 50.0), (10_000, 0.25)]
 
 def make_config(models: int) -> SweepConfig:
     """A plan of so many models: one teacher and its students."""
-    raw = {"datasets": ["Digits"], "baselines": ["TraditionalKD"], "runs": models - 1}
+    raw = {"datasets": ["Digits"], "baselines": ["TraditionalKD"], "runs": models - 1, "kd": {"logits": "live"}}
     return validate(raw, "resume.py")
 
 

@@ -102,10 +102,10 @@ class Watch:
         self.known = found
 
 
-def command(output: Path, cache: Path, runs: int) -> list[str]:
+def command(output: Path, cache: Path, runs: int, baselines: list[str]) -> list[str]:
     """The sweep's command line."""
     words = [sys.executable, str(ROOT / "run_sweep.py"), "-o", str(output), "--data.cache_dir", str(cache)]
-    return [*words, "--runs", str(runs), "--baselines", *METHODS, *SWEEP]
+    return [*words, "--runs", str(runs), "--baselines", *baselines, *SWEEP]
 
 
 def hashes(output: Output) -> dict[str, str]:
@@ -162,10 +162,14 @@ class Soak:
         self.last = time.monotonic()
         commit_json(self.state, dataclasses.asdict(self.counts))
 
+    def command(self, output: Output) -> list[str]:
+        """A sweep's command line."""
+        return command(output.root, self.cache, self.options.runs, self.options.baselines)
+
     def reference(self) -> dict[str, str]:
         """Weights of the sweep that nobody disturbs; trained once."""
         output = Output(self.root / "undisturbed")
-        subprocess.run([*command(output.root, self.cache, self.options.runs), "-q"], check=True)
+        subprocess.run([*self.command(output), "-q"], check=True)
         return hashes(output)
 
     def over(self) -> bool:
@@ -209,7 +213,7 @@ class Soak:
     def one_start(self, output: Output, watch: Watch, dead: list[str]) -> int:
         """One start with its kills; returns its exit code."""
         log = (self.root / "log.txt").open("ab")
-        driver = subprocess.Popen(command(output.root, self.cache, self.options.runs), stdout=log, stderr=log)
+        driver = subprocess.Popen(self.command(output), stdout=log, stderr=log)
         begun, looked, before = time.monotonic(), not dead, list(dead)
         pause = self.chance.uniform(0, self.options.pause)
         try:
@@ -255,6 +259,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=50, help="in all, those of earlier calls included")
     parser.add_argument("--minutes", type=float, default=60, help="no more kills after so many")
     parser.add_argument("--runs", type=int, default=2, help="students per baseline in each sweep")
+    parser.add_argument("--baselines", nargs="+", default=list(METHODS), help="default: all")
     parser.add_argument("--pause", type=float, default=6, help="between kills: random, at most so many seconds")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", default="results/soak", help="folder of state, sweeps and log")
