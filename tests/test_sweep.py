@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -10,10 +11,13 @@ import pandas as pd
 import pytest
 import torch
 from sweeps import damage, restore, stamps, start, weights
+from test_model_faults import write_evil
 
 from hpmkd.cli.status import status
 from hpmkd.output import Output
 from hpmkd.progress import read_all
+from hpmkd.store.header import read_sidecar, sidecar_path
+from hpmkd.store.model_file import load_weights, save_model
 
 pytestmark = pytest.mark.usefixtures("small_ray")
 BASELINES = ("Direct", "TraditionalKD", "FitNets", "AT", "TAKD", "HPM-KD")
@@ -96,6 +100,71 @@ def test_trains_exactly_the_damaged_ones_again_to_the_same_weights(
     assert weights(sweep) == weights(finished)
     kept = {path.name for path in (sweep / "quarantine").glob("*.pt")}
     assert kept == {"teacher_Digits.1.pt", "student_Digits_Direct_run1.1.pt"}
+
+
+def test_every_fault_of_files_at_once(
+    sweep: Path, finished: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """One restore after all of it: what is broken is set aside with its reason and trained again, nothing else is."""
+    models = sweep / "models"
+    students = {name: models / f"student_Digits_{name}_run1.pt" for name in BASELINES}
+    (models / "teacher_Digits_2.pt").write_bytes(b"")
+    write_evil(students["AT"], tmp_path / "ran", "zip")
+    sidecar_path(students["AT"]).unlink()
+    for place in (lambda path: path, sidecar_path):
+        shutil.copyfile(place(students["FitNets"]), place(students["Direct"]))
+    students["TAKD"].unlink()
+    students["TAKD"].mkdir()
+    before = stamps(sweep)
+    students["TraditionalKD"].unlink()
+    students["TraditionalKD"].symlink_to("nowhere")
+    (models / "choice_Digits.json").write_bytes((models / "choice_Digits.json").read_bytes()[:-9])
+    sidecar_path(models / "assistant_Digits_TAKD.pt").unlink()
+    shutil.copy(sidecar_path(models / "teacher_Digits.pt"), sidecar_path(models / "assistant_Digits_HPM-KD_1.pt"))
+    leftovers = [folder / ".tmp-x-1-2" for folder in (sweep, models, sweep / "quarantine", sweep / "tune/round000")]
+    for path in leftovers:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"half a file")
+    assert restore(sweep) == 0
+    assert not (tmp_path / "ran").exists()
+    assert weights(sweep) == weights(finished)
+    whole = {"teacher_Digits.pt", "assistant_Digits_TAKD.pt", "assistant_Digits_HPM-KD_1.pt"}
+    whole |= {students[name].name for name in ("FitNets", "HPM-KD")}
+    assert {name for name, stamp in stamps(sweep).items() if before.get(name) == stamp} == whole
+    assert read_sidecar(models / "assistant_Digits_TAKD.pt") is not None
+    assert not [path for path in leftovers if path.exists()]
+    reasons = {path.name.partition(".")[0]: json.loads(path.read_text())["reason"] for path in reason_files(sweep)}
+    assert {name: reasons.pop(f"student_Digits_{name}_run1") for name in ("Direct", "TAKD", "TraditionalKD")} == {
+        "Direct": "holds another model: student_Digits_FitNets_run1",
+        "TAKD": "a folder, expected a model file that can be read",
+        "TraditionalKD": "a link that leads nowhere, expected a model file that can be read",
+    }
+    assert reasons.keys() == {"teacher_Digits_2", "student_Digits_AT_run1", "choice_Digits"}
+    assert capsys.readouterr().out.count("moved to") == 6
+
+
+def reason_files(sweep: Path) -> list[Path]:
+    """Why each file was set aside."""
+    return list((sweep / "quarantine").glob("*.reason.json"))
+
+
+def test_other_weights_of_a_teacher(sweep: Path, cache_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Written whole and with the right recipe, as another machine would: only its children can tell."""
+    path = sweep / "models" / "teacher_Digits.pt"
+    header, state = load_weights(path)
+    save_model({name: value * 1.01 for name, value in state.items()}, path, 50.0, 1.0, header.metadata)
+    before = stamps(sweep)
+    assert start(sweep, cache_dir) == 4
+    assert "teacher_Digits.pt was trained again and has other weights" in capsys.readouterr().err
+    assert stamps(sweep) == before
+    assert start(sweep, cache_dir, "--force") == 0
+    changed = {name for name, stamp in stamps(sweep).items() if before[name] != stamp}
+    alone = {"teacher_Digits.pt", "teacher_Digits_2.pt", "student_Digits_Direct_run1.pt"}
+    assert changed == MODELS - alone
+    assert {path.name for path in (sweep / "archive").glob("*.pt")} == {f"{Path(name).stem}.1.pt" for name in changed}
+    new = weights(sweep)
+    parents = torch.load(sweep / "models" / "student_Digits_AT_run1.pt")["metadata"]["parents"]
+    assert parents == {"teacher_Digits": new["teacher_Digits.pt"]}
 
 
 def test_deleting_every_model_trains_every_model(sweep: Path, finished: Path) -> None:
