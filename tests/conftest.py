@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,14 @@ settings.load_profile("hpmkd")
 def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Decoded images, once per session."""
     return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def hangup_as_usual() -> Iterator[None]:
+    """SIGHUP ends a process, even where the tests run under nohup, which processes inherit and a sweep respects."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ import psutil
 import pytest
 from sweeps import stamps, start, weights, words
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("hangup_as_usual")]
 PATIENCE = 900  # seconds; a busy machine is no failure
 ROOT = Path(__file__).resolve().parents[1]
 LONG = ["--baselines", "TraditionalKD", "FitNets", "--student-epochs", "150"]

@@ -15,6 +15,8 @@ from hpmkd.stop import StopSignals
 from hpmkd.sweep import signals as module
 from hpmkd.sweep.signals import GentleStop
 
+pytestmark = pytest.mark.usefixtures("hangup_as_usual")
+
 
 @dataclass
 class Trial:

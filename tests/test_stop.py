@@ -16,6 +16,8 @@ from hpmkd.stop import SIGNALS, Interrupted, StopSignals
 
 ROOT = Path(__file__).resolve().parents[1]
 
+pytestmark = pytest.mark.usefixtures("hangup_as_usual")
+
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_stops_at_once_where_nobody_ends_the_work(number: signal.Signals) -> None:
