@@ -106,7 +106,11 @@ def test_a_torn_record_of_a_failure(lines: tuple[EventLines, list[str]], tmp_pat
     assert isinstance(lines[0].failed[TEACHER], Lacking)
     (tmp_path / "error.pkl").unlink()
     lines[0].on_trial_error(0, [], Torn(TEACHER))
-    assert not isinstance(lines[0].failed[TEACHER], Lacking)
+    assert lines[0].failed[TEACHER].startswith("OSError: [Errno 28]"), "the reason that was known is kept"
+    assert isinstance(lines[0].failed[TEACHER], Lacking)
+    lines[0].on_trial_error(0, [], Torn(STUDENT))
+    assert lines[0].failed[STUDENT].startswith("NoRecord: it left no error")
+    assert not isinstance(lines[0].failed[STUDENT], Lacking)
 
 
 def test_event_files_hold_what_was_reported(tmp_path: Path) -> None:

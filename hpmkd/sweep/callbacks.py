@@ -45,19 +45,18 @@ _MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, er
 
 def _error(trial: Any) -> BaseException:
     """What the trial raised, or what Ray says of its death."""
-    try:
-        error = _recorded(trial)
-        return getattr(error, "cause", None) or error or RuntimeError("it left no error")
-    except Exception as unreadable:
-        return unreadable
-
-
-def _recorded(trial: Any) -> Any:
-    try:
-        return trial.get_pickled_error()
-    except Exception:
+    error: Any = None
+    with contextlib.suppress(Exception):
+        error = trial.get_pickled_error()
+    if error is None:
         # On a full disk Tune's record in the output is torn; the one that it was copied from lies beside Ray's logs.
-        return cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
+        with contextlib.suppress(Exception):
+            error = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
+    return getattr(error, "cause", None) or error or NoRecord("it left no error that can be read")
+
+
+class NoRecord(RuntimeError):
+    """A trial failed, and Tune kept nothing of why."""
 
 
 def _text(error: BaseException) -> str:
@@ -114,7 +113,11 @@ class EventLines(Callback):
         job = self.jobs.get(trial.config.get("job", ""))
         if job is not None:
             error = _error(trial)
+            before = self.failed.get(job.key, "").partition("\n    the whole error:")[0]
+            # A disk that is full tears the record of the second failure too; the first reason is then the best known.
             text = _text(error)
+            if isinstance(error, NoRecord) and isinstance(self.failed.get(job.key), Lacking):
+                text = Lacking(before)
             self.kinds[job.key] = kind_of(error)
             self.failed[job.key] = type(text)(f"{text}\n    the whole error: {_log(trial)}")
             self.say(f"{label(job, self.runs)}: FAILED, {self.failed[job.key]}")
