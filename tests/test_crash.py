@@ -24,6 +24,7 @@ from hpmkd.settings import read_config_file, to_yaml, validate
 from hpmkd.store.choice_file import save_choice
 from hpmkd.store.header import sidecar_path
 from hpmkd.store.model_file import load_weights, save_model
+from hpmkd.store.table_file import save_table
 from hpmkd.verification import look
 
 KEY, CHOICE = "teacher_Digits", "choice_Digits"
@@ -102,6 +103,29 @@ def test_a_model_is_the_old_or_the_new_one(jobs: dict[str, Job], tmp_path: Path,
             assert torch.equal(load_weights(there.model_file(job))[1]["w"], torch.full((50,), float(number)))
 
     assert every_cut(root, tmp_path / "cuts", disk, ops, check) >= 10
+
+
+@pytest.mark.parametrize("before", ["nothing", "old"])
+def test_a_table_is_never_without_its_description(before: str, tmp_path: Path) -> None:
+    """It can be made again, so the old one goes first; a power cut may bring that back: then it is called damaged."""
+    job = make_jobs(make_config(baselines=["TraditionalKD"], kd__logits="table"))["table_teacher_Digits"]
+    output = Output(tmp_path / "out")
+    output.models.mkdir(parents=True)
+
+    def write(number: int) -> None:
+        save_table(output.model_file(job), memoryview(bytes([number]) * 99), float(number), 1.0, meta_of(job))
+
+    if before == "old":
+        write(1)
+    disk, ops = record(output.root, lambda: write(2))
+
+    def check(there: Output, made: int, done: bool) -> None:
+        finding = audit.inspect(job, there, repair=False)
+        assert finding.state in ("missing", "done") or (before, finding.state) == ("old", "damaged"), finding.reason
+        assert finding.header is None or finding.header.accuracy in (1, 2)
+        assert not done or (finding.header is not None and finding.header.accuracy == 2)
+
+    assert every_cut(output.root, tmp_path / "cuts", disk, ops, check) >= 10
 
 
 def test_without_fsync_what_is_torn_is_called_damaged(

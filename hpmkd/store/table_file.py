@@ -10,7 +10,7 @@ from typing import Any
 
 from hpmkd.atomic import commit_bytes, sha256_of
 from hpmkd.errors import DamagedModel
-from hpmkd.store.header import Header, sidecar_path, write_sidecar
+from hpmkd.store.header import Header, write_sidecar
 
 TABLE_SUFFIX = ".npy"
 
@@ -32,9 +32,10 @@ def save_table(
     about = json.dumps([metadata["fingerprint"], sorted(metadata["parents"].items())])
     meta = {**metadata, "weights_sha256": sha256_of(about.encode())}
     timestamp = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    sidecar_path(path).unlink(missing_ok=True)
-    commit_bytes(path, content)
+    # The sidecar first: whenever this is cut off, there is no table without its description.
+    path.unlink(missing_ok=True)
     write_sidecar(path, Header(sha256_of(content), len(content), accuracy, train_time, timestamp, meta))
+    commit_bytes(path, content)
 
 
 def no_sidecar(path: Path) -> DamagedModel:
