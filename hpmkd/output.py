@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +71,18 @@ class Output:
     def tensorboard(self) -> Path:
         """TensorBoard event files, one folder per model."""
         return self.root / "tensorboard"
+
+    @property
+    def scratch_prefix(self) -> str:
+        """Of folders in the system's temp folder in which this sweep's trials gather what Tune then copies."""
+        return f"hpmkd-{hashlib.sha256(str(self.root).encode()).hexdigest()[:12]}-"
+
+    def remove_scratch(self) -> int:
+        """Removes what killed trials left there; how many folders. Call it only while holding the sweep's lock."""
+        left = list(Path(tempfile.gettempdir()).glob(f"{self.scratch_prefix}*"))
+        for folder in left:
+            shutil.rmtree(folder, ignore_errors=True)
+        return len(left)
 
     def written_folders(self) -> list[Path]:
         """Every folder in which the sweep itself writes files."""

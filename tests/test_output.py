@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
+import pytest
 from builders import make_config, make_jobs
 
 from hpmkd import get_model_checkpoint_path
@@ -35,3 +37,13 @@ def test_checkpoints_of_all_rounds_and_of_this_recipe_only(tmp_path: Path) -> No
     (output.tune / "round001" / trial_folder(new) / "checkpoint_000001").mkdir()
     found = {path.relative_to(output.tune).parts[0] for path in output.checkpoint_folders(new)}
     assert found == {"round001", "round012"}
+
+
+def test_scratch_of_this_output_alone_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    mine, other = Output(tmp_path / "mine"), Output(tmp_path / "other")
+    for output in (mine, mine, other):
+        Path(tempfile.mkdtemp(prefix=output.scratch_prefix)).joinpath("epoch.pt").write_bytes(b"half")
+    assert mine.remove_scratch() == 2
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(other.scratch_prefix)

@@ -127,6 +127,7 @@ def _sweep(request: Request, config: SweepConfig, output: Output, stop: StopSign
     if fresh:
         commit_bytes(output.config_file, to_yaml(config).encode())
     remove_leftovers(*output.written_folders())
+    output.remove_scratch()
     specs = describe(config)
     jobs = expand(config, specs, lineages(config))
     findings = audit.audit(jobs, output)

@@ -51,7 +51,7 @@ def train_model(config: dict[str, Any], output: str = "", device: str = "cpu") -
                 tune.report(metrics)
                 continue
             verify(sweep.output.model_file(job))
-            with tempfile.TemporaryDirectory(prefix="hpmkd-") as folder:
+            with tempfile.TemporaryDirectory(prefix=sweep.output.scratch_prefix) as folder:
                 shutil.copyfile(sweep.output.model_file(job), Path(folder) / f"model{Path(job.file_name).suffix}")
                 tune.report(metrics, checkpoint=tune.Checkpoint.from_directory(folder))
             continue
@@ -71,7 +71,7 @@ def train_model(config: dict[str, Any], output: str = "", device: str = "cpu") -
         stopping = sweep.output.stop_file.exists()
         if result.epoch < result.of and (stopping or schedule.due()):
             start = time.monotonic()
-            with tempfile.TemporaryDirectory(prefix="hpmkd-") as folder:
+            with tempfile.TemporaryDirectory(prefix=sweep.output.scratch_prefix) as folder:
                 event.save(Path(folder))
                 checkpoint = tune.Checkpoint.from_directory(folder)
                 tune.report({**metrics, "saved_to_stop": stopping}, checkpoint=checkpoint)

@@ -82,7 +82,7 @@ class Watch:
     def look(self) -> None:
         """Verifies every file there is, and compares it with what it was."""
         found: dict[str, Header] = {}
-        for path in finished(self.output):
+        for path in self.output.model_files():
             try:
                 found[path.name] = verify(path)
             except DamagedModel as error:
@@ -98,11 +98,6 @@ class Watch:
                 self.counts.trained_twice += 1
                 print(f"TRAINED TWICE {name}", flush=True)
         self.known = found
-
-
-def finished(output: Output) -> list[Path]:
-    """Models, tables of logits, and the choices of searches."""
-    return sorted(path for kind in ("*.pt", "table_*.npy", "choice_*.json") for path in output.models.glob(kind))
 
 
 def command(output: Path, cache: Path, runs: int, baselines: list[str]) -> list[str]:
