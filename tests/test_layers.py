@@ -19,7 +19,7 @@ FLOORS = [
     {"config", "specs", "atomic", "halving", "views"},
     {"settings", "architecture"},
     {"job"},
-    {"lineage", "output"},
+    {"lineage", "output", "schedule"},
     {"plan", "progress"},
     {"lock", "data", "models", "store"},
     {"methods", "audit", "memory", "epochs", "precision"},

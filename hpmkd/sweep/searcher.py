@@ -12,6 +12,7 @@ from ray.tune.search import Searcher
 
 from hpmkd.atomic import commit_json
 from hpmkd.job import Job
+from hpmkd.schedule import heights, may_run_beside
 
 ACTIVE: Board | None = None
 
@@ -32,21 +33,15 @@ class Board:
     ) -> None:
         self.jobs = {job.key: job for job in jobs}
         self.done, self.check, self.concurrent = set(done), check, concurrent
-        self.height = _heights(jobs)
+        self.height = heights(jobs)
         self.given: set[str] = set(held)
         self.stopping = False
         self.live: dict[str, str] = {}
 
     def ready(self, job: Job) -> bool:
-        """Whether its parents are there, and nothing runs that it must wait for.
-
-        That is: a model of its baseline, if that is trained one by one; the same model under another name, which the
-        shared memory will then have.
-        """
-        if job.shared and any(self.jobs[key].fingerprint == job.fingerprint for key in self.live.values()):
-            return False
-        alone = not job.serial or all(self.jobs[key].baseline != job.baseline for key in self.live.values())
-        return alone and all(parent.key in self.done for parent in job.teachers)
+        """Whether its parents are there, and nothing runs that it must wait for."""
+        live = (self.jobs[key] for key in self.live.values())
+        return may_run_beside(job, live) and all(parent.key in self.done for parent in job.teachers)
 
     def finished(self, trial_id: str) -> None:
         """A trial ended: its place is free; its file, not its result, decides whether the job is done."""
@@ -63,17 +58,6 @@ class TellBoard(Callback):
         if ACTIVE is not None:
             ACTIVE.given |= {trial.config["job"] for trial in trials}
             ACTIVE.live = {trial.trial_id: trial.config["job"] for trial in trials if not trial.is_finished()}
-
-
-def _heights(jobs: Sequence[Job]) -> dict[str, int]:
-    """Epochs on the longest path from each job to a student: the critical path goes first."""
-    below: dict[str, int] = {}
-    for job in reversed(jobs):
-        height = below.get(job.key, 0) + job.fit.epochs
-        below[job.key] = height
-        for parent in job.teachers:
-            below[parent.key] = max(below.get(parent.key, 0), height)
-    return below
 
 
 class DependencySearcher(Searcher):
