@@ -120,7 +120,8 @@ class StopSignals:
 def leave(code: int, message: str = "") -> None:
     """Exits at once, without what Python does at an exit: for a process whose main thread no longer answers."""
     if message:
-        print(message, file=sys.stderr)
+        # On a terminal the cursor may stand behind a line that a live view has not ended.
+        print("\n" * sys.stderr.isatty() + message, file=sys.stderr)
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

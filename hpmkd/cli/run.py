@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hpmkd import audit
 from hpmkd.atomic import commit_bytes, commit_json, remove_leftovers
+from hpmkd.cli.live import watching
 from hpmkd.cli.parser import Request, parse
 from hpmkd.cli.speech import show, tell, warn
 from hpmkd.config import SweepConfig
@@ -23,6 +24,7 @@ from hpmkd.plan import expand
 from hpmkd.settings import read_config_file, to_yaml, validate
 from hpmkd.stop import StopSignals
 from hpmkd.sweep.processes import end_leftovers
+from hpmkd.tracking import Tracker
 
 CONFIGS = Path(__file__).resolve().parents[2] / "tune_configs"
 
@@ -165,14 +167,18 @@ def _train(
     say: Callable[[str], None],
     stop: StopSignals,
 ) -> tuple[int, str]:
-    from hpmkd.sweep.callbacks import Lacking
+    from hpmkd.sweep.callbacks import Lacking, Watch
     from hpmkd.sweep.context import open_sweep
     from hpmkd.sweep.driver import train_missing
 
     missing = sum(finding.state != "done" for finding in findings.values())
     say(f"training {missing} of {len(findings)} models in {output.root}")
     sweep = open_sweep(output.root)
-    failed = train_missing(sweep, findings, say, stop, request.verbose)
+    there = [finding for finding in findings.values() if finding.state == "done"]
+    done = {finding.job.key: finding.header.train_time for finding in there if finding.header}
+    tracker = Tracker([sweep.by_key[key] for key in findings], done)
+    with watching(tracker, sweep.config.runs, say, plain=request.quiet or request.verbose) as (say, show):
+        failed = train_missing(sweep, findings, say, stop, request.verbose, Watch(tracker, show))
     if failed and stop.caught is None:
         reasons = "".join(f"\n  {sweep.by_key[key].file_name}: {reason}" for key, reason in failed.items())
         code = EXIT_ENVIRONMENT if any(isinstance(why, Lacking) for why in failed.values()) else EXIT_SOME_FAILED

@@ -18,20 +18,8 @@ from hpmkd.job import Job
 from hpmkd.output import Output
 from hpmkd.progress import Recorder
 from hpmkd.sweep.retries import Kind, kind_of
-
-
-def label(job: Job, runs: int) -> str:
-    """How a line names a job: `Direct run 3/5 CIFAR10`, `teacher CIFAR10`, `TAKD assistant CIFAR10`."""
-    if job.role == "table":
-        return f"table of {label(job.teachers[0], runs)}"
-    number = f" {job.number}" if job.number else ""
-    if job.role == "teacher":
-        return f"teacher{number} {job.data.name}"
-    if job.role == "choice":
-        return f"choice {job.data.name}"
-    if job.role == "assistant":
-        return f"{job.baseline} assistant{number} {job.data.name}"
-    return f"{job.baseline} run {job.run}/{runs} {job.data.name}"
+from hpmkd.tracking import Tracker
+from hpmkd.wording import BadNews, label
 
 
 class Lacking(str):
@@ -106,7 +94,7 @@ class EventLines(Callback):
             self.say(f"{name}: {job.file_name} ({result['accuracy']:.2f}%) from the shared memory, not trained again")
         elif status == "diverged":
             self.failed[job.key], self.kinds[job.key] = result.get("message", "diverged"), "diverged"
-            self.say(f"{name}: DIVERGED, {result.get('message')}")
+            self.say(BadNews(f"{name}: DIVERGED, {result.get('message')}"))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Says that a trial failed, and where its log lies."""
@@ -120,7 +108,40 @@ class EventLines(Callback):
                 text = Lacking(before)
             self.kinds[job.key] = kind_of(error)
             self.failed[job.key] = type(text)(f"{text}\n    the whole error: {_log(trial)}")
-            self.say(f"{label(job, self.runs)}: FAILED, {self.failed[job.key]}")
+            self.say(BadNews(f"{label(job, self.runs)}: FAILED, {self.failed[job.key]}"))
+
+
+class Watch(Callback):
+    """Keeps the tracker of a live view up to date, and has it shown; Tune comes by several times a second."""
+
+    def __init__(self, tracker: Tracker, show: Callable[[], None]) -> None:
+        self.tracker, self.show = tracker, show
+        self._made: set[str] = set()
+
+    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """A moment to look."""
+        self.show()
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A worker has taken a job up."""
+        self.tracker.started(trial.config["job"])
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """An epoch, or the end of the work."""
+        self.tracker.result(result)
+        if result.get("status") in ("trained", "recalled", "found"):
+            self._made.add(trial.config["job"])
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """The trial is over: a diverged one, too."""
+        key = trial.config["job"]
+        self.tracker.ended(key, key in self._made)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """The trial failed; Tune may start it again."""
+        self.tracker.ended(trial.config["job"], made=False)
 
 
 class Records(Callback):

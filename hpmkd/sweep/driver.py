@@ -16,7 +16,7 @@ from hpmkd.errors import EnvironmentFault
 from hpmkd.job import Job
 from hpmkd.stop import StopSignals
 from hpmkd.sweep import searcher
-from hpmkd.sweep.callbacks import EventLines, Records, TensorBoard
+from hpmkd.sweep.callbacks import EventLines, Records, TensorBoard, Watch
 from hpmkd.sweep.context import Sweep
 from hpmkd.sweep.resources import Share, share
 from hpmkd.sweep.retries import Attempts, Round
@@ -29,9 +29,22 @@ _LOSSES = 3
 
 
 def train_missing(
-    sweep: Sweep, findings: dict[str, Finding], say: Callable[[str], None], stop: StopSignals, verbose: bool
+    sweep: Sweep,
+    findings: dict[str, Finding],
+    say: Callable[[str], None],
+    stop: StopSignals,
+    verbose: bool,
+    watch: Watch | None = None,
 ) -> dict[str, str]:
     """Trains every job that `findings` does not call done; changes `findings` to what is there afterwards.
+
+    Args:
+        sweep: what to train.
+        findings: by key, of all jobs that are needed.
+        say: is given each line for people.
+        stop: has the signals.
+        verbose: show Ray's own output too.
+        watch: keeps a live view up to date.
 
     Returns:
         The jobs that have no model file, each with the reason.
@@ -40,7 +53,7 @@ def train_missing(
         EnvironmentFault: Ray does not start here, or dies again and again.
     """
     logging.getLogger("ray").setLevel(logging.INFO if verbose else logging.CRITICAL)
-    work = _Work(sweep, findings, say, stop)
+    work = _Work(sweep, findings, say, stop, watch)
     losses = 0
     while work.missing() and stop.caught is None:
         before = len(work.missing())
@@ -65,9 +78,14 @@ class _Work:
     """What is left to do, and how often it has failed; it outlives a Ray that dies."""
 
     def __init__(
-        self, sweep: Sweep, findings: dict[str, Finding], say: Callable[[str], None], stop: StopSignals
+        self,
+        sweep: Sweep,
+        findings: dict[str, Finding],
+        say: Callable[[str], None],
+        stop: StopSignals,
+        watch: Watch | None,
     ) -> None:
-        self.sweep, self.findings, self.say, self.stop = sweep, findings, say, stop
+        self.sweep, self.findings, self.say, self.stop, self.watch = sweep, findings, say, stop, watch
         self.attempts = Attempts()
         self.lines = EventLines(sweep.by_key, sweep.config.runs, say)
         self.gentle = GentleStop(stop, sweep.output, say)
@@ -96,6 +114,9 @@ class _Work:
         callbacks: list[Any] = [self.gentle, searcher.TellBoard(), self.lines, records]
         if self.sweep.config.record.tensorboard:
             callbacks.append(TensorBoard(self.sweep.output))
+        if self.watch is not None:
+            self.watch.tracker.round(now.keys - self.done(), part.concurrent, part.words)
+            callbacks.append(self.watch)
         self.lines.kinds.clear()
         self.gentle.arm()
         try:

@@ -38,6 +38,11 @@ class Share:
     device: str
     concurrent: int
 
+    @property
+    def words(self) -> str:
+        """What a trial gets, for people: `1 core`, `0.2 GPU`."""
+        return f"{self.gpus:.2g} GPU" if self.gpus else f"{self.cpus:g} core{'s' * (self.cpus != 1)}"
+
     def fewer(self, concurrent: int) -> Share:
         """The same with fewer trials side by side: each gets more memory, and of a GPU a larger share."""
         if concurrent >= self.concurrent:

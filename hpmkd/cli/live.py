@@ -1,0 +1,151 @@
+"""What is seen while models are trained: on a terminal a bar and what runs, below the lines; elsewhere lines only."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from hpmkd.tracking import Running, Tracker
+from hpmkd.wording import BadNews, label
+
+_EVERY_SECONDS = 0.25
+_BAR_WIDTH = 30
+
+
+class _Console(Console):
+    """Leaves the cursor visible: after a kill -9 nobody could show it again."""
+
+    def show_cursor(self, show: bool = True) -> bool:
+        return False
+
+
+def suits_a_live_view() -> bool:
+    """Whether standard output is a terminal that can be painted on, and nobody has asked for plain text."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") in ("dumb", "unknown"):
+        return False
+    try:
+        return sys.stdout.isatty() and not Console().is_jupyter
+    except (OSError, ValueError):
+        return False
+
+
+class LiveView:
+    """Lines that stay, and below them what changes. It is painted in the driver's own thread, when the driver says.
+
+    A terminal that was closed ends the view, never the sweep.
+
+    Args:
+        tracker: what is shown.
+        runs: per baseline, for the names.
+        console: where to.
+    """
+
+    def __init__(self, tracker: Tracker, runs: int, console: Console) -> None:
+        self.tracker, self.runs, self.console = tracker, runs, console
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._painted = -math.inf
+        self._gone = False
+
+    @contextlib.contextmanager
+    def shown(self) -> Iterator[None]:
+        """The view, for as long as the body lasts. What others print meanwhile appears above it."""
+        self._try(lambda: self._live.start())
+        try:
+            self.refresh(force=True)
+            yield
+        finally:
+            self._try(self._live.stop)
+
+    def say(self, text: str) -> None:
+        """A line that stays; bad news in red."""
+        line = Text(text, style="red" if isinstance(text, BadNews) else "")
+        # Not broken by us: paths can be copied.
+        self._try(lambda: self.console.print(line, soft_wrap=True, highlight=False))
+
+    def refresh(self, force: bool = False) -> None:
+        """Paints anew, but not more often than the eye sees. The width is looked up each time: it may have changed."""
+        now = time.monotonic()
+        if force or now - self._painted >= _EVERY_SECONDS:
+            self._painted = now
+            self._try(lambda: self._live.update(render(self.tracker, self.runs), refresh=True))
+
+    def _try(self, paint: Callable[[], object]) -> None:
+        if not self._gone:
+            try:
+                paint()
+            except OSError:
+                self._gone = True
+
+
+@contextlib.contextmanager
+def watching(
+    tracker: Tracker, runs: int, say: Callable[[str], None], plain: bool
+) -> Iterator[tuple[Callable[[str], None], Callable[[], None]]]:
+    """How to say a line, and how to show that something has changed, for as long as models are trained.
+
+    Args:
+        tracker: what is shown.
+        runs: per baseline, for the names.
+        say: says a line where there is no live view.
+        plain: there shall be none, whatever the terminal can do.
+    """
+    if plain or not suits_a_live_view():
+        yield say, _nothing
+        return
+    view = LiveView(tracker, runs, _Console(highlight=False))
+    with view.shown():
+        yield view.say, view.refresh
+
+
+def _nothing() -> None:
+    pass
+
+
+def render(tracker: Tracker, runs: int) -> RenderableType:
+    """One line for the sweep, one for each running model; cut where the terminal is narrow."""
+    rows = Table.grid(padding=(0, 2, 0, 0))
+    rows.add_column()  # of all columns the one that gives way
+    for _ in range(4):
+        rows.add_column(no_wrap=True)
+    for one in tracker.running.values():
+        name = Text(label(one.job, runs), no_wrap=True, overflow="ellipsis")
+        rows.add_row(name, *_cells(one), Text(tracker.share, style="dim"))
+    return Group(_headline(tracker), rows)
+
+
+def _headline(tracker: Tracker) -> Table:
+    done, total = len(tracker.done), tracker.total
+    left = tracker.seconds_left()
+    line = Table.grid(padding=(0, 2, 0, 0))
+    line.add_column(max_width=_BAR_WIDTH)  # of all columns the one that gives way
+    for _ in range(3):
+        line.add_column(no_wrap=True)
+    soon = "" if left is None else f"about {clock(left)} left" if left >= 1 else "about to end"
+    # An empty total would be shown as done.
+    bar = ProgressBar(total=total or 1, completed=done)
+    line.add_row(bar, f"{done}/{total} models", Text(clock(tracker.elapsed)), Text(soon, style="bold"))
+    return line
+
+
+def _cells(one: Running) -> list[Text]:
+    if not one.of:
+        return [Text("starts", style="dim"), Text(""), Text("")]
+    loss = "" if math.isnan(one.train_loss) else f"loss {one.train_loss:.4g}"
+    accuracy = "" if math.isnan(one.validation_pct) else f"val {one.validation_pct:.2f}%"
+    return [Text(f"epoch {one.epoch}/{one.of}"), Text(loss), Text(accuracy)]
+
+
+def clock(seconds: float) -> str:
+    """Hours, minutes, seconds: `0:01:09`, `27:00:00`."""
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"

@@ -1,0 +1,170 @@
+"""What a sweep is doing at this moment, and how long it still takes: what a live view is made of. No Ray, no terminal.
+
+Whoever runs the trials tells it what happens; it never raises for what it is told.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hpmkd.eta import Times
+from hpmkd.job import Job
+from hpmkd.schedule import seconds_left, without_lost
+
+# The schedule of 10,000 jobs takes a moment: not more than this part of the time is spent on it.
+_THINKING = 0.02
+
+
+@dataclass
+class Running:
+    """A job that runs. `epoch` of `of` (0: none has ended yet); `train_loss`; `validation_pct`: percent.
+    `fresh`: its worker has had no job before it. `first`, `last`: an epoch, and when it ended."""
+
+    job: Job
+    started: float
+    epoch: int = 0
+    of: int = 0
+    train_loss: float = math.nan
+    validation_pct: float = math.nan
+    fresh: bool = True
+    first: tuple[int, float] | None = field(default=None, repr=False)
+    last: tuple[int, float] | None = field(default=None, repr=False)
+
+    def ended_epoch(self, epoch: int, of: int, now: float) -> None:
+        """Notes the end of an epoch."""
+        self.epoch, self.of = epoch, of
+        self.first = self.first or (epoch, now)
+        self.last = (epoch, now)
+
+    def pace(self) -> tuple[int, float] | None:
+        """How many epochs were timed from end to end, and their seconds; None before the second."""
+        if self.first is None or self.last is None or self.first == self.last:
+            return None
+        return self.last[0] - self.first[0], self.last[1] - self.first[1]
+
+    def around(self, now: float) -> tuple[float, float] | None:
+        """Seconds before the first epoch and after the last, for a job that ends now."""
+        pace = self.pace()
+        if pace is None or self.first is None or self.last is None:
+            return None
+        return max(0.0, self.first[1] - self.started - pace[1] / pace[0]), now - self.last[1]
+
+    def left(self, times: Times, now: float) -> float | None:
+        """Seconds that it still takes; None where nothing is known."""
+        if self.last is None:
+            whole = times.whole(self.job)
+            return None if whole is None else max(0.0, whole - (now - self.started))
+        training, pace = times.training(self.job), self.pace()
+        each = pace[1] / pace[0] if pace else training / self.of if training is not None else None
+        if each is None:
+            return None
+        return max(0.0, (self.of - self.epoch) * each + times.after(self.job) - (now - self.last[1]))
+
+
+class Tracker:
+    """The state of a sweep.
+
+    Args:
+        jobs: all planned ones, parents before children.
+        done: keys of those that are there, each with its training time in seconds.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self, jobs: Sequence[Job], done: Mapping[str, float], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.jobs, self.clock, self.begun = {job.key: job for job in jobs}, clock, clock()
+        self.done, self.running, self.concurrent = set(done), dict[str, Running](), 1
+        self.share = ""  # what each trial gets of the machine, in words
+        self._wanted: set[str] = set()
+        self._lost: set[str] = set()
+        self._workers: set[tuple[object, object]] = set()
+        self._guess: tuple[float, float | None] = (self.begun, None)
+        self._think_at = self.begun
+        self.times = Times()
+        for key, seconds in done.items():
+            if key in self.jobs and math.isfinite(seconds):
+                self.times.earlier(self.jobs[key], seconds)
+
+    @property
+    def total(self) -> int:
+        """How many models there will be: those that are there, those that are wanted, those that failed."""
+        return len(self.done | self._wanted)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the tracker was made."""
+        return self.clock() - self.begun
+
+    def round(self, wanted: Collection[str], concurrent: int, share: str) -> None:
+        """A round begins, or its Ray is new: nothing runs, and what had failed in it is tried again."""
+        self._wanted |= set(wanted)
+        self._lost = self._wanted - set(wanted) - self.done
+        self.running.clear()
+        self._workers.clear()
+        self.concurrent, self.share = concurrent, share
+
+    def started(self, key: str) -> None:
+        """A worker takes a job up."""
+        if key in self.jobs:
+            self._lost.discard(key)
+            self.running[key] = Running(self.jobs[key], self.clock())
+
+    def result(self, result: Mapping[str, Any]) -> None:
+        """What a trial reports after each epoch: see `progress.Recorder.record`. Of anything else nothing is noted."""
+        one = self.running.get(str(result.get("job")))
+        if one is None:
+            return
+        worker = (result.get("hostname"), result.get("pid"))
+        if not one.epoch:
+            one.fresh = worker not in self._workers
+        self._workers.add(worker)
+        if result.get("status") != "training":
+            return
+        now, epoch, of = self.clock(), int(result["epoch"]), int(result["epochs"])
+        before = one.last
+        one.ended_epoch(epoch, of, now)
+        if before is not None and epoch > before[0]:
+            self.times.trained(one.job, (epoch - before[0]) / of, now - before[1])
+        one.train_loss = float(result.get("train_loss", math.nan))
+        one.validation_pct = float(result.get("validation_accuracy", math.nan))
+
+    def ended(self, key: str, made: bool) -> None:
+        """A trial ended. `made`: its model is there; else it failed, and runs again only if it starts again."""
+        one = self.running.pop(key, None)
+        (self.done if made else self._lost).add(key)
+        if one is None or not made or not one.of:
+            return
+        around = one.around(self.clock())
+        if around is not None:
+            self.times.around(one.job, None if one.fresh else around[0], around[1])
+        elif not one.fresh:
+            # Of a single epoch it is not known what was before it and after: it counts as the whole.
+            self.times.trained(one.job, 1.0, self.clock() - one.started)
+            self.times.around(one.job, 0.0, 0.0)
+
+    def seconds_left(self) -> float | None:
+        """Until the last wanted model is made; None where nothing was measured yet."""
+        now = self.clock()
+        if now >= self._think_at:
+            self._guess = (now, self._estimate(now))
+            self._think_at = now + (self.clock() - now) / _THINKING
+        made, guess = self._guess
+        return None if guess is None else max(0.0, guess - (now - made))
+
+    def _estimate(self, now: float) -> float | None:
+        left = [job for key, job in self.jobs.items() if key in self._wanted and key not in self.done]
+        left = without_lost(left, self._lost)
+        running: dict[str, float] = {}
+        seconds: dict[str, float] = {}
+        for job in left:
+            one = self.running.get(job.key)
+            guess = self.times.whole(job) if one is None else one.left(self.times, now)
+            if guess is None:
+                return None
+            (seconds if one is None else running)[job.key] = guess
+        return seconds_left(left, running, seconds, self.concurrent)
