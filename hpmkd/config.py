@@ -107,6 +107,8 @@ class RecordConfig(Section):
     """What is written while training."""
 
     tensorboard: bool = Field(True, description="TensorBoard event files under tensorboard/")
+    wandb: str | None = Field(None, description="Weights & Biases: the project (needs the extra wandb)")
+    mlflow: str | None = Field(None, description="MLflow: a tracking URI, or a folder (needs the extra mlflow)")
     checkpoint_overhead: Annotated[float, Field(gt=0, le=1)] = Field(
         0.05, description="an epoch is saved as soon as saving has cost at most this part of the time"
     )

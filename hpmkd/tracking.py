@@ -80,7 +80,7 @@ class Tracker:
         self.jobs, self.clock, self.begun = {job.key: job for job in jobs}, clock, clock()
         self.done, self.running, self.concurrent = set(done), dict[str, Running](), 1
         self.share = ""  # what each trial gets of the machine, in words
-        self._wanted: set[str] = set()
+        self._wanted = self.jobs.keys() - self.done
         self._lost: set[str] = set()
         self._workers: set[tuple[object, object]] = set()
         self._guess: tuple[float, float | None] = (self.begun, None)

@@ -79,7 +79,8 @@ def test_before_anything_is_known() -> None:
     page = console(80)
     with page.capture() as capture:
         page.print(render(Tracker(JOBS, {}), 3))
-    assert "0/0 models" in _without_colours(capture.get())
+    assert f"0/{len(JOBS)} models" in _without_colours(capture.get())
+    assert "about" not in capture.get()
     one = Tracker(JOBS, {})
     one.started(LONG)
     one.result({"job": LONG, "status": "training", "epoch": 1, "epochs": 2})

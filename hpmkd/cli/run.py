@@ -63,7 +63,12 @@ def resolve(request: Request) -> tuple[SweepConfig, Output]:
     config = validate(read_config_file(source), str(source), request.overrides)
     absolute = config.data.model_copy(update={"dir": str(Path(config.data.dir).expanduser().absolute())})
     names = [_absolute(entry) for entry in config.datasets]
-    return config.model_copy(update={"data": absolute, "datasets": names}), Output(root.expanduser().absolute())
+    mlflow = config.record.mlflow
+    if mlflow and "://" not in mlflow:
+        mlflow = str(Path(mlflow).expanduser().absolute())
+    record = config.record.model_copy(update={"mlflow": mlflow})
+    changed = {"data": absolute, "datasets": names, "record": record}
+    return config.model_copy(update=changed), Output(root.expanduser().absolute())
 
 
 def _absolute(entry: str) -> str:

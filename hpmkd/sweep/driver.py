@@ -18,6 +18,7 @@ from hpmkd.stop import StopSignals
 from hpmkd.sweep import searcher
 from hpmkd.sweep.callbacks import EventLines, Records, TensorBoard, Watch
 from hpmkd.sweep.context import Sweep
+from hpmkd.sweep.loggers import open_loggers
 from hpmkd.sweep.resources import Share, share
 from hpmkd.sweep.retries import Attempts, Round
 from hpmkd.sweep.rounds import finish_round, restorable, run_round
@@ -50,7 +51,7 @@ def train_missing(
         The jobs that have no model file, each with the reason.
 
     Raises:
-        EnvironmentFault: Ray does not start here, or dies again and again.
+        EnvironmentFault: Ray does not start here, or dies again and again; a logger that is asked for is not there.
     """
     logging.getLogger("ray").setLevel(logging.INFO if verbose else logging.CRITICAL)
     work = _Work(sweep, findings, say, stop, watch)
@@ -88,6 +89,7 @@ class _Work:
         self.sweep, self.findings, self.say, self.stop, self.watch = sweep, findings, say, stop, watch
         self.attempts = Attempts()
         self.lines = EventLines(sweep.by_key, sweep.config.runs, say)
+        self.loggers = open_loggers(sweep.config.record, sweep.output.root.name, say)
         self.gentle = GentleStop(stop, sweep.output, say)
         self.restore, why = restorable(sweep)
         if why:
@@ -114,6 +116,7 @@ class _Work:
         callbacks: list[Any] = [self.gentle, searcher.TellBoard(), self.lines, records]
         if self.sweep.config.record.tensorboard:
             callbacks.append(TensorBoard(self.sweep.output))
+        callbacks += self.loggers
         if self.watch is not None:
             self.watch.tracker.round(now.keys - self.done(), part.concurrent, part.words)
             callbacks.append(self.watch)

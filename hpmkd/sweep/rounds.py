@@ -106,6 +106,7 @@ def run_round(
                 search_alg=DependencySearcher(),
                 num_samples=jobs,
                 reuse_actors=True,
+                trial_name_creator=_name,
                 trial_dirname_creator=_dirname(sweep),
             ),
             run_config=RunConfig(
@@ -128,6 +129,11 @@ def _give_callbacks(tuner: tune.Tuner, callbacks: Sequence[Any]) -> None:
     inner = tuner._local_tuner
     assert inner is not None, "the driver runs where Ray does, never through Ray Client"
     inner._run_config.callbacks = list(callbacks)
+
+
+def _name(trial: Any) -> str:
+    """A trial is called like its job, in Tune's records and wherever its loggers write."""
+    return str(trial.config["job"])
 
 
 def _dirname(sweep: Sweep) -> Any:

@@ -1,0 +1,147 @@
+"""Weights & Biases and MLflow, through Ray's own callbacks: optional, and never in the way of a training."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ray.tune import Callback
+
+from hpmkd.config import RecordConfig
+from hpmkd.errors import EnvironmentFault
+from hpmkd.wording import BadNews
+
+# At the end of a round, for what is not uploaded yet; Ctrl-C waits for it too.
+_UPLOAD_SECONDS = 10
+
+
+def require(record: RecordConfig) -> None:
+    """Raises EnvironmentFault where a package that the config asks for is not installed."""
+    for name, wanted in (("wandb", record.wandb), ("mlflow", record.mlflow)):
+        if wanted and importlib.util.find_spec(name) is None:
+            raise EnvironmentFault(
+                f"record.{name}: the package {name} is not installed",
+                expected=f"the optional extra {name}",
+                found="none",
+                todo=f"pip install -e '.[{name}]', or leave --record.{name} out",
+            )
+
+
+def mlflow_uri(where: str) -> str:
+    """Where MLflow keeps its runs: a URI as it is; of a folder the database `mlflow.db` in it."""
+    # MLflow's own store of plain files is no longer maintained, and newer versions refuse it.
+    return where if "://" in where else f"sqlite:///{Path(where).expanduser().absolute() / 'mlflow.db'}"
+
+
+def open_loggers(record: RecordConfig, name: str, say: Callable[[str], None]) -> list[Guarded]:
+    """The loggers that the config asks for, connected.
+
+    Args:
+        record: `wandb` (a project), `mlflow` (a URI or a folder).
+        name: of the sweep: the group in W&B, the experiment in MLflow.
+        say: is told when one of them fails later.
+
+    Raises:
+        EnvironmentFault: one is not installed, or cannot be reached or written.
+    """
+    require(record)
+    made = []
+    if record.wandb:
+        made.append(_connect("wandb", lambda: _wandb(record.wandb, name), say))
+    if record.mlflow:
+        made.append(_connect("mlflow", lambda: _mlflow(str(record.mlflow), name), say))
+    return made
+
+
+def _wandb(project: str | None, group: str) -> Any:
+    from ray.air.integrations.wandb import WandbLoggerCallback
+
+    # A restored round goes on with the runs that it had.
+    return WandbLoggerCallback(project=project, group=group, upload_timeout=_UPLOAD_SECONDS, resume="allow")
+
+
+def _mlflow(where: str, experiment: str) -> Any:
+    from ray.air.integrations.mlflow import MLflowLoggerCallback
+
+    for chatty in ("mlflow", "alembic"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    if "://" not in where:
+        Path(where).expanduser().mkdir(parents=True, exist_ok=True)
+    return MLflowLoggerCallback(tracking_uri=mlflow_uri(where), experiment_name=experiment)
+
+
+def _connect(name: str, make: Callable[[], Any], say: Callable[[str], None]) -> Guarded:
+    try:
+        callback = make()
+        callback.setup()
+    except Exception as error:
+        raise EnvironmentFault(
+            f"record.{name}: it cannot be set up",
+            expected=f"a {name} that takes records",
+            found=f"{type(error).__name__}: {error}",
+            todo=f"see its own settings, or leave --record.{name} out: nothing else depends on it",
+        ) from error
+    return Guarded(name, callback, say)
+
+
+class Guarded(Callback):
+    """Passes on what happens, until the first error: then it says so once and is silent. Tune would end the sweep.
+
+    Args:
+        name: for the line about the error.
+        inner: one of Ray's callbacks, already set up.
+        say: where the line goes.
+    """
+
+    def __init__(self, name: str, inner: Any, say: Callable[[str], None]) -> None:
+        self.name, self.inner, self.say = name, inner, say
+        self._steps: dict[str, int] = {}
+        self._broken = False
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A run begins there."""
+        self._pass("on_trial_start", iteration, trials, trial)
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """The numbers of an epoch, or of the finished model; Tune's own are left out."""
+        if result.get("status") == "training":
+            self._steps[trial.trial_id] = int(result["epoch"])
+        numbers = chosen(result) | {"training_iteration": self._steps.get(trial.trial_id, 0)}
+        self._pass("on_trial_result", iteration, trials, trial, numbers)
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """The run is over."""
+        self._pass("on_trial_complete", iteration, trials, trial)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """The run failed."""
+        self._pass("on_trial_error", iteration, trials, trial)
+
+    def on_experiment_end(self, trials: list[Any], **info: Any) -> None:
+        """The round is over."""
+        self._pass("on_experiment_end", trials)
+
+    def _pass(self, hook: str, *given: Any) -> None:
+        if self._broken:
+            return
+        try:
+            getattr(self.inner, hook)(*given)
+        except Exception as error:
+            self._broken = True
+            self.say(BadNews(f"{self.name}: no more records, {type(error).__name__}: {error}; the training goes on"))
+
+
+def chosen(result: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers of a report that people compare: losses, accuracies (percent), learning rate, seconds."""
+    names = ("train_loss", "validation_accuracy", "lr", "accuracy", "train_time")
+    return {
+        name: value
+        for name, value in result.items()
+        if (name in names or name.startswith("loss/")) and isinstance(value, int | float) and math.isfinite(value)
+    }
