@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hpmkd.version import __version__
 
 if TYPE_CHECKING:
+    from hpmkd.cli.api import run_sweep
     from hpmkd.results import load_results
     from hpmkd.store.checkpoints import (
         get_model_checkpoint_path,
@@ -21,6 +22,7 @@ __all__ = [
     "load_model_checkpoint",
     "load_results",
     "model_checkpoint_exists",
+    "run_sweep",
     "save_model_checkpoint",
 ]
 
@@ -31,6 +33,10 @@ def __getattr__(name: str) -> Any:
         from hpmkd.results import load_results
 
         return load_results
+    if name == "run_sweep":
+        from hpmkd.cli.api import run_sweep
+
+        return run_sweep
     if name in __all__:
         from hpmkd.store import checkpoints
 

@@ -31,7 +31,11 @@ CONFIGS = Path(__file__).resolve().parents[2] / "tune_configs"
 
 def run(argv: Sequence[str], prog: str, alone: bool = False) -> int:
     """Runs a sweep from command-line words; returns the exit code. `alone`: see `StopSignals`."""
-    request = parse(argv, prog)
+    return execute(parse(argv, prog), alone)
+
+
+def execute(request: Request, alone: bool = False) -> int:
+    """Runs what is asked for; returns the exit code. `alone`: see `StopSignals`."""
     config, output = resolve(request)
     if request.print_config:
         print(to_yaml(config), end="")
