@@ -46,6 +46,7 @@ def _row(stem: str, header: Header, planned: bool) -> dict[str, Any]:
         "channels": str(shape.get("channels")) if network else None,
         "parameters": _parameters(shape) if network else None,
         "device": meta.get("device"),
+        "hardware": meta.get("hardware"),
         "timestamp": header.timestamp,
         "fingerprint": meta.get("fingerprint"),
         "sha256": header.sha256,

@@ -23,6 +23,7 @@ from hpmkd.data.images import Splits
 from hpmkd.epochs import resume, save_epoch
 from hpmkd.errors import Diverged, EnvironmentFault, HpmkdError
 from hpmkd.halving import last_epoch
+from hpmkd.hardware import machine
 from hpmkd.job import Job
 from hpmkd.memory import keep, recall
 from hpmkd.mentors import TableMentor
@@ -223,8 +224,17 @@ def _metadata(job: Job, data: DataConfig, device: torch.device) -> dict[str, Any
             "python": platform.python_version(),
         },
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "hardware": _hardware(device),
         "git_revision": _git_revision(),
     }
+
+
+def _hardware(device: torch.device) -> str:
+    """The machine, and the GPU that was trained on."""
+    if device.type != "cuda":
+        return machine()
+    gpu = torch.cuda.get_device_properties(device)
+    return f"{gpu.name}, {gpu.total_memory / 2**30:.1f} GiB; {machine()}"
 
 
 @functools.cache

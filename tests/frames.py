@@ -42,6 +42,7 @@ def _row(stem: str, dataset: str, role: str, baseline: str | None, run: int | No
     row = {"file": f"{stem}.pt", "dataset": dataset, "role": role, "baseline": baseline, "run": run, "epochs": 2}
     row |= {"accuracy_pct": float(accuracy), "train_seconds": 10.0, "planned": True, "recalled": False, "seed": "7"}
     row |= {"parameters": 1000 if role == "student" else 9000, "ancestors": "", "parents": "", "device": "cpu"}
+    row |= {"hardware": "Some CPU, 2 cores, 16.0 GiB"}
     row |= {"timestamp": "2026-01-01T00:00:00+00:00", "hpmkd": "0", "torch": "2", "python": "3", "git_revision": "abc"}
     return row | {"architecture": "lenet5", "validation_accuracy_pct": float(accuracy) + 1}
 

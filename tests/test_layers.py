@@ -14,7 +14,7 @@ import hpmkd
 PACKAGE = Path(hpmkd.__file__).parent
 # Bottom to top. Modules on one floor do not know each other.
 FLOORS = [
-    {"errors", "version", "stop", "section"},
+    {"errors", "version", "stop", "section", "hardware"},
     {"method_config"},
     {"config", "specs", "atomic", "halving", "views"},
     {"settings", "architecture"},

@@ -124,8 +124,9 @@ def _facts(frame: pd.DataFrame, config: SweepConfig | None, order: Sequence[str]
         rows = networks.loc[networks["role"] == role, ["architecture", "channels", "parameters"]].drop_duplicates()
         shapes = [f"{a} {c}, {p:,} parameters" for a, c, p in rows.dropna().itertuples(index=False)]
         made += [(f"{role} network", "; ".join(shapes))] if shapes else []
-    names = (("device", "device"), ("hpmkd", "hpmkd"), ("torch", "torch"), ("python", "Python"))
-    made += [(label, _kinds(part, column)) for column, label in (*names, ("git_revision", "git revision"))]
+    names = {"device": "device", "hardware": "hardware", "hpmkd": "hpmkd", "torch": "torch", "python": "Python"}
+    names["git_revision"] = "git revision"
+    made += [(label, _kinds(part, column, "; " if column == "hardware" else ", ")) for column, label in names.items()]
     times = part["timestamp"].dropna()
     if len(times):
         made.append(("trained between", f"{times.min()} and {times.max()}"))
@@ -133,8 +134,8 @@ def _facts(frame: pd.DataFrame, config: SweepConfig | None, order: Sequence[str]
     return [(label, text) for label, text in made if text]
 
 
-def _kinds(part: pd.DataFrame, column: str) -> str:
-    return ", ".join(map(str, dict.fromkeys(part[column].dropna())))
+def _kinds(part: pd.DataFrame, column: str, between: str = ", ") -> str:
+    return between.join(map(str, dict.fromkeys(part[column].dropna())))
 
 
 def _tables(frame: pd.DataFrame, compared: pd.DataFrame, order: Sequence[str]) -> list[Table]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 
-import psutil
 import ray
 
 from hpmkd.config import SweepConfig
@@ -50,13 +49,6 @@ class Share:
         # CPU cores stay: a trial uses its torch threads and no more; what fits no node would wait for ever.
         gpus = min(1.0, self.gpus * self.concurrent / concurrent) if 0 < self.gpus < 1 else self.gpus
         return replace(self, gpus=gpus, concurrent=concurrent)
-
-
-def cores() -> int:
-    """CPU cores that this process may use (a container's or a batch job's limit counts)."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return psutil.cpu_count() or 1
 
 
 def prepare_environment(address: str | None = None) -> None:

@@ -16,10 +16,11 @@ import ray
 
 from hpmkd.config import SweepConfig
 from hpmkd.errors import EXIT_ENVIRONMENT, EnvironmentFault
+from hpmkd.hardware import cores
 from hpmkd.output import Output
 from hpmkd.stop import Interrupted, StopSignals, leave
 from hpmkd.sweep.processes import VITAL, RayProcesses, lives
-from hpmkd.sweep.resources import WORKER_ENV, cores, prepare_environment
+from hpmkd.sweep.resources import WORKER_ENV, prepare_environment
 
 START_SECONDS = 120.0
 END_SECONDS = 20.0

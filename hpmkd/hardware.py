@@ -1,0 +1,37 @@
+"""What a machine is made of, for people who compare seconds."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+from pathlib import Path
+
+import psutil
+
+
+def cores() -> int:
+    """CPU cores that this process may use (a container's or a batch job's limit counts)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return psutil.cpu_count() or 1
+
+
+@functools.cache
+def machine() -> str:
+    """CPU, usable cores and memory, such as `AMD EPYC 7B13, 2 cores, 23.5 GiB`."""
+    count = cores()
+    memory = psutil.virtual_memory().total / 2**30
+    return f"{_cpu()}, {count} core{'s' * (count != 1)}, {memory:.1f} GiB"
+
+
+def _cpu(info: Path = Path("/proc/cpuinfo")) -> str:
+    """The model's name where the system tells it, else the kind of processor."""
+    try:
+        for line in info.read_text(errors="replace").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name" and value.strip():
+                return value.strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine() or "CPU"
