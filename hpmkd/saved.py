@@ -1,7 +1,8 @@
-"""A sweep as readers see it: what lies in its folder, without Ray, torch, or the data."""
+"""A sweep as its folder tells it, without Ray, torch, or the data: for driver, trials and readers alike."""
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,41 @@ from hpmkd.job import Job
 from hpmkd.methods import lineages
 from hpmkd.output import Output
 from hpmkd.plan import expand
-from hpmkd.settings import read_config_file, validate
+from hpmkd.settings import parse_yaml, read_config_file, validate
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Config, output and jobs (parents first). Read from the output folder alone, so it can be moved."""
+
+    config: SweepConfig
+    output: Output
+    jobs: tuple[Job, ...]
+
+    @functools.cached_property
+    def by_key(self) -> dict[str, Job]:
+        """Jobs by their key."""
+        return {job.key: job for job in self.jobs}
+
+
+def open_sweep(root: Path) -> Sweep:
+    """The sweep whose `sweep.yaml` and `datasets.json` lie in `root`, expanded once per content.
+
+    Raises:
+        FileNotFoundError: one of them is not there.
+        UsageError: the config cannot be read by this version.
+        ValueError, KeyError, TypeError, AttributeError: `datasets.json` is not what a sweep wrote.
+    """
+    output = Output(root)
+    return _open(str(root), output.config_file.read_text(), output.datasets_file.read_text())
+
+
+@functools.lru_cache(maxsize=4)
+def _open(root: str, config_text: str, datasets_text: str) -> Sweep:
+    output = Output(Path(root))
+    config = validate(parse_yaml(config_text, str(output.config_file)), str(output.config_file))
+    specs = [spec_from_json(values) for values in json.loads(datasets_text)]
+    return Sweep(config, output, expand(config, specs, lineages(config)))
 
 
 @dataclass(frozen=True)
@@ -44,7 +79,7 @@ def open_saved(root: Path) -> Saved:
         return Saved(output, None, ())
     config = validate(read_config_file(output.config_file), str(output.config_file))
     try:
-        specs = [spec_from_json(values) for values in json.loads(output.datasets_file.read_text())]
+        sweep = open_sweep(output.root)
     except FileNotFoundError:
         return Saved(output, config, ())
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -54,4 +89,4 @@ def open_saved(root: Path) -> Saved:
             found=f"{type(error).__name__}: {error}",
             todo="start the sweep once more: it writes the file anew",
         ) from error
-    return Saved(output, config, expand(config, specs, lineages(config)))
+    return Saved(output, sweep.config, sweep.jobs)

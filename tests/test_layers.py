@@ -79,6 +79,7 @@ def test_only_sweep_imports_ray() -> None:
         ("from hpmkd.cli.parser import build_parser; build_parser('x').format_help()", ["torch", "ray", "pandas"]),
         ("import hpmkd.cli.run, hpmkd.audit", ["torch", "ray"]),
         ("import hpmkd.cli.status", ["torch", "ray", "pandas", "scipy"]),
+        ("import hpmkd.cli.verify", ["torch", "ray", "pandas"]),
         ("import hpmkd.results, hpmkd.stats", ["torch", "ray", "matplotlib"]),
     ],
 )

@@ -14,7 +14,7 @@ from test_searcher import plan
 
 from hpmkd.config import DataConfig, SweepConfig
 from hpmkd.output import Output
-from hpmkd.sweep.context import Sweep
+from hpmkd.saved import Sweep
 from hpmkd.sweep.rounds import finish_round, restorable, rounds, sweep_key
 from hpmkd.sweep.seal import SEAL, Sealer, seal, signing_key
 

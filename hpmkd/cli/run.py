@@ -176,8 +176,8 @@ def _train(
     say: Callable[[str], None],
     stop: StopSignals,
 ) -> tuple[int, str]:
+    from hpmkd.saved import open_sweep
     from hpmkd.sweep.callbacks import Lacking, Watch
-    from hpmkd.sweep.context import open_sweep
     from hpmkd.sweep.driver import train_missing
 
     missing = sum(finding.state != "done" for finding in findings.values())

@@ -15,9 +15,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from hpmkd.cli.arguments import Arguments
-from hpmkd.config import DataConfig, SweepConfig
+from hpmkd.config import DataConfig
 from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_SOME_FAILED, UsageError
 from hpmkd.output import Output
+from hpmkd.saved import Sweep, open_sweep
 from hpmkd.verification import Verdict, verify_output
 
 _EXAMPLES = """  hpmkd verify results/quick
@@ -52,9 +53,9 @@ def verify(argv: Sequence[str], prog: str) -> int:
             todo="name the folder that was given as --output",
         )
     plan, word = _plan(output)
-    verdicts = verify_output(output, plan[1] if plan else None)
+    verdicts = verify_output(output, plan.jobs if plan else None)
     if given.evaluate:
-        data = plan[0].data if plan else DataConfig()
+        data = plan.config.data if plan else DataConfig()
         if given.data_dir:
             data = data.model_copy(update={"dir": str(Path(given.data_dir).expanduser().absolute())})
         verdicts = [_measured(verdict, output, data, _sources(plan)) for verdict in verdicts]
@@ -65,25 +66,19 @@ def verify(argv: Sequence[str], prog: str) -> int:
     return _exit_code(verdicts)
 
 
-_Plan = tuple[SweepConfig, Sequence[Any]]
-
-
-def _plan(output: Output) -> tuple[_Plan | None, str]:
-    """Config and jobs as the sweep left them, or None; and a word on it."""
-    from hpmkd.sweep.context import open_sweep
-
+def _plan(output: Output) -> tuple[Sweep | None, str]:
+    """The sweep as it was left, or None; and a word on it."""
     try:
-        sweep = open_sweep(output.root)
+        return open_sweep(output.root), ""
     except FileNotFoundError as error:
         name = Path(str(error.filename)).name
         return None, f"no {name}: judged without the plan, so nothing can be called missing"
     except Exception as error:  # whatever is in those two files, the models can still be judged
         return None, f"{output.config_file.name} or {output.datasets_file.name} cannot be used: {error}"
-    return (sweep.config, sweep.jobs), ""
 
 
-def _sources(plan: _Plan | None) -> dict[str, str | None]:
-    return {job.data.name: job.data.source for job in plan[1]} if plan else {}
+def _sources(plan: Sweep | None) -> dict[str, str | None]:
+    return {job.data.name: job.data.source for job in plan.jobs} if plan else {}
 
 
 def _measured(verdict: Verdict, output: Output, data: DataConfig, sources: dict[str, str | None]) -> Verdict:

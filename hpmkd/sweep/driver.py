@@ -14,10 +14,10 @@ from ray.tune.error import TuneError
 from hpmkd.audit import Finding, inspect
 from hpmkd.errors import EnvironmentFault
 from hpmkd.job import Job
+from hpmkd.saved import Sweep
 from hpmkd.stop import StopSignals
 from hpmkd.sweep import searcher
 from hpmkd.sweep.callbacks import EventLines, Records, TensorBoard, Watch
-from hpmkd.sweep.context import Sweep
 from hpmkd.sweep.loggers import open_loggers
 from hpmkd.sweep.resources import Share, share
 from hpmkd.sweep.retries import Attempts, Round

@@ -15,7 +15,7 @@ from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig
 from hpmkd.atomic import commit_json
 from hpmkd.data.cache import cache_folder
 from hpmkd.output import trial_folder
-from hpmkd.sweep.context import Sweep
+from hpmkd.saved import Sweep
 from hpmkd.sweep.resources import Share
 from hpmkd.sweep.seal import Sealer, broken, signing_key
 from hpmkd.sweep.searcher import DependencySearcher

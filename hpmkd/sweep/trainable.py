@@ -10,7 +10,7 @@ from typing import Any
 
 from ray import tune
 
-from hpmkd.sweep.context import open_sweep
+from hpmkd.saved import open_sweep
 
 _STOP_SECONDS = 60.0  # a driver that was killed while it stopped leaves the file until the next start
 
