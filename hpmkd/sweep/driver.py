@@ -16,7 +16,7 @@ from hpmkd.errors import EnvironmentFault
 from hpmkd.job import Job
 from hpmkd.stop import StopSignals
 from hpmkd.sweep import searcher
-from hpmkd.sweep.callbacks import EventLines, Records, TensorBoard
+from hpmkd.sweep.callbacks import EventLines, Records
 from hpmkd.sweep.context import Sweep
 from hpmkd.sweep.resources import Share, share
 from hpmkd.sweep.retries import Attempts, Round
@@ -94,8 +94,6 @@ class _Work:
         searcher.ACTIVE = searcher.Board(self.sweep.jobs, self.done(), self._is_there, part.concurrent, held)
         records = Records(self.sweep.by_key, self.sweep.output)
         callbacks: list[Any] = [self.gentle, searcher.TellBoard(), self.lines, records]
-        if self.sweep.config.record.tensorboard:
-            callbacks.append(TensorBoard(self.sweep.output))
         self.lines.kinds.clear()
         self.gentle.arm()
         try:
