@@ -29,6 +29,8 @@ def may_run_beside(job: Job, live: Iterable[Job]) -> bool:
     That is: a model of its baseline, if that is trained one by one; the same model under another name, which the
     shared memory will then have.
     """
+    if not (job.shared or job.serial):
+        return True  # most jobs, asked for again and again
     return not any(
         (job.shared and other.fingerprint == job.fingerprint) or (job.serial and other.baseline == job.baseline)
         for other in live

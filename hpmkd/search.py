@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -41,20 +42,22 @@ class Search:
             training = self.make(self.candidates[number])
             if number in self.states:
                 training.load_state_dict(self.states[number])
-            before, result = training.train_seconds, None
-            for result in training.epochs():
-                if result.epoch >= end:
-                    break
-            assert result is not None
+            before = training.train_seconds
+            last = [*training.epochs(end)][-1:]
             self.states[number] = training.state_dict()
             self.train_seconds += training.train_seconds - before
-            accuracy = result.validation_accuracy_pct
+            # None where the rung before ended with the same epoch, as in schedules of one or two.
+            accuracy = last[0].validation_accuracy_pct if last else self._reached(number)
             row = {"rung": rung, "epochs": end, "validation_accuracy_pct": accuracy, **self.candidates[number]}
             self.evidence.append({**row, "train_seconds": training.train_seconds - before})
             self.epoch += 1
-            yield EpochResult(
-                self.epoch, result.train_loss, result.terms, accuracy, result.lr, self.train_seconds, self.total
-            )
+            loss, terms, lr = (last[0].train_loss, last[0].terms, last[0].lr) if last else (math.nan, {}, math.nan)
+            yield EpochResult(self.epoch, loss, terms, accuracy, lr, self.train_seconds, self.total)
+
+    def _reached(self, number: int) -> float:
+        """A candidate's accuracy on validation images in the newest rung that it was in, in percent."""
+        mine = [row for row in self.evidence if self.candidates[number].items() <= row.items()]
+        return float(mine[-1]["validation_accuracy_pct"])
 
     def _where(self) -> tuple[int, int]:
         left = self.epoch

@@ -131,7 +131,9 @@ class Tracker:
         if before is not None and epoch > before[0]:
             self.times.trained(one.job, (epoch - before[0]) / of, now - before[1])
         one.train_loss = float(result.get("train_loss", math.nan))
-        one.validation_pct = float(result.get("validation_accuracy", math.nan))
+        accuracy = float(result.get("validation_accuracy", math.nan))
+        if not math.isnan(accuracy):  # on few images not every epoch is validated; the last one known stands
+            one.validation_pct = accuracy
 
     def ended(self, key: str, made: bool) -> None:
         """A trial ended. `made`: its model is there; else it failed, and runs again only if it starts again."""

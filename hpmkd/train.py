@@ -20,6 +20,8 @@ from hpmkd.methods.base import Distiller
 from hpmkd.precision import autocast, fp32
 from hpmkd.specs import FitSpec
 
+_VALIDATION_PART = 0.1
+
 
 @dataclass(frozen=True)
 class EpochResult:
@@ -28,7 +30,7 @@ class EpochResult:
     epoch: int
     train_loss: float
     terms: dict[str, float]
-    validation_accuracy_pct: float
+    validation_accuracy_pct: float  # NaN in an epoch that was not looked at, see `validation_period`
     lr: float
     train_seconds: float
     of: int
@@ -42,6 +44,14 @@ def learning_rate(fit: FitSpec, epoch: int) -> float:
         passed = sum(epoch >= round(part * fit.epochs) for part in fit.milestones)
         return float(fit.lr * fit.gamma**passed)
     return fit.lr
+
+
+def validation_period(train_images: int, validation_images: int) -> int:
+    """Every so many epochs validation takes place, so that it costs at most a tenth of the training.
+
+    A forward pass is a third of a training step. 1 for a whole data set; more where a sweep trains on few images.
+    """
+    return max(1, math.ceil(validation_images / (3 * train_images) / _VALIDATION_PART))
 
 
 def _trained(parameter: nn.Parameter) -> bool:
@@ -90,17 +100,21 @@ class Training:
         self.batches = TrainBatches(splits.train.to(device), self.normalise, augment, fit.batch_size, fit.views)
         self.classes = distiller.student.classes
         self.validation = splits.validation.to(device)
+        self.period = validation_period(len(splits.train), len(splits.validation))
         self.optimizer = _optimizer(fit, [*self.model.parameters(), *filter(_trained, self.distiller.parameters())])
         self.epoch, self.train_seconds, self.total = 0, 0.0, fit.epochs
         self.prepare_seconds = 0.0  # of `train_seconds`: spent on helper modules before the first step
 
-    def epochs(self) -> Iterator[EpochResult]:
-        """Trains epoch by epoch, from where it stands to the end of the recipe.
+    def epochs(self, until: int | None = None) -> Iterator[EpochResult]:
+        """Trains epoch by epoch, from where it stands to epoch `until` or to the end of the recipe.
+
+        The last epoch is always validated, of the others every `period`-th.
 
         Raises:
             Diverged: the loss of an epoch is not finite.
         """
-        while self.epoch < self.fit.epochs:
+        end = self.fit.epochs if until is None else until
+        while self.epoch < end:
             start = time.monotonic()
             if self.epoch == 0 and self.distiller.needs_validation:
                 self._prepare()
@@ -111,8 +125,10 @@ class Training:
             loss = sum(terms.values())
             if not math.isfinite(loss):
                 raise Diverged(f"epoch {self.epoch + 1}: the training loss is {loss}", todo="try a smaller fit.lr")
-            accuracy = evaluate(self.model, self.validation, self.normalise, self.fit.precision)
             self.epoch += 1
+            accuracy = math.nan
+            if self.epoch == end or self.epoch % self.period == 0:
+                accuracy = evaluate(self.model, self.validation, self.normalise, self.fit.precision)
             self.train_seconds += time.monotonic() - start
             yield EpochResult(self.epoch, loss, terms, accuracy, lr, self.train_seconds, self.total)
 

@@ -14,7 +14,7 @@ from test_searcher import plan
 from hpmkd.errors import EnvironmentFault, HpmkdError
 from hpmkd.output import Output
 from hpmkd.progress import read_all
-from hpmkd.sweep.callbacks import EventLines, Lacking, Records, TensorBoard
+from hpmkd.sweep.callbacks import EventLines, Lacking, Records
 from hpmkd.wording import label
 
 JOBS = {job.key: job for job in plan(1, ["Direct", "TAKD"], 5)}
@@ -112,31 +112,6 @@ def test_a_torn_record_of_a_failure(lines: tuple[EventLines, list[str]], tmp_pat
     lines[0].on_trial_error(0, [], Torn(STUDENT))
     assert lines[0].failed[STUDENT].startswith("NoRecord: it left no error")
     assert not isinstance(lines[0].failed[STUDENT], Lacking)
-
-
-def test_event_files_hold_what_was_reported(tmp_path: Path) -> None:
-    """Read with TensorBoard's own reader."""
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    callback = TensorBoard(Output(tmp_path))
-    for epoch, loss in ((1, 2.0), (2, 1.5)):
-        numbers = {"train_loss": loss, "lr": 0.1, "validation_accuracy": 50.0 + epoch, "loss/kd": math.nan}
-        report(callback, STUDENT, status="training", epoch=epoch, **numbers)
-    report(callback, TEACHER, status="training", epoch=1, train_loss=3.0)
-    report(callback, STUDENT, status="trained", accuracy=69.5)
-    callback.on_trial_error(0, [], Trial(TEACHER))
-    assert callback.writers == {}
-    events = EventAccumulator(str(tmp_path / "tensorboard" / STUDENT))
-    events.Reload()
-    assert [(point.step, point.value) for point in events.Scalars("train_loss")] == [(1, 2.0), (2, 1.5)]
-    assert [point.value for point in events.Scalars("test_accuracy")] == [69.5]
-    assert "loss/kd" not in events.Tags()["scalars"]
-
-
-def test_found_models_leave_no_event_files(tmp_path: Path) -> None:
-    callback = TensorBoard(Output(tmp_path))
-    report(callback, STUDENT, status="found", accuracy=69.5)
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_failures_are_told_apart(lines: tuple[EventLines, list[str]]) -> None:

@@ -128,15 +128,19 @@ def test_it_is_gone_after_any_end(error: type[BaseException], monkeypatch: pytes
     assert terminal.getvalue().endswith(("\x1b[2K", "\r"))
 
 
-def test_a_terminal_that_was_closed_ends_only_the_view() -> None:
+def test_a_terminal_that_was_closed_ends_only_the_view(capsys: pytest.CaptureFixture[str]) -> None:
     class Closed(Terminal):
         def write(self, text: str) -> int:
             raise OSError(5, "Input/output error")
 
+    before = sys.stdout
     view = LiveView(tracker(), 3, Console(file=Closed(), force_terminal=True, width=80))
     with view.shown():
-        view.say("nobody hears it")
+        assert sys.stdout is before, "others write where they did"
+        view.say("said without a view")
         view.refresh(force=True)
+    assert sys.stdout is before
+    assert capsys.readouterr().out == "said without a view\n"
 
 
 @pytest.mark.parametrize(

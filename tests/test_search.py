@@ -65,6 +65,16 @@ def test_it_trains_what_the_plan_says_and_chooses_the_best() -> None:
     assert accuracy == max(last.values()) == last[tuple(chosen.values())]
 
 
+def test_a_schedule_of_one_epoch_ranks_what_it_has() -> None:
+    """Both rungs end with epoch 1: nothing is trained twice, and nothing beyond the schedule."""
+    one = search(epochs=1)
+    assert len(list(one.epochs())) == 6
+    assert all(state["epoch"] == 1 for state in one.states.values())
+    chosen, accuracy = one.winner()
+    assert accuracy == max(row["validation_accuracy_pct"] for row in one.evidence)
+    assert chosen in GRID
+
+
 @pytest.mark.parametrize("stop", [1, 3, 4, 5])
 def test_resumed_it_chooses_the_same_on_the_same_evidence(stop: int) -> None:
     whole, first, second = search(), search(), search()

@@ -130,3 +130,13 @@ def test_reports_that_concern_nothing_here() -> None:
     sweep.tracker.started(DIRECT[0])
     sweep.tracker.result({"job": DIRECT[0], "status": "training", "epoch": 1, "epochs": 2, "train_loss": math.nan})
     assert math.isnan(sweep.tracker.running[DIRECT[0]].train_loss)
+
+
+def test_an_epoch_that_was_not_validated_leaves_the_last_accuracy() -> None:
+    sweep = Sweep()
+    sweep.tracker.started(DIRECT[0])
+    sweep.report(DIRECT[0], 1)
+    values = {"job": DIRECT[0], "status": "training", "epoch": 2, "epochs": 5, "train_loss": 0.5}
+    sweep.tracker.result({**values, "validation_accuracy": math.nan})
+    one = sweep.tracker.running[DIRECT[0]]
+    assert (one.epoch, one.validation_pct) == (2, 90.0)

@@ -16,7 +16,7 @@ from hpmkd.methods import METHODS, build_distiller
 from hpmkd.methods.temperature import SCHEDULES
 from hpmkd.models import build
 from hpmkd.specs import ModelSpec
-from hpmkd.train import Training, evaluate, learning_rate
+from hpmkd.train import Training, evaluate, learning_rate, validation_period
 
 CPU = torch.device("cpu")
 RESNET = ModelSpec("resnet8", (4, 4, 8), 1, 16, 4)
@@ -183,3 +183,32 @@ def test_evaluation_against_one_image_at_a_time() -> None:
     assert found == 100 * right / len(images)
     evaluate(model, images, training.normalise)
     assert not model.training
+
+
+def test_validation_takes_a_tenth_of_the_time_at_most() -> None:
+    assert validation_period(45_000, 5_000) == 1
+    assert validation_period(2_500, 5_000) == 7
+    for train, validation in ((1, 1), (300, 144), (5_000, 6_000), (10_000, 5_000)):
+        period = validation_period(train, validation)
+        assert validation / (3 * train) / period <= 0.1 + 1e-9
+        assert period == 1 or validation / (3 * train) / (period - 1) > 0.1
+
+
+def test_epochs_between_are_not_validated_and_the_last_one_is() -> None:
+    training = make(epochs=5)
+    training.period = 2
+    looked = [math.isfinite(result.validation_accuracy_pct) for result in training.epochs()]
+    assert looked == [False, True, False, True, True]
+    often = make(epochs=5)
+    often.period = 1
+    list(often.epochs())
+    same(training, often)
+
+
+def test_a_part_of_the_recipe_ends_with_a_validation() -> None:
+    training = make(epochs=5)
+    training.period = 4
+    results = list(training.epochs(3))
+    assert [result.epoch for result in results] == [1, 2, 3]
+    assert math.isfinite(results[-1].validation_accuracy_pct)
+    assert [result.epoch for result in training.epochs()] == [4, 5]

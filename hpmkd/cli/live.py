@@ -15,6 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from hpmkd.cli.speech import tell
 from hpmkd.tracking import Running, Tracker
 from hpmkd.wording import BadNews, label
 
@@ -64,13 +65,15 @@ class LiveView:
             self.refresh(force=True)
             yield
         finally:
-            self._try(self._live.stop)
+            self._stop()
 
     def say(self, text: str) -> None:
         """A line that stays; bad news in red."""
         line = Text(text, style="red" if isinstance(text, BadNews) else "")
         # Not broken by us: paths can be copied.
         self._try(lambda: self.console.print(line, soft_wrap=True, highlight=False))
+        if self._gone:
+            tell(text)
 
     def refresh(self, force: bool = False) -> None:
         """Paints anew, but not more often than the eye sees. The width is looked up each time: it may have changed."""
@@ -83,8 +86,13 @@ class LiveView:
         if not self._gone:
             try:
                 paint()
-            except OSError:
+            except (OSError, ValueError):  # ValueError: a closed file, or letters that it cannot show
                 self._gone = True
+                self._stop()
+
+    def _stop(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._live.stop()
 
 
 @contextlib.contextmanager

@@ -30,7 +30,7 @@ def curves(epochs: pd.DataFrame, order: Sequence[str]) -> Figure:
         for number, axis in enumerate(axes):
             part, column = epochs[epochs["dataset"] == datasets[number // 2]], list(kinds)[number % 2]
             for place, name in enumerate(order):
-                mine = part[part["baseline"] == name]
+                mine = part[part["baseline"] == name].dropna(subset=column)  # not every epoch is validated
                 if mine.empty:
                     continue
                 for _, run in mine.groupby("run"):

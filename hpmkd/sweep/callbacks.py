@@ -1,10 +1,9 @@
-"""What the driver does while trials report: lines for people, event files for TensorBoard."""
+"""What the driver does while trials report: lines for people, records for `hpmkd status` and the report."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -163,45 +162,3 @@ class Records(Callback):
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Notes why a trial failed."""
         self.recorder.failed(trial.config["job"], _text(_error(trial)))
-
-
-class TensorBoard(Callback):
-    """Event files per model, written through tensorboardX: no torch in the driver, little memory.
-
-    A writer lives from a model's first report to its last, so open files do not grow with the sweep.
-    """
-
-    def __init__(self, output: Output) -> None:
-        self.output = output
-        self.writers: dict[str, Any] = {}
-
-    def on_trial_result(
-        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
-    ) -> None:
-        """Adds the numbers of an epoch."""
-        from tensorboardX import SummaryWriter
-
-        key = result.get("job")
-        if key is None or result.get("status") == "found":
-            return
-        if result.get("status") != "training":
-            self._close(key, result)
-            return
-        if key not in self.writers:
-            folder: Path = self.output.tensorboard / key
-            self.writers[key] = SummaryWriter(str(folder), write_to_disk=True)
-        for name, value in result.items():
-            number = isinstance(value, int | float) and math.isfinite(value)
-            if number and (name in ("train_loss", "validation_accuracy", "lr") or name.startswith("loss/")):
-                self.writers[key].add_scalar(name, value, result["epoch"])
-
-    def _close(self, key: str, result: dict[str, Any]) -> None:
-        writer = self.writers.pop(key, None)
-        if writer is not None:
-            if math.isfinite(result.get("accuracy", math.nan)):
-                writer.add_scalar("test_accuracy", result["accuracy"])
-            writer.close()
-
-    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Closes the file of a failed trial."""
-        self._close(trial.config.get("job", ""), {})

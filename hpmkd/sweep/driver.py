@@ -17,7 +17,7 @@ from hpmkd.job import Job
 from hpmkd.saved import Sweep
 from hpmkd.stop import StopSignals
 from hpmkd.sweep import searcher
-from hpmkd.sweep.callbacks import EventLines, Records, TensorBoard, Watch
+from hpmkd.sweep.callbacks import EventLines, Records, Watch
 from hpmkd.sweep.loggers import open_loggers
 from hpmkd.sweep.resources import Share, share
 from hpmkd.sweep.retries import Attempts, Round
@@ -114,8 +114,6 @@ class _Work:
         searcher.ACTIVE = searcher.Board(self.sweep.jobs, self.done(), self._is_there, part.concurrent, held)
         records = Records(self.sweep.by_key, self.sweep.output)
         callbacks: list[Any] = [self.gentle, searcher.TellBoard(), self.lines, records]
-        if self.sweep.config.record.tensorboard:
-            callbacks.append(TensorBoard(self.sweep.output))
         callbacks += self.loggers
         if self.watch is not None:
             self.watch.tracker.round(now.keys - self.done(), part.concurrent, part.words)

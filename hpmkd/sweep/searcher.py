@@ -37,11 +37,25 @@ class Board:
         self.given: set[str] = set(held)
         self.stopping = False
         self.live: dict[str, str] = {}
+        self.waiting: list[Job] | None = None
+
+    def choose(self, grid: Mapping[str, Sequence[Any]]) -> list[Job]:
+        """What is still to be given, longest path first: the grid's jobs, their ancestors, and each data set's
+        teacher, which retention is measured against. Made once; the callers take out what they meet that is over."""
+        if self.waiting is None:
+            keys: set[str] = set()
+            for job in reversed(list(self.jobs.values())):
+                in_grid = job.baseline in grid["baseline"] and job.run in grid["run"]
+                if (job.data.name in grid["dataset"] and (in_grid or job.role == "teacher")) or job.key in keys:
+                    keys |= {job.key, *(parent.key for parent in job.teachers)}
+            wanted = [job for job in self.jobs.values() if job.key in keys]
+            self.waiting = sorted(wanted, key=lambda job: -self.height[job.key])
+        return self.waiting
 
     def ready(self, job: Job) -> bool:
         """Whether its parents are there, and nothing runs that it must wait for."""
         live = (self.jobs[key] for key in self.live.values())
-        return may_run_beside(job, live) and all(parent.key in self.done for parent in job.teachers)
+        return all(parent.key in self.done for parent in job.teachers) and may_run_beside(job, live)
 
     def finished(self, trial_id: str) -> None:
         """A trial ended: its place is free; its file, not its result, decides whether the job is done."""
@@ -53,11 +67,17 @@ class Board:
 class TellBoard(Callback):
     """Keeps the board true to Tune's trials, which after a restore need not be those that the searcher had given."""
 
+    def __init__(self) -> None:
+        self.seen = 0
+        self.open: list[Any] = []
+
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Before Tune asks for more trials."""
+        """Before Tune asks for more trials. Tune only ever appends to its list: thousands are not read at each step."""
         if ACTIVE is not None:
-            ACTIVE.given |= {trial.config["job"] for trial in trials}
-            ACTIVE.live = {trial.trial_id: trial.config["job"] for trial in trials if not trial.is_finished()}
+            new, self.seen = trials[self.seen :], len(trials)
+            ACTIVE.given |= {trial.config["job"] for trial in new}
+            self.open = [trial for trial in [*self.open, *new] if not trial.is_finished()]
+            ACTIVE.live = {trial.trial_id: trial.config["job"] for trial in self.open}
 
 
 class DependencySearcher(Searcher):
@@ -74,33 +94,30 @@ class DependencySearcher(Searcher):
         self.grid = {name: value["grid_search"] for name, value in config.items()}
         return True
 
-    def wanted(self) -> list[Job]:
-        """The grid's jobs, their ancestors, and each data set's teacher: what retention is measured against."""
-        assert ACTIVE is not None
-        keys: set[str] = set()
-        for job in reversed(list(ACTIVE.jobs.values())):
-            in_grid = job.baseline in self.grid["baseline"] and job.run in self.grid["run"]
-            if (job.data.name in self.grid["dataset"] and (in_grid or job.role == "teacher")) or job.key in keys:
-                keys |= {job.key, *(parent.key for parent in job.teachers)}
-        return [job for job in ACTIVE.jobs.values() if job.key in keys]
-
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
         """The next ready job; None while it must wait and something runs; FINISHED otherwise."""
-        if ACTIVE is None:
+        board = ACTIVE
+        if board is None:
             return str(Searcher.FINISHED)
-        left = [job for job in self.wanted() if job.key not in ACTIVE.done and job.key not in ACTIVE.given]
-        if ACTIVE.stopping:
+        if board.stopping or len(board.live) >= board.concurrent:
             return None
-        ready = [job for job in left if ACTIVE.ready(job)]
-        if not ready:
-            # None with nothing running would wait for ever; what is left descends from a failed job.
-            return None if left and ACTIVE.live else str(Searcher.FINISHED)
-        if len(ACTIVE.live) >= ACTIVE.concurrent:
-            return None
-        job = max(ready, key=lambda one: ACTIVE.height[one.key])
-        ACTIVE.given.add(job.key)
-        ACTIVE.live[trial_id] = job.key
-        return {"job": job.key, "dataset": job.data.name, "baseline": job.baseline or "Teacher", "run": job.run or 0}
+        waiting = board.choose(self.grid)
+        place = 0
+        while place < len(waiting):
+            job = waiting[place]
+            if job.key in board.done or job.key in board.given:
+                del waiting[place]
+            elif board.ready(job):
+                del waiting[place]
+                board.given.add(job.key)
+                board.live[trial_id] = job.key
+                return {
+                    "job": job.key, "dataset": job.data.name, "baseline": job.baseline or "Teacher", "run": job.run or 0
+                }  # fmt: skip
+            else:
+                place += 1
+        # None with nothing running would wait for ever; what is left descends from a failed job.
+        return None if waiting and board.live else str(Searcher.FINISHED)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Tells the board."""

@@ -6,11 +6,18 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
+from hpmkd.job import Job
+from hpmkd.output import Output
 from hpmkd.saved import open_sweep
+from hpmkd.sweep.event_files import EventFiles
+
+if TYPE_CHECKING:
+    from hpmkd.epochs import SaveSchedule
+    from hpmkd.trial import Outcome, Progress
 
 _STOP_SECONDS = 60.0  # a driver that was killed while it stopped leaves the file until the next start
 
@@ -26,60 +33,77 @@ def train_model(config: dict[str, Any], output: str = "", device: str = "cpu") -
     import torch
 
     from hpmkd.epochs import SaveSchedule
-    from hpmkd.store.model_file import verify
-    from hpmkd.trial import Outcome, Resumed, run_job
+    from hpmkd.trial import Progress, Resumed, run_job
 
     sweep = open_sweep(Path(output))
-    job = sweep.by_key[config["job"]]
+    job, record = sweep.by_key[config["job"]], sweep.config.record
     before = tune.get_checkpoint()
     candidates = (Path(before.path),) if before is not None else ()
-    schedule = SaveSchedule(sweep.config.record.checkpoint_overhead)
+    schedule = SaveSchedule(record.checkpoint_overhead)
     resumed = 0
-    for event in run_job(job, sweep.output, sweep.config.data, torch.device(device), candidates):
-        if isinstance(event, Resumed):
-            resumed = event.epoch
-            continue
-        if isinstance(event, Outcome):
-            metrics = {
-                "accuracy": event.accuracy,
-                "train_time": event.train_time,
-                "status": event.status,
-                "message": event.message,
-                "job": job.key,
-            }
-            if event.status not in ("trained", "recalled"):
-                tune.report(metrics)
-                continue
-            verify(sweep.output.model_file(job))
-            with tempfile.TemporaryDirectory(prefix=sweep.output.scratch_prefix) as folder:
-                shutil.copyfile(sweep.output.model_file(job), Path(folder) / f"model{Path(job.file_name).suffix}")
-                tune.report(metrics, checkpoint=tune.Checkpoint.from_directory(folder))
-            continue
-        result = event.result
-        metrics = {
-            "epoch": result.epoch,
-            "epochs": result.of,
-            "train_loss": result.train_loss,
-            "validation_accuracy": result.validation_accuracy_pct,
-            "lr": result.lr,
-            "train_time": result.train_seconds,
-            "status": "training",
-            "job": job.key,
-            "resumed_after": resumed,
-            **{f"loss/{name}": value for name, value in result.terms.items()},
-        }
-        stopping = sweep.output.stop_file.exists()
-        if result.epoch < result.of and (stopping or schedule.due()):
-            start = time.monotonic()
-            with tempfile.TemporaryDirectory(prefix=sweep.output.scratch_prefix) as folder:
-                event.save(Path(folder))
-                checkpoint = tune.Checkpoint.from_directory(folder)
-                tune.report({**metrics, "saved_to_stop": stopping}, checkpoint=checkpoint)
-            schedule.saved(time.monotonic() - start)
-            if stopping:
-                _wait_for_the_end(sweep.output.stop_file)
-        else:
-            tune.report(metrics)
+    with EventFiles(sweep.output.tensorboard / job.key if record.tensorboard else None) as curves:
+        for event in run_job(job, sweep.output, sweep.config.data, torch.device(device), candidates):
+            if isinstance(event, Resumed):
+                resumed = event.epoch
+            elif isinstance(event, Progress):
+                _report_epoch(job, event, resumed, sweep.output, schedule, curves)
+            else:
+                _report_end(job, event, sweep.output, curves)
+
+
+def _report_end(job: Job, event: Outcome, output: Output, curves: EventFiles) -> None:
+    """The last report: with the model, if there is one, as Tune's checkpoint."""
+    from hpmkd.store.model_file import verify
+
+    metrics = {
+        "accuracy": event.accuracy,
+        "train_time": event.train_time,
+        "status": event.status,
+        "message": event.message,
+        "job": job.key,
+    }
+    if event.status == "trained":
+        curves.end(event.accuracy)
+    if event.status not in ("trained", "recalled"):
+        tune.report(metrics)
+        return
+    path = output.model_file(job)
+    verify(path)
+    with tempfile.TemporaryDirectory(prefix=output.scratch_prefix) as folder:
+        shutil.copyfile(path, Path(folder) / f"model{path.suffix}")
+        tune.report(metrics, checkpoint=tune.Checkpoint.from_directory(folder))
+
+
+def _report_epoch(
+    job: Job, event: Progress, resumed: int, output: Output, schedule: SaveSchedule, curves: EventFiles
+) -> None:
+    """The report of an epoch: with a checkpoint where one is due or the sweep is being stopped."""
+    result = event.result
+    metrics = {
+        "epoch": result.epoch,
+        "epochs": result.of,
+        "train_loss": result.train_loss,
+        "validation_accuracy": result.validation_accuracy_pct,
+        "lr": result.lr,
+        "train_time": result.train_seconds,
+        "status": "training",
+        "job": job.key,
+        "resumed_after": resumed,
+        **{f"loss/{name}": value for name, value in result.terms.items()},
+    }
+    curves.epoch(metrics)
+    stopping = output.stop_file.exists()
+    if result.epoch == result.of or not (stopping or schedule.due()):
+        tune.report(metrics)
+        return
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix=output.scratch_prefix) as folder:
+        event.save(Path(folder))
+        checkpoint = tune.Checkpoint.from_directory(folder)
+        tune.report({**metrics, "saved_to_stop": stopping}, checkpoint=checkpoint)
+    schedule.saved(time.monotonic() - start)
+    if stopping:
+        _wait_for_the_end(output.stop_file)
 
 
 def _wait_for_the_end(stop_file: Path) -> None:
