@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -119,12 +120,12 @@ class StopSignals:
 
 def leave(code: int, message: str = "") -> None:
     """Exits at once, without what Python does at an exit: for a process whose main thread no longer answers."""
-    if message:
-        # On a terminal the cursor may stand behind a line that a live view has not ended.
-        print("\n" * sys.stderr.isatty() + message, file=sys.stderr)
-    for stream in (sys.stdout, sys.stderr):
-        try:
+    # Past a live view, whose lock the main thread may hold, and below the line that it has not ended.
+    out, err = (getattr(stream, "rich_proxied_file", stream) for stream in (sys.stdout, sys.stderr))
+    with contextlib.suppress(OSError, ValueError):
+        if message:
+            print("\n" * (err is not sys.stderr) + message, file=err)
+    for stream in (out, err):
+        with contextlib.suppress(OSError, ValueError):
             stream.flush()
-        except (OSError, ValueError):
-            continue
     os._exit(code)

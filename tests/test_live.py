@@ -242,3 +242,29 @@ def test_a_real_terminal_that_changes_its_width() -> None:
     assert max(map(len, narrow)) <= 60, "what was painted last before the second line"
     assert "noMetaTemp run 3/3 D0" in wide[1]
     assert "…" in narrow[1]
+
+
+LEAVES = """
+import sys, threading
+sys.path.insert(0, "tests")
+from test_live import tracker
+from hpmkd.cli.live import watching
+from hpmkd.stop import leave
+with watching(tracker(), 3, print, plain=False) as (say, show):
+    console = sys.stdout._FileProxy__console
+    with console._lock:  # as where the signal has come in the middle of painting
+        threading.Thread(target=leave, args=(130, "stopped, the last words")).start()
+        threading.Event().wait(60)
+"""
+
+
+def test_a_process_that_leaves_at_once_says_so_below_the_view() -> None:
+    master, slave = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm-256color"}
+    environment.pop("NO_COLOR", None)
+    process = subprocess.Popen([sys.executable, "-c", LEAVES], stdout=slave, stderr=slave, cwd=ROOT, env=environment)
+    os.close(slave)
+    assert process.wait(50) == 130
+    painted = os.read(master, 65536).decode()
+    os.close(master)
+    assert painted.endswith("0.25 GPU\x1b[0m\r\nstopped, the last words\r\n")
