@@ -165,16 +165,24 @@ def test_a_local_store_of_mlflow_holds_what_was_reported(tmp_path: Path) -> None
 @pytest.mark.slow
 @pytest.mark.usefixtures("small_ray")
 def test_a_sweep_and_a_restored_round_log(tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first round is left unfinished, as after a kill; what a later start trains is logged as well."""
+    """A folder stands where the student's file should: it fails. Its round, left as after a kill, is restored later."""
     from hpmkd.sweep import driver
 
     output, store = tmp_path / "sweep", tmp_path / "store"
-    more = ["--baselines", "Direct", "--record.mlflow", str(store)]
-    monkeypatch.setattr(driver, "finish_round", lambda sweep: None)
-    assert start(output, cache_dir, *more) == 0
-    assert set(runs(store, "sweep")) == {"teacher_Digits", KEY}
-    monkeypatch.undo()
-    (output / "models" / f"{KEY}.pt").unlink()
+    inner = driver.run_round
+
+    def in_the_way(*given: Any, **more: Any) -> Any:
+        (output / "models" / f"{KEY}.pt" / "folder").mkdir(parents=True, exist_ok=True)
+        return inner(*given, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(driver, "run_round", in_the_way)
+        patch.setattr(driver, "finish_round", lambda sweep: None)
+        assert start(output, cache_dir, "--baselines", "Direct", "--record.mlflow", str(store)) == 3
+    before, rounds = runs(store, "sweep"), sorted((output / "tune").iterdir())
+    assert [run.info.status for run in before["teacher_Digits"]] == ["FINISHED"]
+    assert {run.info.status for run in before[KEY]} == {"FAILED"}
     assert restore(output) == 0
-    assert (output / "models" / f"{KEY}.pt").exists()
-    assert len(runs(store, "sweep")[KEY]) == 2
+    assert sorted((output / "tune").iterdir()) == rounds, "no new round"
+    (made,) = (run for run in runs(store, "sweep")[KEY] if run.info.status == "FINISHED")
+    assert made.data.metrics["accuracy"] > 5

@@ -142,6 +142,10 @@ class Watch(Callback):
         """The trial failed; Tune may start it again."""
         self.tracker.ended(trial.config["job"], made=False)
 
+    def on_experiment_end(self, trials: list[Any], **info: Any) -> None:
+        """The last moment to look: Ray's end takes some seconds."""
+        self.show()
+
 
 class Records(Callback):
     """Keeps what `hpmkd status` and the learning curves of a report are made of; see `progress.Recorder`."""
