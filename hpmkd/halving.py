@@ -12,13 +12,14 @@ def rungs(candidates: int, keep: int, epochs: int) -> list[tuple[int, int]]:
         epochs: of the last rung; a rung before it has `keep` times fewer.
 
     Returns:
-        `(candidates, epochs)` per rung; the last rung has at most `keep` candidates.
+        `(candidates, epochs)` per rung. A rung that would train nothing, as in schedules of one or two epochs, is left
+        out; the last one has at most `keep` candidates where none was.
     """
     sizes = [candidates]
     while sizes[-1] > keep:
         sizes.append(-(-sizes[-1] // keep))
     ends = [max(1, round(epochs / keep ** (len(sizes) - 1 - place))) for place in range(len(sizes))]
-    return list(zip(sizes, ends, strict=True))
+    return [(size, end) for size, end, before in zip(sizes, ends, [0, *ends], strict=False) if end > before]
 
 
 def last_epoch(part: float, epochs: int) -> int:
@@ -29,4 +30,4 @@ def last_epoch(part: float, epochs: int) -> int:
 def candidate_epochs(plan: list[tuple[int, int]]) -> int:
     """Epochs that all candidates of a plan of `rungs` are trained for, taken together."""
     starts = [0, *(end for _, end in plan)]
-    return sum(count * max(0, end - start) for (count, end), start in zip(plan, starts, strict=False))
+    return sum(count * (end - start) for (count, end), start in zip(plan, starts, strict=False))

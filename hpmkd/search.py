@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -43,21 +42,16 @@ class Search:
             if number in self.states:
                 training.load_state_dict(self.states[number])
             before = training.train_seconds
-            last = [*training.epochs(end)][-1:]
+            *_, result = training.epochs(end)
             self.states[number] = training.state_dict()
             self.train_seconds += training.train_seconds - before
-            # None where the rung before ended with the same epoch, as in schedules of one or two.
-            accuracy = last[0].validation_accuracy_pct if last else self._reached(number)
+            accuracy = result.validation_accuracy_pct
             row = {"rung": rung, "epochs": end, "validation_accuracy_pct": accuracy, **self.candidates[number]}
             self.evidence.append({**row, "train_seconds": training.train_seconds - before})
             self.epoch += 1
-            loss, terms, lr = (last[0].train_loss, last[0].terms, last[0].lr) if last else (math.nan, {}, math.nan)
-            yield EpochResult(self.epoch, loss, terms, accuracy, lr, self.train_seconds, self.total)
-
-    def _reached(self, number: int) -> float:
-        """A candidate's accuracy on validation images in the newest rung that it was in, in percent."""
-        mine = [row for row in self.evidence if self.candidates[number].items() <= row.items()]
-        return float(mine[-1]["validation_accuracy_pct"])
+            yield EpochResult(
+                self.epoch, result.train_loss, result.terms, accuracy, result.lr, self.train_seconds, self.total
+            )
 
     def _where(self) -> tuple[int, int]:
         left = self.epoch
