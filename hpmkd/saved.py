@@ -77,11 +77,10 @@ def open_saved(root: Path) -> Saved:
                 todo="name the --output of a sweep",
             )
         return Saved(output, None, ())
-    config = validate(read_config_file(output.config_file), str(output.config_file))
     try:
         sweep = open_sweep(output.root)
     except FileNotFoundError:
-        return Saved(output, config, ())
+        return Saved(output, validate(read_config_file(output.config_file), str(output.config_file)), ())
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
             f"{output.datasets_file}: cannot be read",

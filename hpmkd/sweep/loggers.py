@@ -32,16 +32,16 @@ def require(record: RecordConfig) -> None:
 
 
 def mlflow_uri(where: str) -> str:
-    """Where MLflow keeps its runs: a URI as it is; of a folder the database `mlflow.db` in it."""
+    """Where MLflow keeps its runs: a URI as it is; of a folder (absolute) the database `mlflow.db` in it."""
     # MLflow's own store of plain files is no longer maintained, and newer versions refuse it.
-    return where if "://" in where else f"sqlite:///{Path(where).expanduser().absolute() / 'mlflow.db'}"
+    return where if "://" in where else f"sqlite:///{Path(where) / 'mlflow.db'}"
 
 
 def open_loggers(record: RecordConfig, name: str, say: Callable[[str], None]) -> list[Guarded]:
     """The loggers that the config asks for, connected.
 
     Args:
-        record: `wandb` (a project), `mlflow` (a URI or a folder).
+        record: `wandb` (a project), `mlflow` (a URI, or the absolute path of a folder).
         name: of the sweep: the group in W&B, the experiment in MLflow.
         say: is told when one of them fails later.
 
@@ -70,7 +70,7 @@ def _mlflow(where: str, experiment: str) -> Any:
     for chatty in ("mlflow", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     if "://" not in where:
-        Path(where).expanduser().mkdir(parents=True, exist_ok=True)
+        Path(where).mkdir(parents=True, exist_ok=True)
     return MLflowLoggerCallback(tracking_uri=mlflow_uri(where), experiment_name=experiment)
 
 
