@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,35 @@ settings.load_profile("hpmkd")
 def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Decoded images, once per session."""
     return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def trained_output(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Path:
+    """Teacher, TAKD assistant, two students and a choice, trained, with the files that a sweep leaves beside them."""
+    import torch
+    from builders import make_config, make_jobs
+
+    from hpmkd.atomic import commit_bytes, commit_json
+    from hpmkd.data.cache import describe, spec_to_json
+    from hpmkd.output import Output
+    from hpmkd.settings import to_yaml
+    from hpmkd.trial import run_job
+
+    config = make_config(cache_dir, baselines=["TAKD", "TraditionalKD-adaptive"], adaptive__alphas=[0.5])
+    output = Output(tmp_path_factory.mktemp("trained") / "out")
+    commit_bytes(output.config_file, to_yaml(config).encode())
+    commit_json(output.datasets_file, [spec_to_json(spec) for spec in describe(config)])
+    before = torch.get_num_threads()
+    for job in make_jobs(config).values():
+        list(run_job(job, output, config.data, torch.device("cpu")))
+    torch.set_num_threads(before)
+    return output.root
+
+
+@pytest.fixture
+def out(trained_output: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return Path(shutil.copytree(trained_output, tmp_path / "out"))
 
 
 @pytest.fixture

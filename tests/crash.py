@@ -7,10 +7,12 @@ its own, in any order; a rename is one step. A file keeps its content under what
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import itertools
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +20,10 @@ from typing import Any
 
 import pytest
 
+from hpmkd.output import Output
+
 Op = tuple[Any, ...]
+Check = Callable[[Output, int, bool], Any]
 FOLDER = -1
 
 
@@ -219,3 +224,16 @@ def assert_complete(root: Path, disk: Disk, ops: list[Op]) -> None:
         disk.apply(op)
     seen = {path: disk.contents[number].now for path, number in disk.live().items() if number != FOLDER}
     assert seen == {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def every_cut(root: Path, work: Path, disk: Disk, ops: list[Op], check: Check) -> int:
+    """Calls `check(output, calls made, all of them?)` for each state; how many there were."""
+    assert_complete(root, copy.deepcopy(disk), ops)
+    count = 0
+    for made, files in power_cuts(disk, ops):
+        target = work / str(count)
+        materialise(files, root, target)
+        check(Output(target), made, made == len(ops))
+        shutil.rmtree(target, ignore_errors=True)
+        count += 1
+    return count

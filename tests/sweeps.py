@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -48,7 +49,19 @@ def damage(output: Path, missing: str, short: str, flipped: str) -> None:
     (output / "models" / missing).unlink()
     with (output / "models" / short).open("r+b") as file:
         file.truncate(1000)
-    path = output / "models" / flipped
+    flip(output / "models" / flipped)
+
+
+def flip(path: Path) -> None:
+    """Changes one bit in the middle of a file."""
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
+
+
+def everything(folder: Path) -> dict[str, Any]:
+    """Names, times and contents: a command that only reads leaves all of it as it was."""
+    return {
+        str(path.relative_to(folder)): (path.lstat().st_mtime_ns, path.read_bytes() if path.is_file() else None)
+        for path in folder.rglob("*")
+    }

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import copy
 import errno
-import itertools
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from builders import make_config, make_jobs
-from crash import Disk, Op, assert_complete, materialise, power_cuts, record
+from crash import every_cut, record
 
-from hpmkd import atomic, audit
+from hpmkd import audit
 from hpmkd.epochs import EPOCH_FILE, resume, save_epoch
 from hpmkd.job import Job
 from hpmkd.output import Output
-from hpmkd.settings import read_config_file, to_yaml, validate
 from hpmkd.store.choice_file import save_choice
 from hpmkd.store.header import sidecar_path
 from hpmkd.store.model_file import load_weights, save_model
@@ -28,7 +24,6 @@ from hpmkd.store.table_file import save_table
 from hpmkd.verification import look
 
 KEY, CHOICE = "teacher_Digits", "choice_Digits"
-Check = Callable[[Output, int, bool], Any]
 
 
 @pytest.fixture(scope="module")
@@ -47,19 +42,6 @@ def save(job: Job, output: Output, number: int) -> None:
         save_choice(path, {"kd.alpha": number / 10}, [], float(number), 1.0, meta_of(job))
     else:
         save_model({"w": torch.full((50,), float(number))}, path, float(number), 1.0, meta_of(job))
-
-
-def every_cut(root: Path, work: Path, disk: Disk, ops: list[Op], check: Check) -> int:
-    """Calls `check(output, calls made, all of them?)` for each state; how many there were."""
-    assert_complete(root, copy.deepcopy(disk), ops)
-    count = 0
-    for made, files in power_cuts(disk, ops):
-        target = work / str(count)
-        materialise(files, root, target)
-        check(Output(target), made, made == len(ops))
-        shutil.rmtree(target, ignore_errors=True)
-        count += 1
-    return count
 
 
 def number_of(job: Job, output: Output) -> int | None:
@@ -156,68 +138,6 @@ def test_without_fsync_what_is_torn_is_called_damaged(
     assert seen == {"done", "damaged"}
 
 
-def in_place(path: Path, data: bytes) -> None:
-    path.write_bytes(data)
-
-
-def no_sync(path: Path, data: bytes) -> None:
-    temp = path.with_name("temp")
-    temp.write_bytes(data)
-    os.replace(temp, path)
-
-
-def no_folder_sync(path: Path, data: bytes) -> None:
-    temp = path.with_name("temp")
-    with temp.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temp, path)
-
-
-def unlink_first(path: Path, data: bytes) -> None:
-    path.unlink()
-    atomic.commit_bytes(path, data)
-
-
-@pytest.mark.parametrize("writer", [in_place, no_sync, no_folder_sync, unlink_first, atomic.commit_bytes])
-def test_the_proof_refutes_wrong_ways_to_write(tmp_path: Path, writer: Callable[[Path, bytes], None]) -> None:
-    root, path = tmp_path / "out", tmp_path / "out" / "file"
-    root.mkdir()
-    path.write_bytes(b"old content")
-    disk, ops = record(root, lambda: writer(path, b"new content"))
-    assert_complete(root, copy.deepcopy(disk), ops)
-    last = len(ops)
-    wrong = [
-        made
-        for made, files in power_cuts(disk, ops)
-        if files.get(path) not in (b"old content", b"new content") or (made == last and files[path] == b"old content")
-    ]
-    assert bool(wrong) == (writer is not atomic.commit_bytes)
-
-
-@pytest.mark.parametrize("before", ["nothing", "old"])
-def test_the_config_is_the_old_or_the_new_one(tmp_path: Path, before: str) -> None:
-    root = tmp_path / "parent" / "out"
-    output = Output(root)
-    tmp_path.joinpath("parent").mkdir()
-    texts = {number: to_yaml(make_config(fit__batch_size=number)).encode() for number in (1, 2)}
-    if before == "old":
-        atomic.commit_bytes(output.config_file, texts[1])
-    disk, ops = record(tmp_path / "parent", lambda: atomic.commit_bytes(output.config_file, texts[2]))
-
-    def check(there: Output, made: int, done: bool) -> None:
-        path = there.root / "out" / "sweep.yaml"
-        if not path.exists():
-            assert before == "nothing"
-            assert not done
-            return
-        size = validate(read_config_file(path), "saved").fit.batch_size
-        assert size == 2 or (size == 1 and before == "old" and not done)
-
-    assert every_cut(tmp_path / "parent", tmp_path / "cuts", disk, ops, check) >= 10
-
-
 class Work:
     """Something resumable whose state says which epoch it is of."""
 
@@ -278,23 +198,6 @@ def test_moved_aside_means_moved_not_lost(jobs: dict[str, Job], tmp_path: Path, 
         assert not here.exists() or not done
 
     assert every_cut(output.root, tmp_path / "cuts", disk, ops, check) >= 5
-
-
-def test_all_orders_of_two_writers(tmp_path: Path) -> None:
-    """Two trials commit to one folder at the same time: the calls of each in every possible order with the other's."""
-    contents = {tmp_path / name: name.encode() * 4 for name in ("one", "two")}
-    calls = [record(tmp_path, lambda item=item: atomic.commit_bytes(*item))[1] for item in contents.items()]
-    assert [len(part) for part in calls] == [5, 5]
-    count = 0
-    for places in itertools.combinations(range(10), 5):
-        parts = [iter(part) for part in calls]
-        ops = [next(parts[number in places]) for number in range(10)]
-        for made, files in power_cuts(Disk(), ops):
-            count += 1
-            for path, content in contents.items():
-                assert files.get(path) in (None, content)
-                assert path in files or made < 10
-    assert count > 1000
 
 
 def test_epoch_file_is_what_the_recorder_sees(jobs: dict[str, Job], tmp_path: Path) -> None:

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import io
 import math
-import os
-import pty
 import re
-import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +18,6 @@ from hpmkd.sweep.callbacks import Watch
 from hpmkd.tracking import Tracker
 from hpmkd.wording import BadNews
 
-ROOT = Path(__file__).resolve().parents[1]
 JOBS = plan(1, ["Direct", "HPM-KD-noChain-uniform-noMetaTemp"], 3)
 LONG = "student_D0_HPM-KD-noChain-uniform-noMetaTemp_run3"
 
@@ -59,8 +54,8 @@ def test_lines_fit_and_say_what_is_so(width: int) -> None:
         page.print(render(tracker(), 3))
     lines = capture.get().splitlines()
     assert len(lines) == 3, "one for the sweep, one for each model that runs"
-    assert all(len(_without_colours(line)) <= width for line in lines)
-    text = _without_colours(capture.get())
+    assert all(len(without_colours(line)) <= width for line in lines)
+    text = without_colours(capture.get())
     if width >= 80:
         assert f"1/{len(JOBS)} models" in text
         assert "0:01:10" in text
@@ -71,7 +66,7 @@ def test_lines_fit_and_say_what_is_so(width: int) -> None:
     assert ("HPM-KD-noChain-uniform-noMetaTemp run 3/3 D0" in text) == (width == 200)
 
 
-def _without_colours(text: str) -> str:
+def without_colours(text: str) -> str:
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
 
 
@@ -79,7 +74,7 @@ def test_before_anything_is_known() -> None:
     page = console(80)
     with page.capture() as capture:
         page.print(render(Tracker(JOBS, {}), 3))
-    assert f"0/{len(JOBS)} models" in _without_colours(capture.get())
+    assert f"0/{len(JOBS)} models" in without_colours(capture.get())
     assert "about" not in capture.get()
     one = Tracker(JOBS, {})
     one.started(LONG)
@@ -99,7 +94,7 @@ def test_lines_stay_above_and_bad_ones_are_red() -> None:
         view.say(BadNews(f"Direct run 1/3 D0: FAILED, boom\n    the whole error: {long}"))
         print("a line of somebody else")
     text = page.file.getvalue()  # type: ignore[attr-defined]
-    plain = _without_colours(text)
+    plain = without_colours(text)
     assert "teacher D0: [98.00]% in 3.0s" in plain, "no markup is read"
     assert "a line of somebody else" in plain
     assert f"the whole error: {long}" in plain, "a path is in one piece"
@@ -204,67 +199,3 @@ def test_a_diverged_trial_has_made_nothing() -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00:00"), (69.4, "0:01:09"), (97200, "27:00:00")])
 def test_clock(seconds: float, text: str) -> None:
     assert clock(seconds) == text
-
-
-RESIZED = """
-import fcntl, struct, sys, termios
-sys.path.insert(0, "tests")
-from test_live import tracker
-from hpmkd.cli.live import watching
-with watching(tracker(), 3, print, plain=False) as (say, show):
-    for columns in (200, 60, 120):
-        fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 25, columns, 0, 0))
-        import hpmkd.cli.live as live
-        live._EVERY_SECONDS = 0
-        show()
-        say(f"now {columns} wide")
-"""
-
-
-def test_a_real_terminal_that_changes_its_width() -> None:
-    master, slave = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm-256color"}
-    for name in ("NO_COLOR", "COLUMNS", "LINES"):
-        environment.pop(name, None)
-    done = subprocess.Popen([sys.executable, "-c", RESIZED], stdout=slave, cwd=ROOT, env=environment)
-    os.close(slave)
-    painted = b""
-    while True:
-        try:
-            painted += os.read(master, 65536)
-        except OSError:
-            break
-    assert done.wait(60) == 0
-    os.close(master)
-    frames = _without_colours(painted.decode()).replace("\r", "\n").split("now ")
-    wide, narrow = ([line for line in frame.splitlines() if line.strip()][-3:] for frame in frames[:2])
-    assert max(map(len, wide)) > 60, "200 columns: nothing is cut"
-    assert max(map(len, narrow)) <= 60, "what was painted last before the second line"
-    assert "noMetaTemp run 3/3 D0" in wide[1]
-    assert "…" in narrow[1]
-
-
-LEAVES = """
-import sys, threading
-sys.path.insert(0, "tests")
-from test_live import tracker
-from hpmkd.cli.live import watching
-from hpmkd.stop import leave
-with watching(tracker(), 3, print, plain=False) as (say, show):
-    console = sys.stdout._FileProxy__console
-    with console._lock:  # as where the signal has come in the middle of painting
-        threading.Thread(target=leave, args=(130, "stopped, the last words")).start()
-        threading.Event().wait(60)
-"""
-
-
-def test_a_process_that_leaves_at_once_says_so_below_the_view() -> None:
-    master, slave = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm-256color"}
-    environment.pop("NO_COLOR", None)
-    process = subprocess.Popen([sys.executable, "-c", LEAVES], stdout=slave, stderr=slave, cwd=ROOT, env=environment)
-    os.close(slave)
-    assert process.wait(50) == 130
-    painted = os.read(master, 65536).decode()
-    os.close(master)
-    assert painted.endswith("0.25 GPU\x1b[0m\r\nstopped, the last words\r\n")

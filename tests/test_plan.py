@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from builders import make_config, make_spec
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hpmkd.config import SweepConfig
@@ -65,6 +65,7 @@ def test_seeds_pair_the_runs(given_: tuple) -> None:
     assert len(set.union(*seeds.values())) == len(seeds)
 
 
+@settings(max_examples=40)
 @given(ANY, ANY)
 def test_a_job_is_the_same_in_every_plan_that_has_it(one: tuple, other: tuple) -> None:
     """More runs, baselines or data sets never touch what is there already."""

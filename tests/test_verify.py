@@ -1,11 +1,10 @@
-"""`hpmkd verify` and `hpmkd show`: what they find, what they say, and that they change nothing."""
+"""`hpmkd verify`: what it finds, what it says, and that it changes nothing."""
 
 from __future__ import annotations
 
 import errno
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,46 +13,14 @@ from typing import Any
 
 import pytest
 import torch
-from builders import make_config, make_jobs
+from sweeps import everything, flip
 
-from hpmkd.atomic import commit_bytes, commit_json
 from hpmkd.cli.main import main
-from hpmkd.data.cache import describe, spec_to_json
-from hpmkd.output import Output
-from hpmkd.settings import to_yaml
 from hpmkd.store import model_file
 from hpmkd.store.header import Header, file_hash, sidecar_path, write_sidecar
 from hpmkd.store.model_file import save_model
-from hpmkd.trial import run_job
 
 TEACHER, ASSISTANT, STUDENT = "teacher_Digits", "assistant_Digits_TAKD", "student_Digits_TAKD_run1"
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Path:
-    """Teacher, assistant, student and a choice, trained, with the files that a sweep leaves beside them."""
-    config = make_config(cache_dir, baselines=["TAKD", "TraditionalKD-adaptive"], adaptive__alphas=[0.5])
-    output = Output(tmp_path_factory.mktemp("verify") / "out")
-    commit_bytes(output.config_file, to_yaml(config).encode())
-    commit_json(output.datasets_file, [spec_to_json(spec) for spec in describe(config)])
-    before = torch.get_num_threads()
-    for job in make_jobs(config).values():
-        list(run_job(job, output, config.data, torch.device("cpu")))
-    torch.set_num_threads(before)
-    return output.root
-
-
-@pytest.fixture
-def out(trained: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(trained, tmp_path / "out"))
-
-
-def everything(folder: Path) -> dict[str, Any]:
-    """Names, times and contents: a command that only reads leaves all of it as it was."""
-    return {
-        str(path.relative_to(folder)): (path.lstat().st_mtime_ns, path.read_bytes() if path.is_file() else None)
-        for path in folder.rglob("*")
-    }
 
 
 Run = Callable[..., tuple[int, dict[str, Any]]]
@@ -99,12 +66,6 @@ def test_a_wrong_accuracy_is_found_by_measuring(out: Path, verify: Run) -> None:
     assert states(said) == {
         f"{STUDENT}.pt": f"damaged: measured {header.accuracy:.2f}%, the file says 99.99%",
     }
-
-
-def flip(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
 
 
 @pytest.mark.parametrize("sidecars", [True, False])
@@ -263,59 +224,3 @@ def test_verify_and_show_never_load_ray(out: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code, str(out)], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     assert "5 good" in done.stdout
-
-
-def show(path: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any]]:
-    capsys.readouterr()
-    before = everything(path.parent)
-    code = main(["show", str(path), "--json"])
-    assert everything(path.parent) == before
-    return code, json.loads(capsys.readouterr().out)
-
-
-def test_show_a_good_model(out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "160")
-    path = out / "models" / f"{STUDENT}.pt"
-    code, said = show(path, capsys)
-    assert code == 0
-    saved = torch.load(path)
-    assert (said["state"], said["accuracy_pct"]) == ("good", saved["accuracy"])
-    assert said["parameters"] == sum(value.numel() for value in saved["model_state_dict"].values())
-    assert said["recipe"] == saved["metadata"]["recipe"]
-    assert said["versions"]["torch"] == torch.__version__
-    weights = saved["metadata"]["parents"][ASSISTANT]
-    assert said["parents"] == [{"key": ASSISTANT, "weights_sha256": weights, "now": "the same"}]
-    assert main(["show", str(path)]) == 0
-    text = capsys.readouterr().out
-    assert "fit.lr" in text
-    assert f"{ASSISTANT}, weights {weights[:12]}, now: the same" in text
-
-
-def test_show_a_choice(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, said = show(out / "models" / "choice_Digits.json", capsys)
-    assert code == 0
-    assert said["metadata"]["chosen"]["kd.alpha"] == 0.5
-
-
-def test_show_what_is_wrong(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    teacher, student = out / "models" / f"{TEACHER}.pt", out / "models" / f"{ASSISTANT}.pt"
-    header, state = model_file.load_weights(teacher)
-    save_model({name: value + 1 for name, value in state.items()}, teacher, 1.0, 1.0, header.metadata)
-    code, said = show(student, capsys)
-    assert (code, said["state"]) == (1, "stale")
-    assert said["parents"][0]["now"] == "other weights"
-    flip(student)
-    code, said = show(student, capsys)
-    assert (code, said["state"]) == (1, "damaged")
-    assert "wrong CRC" in said["problem"]
-    assert said["sidecar"]["key"] == ASSISTANT
-    assert main(["show", str(student)]) == 1
-    assert "damaged" in capsys.readouterr().out
-
-
-def test_show_counts_trained_parameters_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    save_model(torch.nn.BatchNorm2d(3).state_dict(), tmp_path / "x.pt", 1.0, 1.0, {"note": "[bold]"})
-    said = show(tmp_path / "x.pt", capsys)[1]
-    assert (said["parameters"], said["values"], said["tensors"]) == (6, 13, 5)
-    assert main(["show", str(tmp_path / "x.pt")]) == 0
-    assert "[bold]" in capsys.readouterr().out
