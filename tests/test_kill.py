@@ -15,7 +15,7 @@ import pytest
 from sweeps import restore, stamps, start, weights, words
 
 ROOT = Path(__file__).resolve().parents[1]
-LONG = ["--baselines", "TraditionalKD", "FitNets", "--student-epochs", "150", "--record.checkpoint_overhead", "1"]
+LONG = ["--baselines", "TraditionalKD", "FitNets", "--student-epochs", "100", "--record.checkpoint_overhead", "1"]
 ONE = "student_Digits_FitNets_run1"
 
 

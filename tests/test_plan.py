@@ -39,6 +39,7 @@ def fingerprints(jobs: dict[str, Job]) -> dict[str, str]:
     return {key: job.fingerprint for key, job in jobs.items()}
 
 
+@settings(max_examples=50)
 @given(ANY)
 def test_every_plan_is_a_dag_of_uniquely_named_jobs(given_: tuple) -> None:
     jobs = plan(*given_)
@@ -54,6 +55,7 @@ def test_every_plan_is_a_dag_of_uniquely_named_jobs(given_: tuple) -> None:
         assert "/" not in job.file_name
 
 
+@settings(max_examples=50)
 @given(ANY)
 def test_seeds_pair_the_runs(given_: tuple) -> None:
     """Run r of every baseline shares its seed; other runs and data sets have others."""
