@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import datetime
-import errno
 import json
 import os
 import platform
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
+from filelock import Timeout
 
 from hpmkd.atomic import commit_json
 from hpmkd.errors import EnvironmentFault, Locked
+from hpmkd.file_lock import acquire
 from hpmkd.output import Output
-
-# What `flock` says where a file system has no such thing: Google Drive and other FUSE mounts, some network ones.
-_NO_FLOCK = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOLCK}
 
 
 @contextmanager
 def locked(output: Output) -> Iterator[None]:
-    """Holds the output folder (made if missing); the system frees it whatever becomes of the process.
-
-    Where the file system has no locks, a file that names its owner stands in: host, process and the process's start.
-    One whose process is gone from this host is taken over; of another host nobody here can know that.
+    """Holds the output folder (made if missing), see `file_lock.acquire`.
 
     Raises:
         Locked: another sweep holds it; the message names its host and process.
@@ -36,7 +29,7 @@ def locked(output: Output) -> Iterator[None]:
     owner = output.lock_file.with_suffix(".owner.json")
     try:
         output.root.mkdir(parents=True, exist_ok=True)
-        lock = _acquire(output.lock_file)
+        lock = acquire(output.lock_file, timeout=0)
     except Timeout as error:
         raise Locked(
             f"{output.root}: another sweep is working here",
@@ -56,22 +49,6 @@ def locked(output: Output) -> Iterator[None]:
     finally:
         owner.unlink(missing_ok=True)
         lock.release()
-
-
-def _acquire(path: Path) -> BaseFileLock:
-    """The file system's own lock, or the file that stands in for it."""
-    soft = SoftFileLock(str(path.with_suffix(".lock.soft")))
-    try:
-        lock = FileLock(str(path), fallback_to_soft=False)
-        lock.acquire(timeout=0)
-    except (OSError, NotImplementedError) as error:
-        if isinstance(error, OSError) and error.errno not in _NO_FLOCK:
-            raise
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            soft.acquire(timeout=0.2)  # the first look may find a dead owner, the second takes over
-        return soft
-    return lock
 
 
 def _by_hand(file: Path) -> str:

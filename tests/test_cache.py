@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -75,3 +78,18 @@ def test_more_images_than_there_are(tmp_path: Path) -> None:
 def test_specs_survive_json(tmp_path: Path) -> None:
     (spec,) = cache.describe(make_config(tmp_path))
     assert cache.spec_from_json(cache.spec_to_json(spec)) == spec
+
+
+def test_a_cache_on_a_file_system_without_locks(
+    tmp_path: Path, reads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(*given: Any) -> None:
+        raise OSError(errno.ENOTSUP, "no locks here")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    config = make_config(tmp_path)
+    (spec,) = cache.describe(config)
+    for _ in range(2):
+        cache.prepare(spec, config.data)
+    assert reads == ["Digits"]
+    assert not list(tmp_path.glob("*.soft"))

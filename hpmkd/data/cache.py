@@ -12,12 +12,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
-
 from hpmkd.atomic import commit_bytes, commit_json, sha256_of
 from hpmkd.config import DataConfig, SweepConfig
 from hpmkd.data.catalog import DATASETS, Dataset, find_all
 from hpmkd.errors import EnvironmentFault
+from hpmkd.file_lock import acquire
 from hpmkd.specs import DataSpec
 
 if TYPE_CHECKING:
@@ -114,8 +113,11 @@ def _ensure(dataset: Dataset, content: str, config: DataConfig) -> dict[str, Any
     path = _path(dataset, content, config)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{path}.lock"):
+        lock = acquire(path.with_suffix(".pt.lock"))
+        try:
             return _valid_meta(path) or _decode(dataset, path, config)
+        finally:
+            lock.release()
     except OSError as error:
         raise EnvironmentFault(
             f"{path}: the cache cannot be used",
