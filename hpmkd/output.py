@@ -101,9 +101,9 @@ class Output:
         """All epoch checkpoints of a job, in all rounds."""
         return [path.parent for path in self.tune.glob(f"round*/{trial_folder(job)}/checkpoint_*/epoch.json")]
 
-    def worked_on(self, job: Job) -> bool:
-        """Whether any trial of this sweep has saved something of the job, an epoch or the finished model."""
-        return any(self.tune.glob(f"round*/{trial_folder(job)}/checkpoint_*"))
+    def saved_folders(self, job: Job) -> set[Path]:
+        """Whatever trials of this sweep have saved of the job, whole or not: epochs and the finished model."""
+        return set(self.tune.glob(f"round*/{trial_folder(job)}/checkpoint_*"))
 
 
 def trial_folder(job: Job) -> str:

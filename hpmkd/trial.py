@@ -94,8 +94,7 @@ def run_job(
     weights = _identities(job, known)
     memory = memory_folder(data) if job.shared else None
     # A model that this sweep had and lost is trained again: whoever deletes a file wants just that.
-    known_here = output.worked_on(job)
-    if memory and not known_here and (old := recall(memory, job, output, device.type, weights)):
+    if memory and not output.saved_folders(job) and (old := recall(memory, job, output, device.type, weights)):
         yield Outcome("recalled", old.accuracy, old.train_time)
         return
     splits = load(job.data, data.model_dump_json())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
+from hpmkd.errors import EnvironmentFault
 from hpmkd.job import Job
 from hpmkd.output import Output
 from hpmkd.saved import open_sweep
@@ -96,11 +97,17 @@ def _report_epoch(
     if result.epoch == result.of or not (stopping or schedule.due()):
         tune.report(metrics)
         return
-    start = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix=output.scratch_prefix) as folder:
-        event.save(Path(folder))
-        checkpoint = tune.Checkpoint.from_directory(folder)
-        tune.report({**metrics, "saved_to_stop": stopping}, checkpoint=checkpoint)
+    start, before = time.monotonic(), output.saved_folders(job)
+    metrics["saved_to_stop"] = stopping
+    try:
+        with tempfile.TemporaryDirectory(prefix=output.scratch_prefix, ignore_cleanup_errors=True) as folder:
+            event.save(Path(folder))
+            tune.report(metrics, checkpoint=tune.Checkpoint.from_directory(folder))
+    except (OSError, EnvironmentFault):
+        # A full disk costs the checkpoint, not the trial: what is left of it is room for the model.
+        for torn in output.saved_folders(job) - before:
+            shutil.rmtree(torn, ignore_errors=True)
+        tune.report(metrics)
     schedule.saved(time.monotonic() - start)
     if stopping:
         _wait_for_the_end(output.stop_file)
