@@ -109,6 +109,7 @@ class RecordConfig(Section):
     tensorboard: bool = Field(True, description="TensorBoard event files under tensorboard/")
     wandb: str | None = Field(None, description="Weights & Biases: the project (needs the extra wandb)")
     mlflow: str | None = Field(None, description="MLflow: a tracking URI, or a folder (needs the extra mlflow)")
+    profile: bool = Field(False, description="note where the time of each model and of the sweep goes: profile.json")
     checkpoint_overhead: Annotated[float, Field(gt=0, le=1)] = Field(
         0.05, description="an epoch is saved as soon as saving has cost at most this part of the time"
     )

@@ -68,6 +68,11 @@ class Output:
         return self.root / "progress"
 
     @property
+    def profile_file(self) -> Path:
+        """Where the time went, of the starts with `--profile`; see `profiling.py`."""
+        return self.root / "profile.json"
+
+    @property
     def tensorboard(self) -> Path:
         """TensorBoard event files, one folder per model."""
         return self.root / "tensorboard"

@@ -104,6 +104,7 @@ class Training:
         self.optimizer = _optimizer(fit, [*self.model.parameters(), *filter(_trained, self.distiller.parameters())])
         self.epoch, self.train_seconds, self.total = 0, 0.0, fit.epochs
         self.prepare_seconds = 0.0  # of `train_seconds`: spent on helper modules before the first step
+        self.validate_seconds = 0.0  # of this attempt's
 
     def epochs(self, until: int | None = None) -> Iterator[EpochResult]:
         """Trains epoch by epoch, from where it stands to epoch `until` or to the end of the recipe.
@@ -128,7 +129,9 @@ class Training:
             self.epoch += 1
             accuracy = math.nan
             if self.epoch == end or self.epoch % self.period == 0:
+                look = time.monotonic()
                 accuracy = evaluate(self.model, self.validation, self.normalise, self.fit.precision)
+                self.validate_seconds += time.monotonic() - look
             self.train_seconds += time.monotonic() - start
             yield EpochResult(self.epoch, loss, terms, accuracy, lr, self.train_seconds, self.total)
 

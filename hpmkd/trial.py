@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
-import platform
-import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,26 +16,26 @@ from torch import nn
 from hpmkd.audit import inspect
 from hpmkd.config import DataConfig
 from hpmkd.data.augment import Normalise
-from hpmkd.data.cache import load, memory_folder, prepare
+from hpmkd.data.cache import load, memory_folder
 from hpmkd.data.images import Splits
 from hpmkd.epochs import resume, save_epoch
 from hpmkd.errors import Diverged, EnvironmentFault, HpmkdError
 from hpmkd.halving import last_epoch
-from hpmkd.hardware import machine
 from hpmkd.job import Job
 from hpmkd.memory import keep, recall
 from hpmkd.mentors import TableMentor
 from hpmkd.methods import build_distiller
 from hpmkd.models import build
 from hpmkd.output import Output
+from hpmkd.provenance import provenance
 from hpmkd.search import Search
 from hpmkd.store.choice_file import save_choice
 from hpmkd.store.header import Header
 from hpmkd.store.model_file import load_weights, save_model
 from hpmkd.store.table_file import save_table
 from hpmkd.tabulate import Tabulation
+from hpmkd.timings import Timings
 from hpmkd.train import EpochResult, Training, evaluate
-from hpmkd.version import __version__
 
 Work = Training | Search | Tabulation
 
@@ -71,7 +69,12 @@ class Outcome:
 
 
 def run_job(
-    job: Job, output: Output, data: DataConfig, device: torch.device, candidates: tuple[Path, ...] = ()
+    job: Job,
+    output: Output,
+    data: DataConfig,
+    device: torch.device,
+    candidates: tuple[Path, ...] = (),
+    timings: Timings | None = None,
 ) -> Iterator[Resumed | Progress | Outcome]:
     """Trains a job's model unless its file is there, and commits it under its canonical name.
 
@@ -81,42 +84,70 @@ def run_job(
         data: where images lie.
         device: where to train.
         candidates: further folders that may hold an epoch checkpoint.
+        timings: where the seconds are noted, by part.
 
     Raises:
         HpmkdError: a parent is missing or not the planned one; the model cannot be written.
     """
-    finding = inspect(job, output)
+    timings = timings or Timings()
+    with timings.part("parents"):
+        finding = inspect(job, output)
     if finding.state == "done" and finding.header:
         yield Outcome("found", finding.header.accuracy, finding.header.train_time)
         return
     torch.set_num_threads(job.fit.threads)
-    known = {parent.key: _usable(parent, output) for parent in job.teachers}
+    with timings.part("parents"):
+        known = {parent.key: _usable(parent, output) for parent in job.teachers}
     weights = _identities(job, known)
     memory = memory_folder(data) if job.shared else None
     # A model that this sweep had and lost is trained again: whoever deletes a file wants just that.
     if memory and not output.saved_folders(job) and (old := recall(memory, job, output, device.type, weights)):
         yield Outcome("recalled", old.accuracy, old.train_time)
         return
-    splits = load(job.data, data.model_dump_json())
-    work = _work(job, output, known, splits, device)
-    resume(work, job, weights, [*candidates, *output.checkpoint_folders(job)])
+    with timings.part("images"):
+        splits = load(job.data, data.model_dump_json())
+    with timings.part("setup"):
+        work = _work(job, output, known, splits, device)
+        resume(work, job, weights, [*candidates, *output.checkpoint_folders(job)])
     if work.epoch:
         yield Resumed(work.epoch)
     validation_pct = float("nan")
     try:
-        for result in work.epochs():
+        for result in _timed(work, timings):
             validation_pct = result.validation_accuracy_pct
             yield Progress(result, functools.partial(save_epoch, work, job, weights))
     except Diverged as error:
         yield Outcome("diverged", message=str(error))
         return
-    metadata = _metadata(job, data, device) | {"parents": weights}
-    outcome = _finish(work, job, output, splits, metadata | {"val_accuracy": validation_pct})
+    metadata = provenance(job, data, device) | {"parents": weights}
+    outcome = _finish(work, job, output, splits, metadata | {"val_accuracy": validation_pct}, timings)
     if memory:
         # The model is safe in the output; a full or read-only cache only costs other sweeps some time.
-        with contextlib.suppress(EnvironmentFault):
+        with contextlib.suppress(EnvironmentFault), timings.part("commit"):
             keep(memory, job, output, device.type)
     yield outcome
+
+
+def _timed(work: Work, timings: Timings) -> Iterator[EpochResult]:
+    """The epochs, of which the time goes to `train`, or to `prepare` and `validate` what a training spent on those."""
+    epochs = work.epochs()
+    while True:
+        before = _aside(work)
+        with timings.part("train"):
+            result = next(epochs, None)
+        for name, seconds in _aside(work).items():
+            timings.add(name, seconds - before[name])
+            timings.add("train", before[name] - seconds)
+        if result is None:
+            return
+        yield result
+
+
+def _aside(work: Work) -> dict[str, float]:
+    """Seconds that a training has spent on other things than steps."""
+    if not isinstance(work, Training):
+        return {}
+    return {"prepare": work.prepare_seconds, "validate": work.validate_seconds}
 
 
 def _identities(job: Job, known: Mapping[str, Header]) -> dict[str, str]:
@@ -128,12 +159,15 @@ def _identities(job: Job, known: Mapping[str, Header]) -> dict[str, str]:
     return found
 
 
-def _finish(work: Work, job: Job, output: Output, splits: Splits, metadata: Mapping[str, Any]) -> Outcome:
+def _finish(
+    work: Work, job: Job, output: Output, splits: Splits, metadata: Mapping[str, Any], timings: Timings
+) -> Outcome:
     """Commits the file; of a model, after its only look at the test set."""
     path = output.model_file(job)
     if isinstance(work, Tabulation):
         accuracy = work.validation_pct()
-        save_table(path, work.content(), accuracy, work.train_seconds, metadata)
+        with timings.part("commit"):
+            save_table(path, work.content(), accuracy, work.train_seconds, metadata)
         text = f"{work.total} view{'s' * (work.total > 1)} of each image"
         return Outcome("trained", accuracy, work.train_seconds, f"{text} ({accuracy:.2f}% on validation)")
     if isinstance(work, Search):
@@ -142,8 +176,10 @@ def _finish(work: Work, job: Job, output: Output, splits: Splits, metadata: Mapp
         text = ", ".join(f"{name} {value:g}" for name, value in chosen.items())
         return Outcome("trained", validation_pct, work.train_seconds, f"{text} ({validation_pct:.2f}% on validation)")
     metadata = {**metadata, "prepare_seconds": work.prepare_seconds}
-    test_pct = evaluate(work.model, splits.test.to(work.device), work.normalise, job.fit.precision)
-    save_model(work.model.state_dict(), path, test_pct, work.train_seconds, metadata)
+    with timings.part("test"):
+        test_pct = evaluate(work.model, splits.test.to(work.device), work.normalise, job.fit.precision)
+    with timings.part("commit"):
+        save_model(work.model.state_dict(), path, test_pct, work.train_seconds, metadata)
     return Outcome("trained", test_pct, work.train_seconds)
 
 
@@ -202,45 +238,3 @@ def _usable(parent: Job, output: Output) -> Header:
             todo="start the sweep again: it trains what is missing",
         )
     return finding.header
-
-
-def _metadata(job: Job, data: DataConfig, device: torch.device) -> dict[str, Any]:
-    return {
-        "key": job.key,
-        "role": job.role,
-        "dataset": job.data.name,
-        "baseline": job.baseline,
-        "run": job.run,
-        "epochs": job.fit.epochs,
-        "seed": job.seed,
-        "architecture": asdict(job.model),
-        "recipe": job.recipe(),
-        "fingerprint": job.fingerprint,
-        "data_sha256": prepare(job.data, data),
-        "versions": {
-            "hpmkd": __version__,
-            "torch": str(torch.__version__),
-            "python": platform.python_version(),
-        },
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-        "hardware": _hardware(device),
-        "git_revision": _git_revision(),
-    }
-
-
-def _hardware(device: torch.device) -> str:
-    """The machine, and the GPU that was trained on."""
-    if device.type != "cuda":
-        return machine()
-    gpu = torch.cuda.get_device_properties(device)
-    return f"{gpu.name}, {gpu.total_memory / 2**30:.1f} GiB; {machine()}"
-
-
-@functools.cache
-def _git_revision() -> str | None:
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip() or None if done.returncode == 0 else None

@@ -14,7 +14,7 @@ import hpmkd
 PACKAGE = Path(hpmkd.__file__).parent
 # Bottom to top. Modules on one floor do not know each other.
 FLOORS = [
-    {"errors", "version", "stop", "section", "hardware", "file_lock"},
+    {"errors", "version", "stop", "section", "hardware", "file_lock", "timings", "operators"},
     {"method_config"},
     {"config", "specs", "atomic", "halving", "views"},
     {"settings", "architecture"},
@@ -22,8 +22,8 @@ FLOORS = [
     {"lineage", "output", "schedule", "wording"},
     {"plan", "progress"},
     {"lock", "data", "models", "store"},
-    {"methods", "audit", "memory", "epochs", "precision"},
-    {"mentors", "saved", "verification", "eta"},
+    {"methods", "audit", "memory", "epochs", "precision", "provenance"},
+    {"mentors", "saved", "verification", "eta", "profiling"},
     {"train", "results", "status", "card", "tracking"},
     {"search", "tabulate"},
     {"trial", "stats", "costs", "export"},

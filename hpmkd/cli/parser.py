@@ -78,6 +78,11 @@ def build_parser(prog: str) -> jsonargparse.ArgumentParser:
     )  # fmt: skip
     add("-n", "--dry-run", dest="dry_run", action="store_true", help="say what would be trained and why; train nothing")
     add("--force", action="store_true", help="move finished models of other settings to archive/ and train them again")
+    add(
+        "--profile",
+        action="store_true",
+        help="note where the time goes, in profile.json and the report (--record.profile)",
+    )
     # jsonargparse turns this one flag into "--print_config=" before it parses.
     add("--print_config", nargs="?", const="", metavar="", help="print the resolved config and stop")
     add("-v", "--verbose", action="store_true", help="show Ray's own output too")
@@ -128,6 +133,8 @@ def parse(argv: Sequence[str], prog: str) -> Request:
     request.print_config = found["print_config"] is not None
     if request.restore is not None and request.mode is not None:
         raise UsageError("command line: --mode and --restore exclude each other", todo="--restore needs no --mode")
+    if found["profile"]:
+        request.overrides["record.profile"] = True
     for name, value in found.items():
         if value is None:
             continue

@@ -6,6 +6,7 @@ import functools
 import os
 import shlex
 import signal
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from hpmkd.plan import expand
 from hpmkd.settings import read_config_file, to_yaml, validate
 from hpmkd.stop import StopSignals
 from hpmkd.sweep.processes import end_leftovers
+from hpmkd.timings import Timings
 from hpmkd.tracking import Tracker
 
 CONFIGS = Path(__file__).resolve().parents[2] / "tune_configs"
@@ -134,6 +136,7 @@ def _sweep(request: Request, config: SweepConfig, output: Output, stop: StopSign
     ended = end_leftovers(output.ray_file)  # first of all: they could still write
     if ended:
         say(f"ended {ended} processes that an earlier start had left")
+    timings, start = Timings(), time.monotonic()
     fresh = not output.config_file.exists()
     if fresh:
         commit_bytes(output.config_file, to_yaml(config).encode())
@@ -158,12 +161,16 @@ def _sweep(request: Request, config: SweepConfig, output: Output, stop: StopSign
         if finding.state == "done" and finding.header:
             say(f"found {finding.job.file_name} ({finding.header.accuracy:.2f}%), not trained again")
     missing = [finding.job for finding in findings.values() if finding.state != "done"]
+    timings.add("plan", time.monotonic() - start)
     code, last_words = EXIT_OK, ""
     if missing:
-        for spec in dict.fromkeys(job.data for job in missing):
-            prepare(spec, config.data)
-        code, last_words = _train(request, output, findings, say, stop)
+        with timings.part("images"):
+            for spec in dict.fromkeys(job.data for job in missing):
+                prepare(spec, config.data)
+        code, last_words = _train(request, output, findings, say, stop, timings if config.record.profile else None)
     _report(output, [job.key for job in jobs], [one.label for one in lineages(config)], request.quiet)
+    if config.record.profile and missing:
+        say(f"where the time went: {output.profile_file}, and hpmkd report {shlex.quote(str(output.root))}")
     if last_words:
         warn(last_words)
     return code
@@ -175,10 +182,13 @@ def _train(
     findings: dict[str, audit.Finding],
     say: Callable[[str], None],
     stop: StopSignals,
+    timings: Timings | None,
 ) -> tuple[int, str]:
+    from hpmkd.profiling import read_profile, write_profile
     from hpmkd.saved import open_sweep
     from hpmkd.sweep.callbacks import Lacking, Watch
     from hpmkd.sweep.driver import train_missing
+    from hpmkd.sweep.profiler import Profiler
 
     missing = sum(finding.state != "done" for finding in findings.values())
     say(f"training {missing} of {len(findings)} models in {output.root}")
@@ -186,8 +196,12 @@ def _train(
     there = [finding for finding in findings.values() if finding.state == "done"]
     done = {finding.job.key: finding.header.train_time for finding in there if finding.header}
     tracker = Tracker([sweep.by_key[key] for key in findings], done)
+    profiler = Profiler(read_profile(output), timings) if timings is not None else None
     with watching(tracker, sweep.config.runs, say, plain=request.quiet or request.verbose) as (say, show):
-        failed = train_missing(sweep, findings, say, stop, request.verbose, Watch(tracker, show))
+        failed = train_missing(sweep, findings, say, stop, request.verbose, Watch(tracker, show), profiler)
+    if profiler is not None:
+        profiler.close()
+        write_profile(profiler.profile, output)
     if failed and stop.caught is None:
         reasons = "".join(f"\n  {sweep.by_key[key].file_name}: {reason}" for key, reason in failed.items())
         code = EXIT_ENVIRONMENT if any(isinstance(why, Lacking) for why in failed.values()) else EXIT_SOME_FAILED

@@ -11,10 +11,11 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hpmkd import plots, results, stats
+from hpmkd import plots, profiling, results, stats
 from hpmkd.conclusions import cautions, sentences
 from hpmkd.config import SweepConfig
 from hpmkd.costs import costs
+from hpmkd.job import Job
 from hpmkd.methods import lineages
 from hpmkd.output import Output
 from hpmkd.progress import read_all
@@ -80,7 +81,7 @@ def gather(root: Path) -> Report:
         failures=tuple(f"{one.key}: {one.state}, {one.reason}" for one in status.models if one.state in _BAD),
         conclusions=tuple(sentences(compared)),
         cautions=tuple(cautions(frame, compared)),
-        tables=tuple(_tables(frame, compared, order)),
+        tables=(*_tables(frame, compared, order), *_profile(saved.output, saved.jobs)),
         drawings=tuple(_drawings(frame, compared, curves, order)),
         curves=curves,
         config=to_yaml(saved.config) if saved.config else "",
@@ -148,6 +149,18 @@ def _tables(frame: pd.DataFrame, compared: pd.DataFrame, order: Sequence[str]) -
         made.append(tables.rank_table(stats.ranks(frame), stats.friedman(frame)))
     made.append(tables.cost_table(tables.ordered(costs(frame), order)))
     return [*made, tables.model_table(frame)]
+
+
+def _profile(output: Output, jobs: Sequence[Job]) -> list[Table]:
+    """Of a sweep that was started with `--profile`."""
+    profile = profiling.read_profile(output)
+    if not profile.models:
+        return []
+    parts = profiling.by_part(profile, {job.key: job.role for job in jobs})
+    kinds = {job.key: (job.role, job.baseline or "") for job in jobs}
+    operators = profiling.by_operator(profile, kinds)
+    made = [tables.profile_table(parts, profiling.sentences(profile))]
+    return [*made, tables.operator_table(operators)] if len(operators) else made
 
 
 def _drawings(frame: pd.DataFrame, compared: pd.DataFrame, curves: pd.DataFrame, order: Sequence[str]) -> list[Drawing]:

@@ -142,6 +142,25 @@ def cost_table(costs: pd.DataFrame) -> Table:
     return Table("times", "Training time by role", costs, columns, note)
 
 
+def profile_table(parts: pd.DataFrame, starts: Sequence[str]) -> Table:
+    """Of `profiling.by_part`; `starts` says what each start of the sweep took."""
+    columns: dict[str, tuple[str, Format]] = {
+        "role": ("role", str), "models": ("models", whole), "part": ("part", str), "what": ("what it is", str),
+        "seconds": ("seconds", digits(1)), "share_pct": ("% of the role", digits(1)),
+    }  # fmt: skip
+    return Table("profile", "Where the time of the trials went", parts, columns, " ".join(starts))
+
+
+def operator_table(operators: pd.DataFrame) -> Table:
+    """Of `profiling.by_operator`."""
+    columns: dict[str, tuple[str, Format]] = {
+        "role": ("role", str), "baseline": ("baseline", str), "operator": ("operator", str), "calls": ("calls", whole),
+        "seconds": ("seconds", digits(3)), "share_pct": ("% of those named", digits(1)),
+    }  # fmt: skip
+    note = "torch's operators in the second epoch, each without those that it calls."
+    return Table("operators", "Where the time of an epoch goes", operators, columns, note)
+
+
 def model_table(frame: pd.DataFrame) -> Table:
     """A row per file, as in results.parquet."""
     columns: dict[str, tuple[str, Format]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from hpmkd.errors import EnvironmentFault, HpmkdError
 from hpmkd.job import Job
 from hpmkd.output import Output
 from hpmkd.progress import Recorder
+from hpmkd.sweep.resources import Share
 from hpmkd.sweep.retries import Kind, kind_of
 from hpmkd.tracking import Tracker
 from hpmkd.wording import BadNews, label
@@ -116,6 +117,10 @@ class Watch(Callback):
     def __init__(self, tracker: Tracker, show: Callable[[], None]) -> None:
         self.tracker, self.show = tracker, show
         self._made: set[str] = set()
+
+    def round(self, wanted: Collection[str], share: Share) -> None:
+        """A round begins."""
+        self.tracker.round(wanted, share.concurrent, share.words)
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """A moment to look."""

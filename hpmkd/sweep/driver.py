@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ray
@@ -19,11 +19,13 @@ from hpmkd.stop import StopSignals
 from hpmkd.sweep import searcher
 from hpmkd.sweep.callbacks import EventLines, Records, Watch
 from hpmkd.sweep.loggers import open_loggers
+from hpmkd.sweep.profiler import Profiler
 from hpmkd.sweep.resources import Share, share
 from hpmkd.sweep.retries import Attempts, Round
 from hpmkd.sweep.rounds import finish_round, restorable, run_round
 from hpmkd.sweep.session import RayLost, running_ray
 from hpmkd.sweep.signals import GentleStop
+from hpmkd.timings import Timings
 
 # So often in a row Ray may die without a model in between.
 _LOSSES = 3
@@ -36,6 +38,7 @@ def train_missing(
     stop: StopSignals,
     verbose: bool,
     watch: Watch | None = None,
+    profiler: Profiler | None = None,
 ) -> dict[str, str]:
     """Trains every job that `findings` does not call done; changes `findings` to what is there afterwards.
 
@@ -46,6 +49,7 @@ def train_missing(
         stop: has the signals.
         verbose: show Ray's own output too.
         watch: keeps a live view up to date.
+        profiler: notes where the time goes.
 
     Returns:
         The jobs that have no model file, each with the reason.
@@ -54,12 +58,13 @@ def train_missing(
         EnvironmentFault: Ray does not start here, or dies again and again; a logger that is asked for is not there.
     """
     logging.getLogger("ray").setLevel(logging.INFO if verbose else logging.CRITICAL)
-    work = _Work(sweep, findings, say, stop, watch)
+    work = _Work(sweep, findings, say, stop, [one for one in (watch, profiler) if one is not None])
+    timings = profiler.timings if profiler else Timings()
     losses = 0
     while work.missing() and stop.caught is None:
         before = len(work.missing())
         try:
-            with running_ray(sweep.config, sweep.output, stop, verbose):
+            with running_ray(sweep.config, sweep.output, stop, verbose, timings), timings.part("rounds"):
                 work.run()
             break
         except RayLost as lost:
@@ -84,9 +89,9 @@ class _Work:
         findings: dict[str, Finding],
         say: Callable[[str], None],
         stop: StopSignals,
-        watch: Watch | None,
+        watchers: Sequence[Watch | Profiler],
     ) -> None:
-        self.sweep, self.findings, self.say, self.stop, self.watch = sweep, findings, say, stop, watch
+        self.sweep, self.findings, self.say, self.stop, self.watchers = sweep, findings, say, stop, watchers
         self.attempts = Attempts()
         self.lines = EventLines(sweep.by_key, sweep.config.runs, say)
         self.loggers = open_loggers(sweep.config.record, sweep.output.root.name, say)
@@ -114,10 +119,9 @@ class _Work:
         searcher.ACTIVE = searcher.Board(self.sweep.jobs, self.done(), self._is_there, part.concurrent, held)
         records = Records(self.sweep.by_key, self.sweep.output)
         callbacks: list[Any] = [self.gentle, searcher.TellBoard(), self.lines, records]
-        callbacks += self.loggers
-        if self.watch is not None:
-            self.watch.tracker.round(now.keys - self.done(), part.concurrent, part.words)
-            callbacks.append(self.watch)
+        for watcher in self.watchers:
+            watcher.round(now.keys - self.done(), part)
+        callbacks += [*self.loggers, *self.watchers]
         self.lines.kinds.clear()
         self.gentle.arm()
         try:

@@ -21,6 +21,7 @@ from hpmkd.output import Output
 from hpmkd.stop import Interrupted, StopSignals, leave
 from hpmkd.sweep.processes import VITAL, RayProcesses, lives
 from hpmkd.sweep.resources import WORKER_ENV, prepare_environment
+from hpmkd.timings import Timings
 
 START_SECONDS = 120.0
 END_SECONDS = 20.0
@@ -37,15 +38,18 @@ class RayLost(Interrupted):
 
 
 @contextmanager
-def running_ray(config: SweepConfig, output: Output, stop: StopSignals, verbose: bool) -> Iterator[None]:
+def running_ray(
+    config: SweepConfig, output: Output, stop: StopSignals, verbose: bool, timings: Timings | None = None
+) -> Iterator[None]:
     """A private local Ray, or the cluster at `resources.address`; one that runs in this process already is kept.
 
-    Ray's own output is shown only if `verbose`.
+    Ray's own output is shown only if `verbose`. How long its start and its end take is noted in `timings`.
 
     Raises:
         EnvironmentFault: there is no cluster at the address, or the private Ray does not start.
         RayLost: in the middle of the body, where the private Ray died.
     """
+    timings = timings or Timings()
     prepare_environment(config.resources.address)
     if ray.is_initialized():
         yield
@@ -62,11 +66,13 @@ def running_ray(config: SweepConfig, output: Output, stop: StopSignals, verbose:
     ours = RayProcesses(output.ray_file)
     stop.hurry = ours.end
     try:
-        _start(ours, stop, {**common, "include_dashboard": config.resources.dashboard})
+        with timings.part("ray_start"):
+            _start(ours, stop, {**common, "include_dashboard": config.resources.dashboard})
         with _watched(ours, stop):
             yield
     finally:
-        _end(ours, stop)
+        with timings.part("ray_end"):
+            _end(ours, stop)
 
 
 def _join(address: str, common: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from hpmkd.job import Job
 from hpmkd.output import Output
 from hpmkd.saved import open_sweep
 from hpmkd.sweep.event_files import EventFiles
+from hpmkd.timings import Timings
 
 if TYPE_CHECKING:
     from hpmkd.epochs import SaveSchedule
@@ -31,9 +32,11 @@ def train_model(config: dict[str, Any], output: str = "", device: str = "cpu") -
         output: the sweep's folder, given anew at every start, so that it may have moved.
         device: `cpu` or `cuda`.
     """
+    timings, start = Timings(), time.monotonic()
     import torch
 
     from hpmkd.epochs import SaveSchedule
+    from hpmkd.operators import Operators
     from hpmkd.trial import Progress, Resumed, run_job
 
     sweep = open_sweep(Path(output))
@@ -41,18 +44,28 @@ def train_model(config: dict[str, Any], output: str = "", device: str = "cpu") -
     before = tune.get_checkpoint()
     candidates = (Path(before.path),) if before is not None else ()
     schedule = SaveSchedule(record.checkpoint_overhead)
-    resumed = 0
+    resumed, where = 0, torch.device(device)
+    # Of students the first run stands for all: watching costs time, and they do the same.
+    watch = Operators(where) if record.profile and job.run in (None, 1) else None
+    rows: list[dict[str, Any]] = []
+    timings.add("setup", time.monotonic() - start)
     with EventFiles(sweep.output.tensorboard / job.key if record.tensorboard else None) as curves:
-        for event in run_job(job, sweep.output, sweep.config.data, torch.device(device), candidates):
+        for event in run_job(job, sweep.output, sweep.config.data, where, candidates, timings):
             if isinstance(event, Resumed):
                 resumed = event.epoch
             elif isinstance(event, Progress):
-                _report_epoch(job, event, resumed, sweep.output, schedule, curves)
+                with timings.part("profile"):
+                    rows += watch.ended(event.result.epoch) if watch else []
+                with timings.part("report"):
+                    _report_epoch(job, event, resumed, sweep.output, schedule, curves)
             else:
-                _report_end(job, event, sweep.output, curves)
+                profile = {"parts": timings.seconds, "operators": rows} if record.profile else {}
+                _report_end(job, event, sweep.output, curves, profile)
+    if watch:
+        watch.close()
 
 
-def _report_end(job: Job, event: Outcome, output: Output, curves: EventFiles) -> None:
+def _report_end(job: Job, event: Outcome, output: Output, curves: EventFiles, profile: dict[str, Any]) -> None:
     """The last report: with the model, if there is one, as Tune's checkpoint."""
     from hpmkd.store.model_file import verify
 
@@ -62,6 +75,7 @@ def _report_end(job: Job, event: Outcome, output: Output, curves: EventFiles) ->
         "status": event.status,
         "message": event.message,
         "job": job.key,
+        **({"profile": profile} if profile else {}),
     }
     if event.status == "trained":
         curves.end(event.accuracy)

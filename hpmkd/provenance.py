@@ -1,0 +1,61 @@
+"""What a model file says of where it comes from."""
+
+from __future__ import annotations
+
+import functools
+import platform
+import subprocess
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hpmkd.config import DataConfig
+from hpmkd.data.cache import prepare
+from hpmkd.hardware import machine
+from hpmkd.job import Job
+from hpmkd.version import __version__
+
+
+def provenance(job: Job, data: DataConfig, device: torch.device) -> dict[str, Any]:
+    """The metadata of a job's file but for what its training found: recipe, data, versions, machine."""
+    return {
+        "key": job.key,
+        "role": job.role,
+        "dataset": job.data.name,
+        "baseline": job.baseline,
+        "run": job.run,
+        "epochs": job.fit.epochs,
+        "seed": job.seed,
+        "architecture": asdict(job.model),
+        "recipe": job.recipe(),
+        "fingerprint": job.fingerprint,
+        "data_sha256": prepare(job.data, data),
+        "versions": {
+            "hpmkd": __version__,
+            "torch": str(torch.__version__),
+            "python": platform.python_version(),
+        },
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "hardware": _hardware(device),
+        "git_revision": _git_revision(),
+    }
+
+
+def _hardware(device: torch.device) -> str:
+    """The machine, and the GPU that was trained on."""
+    if device.type != "cuda":
+        return machine()
+    gpu = torch.cuda.get_device_properties(device)
+    return f"{gpu.name}, {gpu.total_memory / 2**30:.1f} GiB; {machine()}"
+
+
+@functools.cache
+def _git_revision() -> str | None:
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None if done.returncode == 0 else None
