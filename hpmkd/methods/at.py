@@ -27,7 +27,7 @@ class AT(Distiller):
     def loss(self, student: Output, teachers: Sequence[Output], target: Tensor, progress: float) -> dict[str, Tensor]:
         """`kd_terms` + beta * sum over stages of the mean over images and positions of (Q_s - Q_t)^2.
 
-        The mean, not the sum, over positions: beta = 1000 of the authors' code belongs to the mean.
+        The mean, not the sum, over positions, as in the authors' code.
         """
         terms = kd_terms(
             student.logits, teachers[0].logits, target, self.hparams["kd.temperature"], self.hparams["kd.alpha"]
