@@ -32,7 +32,9 @@ from hpmkd.sweep.processes import MARK, RayProcesses, lives
 
 ROOT = Path(__file__).resolve().parents[2]
 # How often each is the victim. A killed driver costs a whole start, a killed worker some seconds.
-VICTIMS = {"worker": 12, "driver": 3, "raylet": 1, "gcs_server": 1}
+VICTIMS = {"worker": 24, "driver": 3, "raylet": 1, "gcs_server": 1}
+# The first kill of a start, at a random instant within so many seconds: half of them before a worker trains.
+FIRST_SECONDS = 20
 SWEEP = ["--train-images", "300", "--teacher-epochs", "3", "--student-epochs", "3", "--resources.device", "cpu"]
 SWEEP += ["--record.checkpoint_overhead", "1", "--record.tensorboard", "false"]
 GIVE_UP_SECONDS = 300
@@ -213,7 +215,7 @@ class Soak:
         log = (self.root / "log.txt").open("ab")
         driver = subprocess.Popen(self.command(output), stdout=log, stderr=log)
         begun, looked, before = time.monotonic(), not dead, list(dead)
-        pause = self.chance.uniform(0, self.options.pause)
+        pause = self.chance.uniform(0, FIRST_SECONDS)
         try:
             while driver.poll() is None:
                 wait = min(pause, 0.5)
