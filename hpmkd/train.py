@@ -1,4 +1,4 @@
-"""The one training loop, for every method, and evaluation."""
+"""The one training loop, for every method."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hpmkd.data.augment import Batch, Normalise, TrainBatches, mix, mix_weights, plain_batches, soft_labels
-from hpmkd.data.images import Images, Splits
+from hpmkd.data.augment import Batch, Normalise, TrainBatches, mix, mix_weights, soft_labels
+from hpmkd.data.images import Splits
 from hpmkd.errors import Diverged
+from hpmkd.evaluation import evaluate
 from hpmkd.mentors import LiveMentor, Mentor
 from hpmkd.methods.base import Distiller
+from hpmkd.optim import learning_rate, make_optimizer
 from hpmkd.precision import autocast, fp32
 from hpmkd.specs import FitSpec
 
@@ -36,34 +38,12 @@ class EpochResult:
     of: int
 
 
-def learning_rate(fit: FitSpec, epoch: int) -> float:
-    """The rate in epoch 0, 1, ...; a function of the epoch alone, so a resumed run needs no scheduler state."""
-    if fit.schedule == "cosine":
-        return 0.5 * fit.lr * (1 + math.cos(math.pi * epoch / fit.epochs))
-    if fit.schedule == "step":
-        passed = sum(epoch >= round(part * fit.epochs) for part in fit.milestones)
-        return float(fit.lr * fit.gamma**passed)
-    return fit.lr
-
-
 def validation_period(train_images: int, validation_images: int) -> int:
     """Every so many epochs validation takes place, so that it costs at most a tenth of the training.
 
     A forward pass is a third of a training step. 1 for a whole data set; more where a sweep trains on few images.
     """
     return max(1, math.ceil(validation_images / (3 * train_images) / _VALIDATION_PART))
-
-
-def _trained(parameter: nn.Parameter) -> bool:
-    return parameter.requires_grad
-
-
-def _optimizer(fit: FitSpec, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-    if fit.optimizer == "sgd":
-        return torch.optim.SGD(
-            parameters, fit.lr, fit.momentum, weight_decay=fit.weight_decay, nesterov=fit.momentum > 0, foreach=True
-        )
-    return torch.optim.Adam(parameters, fit.lr, weight_decay=fit.weight_decay, foreach=True)
 
 
 class Training:
@@ -101,7 +81,7 @@ class Training:
         self.classes = distiller.student.classes
         self.validation = splits.validation.to(device)
         self.period = validation_period(len(splits.train), len(splits.validation))
-        self.optimizer = _optimizer(fit, [*self.model.parameters(), *filter(_trained, self.distiller.parameters())])
+        self.optimizer = make_optimizer(fit, self.model, self.distiller)
         self.epoch, self.train_seconds, self.total = 0, 0.0, fit.epochs
         self.prepare_seconds = 0.0  # of `train_seconds`: spent on helper modules before the first step
         self.validate_seconds = 0.0  # of this attempt's
@@ -196,16 +176,3 @@ class Training:
         self.optimizer.load_state_dict(state["optimizer"])
         self.epoch, self.train_seconds = int(state["epoch"]), float(state["train_seconds"])
         self.prepare_seconds = float(state.get("prepare_seconds", 0.0))
-
-
-@torch.no_grad()
-def evaluate(model: nn.Module, images: Images, normalise: Normalise, precision: str = "fp32") -> float:
-    """Accuracy in percent of `model` in eval mode; the model is left in the mode it was in."""
-    was_training, device = model.training, images.labels.device
-    model.eval()
-    correct = torch.zeros((), dtype=torch.int64, device=device)
-    with autocast(precision, device):
-        for batch, labels in plain_batches(images, normalise):
-            correct += (model(batch).logits.argmax(1) == labels).sum()
-    model.train(was_training)
-    return 100 * int(correct) / len(images)

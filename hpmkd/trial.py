@@ -20,6 +20,7 @@ from hpmkd.data.cache import load, memory_folder
 from hpmkd.data.images import Splits
 from hpmkd.epochs import resume, save_epoch
 from hpmkd.errors import Diverged, EnvironmentFault, HpmkdError
+from hpmkd.evaluation import evaluate
 from hpmkd.halving import last_epoch
 from hpmkd.job import Job
 from hpmkd.memory import keep, recall
@@ -35,7 +36,7 @@ from hpmkd.store.model_file import load_weights, save_model
 from hpmkd.store.table_file import save_table
 from hpmkd.tabulate import Tabulation
 from hpmkd.timings import Timings
-from hpmkd.train import EpochResult, Training, evaluate
+from hpmkd.train import EpochResult, Training
 
 Work = Training | Search | Tabulation
 

@@ -1,4 +1,4 @@
-"""What does the command itself cost? A start on a finished sweep beside `--help`, and a quick sweep beside its training.
+"""What does the command itself cost? A finished sweep started again beside `--help`, a quick sweep beside its training.
 
     python tests/benchmarks/start_cost.py                       # finished sweeps of 31, 1,000 and 10,000 models
     python tests/benchmarks/start_cost.py --models 31 --quick   # and a whole `--mode quick` from nothing
