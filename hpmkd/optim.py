@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hpmkd.specs import FitSpec
 
@@ -20,11 +20,34 @@ def learning_rate(fit: FitSpec, epoch: int) -> float:
     return fit.lr
 
 
-def make_optimizer(fit: FitSpec, *modules: nn.Module) -> torch.optim.Optimizer:
-    """Adam, or SGD with Nesterov momentum, over all parameters of the modules that are to be trained."""
+def make_optimizer(fit: FitSpec, device: torch.device, *modules: nn.Module) -> torch.optim.Optimizer:
+    """Adam, or SGD with Nesterov momentum, over all parameters of the modules that are to be trained.
+
+    On a GPU one fused kernel, which reads the learning rate from the GPU's memory: it can be part of a CUDA graph.
+    """
     parameters = [one for module in modules for one in module.parameters() if one.requires_grad]
+    on_gpu = device.type == "cuda"
+    lr: float | Tensor = torch.tensor(fit.lr, device=device) if on_gpu else fit.lr
+    foreach, fused = not on_gpu, on_gpu
     if fit.optimizer == "sgd":
         return torch.optim.SGD(
-            parameters, fit.lr, fit.momentum, weight_decay=fit.weight_decay, nesterov=fit.momentum > 0, foreach=True
+            parameters,
+            lr,
+            fit.momentum,
+            weight_decay=fit.weight_decay,
+            nesterov=fit.momentum > 0,
+            foreach=foreach,
+            fused=fused,
         )
-    return torch.optim.Adam(parameters, fit.lr, weight_decay=fit.weight_decay, foreach=True)
+    return torch.optim.Adam(
+        parameters, lr, weight_decay=fit.weight_decay, foreach=foreach, fused=fused, capturable=on_gpu
+    )
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """Sets it for all parameters; in place where it lies in a GPU's memory."""
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(lr)
+        else:
+            group["lr"] = lr

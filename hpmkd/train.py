@@ -9,18 +9,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
-from hpmkd.data.augment import Batch, Normalise, TrainBatches, mix, mix_weights, soft_labels
+from hpmkd.data.augment import Normalise, TrainBatches, mix_weights
 from hpmkd.data.images import Splits
 from hpmkd.errors import Diverged
 from hpmkd.evaluation import evaluate
+from hpmkd.graph import GraphedStep
 from hpmkd.mentors import LiveMentor, Mentor
 from hpmkd.methods.base import Distiller
-from hpmkd.optim import learning_rate, make_optimizer
-from hpmkd.precision import autocast, fp32
+from hpmkd.optim import learning_rate, make_optimizer, set_learning_rate
+from hpmkd.precision import needs_scaling
 from hpmkd.specs import FitSpec
+from hpmkd.step import Step
 
 _VALIDATION_PART = 0.1
 
@@ -58,6 +59,7 @@ class Training:
         fit: the recipe.
         seed: of order and augmentation.
         device: where everything is put.
+        graph: on a GPU, record steps as CUDA graphs.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Training:
         fit: FitSpec,
         seed: int,
         device: torch.device,
+        graph: bool = True,
     ) -> None:
         self.model, self.distiller = model.to(device), distiller.to(device)
         self.mentors: list[Mentor] = [
@@ -78,10 +81,12 @@ class Training:
         self.fit, self.seed, self.device = fit, seed, device
         self.normalise = Normalise(splits.mean, splits.std, device)
         self.batches = TrainBatches(splits.train.to(device), self.normalise, augment, fit.batch_size, fit.views)
-        self.classes = distiller.student.classes
         self.validation = splits.validation.to(device)
         self.period = validation_period(len(splits.train), len(splits.validation))
-        self.optimizer = make_optimizer(fit, self.model, self.distiller)
+        self.optimizer = make_optimizer(fit, device, self.model, self.distiller)
+        recorded = graph and device.type == "cuda" and distiller.recordable and not needs_scaling(fit.precision, device)
+        kind = GraphedStep if recorded else Step
+        self.step = kind(self.model, self.distiller, self.mentors, self.batches, self.optimizer, fit, device)
         self.epoch, self.train_seconds, self.total = 0, 0.0, fit.epochs
         self.prepare_seconds = 0.0  # of `train_seconds`: spent on helper modules before the first step
         self.validate_seconds = 0.0  # of this attempt's
@@ -100,8 +105,7 @@ class Training:
             if self.epoch == 0 and self.distiller.needs_validation:
                 self._prepare()
             lr = learning_rate(self.fit, self.epoch)
-            for group in self.optimizer.param_groups:
-                group["lr"] = lr
+            set_learning_rate(self.optimizer, lr)
             terms = self._train_epoch()
             loss = sum(terms.values())
             if not math.isfinite(loss):
@@ -125,38 +129,12 @@ class Training:
     def _train_epoch(self) -> dict[str, float]:
         self.model.train()
         self.distiller.train()
-        sums: dict[str, Tensor] = {}
+        self.step.begin()
         steps = len(self.batches.bounds())
         weights = mix_weights(self.seed, self.epoch, steps, self.fit.mixup) if self.fit.mixup else [1.0] * steps
-        for step, (batch, weight) in enumerate(zip(self.batches.epoch(self.seed, self.epoch), weights, strict=True)):
-            progress = (self.epoch + step / steps) / self.fit.epochs
-            for name, term in self._step(self._soften(batch, weight), progress).items():
-                # Summed on the device: reading a number here would make the GPU wait at every step.
-                sums[name] = sums.get(name, 0) + term.detach() * len(batch.labels)
-        return {name: float(total) / len(self.batches.labels) for name, total in sums.items()}
-
-    def _soften(self, batch: Batch, weight: float) -> Batch:
-        """The batch with label smoothing and mixup, whose labels are probabilities `(B, K)`; as it is without both."""
-        if not (self.fit.label_smoothing or self.fit.mixup):
-            return batch
-        labels = soft_labels(batch.labels, self.classes, self.fit.label_smoothing)
-        images, labels = mix(batch.images, labels, weight) if self.fit.mixup else (batch.images, labels)
-        return batch._replace(images=images, labels=labels)
-
-    def _step(self, batch: Batch, progress: float) -> dict[str, Tensor]:
-        taught = self.distiller.taught(progress)
-        taps = self.distiller.needs_features and taught
-        known = [mentor.outputs(batch, taps) for mentor in self.mentors] if taught else []
-        with autocast(self.fit.precision, self.device):
-            student = fp32(self.model(batch.images, features=taps))
-        if taught:
-            terms = self.distiller.loss(student, known, batch.labels, progress)
-        else:
-            terms = {"ce": F.cross_entropy(student.logits, batch.labels)}
-        self.optimizer.zero_grad(set_to_none=True)
-        torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
-        return terms
+        for number, (index, view) in enumerate(self.batches.draws(self.seed, self.epoch)):
+            self.step(index, view, weights[number], (self.epoch + number / steps) / self.fit.epochs)
+        return self.step.means(len(self.batches.labels))
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the rest of the training depends on, helper modules included."""
@@ -167,6 +145,7 @@ class Training:
             "model": self.model.state_dict(),
             "distiller": self.distiller.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "scaler": self.step.scaler.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -174,5 +153,6 @@ class Training:
         self.model.load_state_dict(state["model"])
         self.distiller.load_state_dict(state["distiller"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self.step.scaler.load_state_dict(state.get("scaler", {}))
         self.epoch, self.train_seconds = int(state["epoch"]), float(state["train_seconds"])
         self.prepare_seconds = float(state.get("prepare_seconds", 0.0))

@@ -24,6 +24,8 @@ FLOORS = [
     {"lock", "data", "models", "store"},
     {"methods", "audit", "memory", "epochs", "precision", "provenance", "optim"},
     {"mentors", "evaluation", "saved", "verification", "eta", "profiling"},
+    {"step"},
+    {"graph"},
     {"train", "results", "status", "card", "tracking"},
     {"search", "tabulate"},
     {"trial", "stats", "costs", "export"},

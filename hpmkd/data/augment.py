@@ -87,8 +87,8 @@ class TrainBatches:
             starts.pop()
         return list(zip(starts, [*starts[1:], count], strict=True))
 
-    def epoch(self, seed: int, epoch: int) -> Iterator[Batch]:
-        """The batches of one epoch, in random order, each image in a random view."""
+    def draws(self, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Which images `(B,)` in which views `(B,)` are each batch of an epoch: random order, random views."""
         generator, count = epoch_generator(seed, epoch), len(self.labels)
         order = torch.randperm(count, generator=generator)
         view = torch.zeros_like(order)
@@ -101,7 +101,12 @@ class TrainBatches:
                 view = view + OFFSETS**2 * (torch.rand(count, generator=generator) < 0.5)
         order, view = order.to(self.labels.device), view.to(self.labels.device)
         for start, end in self.bounds():
-            yield self.take(order[start:end], view[start:end])
+            yield order[start:end], view[start:end]
+
+    def epoch(self, seed: int, epoch: int) -> Iterator[Batch]:
+        """The batches themselves."""
+        for index, view in self.draws(seed, epoch):
+            yield self.take(index, view)
 
     def take(self, index: Tensor, view: Tensor) -> Batch:
         """These training images in these views."""
@@ -124,7 +129,7 @@ def mix_weights(seed: int, epoch: int, steps: int, strength: float) -> list[floa
     return [float(value) for value in generator.beta(strength, strength, steps)]
 
 
-def mix(images_NCHW: Tensor, labels_NK: Tensor, weight: float) -> tuple[Tensor, Tensor]:
+def mix(images_NCHW: Tensor, labels_NK: Tensor, weight: float | Tensor) -> tuple[Tensor, Tensor]:
     """mixup, Zhang et al. 2018, section 2: each image with its mirror place in the batch, whose order is random.
 
     Student and teachers see the same mixed image, the setting that Beyer et al. 2022 (section 3.1) found best.

@@ -24,7 +24,9 @@ class AT(Distiller):
 
     needs_features: ClassVar[bool] = True
 
-    def loss(self, student: Output, teachers: Sequence[Output], target: Tensor, progress: float) -> dict[str, Tensor]:
+    def loss(
+        self, student: Output, teachers: Sequence[Output], target: Tensor, progress: float | Tensor
+    ) -> dict[str, Tensor]:
         """`kd_terms` + beta * sum over stages of the mean over images and positions of (Q_s - Q_t)^2.
 
         The mean, not the sum, over positions, as in the authors' code.

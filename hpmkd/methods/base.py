@@ -36,6 +36,11 @@ class Distiller(nn.Module):
         """Whether `prepare` has something to do."""
         return False
 
+    @property
+    def recordable(self) -> bool:
+        """Whether `loss` does the same work at every progress, so that its kernels can be recorded once."""
+        return True
+
     def taught(self, progress: float) -> bool:
         """Whether the student is distilled at `progress`, or learns from the labels alone (`kd.until`).
 
@@ -52,14 +57,16 @@ class Distiller(nn.Module):
             target: their labels `(N,)`.
         """
 
-    def loss(self, student: Output, teachers: Sequence[Output], target: Tensor, progress: float) -> dict[str, Tensor]:
+    def loss(
+        self, student: Output, teachers: Sequence[Output], target: Tensor, progress: float | Tensor
+    ) -> dict[str, Tensor]:
         """The loss as named scalar terms, already weighted: their sum is what is minimised.
 
         Args:
             student: logits `(N, K)`, features as asked for by `needs_features`.
             teachers: the same view of the same images, one output per parent, without gradients.
             target: labels `(N,)`, or probabilities `(N, K)` under label smoothing or mixup.
-            progress: how much of the training is done, in [0, 1).
+            progress: how much of the training is done, in [0, 1); a scalar on the GPU where steps are recorded.
         """
         raise NotImplementedError
 

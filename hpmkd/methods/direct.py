@@ -14,6 +14,8 @@ from hpmkd.models import Output
 class Direct(Distiller):
     """Cross-entropy only."""
 
-    def loss(self, student: Output, teachers: Sequence[Output], target: Tensor, progress: float) -> dict[str, Tensor]:
+    def loss(
+        self, student: Output, teachers: Sequence[Output], target: Tensor, progress: float | Tensor
+    ) -> dict[str, Tensor]:
         """CE(z_s, y), mean over images."""
         return {"ce": F.cross_entropy(student.logits, target)}

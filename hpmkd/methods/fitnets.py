@@ -32,7 +32,14 @@ class FitNets(Distiller):
             nn.Conv2d(channels_in, channels_out, 1, bias=False), nn.BatchNorm2d(channels_out)
         )
 
-    def loss(self, student: Output, teachers: Sequence[Output], target: Tensor, progress: float) -> dict[str, Tensor]:
+    @property
+    def recordable(self) -> bool:
+        """Not in two stages: each does other work."""
+        return bool(self.hparams["fitnets.schedule"] == "joint")
+
+    def loss(
+        self, student: Output, teachers: Sequence[Output], target: Tensor, progress: float | Tensor
+    ) -> dict[str, Tensor]:
         """`kd_terms` + beta * mean (r(F_s) - F_t)^2, equation 3 with the mean instead of half the sum."""
         two_stage = self.hparams["fitnets.schedule"] == "two_stage"
         hint_stage = progress < self.hparams["fitnets.hint_part"]

@@ -49,7 +49,9 @@ class HPMKD(Distiller):
         if isinstance(self.mixture, Attention):
             self.mixture.fit(teachers, target)
 
-    def loss(self, student: Output, teachers: Sequence[Output], target: Tensor, progress: float) -> dict[str, Tensor]:
+    def loss(
+        self, student: Output, teachers: Sequence[Output], target: Tensor, progress: float | Tensor
+    ) -> dict[str, Tensor]:
         """`soft_terms` with the mixture of all mentors."""
         temperature, alpha = self.hparams["kd.temperature"], self.hparams["kd.alpha"]
         if self.schedule is not None:

@@ -14,7 +14,9 @@ from hpmkd.models import Output
 class KDEnsemble(Distiller):
     """TraditionalKD from the uniform mean of the same M teachers that HPM-KD has."""
 
-    def loss(self, student: Output, teachers: Sequence[Output], target: Tensor, progress: float) -> dict[str, Tensor]:
+    def loss(
+        self, student: Output, teachers: Sequence[Output], target: Tensor, progress: float | Tensor
+    ) -> dict[str, Tensor]:
         """`soft_terms` with p = 1/M sum_m softmax(z_m / T)."""
         temperature, alpha = self.hparams["kd.temperature"], self.hparams["kd.alpha"]
         logits = [teacher.logits for teacher in teachers]

@@ -20,9 +20,11 @@ class Cosine(nn.Module):
         super().__init__()
         self.high, self.low = high, low
 
-    def forward(self, progress: float, ce: Tensor) -> Tensor | float:
+    def forward(self, progress: float | Tensor, ce: Tensor) -> Tensor | float:
         """T at `progress` s in [0, 1]; `ce` is not looked at."""
-        return self.low + (self.high - self.low) * 0.5 * (1 + math.cos(math.pi * progress))
+        angle = math.pi * progress
+        wave = torch.cos(angle) if isinstance(angle, Tensor) else math.cos(angle)
+        return self.low + (self.high - self.low) * 0.5 * (1 + wave)
 
 
 class LossBased(Cosine):
@@ -41,7 +43,7 @@ class LossBased(Cosine):
         self.register_buffer("mean", torch.zeros(()))
         self.register_buffer("first", torch.zeros(()))
 
-    def forward(self, progress: float, ce: Tensor) -> Tensor | float:
+    def forward(self, progress: float | Tensor, ce: Tensor) -> Tensor | float:
         """T after the step whose cross-entropy `ce` (scalar) is taken into the mean."""
         value = ce.detach().float()
         fresh = self.first == 0
@@ -66,7 +68,7 @@ class ConvergenceBased(LossBased):
         self.register_buffer("slow", torch.zeros(()))
         self.register_buffer("fastest", torch.zeros(()))
 
-    def forward(self, progress: float, ce: Tensor) -> Tensor | float:
+    def forward(self, progress: float | Tensor, ce: Tensor) -> Tensor | float:
         """T after the step whose cross-entropy `ce` (scalar) is taken into both means."""
         value, fresh = ce.detach().float(), self.first == 0
         super().forward(progress, ce)

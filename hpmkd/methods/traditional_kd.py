@@ -13,7 +13,9 @@ from hpmkd.models import Output
 class TraditionalKD(Distiller):
     """Softened logits of one teacher beside the labels."""
 
-    def loss(self, student: Output, teachers: Sequence[Output], target: Tensor, progress: float) -> dict[str, Tensor]:
+    def loss(
+        self, student: Output, teachers: Sequence[Output], target: Tensor, progress: float | Tensor
+    ) -> dict[str, Tensor]:
         """`kd_terms` with the first teacher."""
         temperature, alpha = self.hparams["kd.temperature"], self.hparams["kd.alpha"]
         return kd_terms(student.logits, teachers[0].logits, target, temperature, alpha)

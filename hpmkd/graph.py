@@ -1,0 +1,128 @@
+"""Steps as CUDA graphs: a step's kernels are recorded once and started as one, so that a GPU need not wait for Python.
+
+A small network's step is some hundred kernels of microseconds each; started one by one they take as long as Python
+takes to start them. What changes from step to step lies in memory that the recorded kernels read: which images in which
+views, mixup's weight, the progress, the learning rate.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from hpmkd.step import Step
+
+_WARM = 3  # steps before a recording: lazy kernels are loaded, the optimiser has its state
+
+
+class Tape(Protocol):
+    """What can be recorded once and played again and again."""
+
+    def warm(self, work: Callable[[], None]) -> None:
+        """Does the work, in the way that a recording needs before it."""
+
+    def record(self, work: Callable[[], None]) -> None:
+        """Records the work without doing it. RuntimeError where it cannot be recorded."""
+
+    def play(self) -> None:
+        """Does what was recorded, with what lies in its memory now."""
+
+
+class CudaTape:
+    """A CUDA graph. Work before it runs on a stream of its own, as torch's notes on CUDA graphs ask for."""
+
+    def __init__(self) -> None:
+        self._graph = torch.cuda.CUDAGraph()
+
+    def warm(self, work: Callable[[], None]) -> None:
+        """See `Tape`."""
+        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            work()
+        torch.cuda.current_stream().wait_stream(side)
+
+    def record(self, work: Callable[[], None]) -> None:
+        """See `Tape`; other threads of the process may go on using the GPU."""
+        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
+            work()
+
+    def play(self) -> None:
+        """See `Tape`."""
+        self._graph.replay()
+
+
+@dataclass
+class _Recording:
+    """A tape with the memory that it reads, and how often its step was done before it is recorded."""
+
+    tape: Tape
+    index: Tensor
+    view: Tensor
+    weight: Tensor
+    progress: Tensor
+    taught: bool
+    warm: int = 0
+    ready: bool = False
+
+
+class GraphedStep(Step):
+    """A `Step` that is recorded for each size of a batch, with and without teachers, and played from then on.
+
+    Where a step cannot be recorded, this and all further ones are done one by one; `fallback` says why.
+    """
+
+    def __init__(self, *given: Any, tape: Callable[[], Tape] = CudaTape) -> None:
+        super().__init__(*given)
+        self._tape, self._recordings = tape, dict[tuple[int, bool], _Recording]()
+        self._seen: set[str] = set()
+        self.fallback = ""
+
+    def begin(self) -> None:
+        """An epoch begins. The sums stay where they are: recorded kernels add to them."""
+        for total in self.sums.values():
+            total.zero_()
+
+    def __call__(self, index: Tensor, view: Tensor, weight: float, progress: float) -> None:
+        """See `Step`."""
+        taught = self.distiller.taught(progress)
+        if self.fallback:
+            self.run(index, view, weight, progress, taught)
+            return
+        recording = self._recording(index, view, taught)
+        recording.index.copy_(index)
+        recording.view.copy_(view)
+        recording.weight.fill_(weight)
+        recording.progress.fill_(progress)
+        self._work(recording)
+
+    def _recording(self, index: Tensor, view: Tensor, taught: bool) -> _Recording:
+        key = (len(index), taught)
+        if key not in self._recordings:
+            weight, progress = (torch.zeros((), device=self.device) for _ in range(2))
+            self._recordings[key] = _Recording(self._tape(), index.clone(), view.clone(), weight, progress, taught)
+        return self._recordings[key]
+
+    def _work(self, recording: _Recording) -> None:
+        def work() -> None:
+            self.run(recording.index, recording.view, recording.weight, recording.progress, recording.taught)
+
+        if recording.warm < _WARM:
+            recording.warm += 1
+            recording.tape.warm(work)
+            return
+        if not recording.ready:
+            try:
+                recording.tape.record(work)
+            except RuntimeError as error:
+                self.fallback = next(iter(str(error).splitlines()), type(error).__name__)
+                warnings.warn(f"steps are not recorded as a CUDA graph: {self.fallback}", stacklevel=2)
+                work()
+                return
+            recording.ready = True
+        recording.tape.play()

@@ -1,0 +1,98 @@
+"""One step of the training: a batch, its losses, their gradients, the optimiser."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hpmkd.data.augment import Batch, TrainBatches, mix, soft_labels
+from hpmkd.mentors import Mentor
+from hpmkd.methods.base import Distiller
+from hpmkd.precision import autocast, fp32, needs_scaling
+from hpmkd.specs import FitSpec
+
+
+class Step:
+    """Trains on one batch after the other, and keeps the sums of the loss terms.
+
+    Args:
+        model: the student, on its device.
+        distiller: the loss, there too.
+        mentors: the parents.
+        batches: where images and labels come from.
+        optimizer: of student and distiller.
+        fit: `precision`, `label_smoothing`, `mixup`.
+        device: of all of them.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        distiller: Distiller,
+        mentors: Sequence[Mentor],
+        batches: TrainBatches,
+        optimizer: torch.optim.Optimizer,
+        fit: FitSpec,
+        device: torch.device,
+    ) -> None:
+        self.model, self.distiller, self.mentors, self.batches = model, distiller, mentors, batches
+        self.optimizer, self.fit, self.device = optimizer, fit, device
+        self.scaler = torch.amp.GradScaler(device.type, enabled=needs_scaling(fit.precision, device))
+        self.sums: dict[str, Tensor] = {}
+
+    def begin(self) -> None:
+        """An epoch begins."""
+        self.sums.clear()
+
+    def means(self, images: int) -> dict[str, float]:
+        """Each term's mean over so many images; the only moment of an epoch at which a GPU is waited for."""
+        return {name: float(total) / images for name, total in self.sums.items()}
+
+    def __call__(self, index: Tensor, view: Tensor, weight: float, progress: float) -> None:
+        """One step.
+
+        Args:
+            index: which training images `(B,)`.
+            view: in which view each `(B,)`.
+            weight: of mixup, lambda.
+            progress: how much of the training is done, in [0, 1).
+        """
+        self.run(index, view, weight, progress, self.distiller.taught(progress))
+
+    def run(self, index: Tensor, view: Tensor, weight: float | Tensor, progress: float | Tensor, taught: bool) -> None:
+        """The work of a step; everything that is read of `weight` and `progress` may be a scalar on the device."""
+        batch = self._soften(self.batches.take(index, view), weight)
+        terms = self._terms(batch, progress, taught)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(torch.stack(list(terms.values())).sum()).backward()  # type: ignore[no-untyped-call]
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        for name, term in terms.items():
+            # Summed on the device: reading a number here would make the GPU wait at every step.
+            self._add(name, term.detach() * len(index))
+
+    def _add(self, name: str, value: Tensor) -> None:
+        if name in self.sums:
+            self.sums[name].add_(value)
+        else:
+            self.sums[name] = value.clone()
+
+    def _soften(self, batch: Batch, weight: float | Tensor) -> Batch:
+        """The batch with label smoothing and mixup, whose labels are probabilities `(B, K)`; as it is without both."""
+        if not (self.fit.label_smoothing or self.fit.mixup):
+            return batch
+        labels = soft_labels(batch.labels, self.distiller.student.classes, self.fit.label_smoothing)
+        images, labels = mix(batch.images, labels, weight) if self.fit.mixup else (batch.images, labels)
+        return batch._replace(images=images, labels=labels)
+
+    def _terms(self, batch: Batch, progress: float | Tensor, taught: bool) -> dict[str, Tensor]:
+        taps = self.distiller.needs_features and taught
+        known = [mentor.outputs(batch, taps) for mentor in self.mentors] if taught else []
+        with autocast(self.fit.precision, self.device):
+            student = fp32(self.model(batch.images, features=taps))
+        if taught:
+            return self.distiller.loss(student, known, batch.labels, progress)
+        return {"ce": F.cross_entropy(student.logits, batch.labels)}
