@@ -95,10 +95,13 @@ class ResourcesConfig(Section):
 
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda where there is one")
     cpus_per_trial: Positive | None = Field(None, description="CPU cores; default: as many as threads")
-    gpus_per_trial: Annotated[float, Field(ge=0, le=64)] | None = Field(
-        None, description="share of a GPU such as 0.2; default: a share that fits the cores"
-    )
+    gpus_per_trial: Annotated[float, Field(ge=0, le=64)] | Literal["auto"] | None = Field(
+        "auto", description="share of a GPU such as 0.2; auto: measured once, by memory and by how busy a trial keeps "
+        "it; null: a share that fits the cores",
+    )  # fmt: skip
     max_concurrent: PositiveInt | None = Field(None, description="trials side by side; default: all that fit")
+    cuda_graph: bool = Field(True, description="GPU: record a training step once, and start its kernels as one")
+    deterministic: bool = Field(False, description="GPU: deterministic kernels only, as far as torch has them; slower")
     address: str | None = Field(None, description="of a running Ray cluster; default: a private local one")
     dashboard: bool = Field(False, description="start Ray's dashboard")
 

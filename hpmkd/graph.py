@@ -83,6 +83,11 @@ class GraphedStep(Step):
         self._seen: set[str] = set()
         self.fallback = ""
 
+    @property
+    def words(self) -> str:
+        """See `Step`."""
+        return f"one by one: {self.fallback}" if self.fallback else "recorded as a CUDA graph"
+
     def begin(self) -> None:
         """An epoch begins. The sums stay where they are: recorded kernels add to them."""
         for total in self.sums.values():

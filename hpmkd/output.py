@@ -68,6 +68,11 @@ class Output:
         return self.root / "progress"
 
     @property
+    def gpu_file(self) -> Path:
+        """What one trial takes of a GPU, measured once; see `sweep/probe.py`."""
+        return self.root / "gpu.json"
+
+    @property
     def profile_file(self) -> Path:
         """Where the time went, of the starts with `--profile`; see `profiling.py`."""
         return self.root / "profile.json"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -117,11 +117,13 @@ def validate(raw: Mapping[str, Any], where: str, overrides: Mapping[str, Any] | 
 
 
 def _readable(error: ValidationError, where: str, overridden: set[str]) -> UsageError:
-    first = error.errors()[0]
-    names = [str(part) for part in first["loc"]]
-    key = ".".join(name for name in names if not name.isdigit())
+    first, fields = error.errors()[0], dict(leaves())
+    keys = [_key_of(one["loc"], fields) for one in error.errors()]
+    names, key = [str(part) for part in first["loc"]], keys[0]
     place = f"command line, --{key}" if key in overridden else where
-    rest = f" ({len(error.errors())} problems, this is the first)" if len(error.errors()) > 1 else ""
+    # A key that may hold one of several types has a message for each: one problem.
+    problems = len(set(keys))
+    rest = f" ({problems} problems, this is the first)" if problems > 1 else ""
     if first["type"] == "extra_forbidden":
         known = _known_keys(names[:-1])
         close = difflib.get_close_matches(names[-1], known, 1)
@@ -131,13 +133,23 @@ def _readable(error: ValidationError, where: str, overridden: set[str]) -> Usage
             found=f"{key}: {first['input']!r}",
             todo=f"did you mean `{close[0]}`?" if close else "remove it or correct its name",
         )
-    field = dict(leaves()).get(key)
+    field = fields.get(key)
+    messages = dict.fromkeys(one["msg"] for one, own in zip(error.errors(), keys, strict=True) if own == key)
     return UsageError(
         f"{place}: bad value for `{key}`{rest}" if key else f"{place}: {first['msg']}{rest}",
-        expected=(first["msg"] + (f" ({type_name(field.annotation)}: {field.description})" if field else "")),
+        expected=", or: ".join(messages) + (f" ({type_name(field.annotation)}: {field.description})" if field else ""),
         found="nothing" if first["type"] == "missing" else repr(first["input"]),
-        todo="known keys here: " + ", ".join(_known_keys(names[:-1])),
+        todo="known keys here: " + ", ".join(_known_keys(key.split(".")[:-1])),
     )
+
+
+def _key_of(place: Sequence[str | int], known: Container[str]) -> str:
+    """The config key that pydantic means: without places in lists, and without the types that a value may have."""
+    names = [str(part) for part in place if not isinstance(part, int)]
+    for count in range(1, len(names)):
+        if ".".join(names[:count]) in known:
+            return ".".join(names[:count])
+    return ".".join(names)
 
 
 def _known_keys(sections: list[str]) -> list[str]:

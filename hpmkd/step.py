@@ -43,6 +43,11 @@ class Step:
         self.scaler = torch.amp.GradScaler(device.type, enabled=needs_scaling(fit.precision, device))
         self.sums: dict[str, Tensor] = {}
 
+    @property
+    def words(self) -> str:
+        """How steps are done, for a model's metadata."""
+        return "one by one"
+
     def begin(self) -> None:
         """An epoch begins."""
         self.sums.clear()

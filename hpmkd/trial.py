@@ -76,6 +76,7 @@ def run_job(
     device: torch.device,
     candidates: tuple[Path, ...] = (),
     timings: Timings | None = None,
+    graph: bool = True,
 ) -> Iterator[Resumed | Progress | Outcome]:
     """Trains a job's model unless its file is there, and commits it under its canonical name.
 
@@ -86,6 +87,7 @@ def run_job(
         device: where to train.
         candidates: further folders that may hold an epoch checkpoint.
         timings: where the seconds are noted, by part.
+        graph: on a GPU, record training steps.
 
     Raises:
         HpmkdError: a parent is missing or not the planned one; the model cannot be written.
@@ -108,7 +110,7 @@ def run_job(
     with timings.part("images"):
         splits = load(job.data, data.model_dump_json())
     with timings.part("setup"):
-        work = _work(job, output, known, splits, device)
+        work = _work(job, output, known, splits, device, graph)
         resume(work, job, weights, [*candidates, *output.checkpoint_folders(job)])
     if work.epoch:
         yield Resumed(work.epoch)
@@ -176,7 +178,7 @@ def _finish(
         save_choice(path, chosen, work.evidence, validation_pct, work.train_seconds, metadata)
         text = ", ".join(f"{name} {value:g}" for name, value in chosen.items())
         return Outcome("trained", validation_pct, work.train_seconds, f"{text} ({validation_pct:.2f}% on validation)")
-    metadata = {**metadata, "prepare_seconds": work.prepare_seconds}
+    metadata = {**metadata, "prepare_seconds": work.prepare_seconds, "steps": work.step.words}
     with timings.part("test"):
         test_pct = evaluate(work.model, splits.test.to(work.device), work.normalise, job.fit.precision)
     with timings.part("commit"):
@@ -195,7 +197,9 @@ def evaluate_file(job: Job, path: Path, data: DataConfig, device: torch.device) 
     return evaluate(model.to(device), splits.test.to(device), normalise, job.fit.precision)
 
 
-def _work(job: Job, output: Output, known: Mapping[str, Header], splits: Splits, device: torch.device) -> Work:
+def _work(
+    job: Job, output: Output, known: Mapping[str, Header], splits: Splits, device: torch.device, graph: bool
+) -> Work:
     """What is to be done: a training, with the values that a choice among the parents sets, the search, or a table."""
     mentors = [parent for parent in job.teachers if parent.role != "choice"]
     teachers = [_mentor(parent, output, splits, device) for parent in mentors]
@@ -207,7 +211,7 @@ def _work(job: Job, output: Output, known: Mapping[str, Header], splits: Splits,
     def training(values: Mapping[str, Any]) -> Training:
         distiller = build_distiller(job.method, {**dict(job.hparams), **values}, job.model, specs, job.seed)
         model = build(job.model, job.seed)
-        return Training(model, distiller, teachers, splits, job.data.augment, job.fit, job.seed, device)
+        return Training(model, distiller, teachers, splits, job.data.augment, job.fit, job.seed, device, graph)
 
     if job.role != "choice":
         chosen = [known[parent.key].metadata["chosen"] for parent in job.teachers if parent.role == "choice"]

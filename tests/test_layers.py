@@ -14,7 +14,7 @@ import hpmkd
 PACKAGE = Path(hpmkd.__file__).parent
 # Bottom to top. Modules on one floor do not know each other.
 FLOORS = [
-    {"errors", "version", "stop", "section", "hardware", "file_lock", "timings", "operators"},
+    {"errors", "version", "stop", "section", "hardware", "file_lock", "timings", "operators", "device"},
     {"method_config"},
     {"config", "specs", "atomic", "halving", "views"},
     {"settings", "architecture"},

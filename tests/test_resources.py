@@ -49,6 +49,33 @@ def test_share(machine, cpus: float, gpus: float, given: dict, expected: tuple) 
 
 
 @pytest.mark.parametrize(
+    ("cpus", "gpus", "per_gpu", "expected"),
+    [(16, 1, 5, (0.2, 5)), (16, 1, 40, (1 / 16, 16)), (4, 1, 5, (0.25, 4)), (64, 8, 3, (1 / 3, 24))],
+)
+def test_a_measured_share(machine, cpus: float, gpus: float, per_gpu: int, expected: tuple) -> None:
+    """No more trials than cores: each keeps one busy."""
+    machine(cpus, gpus)
+    part = resources.share(config(), per_gpu)
+    assert (part.gpus, part.concurrent) == expected
+
+
+@pytest.mark.parametrize(
+    ("gpus", "given", "expected"),
+    [
+        (1, {}, True),
+        (1, {"resources__gpus_per_trial": "auto"}, True),
+        (0, {}, False),
+        (1, {"resources__device": "cpu"}, False),
+        (1, {"resources__gpus_per_trial": 0.2}, False),
+        (1, {"resources__gpus_per_trial": None}, False),
+    ],
+)
+def test_when_a_gpu_is_measured(machine, gpus: float, given: dict, expected: bool) -> None:
+    machine(8, gpus)
+    assert resources.wants_measuring(config(**given)) is expected
+
+
+@pytest.mark.parametrize(
     "given",
     [
         {"resources__cpus_per_trial": 4.0},

@@ -19,8 +19,9 @@ from hpmkd.stop import StopSignals
 from hpmkd.sweep import searcher
 from hpmkd.sweep.callbacks import EventLines, Records, Watch
 from hpmkd.sweep.loggers import open_loggers
+from hpmkd.sweep.probe import known_need, measure
 from hpmkd.sweep.profiler import Profiler
-from hpmkd.sweep.resources import Share, share
+from hpmkd.sweep.resources import Share, share, wants_measuring
 from hpmkd.sweep.retries import Attempts, Round
 from hpmkd.sweep.rounds import finish_round, restorable, run_round
 from hpmkd.sweep.session import RayLost, running_ray
@@ -102,7 +103,7 @@ class _Work:
 
     def run(self) -> None:
         """Rounds, on a Ray that runs."""
-        part = share(self.sweep.config)
+        part = self._share()
         while self.stop.caught is None:
             now = self.attempts.next_round(self.sweep.jobs, self.done())
             if now is None:
@@ -111,6 +112,16 @@ class _Work:
                 side = now.concurrent(part.concurrent)
                 self.say(f"trying {len(now.keys)} failed models again, {side} side by side")
             self._round(now, part.fewer(now.concurrent(part.concurrent)))
+
+    def _share(self) -> Share:
+        config = self.sweep.config
+        if not wants_measuring(config):
+            return share(config)
+        need = known_need(self.sweep, measure)
+        part = share(config, need.side_by_side() if need else None)
+        if need:
+            self.say(f"{need.words}; {part.words} for each trial, {part.concurrent} side by side")
+        return part
 
     def _round(self, now: Round, part: Share) -> None:
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(part.concurrent)

@@ -85,7 +85,7 @@ def run_round(
         restarts: how often Tune starts a failed trial again at once.
     """
     trainable = tune.with_resources(
-        tune.with_parameters(train_model, output=str(sweep.output.root), device=share.device),
+        tune.with_parameters(train_model, output=str(sweep.output.root), device=share.device, gpu_share=share.gpus),
         {"cpu": share.cpus, **({"gpu": share.gpus} if share.gpus else {})},
     )
     config = sweep.config

@@ -20,7 +20,7 @@ from hpmkd.hardware import cores
 from hpmkd.output import Output
 from hpmkd.stop import Interrupted, StopSignals, leave
 from hpmkd.sweep.processes import VITAL, RayProcesses, lives
-from hpmkd.sweep.resources import WORKER_ENV, prepare_environment
+from hpmkd.sweep.resources import prepare_environment, worker_env
 from hpmkd.timings import Timings
 
 START_SECONDS = 120.0
@@ -50,14 +50,15 @@ def running_ray(
         RayLost: in the middle of the body, where the private Ray died.
     """
     timings = timings or Timings()
-    prepare_environment(config.resources.address)
+    deterministic = config.resources.deterministic
+    prepare_environment(config.resources.address, deterministic)
     if ray.is_initialized():
         yield
         return
     level = logging.INFO if verbose else logging.ERROR
     common: dict[str, Any] = {"log_to_driver": verbose, "logging_level": level, "configure_logging": True}
     if config.resources.address:
-        _join(config.resources.address, common)
+        _join(config.resources.address, {**common, "runtime_env": {"env_vars": worker_env(deterministic)}})
         try:
             yield
         finally:
@@ -78,7 +79,7 @@ def running_ray(
 def _join(address: str, common: dict[str, Any]) -> None:
     try:
         _reach(address)
-        ray.init(address=address, runtime_env={"env_vars": WORKER_ENV}, **common)
+        ray.init(address=address, **common)
     except (OSError, RuntimeError, ValueError) as error:
         raise EnvironmentFault(
             f"resources.address: no Ray cluster at {address}",

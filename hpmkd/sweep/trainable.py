@@ -24,17 +24,19 @@ if TYPE_CHECKING:
 _STOP_SECONDS = 60.0  # a driver that was killed while it stopped leaves the file until the next start
 
 
-def train_model(config: dict[str, Any], output: str = "", device: str = "cpu") -> None:
+def train_model(config: dict[str, Any], output: str = "", device: str = "cpu", gpu_share: float = 0.0) -> None:
     """Trains the job named in `config` and reports each epoch; checkpoints when they are due.
 
     Args:
         config: `job` is the job's key; the rest is for people who read Tune's records.
         output: the sweep's folder, given anew at every start, so that it may have moved.
         device: `cpu` or `cuda`.
+        gpu_share: of a GPU, for this trial.
     """
     timings, start = Timings(), time.monotonic()
     import torch
 
+    from hpmkd.device import prepare_device
     from hpmkd.epochs import SaveSchedule
     from hpmkd.operators import Operators
     from hpmkd.trial import Progress, Resumed, run_job
@@ -44,13 +46,14 @@ def train_model(config: dict[str, Any], output: str = "", device: str = "cpu") -
     before = tune.get_checkpoint()
     candidates = (Path(before.path),) if before is not None else ()
     schedule = SaveSchedule(record.checkpoint_overhead)
-    resumed, where = 0, torch.device(device)
+    resumed, where, resources = 0, torch.device(device), sweep.config.resources
+    prepare_device(where, gpu_share, resources.deterministic)
     # Of students the first run stands for all: watching costs time, and they do the same.
     watch = Operators(where) if record.profile and job.run in (None, 1) else None
     rows: list[dict[str, Any]] = []
     timings.add("setup", time.monotonic() - start)
     with EventFiles(sweep.output.tensorboard / job.key if record.tensorboard else None) as curves:
-        for event in run_job(job, sweep.output, sweep.config.data, where, candidates, timings):
+        for event in run_job(job, sweep.output, sweep.config.data, where, candidates, timings, resources.cuda_graph):
             if isinstance(event, Resumed):
                 resumed = event.epoch
             elif isinstance(event, Progress):

@@ -33,8 +33,8 @@ from hpmkd.sweep.processes import MARK, RayProcesses, lives
 ROOT = Path(__file__).resolve().parents[2]
 # How often each is the victim. A killed driver costs a whole start, a killed worker some seconds.
 VICTIMS = {"worker": 24, "driver": 3, "raylet": 1, "gcs_server": 1}
-# The first kill of a start, at a random instant within so many seconds: half of them before a worker trains.
-FIRST_SECONDS = 20
+# The first kill of a start, at a random instant within so many seconds: some before a worker trains.
+FIRST_SECONDS = 15
 SWEEP = ["--train-images", "300", "--teacher-epochs", "3", "--student-epochs", "3", "--resources.device", "cpu"]
 SWEEP += ["--record.checkpoint_overhead", "1", "--record.tensorboard", "false"]
 GIVE_UP_SECONDS = 300
@@ -113,16 +113,15 @@ def hashes(output: Output) -> dict[str, str]:
     return {path.name: weights_hash(load_weights(path)[1]) for path in sorted(output.models.glob("*.pt"))}
 
 
-def victim(chance: random.Random, driver: subprocess.Popen[bytes]) -> tuple[str, psutil.Process] | None:
-    """One of this sweep's processes, by the odds of `VICTIMS`; None where the chosen kind does not run now."""
-    kind = chance.choices(list(VICTIMS), list(VICTIMS.values()))[0]
+def victim(chance: random.Random, kind: str, driver: subprocess.Popen[bytes]) -> psutil.Process | None:
+    """One of this sweep's processes of that kind; None where none runs now."""
     if kind == "driver":
-        return kind, psutil.Process(driver.pid)
+        return psutil.Process(driver.pid)
     for process in chance.sample(family := psutil.Process(driver.pid).children(recursive=True), len(family)):
         try:
             name = process.name()
             if name == kind or (kind == "worker" and "ImplicitFunc" in name):
-                return kind, process
+                return process
         except psutil.Error:
             continue
     return None
@@ -153,6 +152,7 @@ class Soak:
         self.options, self.cache, self.state = options, self.root / "cache", self.root / "state.json"
         self.counts = Counts(**json.loads(self.state.read_text())) if self.state.exists() else Counts()
         self.chance = random.Random(options.seed * 1_000_003 + self.counts.kills)
+        self.kind = self.draw()
         self.end = time.monotonic() + options.minutes * 60
         self.last = time.monotonic()
 
@@ -218,7 +218,7 @@ class Soak:
         pause = self.chance.uniform(0, FIRST_SECONDS)
         try:
             while driver.poll() is None:
-                wait = min(pause, 0.5)
+                wait = min(max(pause, 0.1), 0.5)
                 time.sleep(wait)
                 pause -= wait
                 if not looked and time.monotonic() - begun > 10:
@@ -227,8 +227,7 @@ class Soak:
                 mark = current_mark(output)
                 if mark and mark not in dead:
                     dead.append(mark)
-                if pause <= 0 and not self.over():
-                    self.kill(driver, watch)
+                if pause <= 0 and not self.over() and self.kill(driver, watch):
                     pause = self.chance.uniform(0, self.options.pause)
                 if time.monotonic() - begun > GIVE_UP_SECONDS + self.options.pause * 100:
                     raise SystemExit(f"a start hangs; see {log.name}")
@@ -239,18 +238,25 @@ class Soak:
             log.close()
         return driver.returncode
 
-    def kill(self, driver: subprocess.Popen[bytes], watch: Watch) -> None:
-        """One SIGKILL, then a look at every file."""
+    def kill(self, driver: subprocess.Popen[bytes], watch: Watch) -> bool:
+        """One SIGKILL, then a look at every file; False where the next victim is of a kind that does not run yet."""
+        kind = self.kind
         try:
-            chosen = victim(self.chance, driver)
+            chosen = victim(self.chance, kind, driver)
             if chosen is None:
-                return
-            chosen[1].kill()
+                return False
+            chosen.kill()
         except psutil.Error:
-            return
-        setattr(self.counts, chosen[0], getattr(self.counts, chosen[0]) + 1)
+            return False
+        self.kind = self.draw()
+        setattr(self.counts, kind, getattr(self.counts, kind) + 1)
         watch.look()
         self.save()
+        return True
+
+    def draw(self) -> str:
+        """The next victim's kind, by the odds of `VICTIMS`."""
+        return self.chance.choices(list(VICTIMS), list(VICTIMS.values()))[0]
 
 
 def main() -> int:

@@ -1,0 +1,31 @@
+"""What a process sets on its device before it trains: kernels, and how much of a shared GPU's memory is its own."""
+
+from __future__ import annotations
+
+import torch
+
+# Of a GPU's memory a process uses so much beside its tensors: the context, loaded kernels, libraries' workspaces.
+CONTEXT_BYTES = 600 * 2**20
+_LEAST = 0.01
+
+
+def memory_fraction(share: float, total_bytes: int) -> float:
+    """The part of a GPU's memory that the tensors of a process with this share of it may use."""
+    return max(_LEAST, share - CONTEXT_BYTES / total_bytes)
+
+
+def prepare_device(device: torch.device, share: float = 0.0, deterministic: bool = False) -> None:
+    """Sets up a GPU; on the CPU there is nothing to do, and nothing changes.
+
+    Args:
+        device: where to train.
+        share: of the GPU; in (0, 1) it is a cap, so that a trial that grows fails alone and not its neighbours.
+        deterministic: only deterministic kernels, as far as torch has them (it warns where it has none).
+    """
+    if device.type != "cuda":
+        return
+    torch.use_deterministic_algorithms(deterministic, warn_only=True)
+    torch.backends.cudnn.benchmark = not deterministic  # shapes do not change, so the search pays
+    if 0 < share < 1:
+        total = torch.cuda.get_device_properties(device).total_memory
+        torch.cuda.set_per_process_memory_fraction(memory_fraction(share, total), device)
