@@ -75,9 +75,8 @@ def test_processes_that_are_left_are_counted(output: Output, monkeypatch: pytest
 def test_victims_are_this_sweeps_processes_alone() -> None:
     chance = random.Random(0)
     with subprocess.Popen(["sleep", "60"]) as driver:
-        found = [soak.victim(chance, driver) for _ in range(60)]
-        assert {one[1].pid for one in found if one} == {driver.pid}
-        assert {one[0] for one in found if one} == {"driver"}
+        found = {kind: soak.victim(chance, kind, driver) for kind in soak.VICTIMS}
+        assert {kind: one.pid for kind, one in found.items() if one} == {"driver": driver.pid}
         driver.kill()
 
 
