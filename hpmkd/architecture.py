@@ -9,10 +9,13 @@ import difflib
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from hpmkd.config import ModelConfig
 from hpmkd.errors import UsageError
 from hpmkd.specs import DataSpec, ModelSpec
+
+if TYPE_CHECKING:
+    from hpmkd.config import ModelConfig
 
 LENET5_TEACHER = (20, 50, 500)
 LENET5_STUDENT = (10, 20, 100)

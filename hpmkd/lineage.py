@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
-from hpmkd.config import SweepConfig
 from hpmkd.job import Hparams
+
+if TYPE_CHECKING:
+    from hpmkd.config import SweepConfig
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,8 @@ def test_only_sweep_imports_ray() -> None:
         ("import hpmkd.cli.status", ["torch", "ray", "pandas", "scipy"]),
         ("import hpmkd.cli.verify", ["torch", "ray", "pandas"]),
         ("import hpmkd.results, hpmkd.stats", ["torch", "ray", "matplotlib"]),
+        # The training core needs torch alone: benchmarks run where nothing else is.
+        ("import hpmkd.train, hpmkd.tabulate, hpmkd.methods.at", ["pydantic", "ray", "pandas", "filelock", "yaml"]),
     ],
 )
 def test_quick_paths_stay_light(code: str, unwanted: list[str]) -> None:

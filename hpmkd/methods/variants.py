@@ -7,12 +7,14 @@ full method, whether a word or the config made it.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hpmkd.config import SweepConfig
 from hpmkd.errors import UsageError
 from hpmkd.lineage import Lineage, section_values
-from hpmkd.method_config import HPMKDConfig
+
+if TYPE_CHECKING:
+    from hpmkd.config import SweepConfig
+    from hpmkd.method_config import HPMKDConfig
 
 NAME = "HPM-KD"
 # word -> what it sets, in the order of canonical names.
