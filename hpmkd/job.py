@@ -71,6 +71,11 @@ class Job:
         return flat | dict(self.hparams)
 
     @property
+    def mentors(self) -> tuple[Job, ...]:
+        """Whom a student of this job learns from: its parents, but for a choice."""
+        return tuple(parent for parent in self.teachers if parent.role != "choice")
+
+    @property
     def sources(self) -> tuple[Job, ...]:
         """Whose identity a file of this job records: its parents, and the networks that parents are tables of."""
         return (*self.teachers, *(parent.teachers[0] for parent in self.teachers if parent.role == "table"))

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-# Of the first epoch caches are filled and memory is found; a short third epoch would be no better than the second.
+# In the first epoch kernels are loaded and memory is found.
 _EPOCH = 2
 _KEPT = 12
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +44,14 @@ def make_optimizer(fit: FitSpec, device: torch.device, *modules: nn.Module) -> t
     return torch.optim.Adam(
         parameters, lr, weight_decay=fit.weight_decay, foreach=foreach, fused=fused, capturable=on_gpu
     )
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
+    """Takes over an optimiser's `state_dict`, but for how it computes: it may have been saved on another device."""
+    how = ("lr", "foreach", "fused", "capturable")
+    own = [{name: group[name] for name in how if name in group} for group in optimizer.param_groups]
+    groups = [{**saved, **mine} for saved, mine in zip(state["param_groups"], own, strict=True)]
+    optimizer.load_state_dict({**state, "param_groups": groups})
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:

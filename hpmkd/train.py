@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +16,12 @@ from hpmkd.data.images import Splits
 from hpmkd.errors import Diverged
 from hpmkd.evaluation import evaluate
 from hpmkd.graph import GraphedStep
+from hpmkd.job import Job
 from hpmkd.mentors import LiveMentor, Mentor
+from hpmkd.methods import build_distiller
 from hpmkd.methods.base import Distiller
-from hpmkd.optim import learning_rate, make_optimizer, set_learning_rate
+from hpmkd.models import build
+from hpmkd.optim import learning_rate, load_optimizer, make_optimizer, set_learning_rate
 from hpmkd.precision import needs_scaling
 from hpmkd.specs import FitSpec
 from hpmkd.step import Step
@@ -152,7 +155,23 @@ class Training:
         """Goes on from a `state_dict`, bit for bit as if it had never stopped."""
         self.model.load_state_dict(state["model"])
         self.distiller.load_state_dict(state["distiller"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step.scaler.load_state_dict(state.get("scaler", {}))
+        load_optimizer(self.optimizer, state["optimizer"])
+        if state.get("scaler"):  # empty where gradients were not scaled
+            self.step.scaler.load_state_dict(state["scaler"])
         self.epoch, self.train_seconds = int(state["epoch"]), float(state["train_seconds"])
         self.prepare_seconds = float(state.get("prepare_seconds", 0.0))
+
+
+def make_training(
+    job: Job,
+    teachers: Sequence[nn.Module | Mentor],
+    values: Mapping[str, Any],
+    splits: Splits,
+    device: torch.device,
+    graph: bool,
+) -> Training:
+    """A job's training from its seed, taught by `teachers`, with `values` in place of the job's own settings."""
+    specs = tuple(parent.model for parent in job.mentors)
+    distiller = build_distiller(job.method, {**dict(job.hparams), **values}, job.model, specs, job.seed)
+    model = build(job.model, job.seed)
+    return Training(model, distiller, teachers, splits, job.data.augment, job.fit, job.seed, device, graph)

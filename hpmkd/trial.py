@@ -25,7 +25,6 @@ from hpmkd.halving import last_epoch
 from hpmkd.job import Job
 from hpmkd.memory import keep, recall
 from hpmkd.mentors import TableMentor
-from hpmkd.methods import build_distiller
 from hpmkd.models import build
 from hpmkd.output import Output
 from hpmkd.provenance import provenance
@@ -36,7 +35,7 @@ from hpmkd.store.model_file import load_weights, save_model
 from hpmkd.store.table_file import save_table
 from hpmkd.tabulate import Tabulation
 from hpmkd.timings import Timings
-from hpmkd.train import EpochResult, Training
+from hpmkd.train import EpochResult, Training, make_training
 
 Work = Training | Search | Tabulation
 
@@ -204,17 +203,13 @@ def _work(
     job: Job, output: Output, known: Mapping[str, Header], splits: Splits, device: torch.device, graph: bool
 ) -> Work:
     """What is to be done: a training, with the values that a choice among the parents sets, the search, or a table."""
-    mentors = [parent for parent in job.teachers if parent.role != "choice"]
-    teachers = [_mentor(parent, output, splits, device) for parent in mentors]
-    specs = tuple(parent.model for parent in mentors)
+    teachers = [_mentor(parent, output, splits, device) for parent in job.mentors]
     if job.role == "table":
         assert isinstance(teachers[0], nn.Module)
         return Tabulation(teachers[0], splits, job.data, job.fit, device)
 
     def training(values: Mapping[str, Any]) -> Training:
-        distiller = build_distiller(job.method, {**dict(job.hparams), **values}, job.model, specs, job.seed)
-        model = build(job.model, job.seed)
-        return Training(model, distiller, teachers, splits, job.data.augment, job.fit, job.seed, device, graph)
+        return make_training(job, teachers, values, splits, device, graph)
 
     if job.role != "choice":
         chosen = [known[parent.key].metadata["chosen"] for parent in job.teachers if parent.role == "choice"]

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from hpmkd.config import SweepConfig
+from hpmkd.data.augment import Batch, TrainBatches
 from hpmkd.data.cache import describe
 from hpmkd.data.images import Images, RawData, Splits, split
 from hpmkd.job import Job
@@ -33,6 +34,11 @@ def make_config(cache_dir: Path | None = None, **overrides: Any) -> SweepConfig:
 def make_jobs(config: SweepConfig) -> dict[str, Job]:
     """The plan of a config, by key, parents first."""
     return {job.key: job for job in expand(config, describe(config), lineages(config))}
+
+
+def batches_of(batches: TrainBatches, seed: int, epoch: int) -> list[Batch]:
+    """The batches of an epoch, as steps take them."""
+    return [batches.take(index, view) for index, view in batches.draws(seed, epoch)]
 
 
 def make_spec(**values: Any) -> DataSpec:

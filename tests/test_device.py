@@ -88,7 +88,8 @@ def sweep(tmp_path: Path, cache_dir: Path) -> Sweep:
     return open_sweep(tmp_path)
 
 
-def test_it_is_measured_once(sweep: Sweep) -> None:
+def test_it_is_measured_once(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe.ray, "cluster_resources", lambda: {"GPU": 1.0, "accelerator_type:H100": 1.0})
     asked: list[str] = []
 
     def measure(given: Sweep, job: Job) -> Need | None:
@@ -101,10 +102,10 @@ def test_it_is_measured_once(sweep: Sweep) -> None:
     assert len(asked) == 2
     sweep.output.gpu_file.write_text("{")
     assert known_need(sweep, measure) == first
-    values = json.loads(sweep.output.gpu_file.read_text()) | {"fingerprint": "of other settings"}
-    commit_json(sweep.output.gpu_file, values)
-    known_need(sweep, measure)
-    assert len(asked) == 4
+    for number, change in enumerate(({"fingerprint": "of other settings"}, {"gpus": ["accelerator_type:T4"]}), start=4):
+        commit_json(sweep.output.gpu_file, json.loads(sweep.output.gpu_file.read_text()) | change)
+        known_need(sweep, measure)
+        assert len(asked) == number
 
 
 def test_the_most_demanding_job_can_be_rehearsed(sweep: Sweep, cache_dir: Path) -> None:

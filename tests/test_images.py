@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from builders import make_raw, make_spec
+from builders import batches_of, make_raw, make_spec
 from torch.nn import functional as F
 
 from hpmkd.data.augment import Normalise, TrainBatches, plain_batches
@@ -78,7 +78,7 @@ def test_an_epoch_is_a_function_of_seed_and_epoch(augment: str) -> None:
     batches = TrainBatches(numbered(23), SAME, augment, 5)
 
     def epoch(seed: int, number: int) -> tuple[torch.Tensor, torch.Tensor]:
-        images, labels, *_ = zip(*batches.epoch(seed, number), strict=True)
+        images, labels, *_ = zip(*batches_of(batches, seed, number), strict=True)
         return torch.cat(images), torch.cat(labels)
 
     images, labels = epoch(3, 1)
@@ -94,7 +94,7 @@ def test_every_batch_image_is_a_crop_of_its_padded_source_or_its_mirror() -> Non
     """Against padding and cutting one image at a time."""
     source, found = numbered(40), {"flipped": 0, "plain": 0}
     offsets = set()
-    for images, labels, *_ in TrainBatches(source, SAME, "crop_flip", 7).epoch(0, 0):
+    for images, labels, *_ in batches_of(TrainBatches(source, SAME, "crop_flip", 7), 0, 0):
         for image, label in zip(images, labels, strict=True):
             padded = F.pad(source.pixels[label].permute(2, 0, 1).float(), (4, 4, 4, 4))
             crops = {(y, x): padded[:, y : y + 6, x : x + 6] for y in range(9) for x in range(9)}
@@ -111,7 +111,7 @@ def test_every_batch_image_is_a_crop_of_its_padded_source_or_its_mirror() -> Non
 def test_no_batch_of_one_image_at_the_end(count: int, sizes: list[int]) -> None:
     batches = TrainBatches(numbered(count), SAME, "none", 5)
     assert [end - start for start, end in batches.bounds()] == sizes
-    assert [len(batch.labels) for batch in batches.epoch(0, 0)] == sizes
+    assert [len(batch.labels) for batch in batches_of(batches, 0, 0)] == sizes
 
 
 def test_evaluation_sees_every_image_once_in_order() -> None:

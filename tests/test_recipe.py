@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from builders import make_config, make_jobs
+from builders import batches_of, make_config, make_jobs
 from hypothesis import given
 from hypothesis import strategies as st
 from test_images import SAME, numbered
@@ -46,7 +46,7 @@ def test_views_are_few_distinct_and_the_same_for_all() -> None:
     assert len({tuple(row) for row in first.drawn.tolist()}) > 25
     seen: dict[int, set[int]] = {}
     for epoch in range(40):
-        for batch in first.epoch(0, epoch):
+        for batch in batches_of(first, 0, epoch):
             for image, which in zip(batch.images, batch.which.tolist(), strict=True):
                 seen.setdefault(which, set()).add(hash(tuple(image.flatten().tolist())))
     assert all(1 < len(views) <= 4 for views in seen.values())

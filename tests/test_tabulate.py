@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from builders import STUDENT, TEACHER, make_config, make_fit, make_jobs, make_spec, make_splits
+from builders import STUDENT, TEACHER, batches_of, make_config, make_fit, make_jobs, make_spec, make_splits
 from sweeps import start, weights
 from test_methods import HPARAMS
 from test_train import HPM, saved
@@ -66,7 +66,7 @@ def test_a_table_holds_what_the_live_teacher_says(augment: str, views: int | Non
     mentor = table(tmp_path, augment, views)
     live = training("TraditionalKD", [build(TEACHER, 1)], augment, views)
     assert mentor.views == min(views or 162, AUGMENTS[augment])
-    for batch in [*live.batches.epoch(5, 0), *live.batches.epoch(5, 1)]:
+    for batch in [*batches_of(live.batches, 5, 0), *batches_of(live.batches, 5, 1)]:
         expected = live.mentors[0].outputs(batch, False).logits
         assert torch.allclose(mentor.outputs(batch, False).logits, expected, atol=1e-5)
     expected = live.mentors[0].validation_logits(live.validation, live.normalise)

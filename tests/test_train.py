@@ -102,6 +102,22 @@ def test_resumed_is_uninterrupted_bit_for_bit(method: str, more: dict[str, Any],
     assert second.train_seconds > first.train_seconds
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_a_state_from_another_device_goes_on(optimizer: str) -> None:
+    """A GPU's optimiser is fused and has its learning rate in memory: neither must come over to the CPU."""
+    one, other = make(epochs=4, optimizer=optimizer), make(epochs=4, optimizer=optimizer)
+    results = one.epochs()
+    next(results)
+    state = saved(one)
+    for group in state["optimizer"]["param_groups"]:
+        forged = {"lr": torch.tensor(group["lr"]), "fused": True, "foreach": False, "capturable": True}
+        group |= {name: value for name, value in forged.items() if name in group}
+    other.load_state_dict(state)
+    list(results)
+    list(other.epochs())
+    same(one, other)
+
+
 def test_it_learns_and_methods_differ() -> None:
     """The loss falls, and no two methods end with the same weights."""
     ends = {}

@@ -103,11 +103,6 @@ class TrainBatches:
         for start, end in self.bounds():
             yield order[start:end], view[start:end]
 
-    def epoch(self, seed: int, epoch: int) -> Iterator[Batch]:
-        """The batches themselves."""
-        for index, view in self.draws(seed, epoch):
-            yield self.take(index, view)
-
     def take(self, index: Tensor, view: Tensor) -> Batch:
         """These training images in these views."""
         one = self.drawn[index, view] if self.drawn.numel() else view

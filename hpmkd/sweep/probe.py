@@ -62,26 +62,31 @@ def most_demanding(jobs: Iterable[Job]) -> Job:
     """The training with the largest step: forward and backward of the student, forward of its mentors."""
 
     def step(job: Job) -> float:
-        mentors = sum(forward_cost(parent.model) for parent in job.teachers if parent.role != "choice")
+        mentors = sum(forward_cost(parent.model) for parent in job.mentors)
         return (3 * forward_cost(job.model) + mentors) * job.fit.batch_size
 
     return max((job for job in jobs if job.role not in ("table", "choice")), key=step)
 
 
 def known_need(sweep: Sweep, measure: Callable[[Sweep, Job], Need | None]) -> Need | None:
-    """What was measured by an earlier start for the same training; else it is measured now, and kept."""
-    trainings = [job for job in sweep.jobs if job.role not in ("table", "choice")]
-    job = most_demanding(trainings)
+    """What an earlier start measured for the same training on such GPUs; else it is measured now, and kept."""
+    job = most_demanding(sweep.jobs)
+    about = {"fingerprint": job.fingerprint, "gpus": gpu_kinds()}
     try:
         kept = json.loads(sweep.output.gpu_file.read_text())
-        if kept["fingerprint"] == job.fingerprint:
+        if all(kept[name] == value for name, value in about.items()):
             return Need(**kept["need"])
     except (OSError, ValueError, KeyError, TypeError):
         pass
     need = measure(sweep, job)
     if need is not None:
-        commit_json(sweep.output.gpu_file, {"fingerprint": job.fingerprint, "need": asdict(need)})
+        commit_json(sweep.output.gpu_file, {**about, "need": asdict(need)})
     return need
+
+
+def gpu_kinds() -> list[str]:
+    """What Ray calls the GPUs here, such as `accelerator_type:H100`: an output may have been moved."""
+    return sorted(name for name in ray.cluster_resources() if name.startswith("accelerator_type:"))
 
 
 def measure(sweep: Sweep, job: Job) -> Need | None:
@@ -106,21 +111,25 @@ def _try(output: str, key: str) -> Need:
 
     sweep = open_sweep(Path(output))
     job = sweep.by_key[key]
-    device = torch.device("cuda")
-    prepare_device(device)
+    device, resources = torch.device("cuda"), sweep.config.resources
+    prepare_device(device, deterministic=resources.deterministic)
     torch.set_num_threads(job.fit.threads)
-    training = rehearsal(job, sweep.config.data.model_dump_json(), device)
+    training = rehearsal(job, sweep.config.data.model_dump_json(), device, resources.cuda_graph)
     evaluate(training.model, training.validation, training.normalise, job.fit.precision)
-    draws = itertools.islice(_draws(training), _WARM + _STEPS)
-    for index, view in itertools.islice(draws, _WARM):
-        training.step(index, view, 1.0, 0.0)
-    torch.cuda.synchronize()
-    start = time.monotonic()
-    with profile(activities=[ProfilerActivity.CUDA]) as kernels:
-        for index, view in draws:
+    draws = _draws(training)
+
+    def steps(count: int) -> float:
+        torch.cuda.synchronize()
+        start = time.monotonic()
+        for index, view in itertools.islice(draws, count):
             training.step(index, view, 1.0, 0.0)
         torch.cuda.synchronize()
-        wall = time.monotonic() - start
+        return time.monotonic() - start
+
+    steps(_WARM)
+    wall = steps(_STEPS)
+    with profile(activities=[ProfilerActivity.CUDA]) as kernels:  # which slows the process down, not its kernels
+        steps(_STEPS)
     busy = sum(event.self_device_time_total for event in kernels.key_averages()) / 1e6
     properties = torch.cuda.get_device_properties(device)
     used = torch.cuda.max_memory_reserved(device) + CONTEXT_BYTES
@@ -135,18 +144,12 @@ def _draws(training: Training) -> Iterator[tuple[Tensor, Tensor]]:
                 yield index, view
 
 
-def rehearsal(job: Job, data_json: str, device: torch.device) -> Training:
-    """The training of a job with parents of the planned architectures and weights at random."""
+def rehearsal(job: Job, data_json: str, device: torch.device, graph: bool = True) -> Training:
+    """The training of a job with mentors of the planned architectures and weights at random."""
     from hpmkd.data.cache import load
-    from hpmkd.methods import build_distiller
     from hpmkd.models import build
-    from hpmkd.train import Training
+    from hpmkd.train import make_training
 
-    splits = load(job.data, data_json)
-    parents = [parent for parent in job.teachers if parent.role != "choice"]
-    specs = tuple(parent.model for parent in parents)
-    hparams = {"kd.temperature": 4.0, "kd.alpha": 0.9, **dict(job.hparams)}
-    distiller = build_distiller(job.method, hparams, job.model, specs, job.seed)
-    networks = [build(spec, seed) for seed, spec in enumerate(specs)]
-    model = build(job.model, job.seed)
-    return Training(model, distiller, networks, splits, job.data.augment, job.fit, job.seed, device)
+    networks = [build(mentor.model, seed) for seed, mentor in enumerate(job.mentors)]
+    chosen = {} if "kd.temperature" in dict(job.hparams) else {"kd.temperature": 4.0, "kd.alpha": 0.9}
+    return make_training(job, networks, chosen, load(job.data, data_json), device, graph)
