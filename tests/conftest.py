@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from sweeps import ROOT, Launch, words
 
 # A busy machine is no failure.
 settings.register_profile("hpmkd", deadline=None)
@@ -76,3 +80,24 @@ def small_ray() -> Iterator[None]:
     )
     yield
     ray.shutdown()
+
+
+@pytest.fixture
+def launch(tmp_path: Path, cache_dir: Path) -> Iterator[Launch]:
+    """Starts the sweep in `tmp_path/out` in a process group of its own."""
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(*more: str, **env: str) -> subprocess.Popen[str]:
+        command = [sys.executable, str(ROOT / "run_sweep.py"), *words(tmp_path / "out", cache_dir, *more)]
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(
+            command, stdout=pipe, stderr=pipe, text=True, start_new_session=True, env={**os.environ, **env}
+        )
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()

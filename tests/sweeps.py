@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,9 @@ import torch
 
 from hpmkd.cli.main import run_command
 
+ROOT = Path(__file__).resolve().parents[1]
+PATIENCE = 900  # seconds; a busy machine is no failure
+Launch = Callable[..., "subprocess.Popen[str]"]  # see the fixture `launch`
 SMALL = ["--train-images", "200", "--teacher-epochs", "2", "--student-epochs", "2", "--runs", "1"]
 
 

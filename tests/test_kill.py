@@ -12,9 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sweeps import restore, stamps, start, weights, words
+from sweeps import ROOT, restore, stamps, start, weights, words
 
-ROOT = Path(__file__).resolve().parents[1]
 LONG = ["--baselines", "TraditionalKD", "FitNets", "--student-epochs", "100", "--record.checkpoint_overhead", "1"]
 ONE = "student_Digits_FitNets_run1"
 

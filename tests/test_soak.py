@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -93,3 +94,12 @@ def test_counts_go_on_where_they_were(tmp_path: Path) -> None:
     assert not second.over()
     second.counts.driver = 43
     assert second.over()
+
+
+@pytest.mark.slow
+def test_fifty_kills(tmp_path: Path) -> None:
+    """50 kills at random instants; `--kills 1000` is the same, longer."""
+    command = [sys.executable, str(Path(soak.__file__)), "--kills", "50", "--runs", "1"]
+    done = subprocess.run([*command, "--output", str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^kills +50$", done.stdout, re.MULTILINE)
