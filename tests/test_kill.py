@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import pytest
 from sweeps import ROOT, restore, stamps, start, weights, words
+
+from hpmkd.output import Output
 
 LONG = ["--baselines", "TraditionalKD", "FitNets", "--student-epochs", "100", "--record.checkpoint_overhead", "1"]
 ONE = "student_Digits_FitNets_run1"
@@ -31,15 +34,26 @@ def saved(output: Path) -> set[Path]:
     return set(output.glob(f"tune/round*/{ONE}-*/checkpoint_*/epoch.json"))
 
 
+def mark(output: Output) -> str:
+    """Tells one start's Ray from another's; empty while there is none."""
+    return str(json.loads(output.ray_file.read_text())["mark"]) if output.ray_file.exists() else ""
+
+
 @contextmanager
 def running(output: Path, arguments: list[str]) -> Iterator[subprocess.Popen[str]]:
-    """The sweep in a process group of its own, waited for until the student has saved an epoch of this start."""
-    earlier = saved(output)
+    """The sweep in a process group of its own, waited for until the student has saved an epoch of this start.
+
+    Workers of a killed driver train on for some seconds: what they save before this start has ended them is not its.
+    """
+    before, earlier = mark(Output(output)), set[Path]()
     command = [sys.executable, str(ROOT / "run_sweep.py"), *arguments]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as process:
         deadline = time.monotonic() + 120
-        while not saved(output) - earlier:
+        begun = False
+        while not begun or not saved(output) - earlier:
+            if not begun and mark(Output(output)) not in ("", before):
+                begun, earlier = True, saved(output)
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < deadline, "no epoch was saved in two minutes"
             time.sleep(0.05)
