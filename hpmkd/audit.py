@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from hpmkd.atomic import commit_json, move
@@ -175,10 +176,20 @@ def _move(path: Path, folder: Path) -> Path:
     return target
 
 
-def headers(output: Output) -> dict[str, Header]:
-    """Every valid file of an output by its stem, in the plan or not: models, tables, and the choices of searches."""
+def known_headers(findings: Mapping[str, Finding]) -> dict[str, Header]:
+    """By key, of what was found done."""
+    return {key: one.header for key, one in findings.items() if one.state == "done" and one.header is not None}
+
+
+def headers(output: Output, known: Mapping[str, Header] = MappingProxyType({})) -> dict[str, Header]:
+    """Every valid file of an output by its stem, in the plan or not: models, tables, and the choices of searches.
+
+    `known`, by key, was verified a moment ago, and is not read again.
+    """
 
     def look(path: Path) -> Header | None:
+        if path.stem in known:
+            return known[path.stem]
         try:
             return check(path)
         except (HpmkdError, OSError):

@@ -101,7 +101,8 @@ class _Planner:
         parents = (self.mentor(self.teacher()),)
         return Job("choice", self.data, self.small, fit, "TraditionalKD", grid, seed, owner, None, parents)
 
-    def student(self, lineage: Lineage, run: int) -> Job:
+    def student(self, lineage: Lineage) -> Job:
+        """Its first run."""
         owner = lineage.label if lineage.shared is False else None
         teachers = [self.teacher(number, owner) for number in range(1, lineage.teachers + 1)]
         chain = self.chain(lineage)
@@ -112,16 +113,16 @@ class _Planner:
         fit = self.fit(self.config.fit.student_epochs, distilled=lineage.teachers > 0)
         if lineage.budget_of is not None:
             fit = self.fit(self.budget(lineage))
-        seed = seed_of(self.config.seed, self.data.name, run)
+        seed = seed_of(self.config.seed, self.data.name, 1)
         return Job(
             "student", self.data, self.small, fit, lineage.method, lineage.hparams, seed,
-            lineage.label, run, parents, serial=lineage.serial,
+            lineage.label, 1, parents, serial=lineage.serial,
         )  # fmt: skip
 
     def budget(self, lineage: Lineage) -> int:
         """Epochs that cost what one student of `lineage.budget_of` costs, its share of the rest included."""
         assert lineage.budget_of is not None
-        rich, plain = self.student(lineage.budget_of, 1), self.student(replace(lineage, budget_of=None), 1)
+        rich, plain = self.student(lineage.budget_of), self.student(replace(lineage, budget_of=None))
         common = {job.key for job in plain.ancestors()}
         rest = {job.key: job for job in rich.ancestors() if job.key not in common}
         total = sum(map(training_cost, rest.values())) / lineage.budget_students + training_cost(rich)
@@ -158,10 +159,13 @@ def expand(config: SweepConfig, datasets: Iterable[DataSpec], lineages: Sequence
         teacher = planner.teacher()
         jobs[teacher.key] = teacher
         for lineage in lineages:
+            first = planner.student(lineage)
+            for job in first.ancestors():
+                jobs.setdefault(job.key, job)
             for run in range(1, config.runs + 1):
-                student = planner.student(lineage, run)
-                for job in (*student.ancestors(), student):
-                    jobs.setdefault(job.key, job)
+                # The runs share their parents as objects, too: each is planned and fingerprinted once.
+                student = replace(first, run=run, seed=seed_of(config.seed, data.name, run))
+                jobs.setdefault(student.key, student)
     return tuple(sorted(_share(jobs.values(), lineages), key=_depth))
 
 

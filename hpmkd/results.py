@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from hpmkd.architecture import parameter_count
@@ -68,16 +69,19 @@ def _parameters(shape: Mapping[str, Any]) -> int | None:
         return None
 
 
-def collect(output: Output, planned: Collection[str] | None) -> pd.DataFrame:
+def collect(
+    output: Output, planned: Collection[str] | None, known: Mapping[str, Header] = MappingProxyType({})
+) -> pd.DataFrame:
     """One row per valid file in `models/`: networks, and the choices of searches with what they cost.
 
     Args:
         output: the sweep's folder.
         planned: keys of the present plan, for the column `planned`; None: there is no plan, all belong.
+        known: by key, what was verified under the lock that is still held; all else is read from its file.
     """
     import pandas as pd
 
-    found = headers(output)
+    found = headers(output, known)
     rows = []
     for stem, header in found.items():
         ancestors = sorted(_ancestors(stem, found))

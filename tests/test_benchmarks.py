@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
+from pictures import table
+
+from hpmkd.architecture import forward_cost
+from hpmkd.data.images import split
+from hpmkd.store.header import Header
 
 sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
+import arithmetic
+import before_after
 import checkpoint_cost
 import gpu
 import resume
+import speed
 import start_cost
 import sweep_cost
 
@@ -52,6 +62,44 @@ def test_the_gpu_benchmark_trains_every_case(capsys: pytest.CaptureFixture[str])
     assert device["device"] == "cpu"
     assert [(row["method"], row["model"]) for row in rows] == [(name, model.arch) for name, model in gpu.CASES]
     assert all(row["one_by_one_images_s"] > 0 and row["recorded_images_s"] > 0 for row in rows)
+
+
+def test_arithmetic_is_counted_as_by_hand(capsys: pytest.CaptureFixture[str]) -> None:
+    """A training step is three forward passes, but for the gradient of the images, which nobody asks for."""
+    words = ["--networks", "lenet5_student", "--images", "80", "--batch", "32", "--rounds", "1", "--seconds", "0.05"]
+    assert arithmetic.main(words) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert row["part_of_product"] == pytest.approx(row["training_gflops"] / row["product_gflops"], rel=0.1)
+    splits = split(gpu.made_up(80), gpu.SPEC)
+    options = argparse.Namespace(batch=32, precision="fp32", device="cpu")
+    passes = arithmetic.passes(gpu.training("Direct", gpu.STUDENT, splits, 1, options, False), "fp32")
+    first = 25 * 3 * 10 * 28**2
+    assert arithmetic.operations_of(passes) == 32 * 2 * (3 * forward_cost(gpu.STUDENT) - first)
+
+
+def test_before_and_after_are_compared_model_by_model() -> None:
+    def header(accuracy: float, weights: str) -> Header:
+        meta = {"dataset": "D", "role": "student", "baseline": "AT", "weights_sha256": weights}
+        return Header("", 0, accuracy, 1.0, "", meta)
+
+    before = {"student_D_AT_run1": header(70, "a"), "student_D_AT_run2": header(72, "b")}
+    after = {"student_D_AT_run1": header(70, "a"), "student_D_AT_run2": header(71, "c")}
+    (row,) = before_after.compare(before, after)
+    assert (row["models"], row["same_weights"], row["accuracy"], row["shift"]) == (2, 1, 70.5, -0.5)
+    assert row["sd"] == pytest.approx(0.5**0.5, abs=1e-3)
+    with pytest.raises(SystemExit, match="git revision"):
+        before_after.main(["--runs", "3"])
+
+
+@pytest.mark.slow
+def test_speed_is_a_ratio_of_two_rates(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        pq.write_table(table(60, size=32), tmp_path / f"{part}.parquet")
+    assert speed.main(["--data", str(tmp_path), "--images", "40", "--rounds", "1", "--batch", "16"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()][1:4]
+    assert [row["case"] for row in rows] == list(speed.CASES)
+    for row in rows:
+        assert row["ratio"] == pytest.approx(row["images_s"] / row["original_images_s"], rel=0.05)
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pictures import picture, table
 from PIL import Image
 
 from hpmkd.config import DataConfig
@@ -19,19 +20,6 @@ from hpmkd.data.folder import content_hash
 from hpmkd.errors import EnvironmentFault
 
 CONFIG = DataConfig()
-
-
-def picture(number: int, size: int = 8, mode: str = "RGB") -> bytes:
-    shape = (size, size, 3) if mode == "RGB" else (size, size)
-    pixels = np.random.default_rng(number).integers(0, 256, shape, dtype=np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels, mode).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def table(count: int, **columns: Any) -> pa.Table:
-    images = [{"bytes": picture(number), "path": f"{number}.png"} for number in range(count)]
-    return pa.table({"image": images, "label": [number % 3 for number in range(count)], **columns})
 
 
 @pytest.fixture

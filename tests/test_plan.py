@@ -57,6 +57,17 @@ def test_every_plan_is_a_dag_of_uniquely_named_jobs(given_: tuple) -> None:
 
 @settings(max_examples=50)
 @given(ANY)
+def test_runs_share_their_parents(given_: tuple) -> None:
+    """As objects too: a sweep of thousands of runs plans, and fingerprints, each parent once per baseline."""
+    parents: dict[tuple[str, str | None], set[int]] = {}
+    for job in plan(*given_).values():
+        if job.role == "student":
+            parents.setdefault((job.data.name, job.baseline), set()).add(id(job.teachers))
+    assert all(len(found) == 1 for found in parents.values())
+
+
+@settings(max_examples=50)
+@given(ANY)
 def test_seeds_pair_the_runs(given_: tuple) -> None:
     """Run r of every baseline shares its seed; other runs and data sets have others."""
     seeds: dict[tuple, set[int]] = {}

@@ -13,13 +13,13 @@ from frames import make_output
 from rich.console import Console
 
 import hpmkd
-from hpmkd import results
+from hpmkd import audit, results
 from hpmkd.architecture import parameter_count
 from hpmkd.costs import costs
 from hpmkd.errors import UsageError
 from hpmkd.output import Output
 from hpmkd.store.choice_file import save_choice
-from hpmkd.store.model_file import save_model
+from hpmkd.store.model_file import check, save_model
 
 
 @pytest.fixture
@@ -52,6 +52,15 @@ def test_one_row_per_valid_file(output: Output) -> None:
     choice = frame.set_index("file").loc["choice_D.json"]
     assert (choice["validation_accuracy_pct"], choice["train_seconds"]) == (60.0, 5.0)
     assert math.isnan(choice["accuracy_pct"])
+
+
+def test_what_was_just_verified_is_not_read_again(output: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, known = results.collect(output, PLANNED), audit.headers(output)
+    del known["student_D_AT_run1"], known["student_D_Old_run1"]
+    read: list[str] = []
+    monkeypatch.setattr(audit, "check", lambda path: (read.append(path.stem), check(path))[1])
+    pd.testing.assert_frame_equal(results.collect(output, PLANNED, known), whole)
+    assert sorted(read) == ["student_D_AT_run1", "student_D_Direct_run4", "student_D_Old_run1"]
 
 
 def test_summary_against_hand_counts(output: Output) -> None:

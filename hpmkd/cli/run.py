@@ -7,7 +7,7 @@ import os
 import shlex
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from hpmkd import audit
@@ -168,7 +168,7 @@ def _sweep(request: Request, config: SweepConfig, output: Output, stop: StopSign
             for spec in dict.fromkeys(job.data for job in missing):
                 prepare(spec, config.data)
         code, last_words = _train(request, output, findings, say, stop, timings if config.record.profile else None)
-    _report(output, [job.key for job in jobs], [one.label for one in lineages(config)], request.quiet)
+    _report(output, findings, [job.key for job in jobs], [one.label for one in lineages(config)], request.quiet)
     if config.record.profile and missing:
         say(f"where the time went: {output.profile_file}, and hpmkd report {shlex.quote(str(output.root))}")
     if last_words:
@@ -209,10 +209,12 @@ def _train(
     return EXIT_OK, ""
 
 
-def _report(output: Output, planned: list[str], labels: list[str], quiet: bool) -> None:
+def _report(
+    output: Output, findings: Mapping[str, audit.Finding], planned: list[str], labels: list[str], quiet: bool
+) -> None:
     from hpmkd import results
 
-    frame = results.collect(output, planned)
+    frame = results.collect(output, planned, audit.known_headers(findings))
     results.write(frame, output)
     if not quiet and not frame.empty:
         show(results.tables(frame, labels))

@@ -3,17 +3,20 @@
     python tests/benchmarks/speed.py --data path/to/cifar10 [--images 10000] [--rounds 3] [--precision fp32]
 
 The original: PIL transforms image by image, a DataLoader with num_workers=0, one process that owns all cores, NCHW,
-a live teacher. Ours: `hpmkd.train.Training` as a trial runs it, one process and one thread per core, the teacher's
-logits from a table. Each round times one after the other, so that a machine whose speed drifts slows both; the ratio
-is of images per second over all processes, its median over the rounds.
+fp32, a live teacher. Ours: `hpmkd.train.Training` as a trial runs it, one process and one thread per core, its look at
+the validation images included; TraditionalKD once with a live teacher and once with the teacher's logits from a table
+(`--fit.views`). Each round times one after the other, so that a machine whose speed drifts slows both; the ratio is of
+images per second over all processes, its median over the rounds.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
 import os
 import statistics
+import sys
 import tempfile
 import time
 from multiprocessing.synchronize import Barrier
@@ -27,7 +30,7 @@ from torch.nn import functional as F
 from hpmkd.config import DataConfig
 from hpmkd.data.cache import load
 from hpmkd.data.images import Splits
-from hpmkd.mentors import TableMentor
+from hpmkd.mentors import Mentor, TableMentor
 from hpmkd.methods import build_distiller
 from hpmkd.models import build
 from hpmkd.settings import validate
@@ -37,6 +40,7 @@ from hpmkd.train import Training
 
 STUDENT = ModelSpec("lenet5", (10, 20, 100), 3, 32, 10)
 TEACHER = ModelSpec("lenet5", (20, 50, 500), 3, 32, 10)
+CASES = ("Direct", "TraditionalKD, live teacher", "TraditionalKD, table")
 KD = {"kd.temperature": 4.0, "kd.alpha": 0.9}
 
 
@@ -93,13 +97,16 @@ def original(splits: Splits, distilled: bool, batch: int) -> float:
     return len(labels) / (time.perf_counter() - start)
 
 
-def trial(spec: DataSpec, data: DataConfig, fit: FitSpec, table: Path | None, ready: Barrier, queue: Any) -> None:
+def trial(spec: DataSpec, data: DataConfig, fit: FitSpec, case: str, table: Path, ready: Barrier, queue: Any) -> None:
     """One of our trials: two epochs, of which the second is timed while all the others run too."""
     torch.set_num_threads(1)
     splits = load(spec, data.model_dump_json())
     cpu = torch.device("cpu")
-    mentors = [TableMentor(table, len(splits.train), cpu)] if table else []
-    distiller = build_distiller("TraditionalKD" if table else "Direct", KD, STUDENT, (TEACHER,) * len(mentors), 1)
+    mentors: list[nn.Module | Mentor] = []
+    if case != "Direct":
+        mentors = [TableMentor(table, len(splits.train), cpu) if "table" in case else build(TEACHER, 2)]
+    method = case.split(",")[0]
+    distiller = build_distiller(method, KD, STUDENT, (TEACHER,) * len(mentors), 1)
     training = Training(build(STUDENT, 1), distiller, mentors, splits, spec.augment, fit, 1, cpu)
     epochs = training.epochs()
     next(epochs)
@@ -109,12 +116,12 @@ def trial(spec: DataSpec, data: DataConfig, fit: FitSpec, table: Path | None, re
     queue.put(len(splits.train) / (time.perf_counter() - start))
 
 
-def ours(spec: DataSpec, data: DataConfig, fit: FitSpec, table: Path | None) -> float:
+def ours(spec: DataSpec, data: DataConfig, fit: FitSpec, case: str, table: Path) -> float:
     """Images per second of one trial per core, side by side."""
     context = multiprocessing.get_context("spawn")
     count = os.cpu_count() or 1
     ready, queue = context.Barrier(count), context.Queue()
-    workers = [context.Process(target=trial, args=(spec, data, fit, table, ready, queue)) for _ in range(count)]
+    workers = [context.Process(target=trial, args=(spec, data, fit, case, table, ready, queue)) for _ in range(count)]
     for worker in workers:
         worker.start()
     total = sum(queue.get(timeout=600) for _ in workers)
@@ -132,8 +139,8 @@ def make_table(splits: Splits, spec: DataSpec, fit: FitSpec, path: Path) -> floa
     return work.train_seconds
 
 
-def main() -> None:
-    """Prints one line per method."""
+def main(words: list[str]) -> int:
+    """Prints one JSON line about the machine, one per method, and one about the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="a folder with train.parquet and test.parquet, 32x32 in colour")
     parser.add_argument("--images", type=int, default=10_000)
@@ -141,29 +148,31 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--views", type=int, default=16)
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
-    options = parser.parse_args()
+    options = parser.parse_args(words)
     os.environ.update(MALLOC_MMAP_THRESHOLD_="33554432", MALLOC_TRIM_THRESHOLD_="4294967296")
     spec, data = data_spec(options.data, options.images)
     splits = load(spec, data.model_dump_json())
     fit = FitSpec(
         2, options.batch, "adam", 1e-3, 0.9, 0.0, "cosine", (), 0.1, options.precision, 1, views=options.views
     )
-    print(f"{os.cpu_count()} cores, {options.images} images, batch {options.batch}, {options.precision}")
+    settings = {"images": options.images, "batch": options.batch, "precision": options.precision}
+    print(json.dumps({"cores": os.cpu_count(), "torch": torch.__version__, **settings}), flush=True)
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder) / "table.npy"
         seconds = make_table(splits, spec, fit, table)
-        for distilled in (False, True):
+        for case in CASES:
             pairs = []
             for _ in range(options.rounds):
-                theirs = original(splits, distilled, options.batch)
-                pairs.append((theirs, ours(spec, data, fit, table if distilled else None)))
+                theirs = original(splits, case != "Direct", options.batch)
+                pairs.append((theirs, ours(spec, data, fit, case, table)))
             ratio = statistics.median(mine / theirs for theirs, mine in pairs)
             theirs, mine = (statistics.median(column) for column in zip(*pairs, strict=True))
-            name = "TraditionalKD" if distilled else "Direct"
-            print(f"{name:<14} original {theirs:7.0f} images/s, ours {mine:7.0f} images/s, ratio {ratio:.2f}")
+            row = {"case": case, "original_images_s": round(theirs)}
+            print(json.dumps({**row, "images_s": round(mine), "ratio": round(ratio, 2)}), flush=True)
     each = seconds / options.images * 1e6
-    print(f"the table: {options.views} views in {seconds:.1f} s ({each:.0f} us per image), once per teacher")
+    print(json.dumps({"table_views": options.views, "seconds": round(seconds, 1), "us_per_image": round(each)}))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,128 @@
+"""How much of a core's arithmetic does a trial keep up? Training steps beside a large fp32 matrix product.
+
+    python tests/benchmarks/arithmetic.py                                  # four networks, fp32, batch 256
+    python tests/benchmarks/arithmetic.py --methods TraditionalKD --precision bf16
+
+One process, one thread, as a trial has them. Each round multiplies two matrices for a while and then trains an epoch
+on made-up images, augmentation, optimiser and all; floating-point operations are counted by torch's own counter over
+one step. Printed per network: how much of the matrix product's rate the training reaches, the median of the rounds.
+Also `convolutions`: the same for nothing but the network's forward and backward pass on one batch, which no training
+loop can beat, and what the loop reaches of that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+os.environ.update(MALLOC_MMAP_THRESHOLD_="33554432", MALLOC_TRIM_THRESHOLD_="4294967296")
+
+import torch
+from gpu import RESNET, SPEC, STUDENT, TEACHER, made_up, training
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from hpmkd.data.images import split
+from hpmkd.precision import autocast
+from hpmkd.specs import ModelSpec
+from hpmkd.train import Training
+
+NETWORKS = {
+    "lenet5_student": STUDENT,
+    "lenet5_teacher": TEACHER,
+    "resnet8": ModelSpec("resnet8", (16, 32, 64), 3, 32, 10),
+    "resnet20": RESNET,
+}
+SIDE = 2048
+
+
+def rate(work: Callable[[], object], operations: float, seconds: float) -> float:
+    """Operations per second of `work`, called again and again for so long."""
+    start, calls = time.perf_counter(), 0
+    while time.perf_counter() - start < seconds:
+        work()
+        calls += 1
+    return calls * operations / (time.perf_counter() - start)
+
+
+def operations_of(work: Callable[[], object]) -> float:
+    """Floating-point operations of one call: convolutions and matrix products."""
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return float(counter.get_total_flops())
+
+
+def passes(one: Training, precision: str) -> Callable[[], object]:
+    """Forward and backward pass of the network, and nothing else, on one batch."""
+    index = torch.arange(one.fit.batch_size)
+    batch = one.batches.take(index, torch.zeros_like(index))
+
+    def work() -> None:
+        with autocast(precision, one.device):
+            logits = one.model(batch.images).logits
+        F.cross_entropy(logits.float(), batch.labels).backward()  # type: ignore[no-untyped-call]
+
+    return work
+
+
+def measure(method: str, name: str, options: argparse.Namespace) -> dict[str, object]:
+    """One network's row."""
+    splits = split(made_up(options.images), SPEC)
+    one = training(method, NETWORKS[name], splits, 10_000, options, False)
+    images, views = len(splits.train), torch.zeros(options.batch, dtype=torch.long)
+    first = torch.arange(options.batch)
+    per_image = operations_of(lambda: one.step(first, views, 1.0, 0.0)) / options.batch
+    bare = passes(one, options.precision)
+    bare_operations = operations_of(bare)
+    one.step.begin()
+    epochs = one.epochs()
+    next(epochs)
+    left = torch.rand(SIDE, SIDE)
+    rows = []
+    for _ in range(options.rounds):
+        product = rate(lambda: left @ left, 2 * SIDE**3, options.seconds)
+        start, spent, done = time.perf_counter(), one.validate_seconds, 0
+        while time.perf_counter() - start < options.seconds:
+            next(epochs)
+            done += images
+        trained = done * per_image / (time.perf_counter() - start - (one.validate_seconds - spent))
+        rows.append((product, trained, rate(bare, bare_operations, options.seconds)))
+    part = statistics.median(trained / product for product, trained, _ in rows)
+    network = statistics.median(alone / product for product, _, alone in rows)
+    return {
+        "method": method,
+        "network": name,
+        "product_gflops": round(statistics.median(row[0] for row in rows) / 1e9, 1),
+        "training_gflops": round(statistics.median(row[1] for row in rows) / 1e9, 1),
+        "part_of_product": round(part, 3),
+        "convolutions_part": round(network, 3),
+        "loop_part_of_convolutions": round(statistics.median(row[1] / row[2] for row in rows), 3),
+    }
+
+
+def main(words: list[str]) -> int:
+    """Prints one JSON line per network and method."""
+    parser = argparse.ArgumentParser(prog="arithmetic.py", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--methods", nargs="+", default=["Direct"])
+    parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=list(NETWORKS))
+    parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"])
+    parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--images", type=int, default=2048)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each kind of work, per round")
+    options = parser.parse_args(words)
+    options.device = "cpu"
+    torch.set_num_threads(1)
+    for method in options.methods:
+        for name in options.networks:
+            print(json.dumps(measure(method, name, options)), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
