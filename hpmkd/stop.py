@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
@@ -39,6 +39,7 @@ class StopSignals:
         self.main_thread = threading.current_thread() is threading.main_thread()
         self._hurried = False
         self._fault: Interrupted | None = None
+        self._raised: Interrupted | None = None
         self._left = threading.Event()
         self._before: dict[int, signal.Handlers | Callable[[int, FrameType | None], object] | int | None] = {}
 
@@ -72,6 +73,7 @@ class StopSignals:
         """The handler; it runs in the main thread, between two of its steps."""
         if self._fault is not None:
             fault, self._fault = self._fault, None
+            self._raised = fault
             raise fault
         first, self.caught = self.caught is None, self.caught or number
         if first:
@@ -100,6 +102,18 @@ class StopSignals:
             if patience <= 0:
                 stuck()
                 return
+
+    @contextlib.contextmanager
+    def faults(self) -> Iterator[None]:
+        """Around a body that `interrupt` may reach. Foreign code in it can make a plain KeyboardInterrupt of the fault,
+        as Ray does where it waits in C++; out of here it comes as what it was."""
+        try:
+            yield
+        except KeyboardInterrupt as error:
+            fault, self._raised = self._raised, None
+            if fault is None or fault is error:
+                raise
+            raise fault from None
 
     def _wake(self) -> None:
         """Makes the main thread run `handle`: a signal that it gets itself also ends its waiting system calls."""

@@ -68,25 +68,27 @@ def test_the_driver_survives_the_death_of_any_part_of_ray(
 
 
 def test_the_next_start_ends_what_a_killed_driver_left(launch: Launch, tmp_path: Path) -> None:
-    """Its workers are stopped first, so that they cannot notice the driver's death by themselves."""
+    """They are stopped first, so that they cannot notice the driver's death by themselves."""
     output = tmp_path / "out"
     process = launch(*LONG, *OFTEN)
     wait_for_epochs(process, output)
-    workers = family(process, "ImplicitFunc")
-    for one in workers:
+    members = family(process, "")
+    for one in members:
         one.suspend()
     process.kill()
     process.wait()
     time.sleep(3)
-    assert all(one.is_running() and one.status() == psutil.STATUS_STOPPED for one in workers)
+    left = [one for one in members if one.is_running() and one.status() == psutil.STATUS_STOPPED]
+    assert left  # of some the kernel makes an end with their parent; never of all
     second = launch(*LONG, *OFTEN)
     deadline = time.monotonic() + 60
-    while any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in workers):
+    while any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in left):
         assert time.monotonic() < deadline
         time.sleep(0.1)
+    assert second.stdout
+    assert re.match(r"ended \d+ processes that an earlier start had left", second.stdout.readline())
     second.send_signal(signal.SIGTERM)
-    out, _ = second.communicate(timeout=60)
-    assert re.search(r"ended \d+ processes that an earlier start had left", out)
+    second.communicate(timeout=60)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

@@ -66,6 +66,19 @@ def test_a_fault_from_a_thread_is_raised_here_and_no_stop() -> None:
     assert stop.caught is None
 
 
+def test_a_fault_that_foreign_code_makes_a_plain_interrupt_of_is_itself_again() -> None:
+    """Ray does so where it waits in C++."""
+    with pytest.raises(Interrupted, match="lost"), StopSignals() as stop, stop.faults():  # noqa: PT012
+        threading.Thread(target=stop.interrupt, args=(Interrupted("lost"), lambda: pytest.fail("not stuck"))).start()
+        try:
+            time.sleep(30)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt from None
+    with StopSignals() as stop, stop.faults():
+        raise KeyboardInterrupt
+    assert stop.caught == signal.SIGINT
+
+
 def test_a_main_thread_that_does_not_answer_is_given_up() -> None:
     """Code that never lets Python's handlers run, such as C++ that waits."""
     stuck = threading.Event()

@@ -173,7 +173,8 @@ def _limit(seconds: float, ours: RayProcesses, stop: StopSignals, fault: type[In
     watch = threading.Thread(target=run_out, daemon=True)
     watch.start()
     try:
-        yield
+        with stop.faults():
+            yield
     finally:
         over.set()
         watch.join()  # a fault on its way is raised here, not later
@@ -202,7 +203,8 @@ def _watched(ours: RayProcesses, stop: StopSignals) -> Iterator[None]:
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     try:
-        yield
+        with stop.faults():
+            yield
     finally:
         over.set()
         watcher.join()
