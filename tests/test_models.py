@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from hpmkd.models import build
+from hpmkd.models.lenet import max_pool
 from hpmkd.models.resnet import Projection
 from hpmkd.specs import ModelSpec
 
@@ -73,3 +74,17 @@ def test_a_projection_is_a_strided_convolution_at_any_width(width: int) -> None:
     layer, x = Projection(width, 9, 2), torch.randn(5, width, 7, 7)
     expected = F.conv2d(x, layer.weight, stride=2)
     assert torch.allclose(layer(x.to(memory_format=torch.channels_last)), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(3, 10, 28, 28), (2, 1, 4, 6), (1, 3, 2, 2), (2, 5, 7, 6)])
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_pooling_has_the_same_bits_with_and_without_gradients(shape: tuple[int, ...], kind: torch.dtype) -> None:
+    maps = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(kind)
+    maps[0, 0, 0, 0], maps[0, 0, 1, 1] = torch.nan, torch.inf
+    for layout in (torch.channels_last, torch.contiguous_format):
+        given = maps.contiguous(memory_format=layout)
+        with torch.no_grad():
+            found = max_pool(given)
+        expected = max_pool(given.requires_grad_()).detach()
+        assert torch.equal(found.nan_to_num(-7), expected.nan_to_num(-7))
+        assert torch.equal(expected.nan_to_num(-7), F.max_pool2d(maps, 2).nan_to_num(-7))

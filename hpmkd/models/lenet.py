@@ -35,9 +35,24 @@ class LeNet5(nn.Module):
             if features:
                 x = F.relu(x)
                 taps.append(x)
-                x = F.max_pool2d(x, 2)
+                x = max_pool(x)
             else:
                 # max(relu(x)) = relu(max(x)), bit for bit, on a quarter of the values
-                x = F.relu(F.max_pool2d(x, 2))
+                x = F.relu(max_pool(x))
         x = F.relu(self.fc1(torch.flatten(x, 1)))
         return Output(self.fc2(x), tuple(taps))
+
+
+def max_pool(maps_NCHW: Tensor) -> Tensor:
+    """2x2 max pooling; without gradients on a CPU by two maxima of halves: the same bits, 2 to 7 times faster.
+
+    With gradients torch's own is the faster one, since it has noted which value was the largest.
+    """
+    count, channels, height, width = maps_NCHW.shape
+    exporting = torch.jit.is_tracing() or torch.compiler.is_compiling()  # type: ignore[attr-defined, no-untyped-call]
+    wanted = maps_NCHW.device.type == "cpu" and not torch.is_grad_enabled() and not exporting
+    if not wanted or height % 2 or width % 2:
+        return F.max_pool2d(maps_NCHW, 2)
+    rows = maps_NCHW.permute(0, 2, 3, 1).reshape(count, height // 2, 2, width, channels)
+    pairs = torch.maximum(rows[:, :, 0], rows[:, :, 1]).view(count, height // 2, width // 2, 2, channels)
+    return torch.maximum(pairs[:, :, :, 0], pairs[:, :, :, 1]).permute(0, 3, 1, 2)
