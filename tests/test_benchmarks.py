@@ -17,13 +17,13 @@ from hpmkd.store.header import Header
 
 sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 import arithmetic
-import before_after
 import checkpoint_cost
 import gpu
 import resume
 import speed
 import start_cost
 import sweep_cost
+import two_sides
 
 
 def test_resume_plans_what_it_has_built(capsys: pytest.CaptureFixture[str]) -> None:
@@ -77,18 +77,21 @@ def test_arithmetic_is_counted_as_by_hand(capsys: pytest.CaptureFixture[str]) ->
     assert arithmetic.operations_of(passes) == 32 * 2 * (3 * forward_cost(gpu.STUDENT) - first)
 
 
-def test_before_and_after_are_compared_model_by_model() -> None:
-    def header(accuracy: float, weights: str) -> Header:
+def test_two_sides_are_compared_model_by_model(capsys: pytest.CaptureFixture[str]) -> None:
+    def header(accuracy: float, weights: str, seconds: float) -> Header:
         meta = {"dataset": "D", "role": "student", "baseline": "AT", "weights_sha256": weights}
-        return Header("", 0, accuracy, 1.0, "", meta)
+        return Header("", 0, accuracy, seconds, "", meta)
 
-    before = {"student_D_AT_run1": header(70, "a"), "student_D_AT_run2": header(72, "b")}
-    after = {"student_D_AT_run1": header(70, "a"), "student_D_AT_run2": header(71, "c")}
-    (row,) = before_after.compare(before, after)
-    assert (row["models"], row["same_weights"], row["accuracy"], row["shift"]) == (2, 1, 70.5, -0.5)
-    assert row["sd"] == pytest.approx(0.5**0.5, abs=1e-3)
-    with pytest.raises(SystemExit, match="git revision"):
-        before_after.main(["--runs", "3"])
+    first = {"student_D_AT_run1": header(70, "a", 3.0), "student_D_AT_run2": header(72, "b", 3.0)}
+    second = {"student_D_AT_run1": header(70, "a", 2.0), "student_D_AT_run2": header(71, "c", 2.0)}
+    (row,) = two_sides.compare(first, second)
+    assert (row["models"], row["same_weights"], row["shift"], row["seconds_ratio"]) == (2, 1, -0.5, 1.5)
+    assert (row["first_pct"], row["second_pct"]) == (71.0, 70.5)
+    assert row["interval"] == [-6.85, 5.85]  # 12.706 * 0.7071 / sqrt(2) on either side
+    assert two_sides.interval([0.0, 0.0]) is None
+    with pytest.raises(SystemExit):
+        two_sides.main(["--runs", "3"])
+    assert "nothing to compare" in capsys.readouterr().err
 
 
 @pytest.mark.slow
