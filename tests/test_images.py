@@ -8,6 +8,7 @@ import torch
 from builders import batches_of, make_raw, make_spec
 from torch.nn import functional as F
 
+from hpmkd.data import augment
 from hpmkd.data.augment import Normalise, TrainBatches, plain_batches
 from hpmkd.data.images import Images, RawData, split
 from hpmkd.errors import EnvironmentFault
@@ -112,6 +113,15 @@ def test_no_batch_of_one_image_at_the_end(count: int, sizes: list[int]) -> None:
     batches = TrainBatches(numbered(count), SAME, "none", 5)
     assert [end - start for start, end in batches.bounds()] == sizes
     assert [len(batch.labels) for batch in batches_of(batches, 0, 0)] == sizes
+
+
+@pytest.mark.parametrize(("size", "channels"), [(8, 3), (5, 1), (7, 3)])
+def test_mirror_images_are_chosen_image_by_image(size: int, channels: int) -> None:
+    """Whether an image has a whole number of eight bytes or not."""
+    one, other = make_raw(9, size=size, channels=channels).train.pixels, torch.zeros(9, size, size, channels)
+    first = torch.tensor([True, False, False] * 3)
+    found = augment._chosen(first, one, other.to(torch.uint8))
+    assert torch.equal(found, one * first[:, None, None, None])
 
 
 def test_evaluation_sees_every_image_once_in_order() -> None:
