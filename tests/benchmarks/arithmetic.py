@@ -6,8 +6,8 @@
 One process, one thread, as a trial has them. Each round multiplies two matrices for a while and then trains an epoch
 on made-up images, augmentation, optimiser and all; floating-point operations are counted by torch's own counter over
 one step. Printed per network: how much of the matrix product's rate the training reaches, the median of the rounds.
-Also `convolutions`: the same for nothing but the network's forward and backward pass on one batch, which no training
-loop can beat, and what the loop reaches of that.
+Also `convolutions`: the same for nothing but the network's forward and backward pass on one batch, which a training
+loop can hardly beat, and what the loop reaches of that.
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-
-os.environ.update(MALLOC_MMAP_THRESHOLD_="33554432", MALLOC_TRIM_THRESHOLD_="4294967296")
 
 import torch
 from gpu import RESNET, SPEC, STUDENT, TEACHER, made_up, training
@@ -39,6 +37,7 @@ NETWORKS = {
     "resnet20": RESNET,
 }
 SIDE = 2048
+ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "4294967296"}  # of a sweep's workers
 
 
 def rate(work: Callable[[], object], operations: float, seconds: float) -> float:
@@ -125,4 +124,8 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    if not ALLOCATOR.keys() <= os.environ.keys():
+        # The allocator reads its settings when a process starts, so this one starts once more, as a trial's does.
+        os.environ.update(ALLOCATOR)
+        os.execv(sys.executable, [sys.executable, *sys.argv])
     sys.exit(main(sys.argv[1:]))

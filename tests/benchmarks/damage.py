@@ -26,7 +26,7 @@ class Counts:
     trained_twice: int = 0
     invalid_files: int = 0
     weights_different: int = 0
-    leftover_processes: int = 0
+    leftover_processes: int = 0  # of a dead sweep, 10 s after the next start
     seconds: float = 0.0
 
     @property
@@ -37,12 +37,13 @@ class Counts:
     @property
     def damage(self) -> int:
         """What must be zero."""
-        return self.models_lost + self.trained_twice + self.invalid_files + self.weights_different + self.leftovers
-
-    @property
-    def leftovers(self) -> int:
-        """Processes of a dead sweep that lived 10 s after the next start."""
-        return self.leftover_processes
+        return (
+            self.models_lost
+            + self.trained_twice
+            + self.invalid_files
+            + self.weights_different
+            + self.leftover_processes
+        )
 
 
 class Watch:

@@ -25,7 +25,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from scipy.stats import t
+from scipy.stats import ttest_1samp
 
 from hpmkd.audit import headers
 from hpmkd.output import Output
@@ -48,9 +48,8 @@ def interval(shifts: Sequence[float]) -> list[float] | None:
     """95 % interval of the mean; None where there are too few, or all are the same."""
     if len(set(shifts)) < 2:
         return None
-    error = statistics.stdev(shifts) / len(shifts) ** 0.5
-    half = float(t.ppf(0.975, len(shifts) - 1)) * error
-    return [round(statistics.fmean(shifts) - half, 2), round(statistics.fmean(shifts) + half, 2)]
+    found = ttest_1samp(shifts, 0.0).confidence_interval(0.95)
+    return [round(float(found.low), 2), round(float(found.high), 2)]
 
 
 def compare(first: dict[str, Header], second: dict[str, Header]) -> list[dict[str, object]]:
