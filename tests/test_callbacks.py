@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ray.tune.trainable.metadata import _TrainingRunMetadata
 from test_searcher import plan
 
 from hpmkd.errors import EnvironmentFault, HpmkdError
 from hpmkd.output import Output
 from hpmkd.progress import read_all
-from hpmkd.sweep.callbacks import EventLines, Lacking, Records
+from hpmkd.sweep.callbacks import EventLines, Lacking, Lighten, Records
 from hpmkd.wording import label
 
 JOBS = {job.key: job for job in plan(1, ["Direct", "TAKD"], 5)}
@@ -26,6 +27,7 @@ class Trial:
 
     error_file: str | None = "/somewhere/error.txt"
     path: str | None = None
+    run_metadata: Any = None
 
     def __init__(self, key: str, error: Exception | None = None) -> None:
         self.config, self.error = {"job": key}, error
@@ -38,6 +40,19 @@ class Trial:
 def lines() -> tuple[EventLines, list[str]]:
     said: list[str] = []
     return EventLines(JOBS, 5, said.append), said
+
+
+def test_a_finished_trial_keeps_its_numbers_without_their_windows() -> None:
+    metadata = _TrainingRunMetadata(n_steps=(5, 10))
+    for step, accuracy in enumerate((50.0, 70.0, 60.0), start=1):
+        metadata.update_metric("accuracy", accuracy, step)
+    before = len(metadata.get_json_state())
+    trial = Trial(STUDENT)
+    trial.run_metadata = metadata
+    Lighten().on_trial_complete(0, [], trial)
+    assert len(metadata.get_json_state()) < before - 200
+    kept = _TrainingRunMetadata.from_json_state(metadata.get_json_state()).metric_analysis["accuracy"]
+    assert (kept["max"], kept["last"], kept["avg"]) == (70.0, 60.0, 60.0)
 
 
 def report(callback: Any, key: str, **values: Any) -> None:

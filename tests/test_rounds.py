@@ -8,14 +8,17 @@ import pickle
 import random
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from ray import cloudpickle
 from test_searcher import plan
 
 from hpmkd.config import DataConfig, SweepConfig
 from hpmkd.output import Output
 from hpmkd.saved import Sweep
-from hpmkd.sweep.rounds import finish_round, restorable, rounds, sweep_key
+from hpmkd.sweep import searcher
+from hpmkd.sweep.rounds import finish_round, name_folder, restorable, rounds, sweep_key
 from hpmkd.sweep.seal import SEAL, Sealer, seal, signing_key
 
 STATES = ("tuner.pkl", "experiment_state-1.json", "searcher-state-1.pkl")
@@ -51,6 +54,15 @@ def sweep(tmp_path: Path) -> Sweep:
 
 def newest(sweep: Sweep) -> Path:
     return rounds(sweep.output.tune)[-1]
+
+
+def test_what_names_a_folder_is_small_in_the_state_of_each_trial(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tune keeps a pickle of it per trial: with the sweep's jobs in it, thousands of trials would fill the memory."""
+    key = sweep.jobs[-1].key
+    board = searcher.Board(sweep.jobs, set(), lambda job: True, 1)
+    monkeypatch.setattr(searcher, "ACTIVE", board)
+    assert name_folder(SimpleNamespace(config={"job": key})).startswith(f"{key}-")
+    assert len(cloudpickle.dumps(name_folder)) < 100
 
 
 def test_rounds_are_ordered_by_number(sweep: Sweep) -> None:
@@ -147,6 +159,29 @@ def test_the_seal_follows_what_tune_writes(sweep: Sweep) -> None:
     before = (newest(sweep) / SEAL).stat().st_ino
     sealer.on_step_begin(1, [])
     assert (newest(sweep) / SEAL).stat().st_ino == before, "nothing new, nothing written"
+
+
+def test_files_of_a_restored_round_are_sealed_without_a_look_into_the_folder(
+    sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes on under a new name; the folder is read until that is known, and not at each step of thousands."""
+    sealer, listed, list_folder = Sealer(newest(sweep), sweep_key(sweep)), [Path()], os.listdir
+
+    def counted(folder: Path) -> list[str]:
+        listed.append(folder)
+        return list_folder(folder)
+
+    monkeypatch.setattr("hpmkd.sweep.seal.os.listdir", counted)
+    sealer.on_step_begin(0, [])
+    for name in ("experiment_state-2.json", "searcher-state-2.pkl", "search_gen_state-2.json", *STATES):
+        (newest(sweep) / name).write_text("[2]")
+        assert restorable(sweep)[0] is None
+        listed.clear()
+        sealer.on_step_begin(1, [])
+        read = len(listed)
+        assert restorable(sweep)[0] is not None
+    sealer.on_step_begin(2, [])
+    assert (read, len(listed)) == (1, 2), "once by a seal, once by the question whether it can be restored"
 
 
 def test_without_a_key_nothing_is_restored_and_nothing_fails(sweep: Sweep, tmp_path: Path) -> None:

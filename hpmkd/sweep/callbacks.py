@@ -152,6 +152,17 @@ class Watch(Callback):
         self.show()
 
 
+class Lighten(Callback):
+    """Lets go of the windows that Tune keeps of each metric of each trial, for running averages that nobody asks for.
+
+    They are most of what a finished trial costs the driver (25 KB, for as long as the sweep runs) and of Tune's state.
+    """
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A trial that is over gets no more metrics; their last, best and mean values stay."""
+        trial.run_metadata.metric_n_steps = {}
+
+
 class Records(Callback):
     """Keeps what `hpmkd status` and the learning curves of a report are made of; see `progress.Recorder`."""
 

@@ -17,7 +17,7 @@ from hpmkd.job import Job
 from hpmkd.saved import Sweep
 from hpmkd.stop import StopSignals
 from hpmkd.sweep import searcher
-from hpmkd.sweep.callbacks import EventLines, Records, Watch
+from hpmkd.sweep.callbacks import EventLines, Lighten, Records, Watch
 from hpmkd.sweep.loggers import open_loggers
 from hpmkd.sweep.probe import known_need, measure
 from hpmkd.sweep.profiler import Profiler
@@ -129,7 +129,7 @@ class _Work:
         held = {job.key for job in self.sweep.jobs} - now.keys
         searcher.ACTIVE = searcher.Board(self.sweep.jobs, self.done(), self._is_there, part.concurrent, held)
         records = Records(self.sweep.by_key, self.sweep.output)
-        callbacks: list[Any] = [self.gentle, searcher.TellBoard(), self.lines, records]
+        callbacks: list[Any] = [self.gentle, searcher.TellBoard(), self.lines, records, Lighten()]
         for watcher in self.watchers:
             watcher.round(now.keys - self.done(), part)
         callbacks += [*self.loggers, *self.watchers]

@@ -16,9 +16,10 @@ from hpmkd.atomic import commit_json
 from hpmkd.data.cache import cache_folder
 from hpmkd.output import trial_folder
 from hpmkd.saved import Sweep
+from hpmkd.sweep import searcher
 from hpmkd.sweep.resources import Share
+from hpmkd.sweep.scheduler import FirstOpen
 from hpmkd.sweep.seal import Sealer, broken, signing_key
-from hpmkd.sweep.searcher import DependencySearcher
 from hpmkd.sweep.trainable import train_model
 from hpmkd.version import __version__
 
@@ -103,11 +104,12 @@ def run_round(
                 "run": tune.grid_search(list(range(1, config.runs + 1))),
             },
             tune_config=TuneConfig(
-                search_alg=DependencySearcher(),
+                search_alg=searcher.DependencySearcher(),
+                scheduler=FirstOpen(),
                 num_samples=jobs,
                 reuse_actors=True,
                 trial_name_creator=_name,
-                trial_dirname_creator=_dirname(sweep),
+                trial_dirname_creator=name_folder,
             ),
             run_config=RunConfig(
                 name=folder.name,
@@ -136,9 +138,11 @@ def _name(trial: Any) -> str:
     return str(trial.config["job"])
 
 
-def _dirname(sweep: Sweep) -> Any:
-    names = {job.key: trial_folder(job) for job in sweep.jobs}
-    return lambda trial: names[trial.config["job"]]
+def name_folder(trial: Any) -> str:
+    """The name of a trial's folder. Tune pickles this function into the state of each trial, so it holds no jobs."""
+    board = searcher.ACTIVE
+    assert board is not None, "only a running round makes trials"
+    return trial_folder(board.jobs[trial.config["job"]])
 
 
 def finish_round(sweep: Sweep) -> None:

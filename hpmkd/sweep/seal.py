@@ -6,8 +6,10 @@ So a state is used only under a seal: hashes of its files, signed with a key tha
 
 from __future__ import annotations
 
+import fnmatch
 import hmac
 import json
+import os
 import secrets
 from pathlib import Path
 from typing import Any
@@ -36,7 +38,8 @@ def signing_key(folder: Path) -> bytes:
 
 
 def _states(folder: Path) -> list[Path]:
-    return sorted(path for kind in _KINDS for path in folder.glob(kind))
+    names = os.listdir(folder)
+    return sorted(folder / name for kind in _KINDS for name in fnmatch.filter(names, kind))
 
 
 def _signature(hashes: dict[str, str], key: bytes) -> str:
@@ -74,7 +77,9 @@ class Sealer(Callback):
 
     def __init__(self, folder: Path, key: bytes) -> None:
         self.folder, self.key = folder, key
-        self._seen: list[tuple[str, int, int]] = []
+        self._sealed: list[tuple[str, int, int]] = []
+        self._before = set(_states(folder)) if folder.is_dir() else set()
+        self._session: set[Path] = set()
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Between two writes of Tune, which this same thread does."""
@@ -83,9 +88,22 @@ class Sealer(Callback):
     def update(self) -> None:
         """Seals anew if a file has another size or time. A full disk costs the restore, not the sweep."""
         try:
-            now = [(path.name, at.st_size, at.st_mtime_ns) for path in _states(self.folder) for at in [path.stat()]]
-            if self.key and now != self._seen:
+            found = ((path, path.stat()) for path in self._files() if path.exists())
+            now = [(path.name, at.st_size, at.st_mtime_ns) for path, at in found]
+            if self.key and now != self._sealed:
                 seal(self.folder, self.key)
-                self._seen = now
+                self._sealed = now
         except (OSError, EnvironmentFault):
-            self._seen = []
+            self._sealed = []
+
+    def _files(self) -> list[Path]:
+        """What Tune may write. Each round, a restored one too, has one name for its session, which all its files bear;
+        once that is known, the folder is not read any more: it has a subfolder per trial."""
+        if not self._session:
+            listed = _states(self.folder)
+            new = [path for path in listed if path not in self._before and path.match(_KINDS[1])]
+            if not new:
+                return listed
+            name = new[0].stem.removeprefix(_KINDS[1].partition("*")[0])
+            self._session = self._before | {self.folder / kind.replace("*", name) for kind in _KINDS}
+        return sorted(self._session)

@@ -90,8 +90,10 @@ class DependencySearcher(Searcher):
     def set_search_properties(
         self, metric: str | None, mode: str | None, config: Mapping[str, Any], **spec: Any
     ) -> bool:
-        """Receives the grid from Tune."""
+        """Takes the grid from Tune, which would copy it for each trial: a thousand runs, a thousand times."""
         self.grid = {name: value["grid_search"] for name, value in config.items()}
+        for value in config.values():
+            value["grid_search"] = []
         return True
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]

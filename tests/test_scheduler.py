@@ -1,0 +1,44 @@
+"""The order in which trials get a worker is that of Tune's own scheduler."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler
+
+from hpmkd.sweep.scheduler import FirstOpen
+
+STATES = (Trial.PENDING, Trial.RUNNING, Trial.PAUSED, Trial.TERMINATED, Trial.ERROR)
+
+
+class Made(SimpleNamespace):
+    """As much of Tune's trial as is looked at."""
+
+    def is_finished(self) -> bool:
+        return Trial.is_finished(self)  # type: ignore[arg-type]
+
+
+@given(
+    st.lists(
+        st.one_of(st.sampled_from(STATES), st.tuples(st.integers(0, 20), st.sampled_from(STATES))),
+        max_size=40,
+    )
+)
+def test_it_chooses_what_first_in_first_out_chooses(events: list[Any]) -> None:
+    """Trials come, change their state, and start again after a failure, which Tune tells of as of a new one."""
+    trials: list[Any] = []
+    controller: Any = SimpleNamespace(get_trials=lambda: trials)
+    ours, theirs = FirstOpen(), FIFOScheduler()
+    for event in events:
+        if isinstance(event, str):
+            trials.append(Made(status=event, number=len(trials)))
+            ours.on_trial_add(controller, trials[-1])
+        elif event[0] < len(trials) and not trials[event[0]].is_finished():
+            trials[event[0]].status = event[1]
+            if event[1] == Trial.PENDING:
+                ours.on_trial_add(controller, trials[event[0]])
+        assert ours.choose_trial_to_run(controller) is theirs.choose_trial_to_run(controller)
