@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import xml.etree.ElementTree as ElementTree
@@ -10,13 +11,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from builders import make_config, make_jobs
 from frames import make_frame, make_output
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from test_progress import epoch
 
 from hpmkd import plots, stats
 from hpmkd.cli.main import main
 from hpmkd.costs import costs
 from hpmkd.job import Job
+from hpmkd.methods import METHODS
 from hpmkd.output import Output
 from hpmkd.plots.cost import pareto_front
 from hpmkd.plots.lineage import nodes
@@ -214,6 +218,28 @@ def test_lineage_points_from_parents_to_children(tmp_path: Path, cache_dir: Path
     for node in graph.values():
         assert all(graph[parent].column < node.column for parent in node.parents)
     assert next(name for name in graph if name.startswith("student")) == "student HPM-KD"
+
+
+def test_lineage_is_legible_where_there_are_tables() -> None:
+    """Boxes of a plan with every baseline, and a table of each teacher's logits, do not lie upon each other."""
+    rows = [
+        {
+            "file": job.file_name,
+            "role": job.role,
+            "dataset": job.data.name,
+            "baseline": job.baseline,
+            "planned": True,
+            "parents": " ".join(parent.key for parent in job.teachers),
+        }
+        for job in make_jobs(make_config(runs=3, kd__logits="auto")).values()
+    ]
+    assert "table" in {row["role"] for row in rows}
+    figure = plots.lineage(pd.DataFrame(rows), list(METHODS))
+    FigureCanvasAgg(figure).draw()
+    boxes = [text.get_bbox_patch().get_window_extent() for axes in figure.axes for text in axes.texts]
+    assert len(boxes) > len(METHODS)
+    for first, second in itertools.combinations(boxes, 2):
+        assert not first.overlaps(second)
 
 
 @pytest.mark.parametrize("count", [1, 12])

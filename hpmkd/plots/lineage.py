@@ -25,9 +25,12 @@ class Node:
 
 
 def nodes(frame: pd.DataFrame, dataset: str, order: Sequence[str] = ()) -> dict[str, Node]:
-    """The graph of one data set: parents stand left of their children, students in the last column."""
+    """The graph of one data set: parents stand left of their children, students in the last column.
+
+    Tables of logits are left out: who reads one has the model that it is of as a parent, too.
+    """
     made: dict[str, Node] = {}
-    part = frame[(frame["dataset"] == dataset) & frame["planned"].astype(bool)]
+    part = frame[(frame["dataset"] == dataset) & (frame["role"] != "table") & frame["planned"].astype(bool)]
     place = {name: number for number, name in enumerate(order)}
     part = part.sort_values("baseline", key=lambda names: names.map(place).fillna(-1), kind="stable")
     for row in part.to_dict("records"):
@@ -42,6 +45,7 @@ def nodes(frame: pd.DataFrame, dataset: str, order: Sequence[str] = ()) -> dict[
             rest = stem.removeprefix(f"{row['role']}_{dataset}").strip("_").replace("_", " ")
             made[stem] = Node(f"{row['role']}\n{rest}".strip(), str(row["role"]), 0, None, parents)
     for node in made.values():
+        node.parents &= made.keys()
         node.column = _depth(node, made)
     last = 1 + max((node.column for node in made.values() if node.role != "student"), default=-1)
     for node in made.values():
@@ -50,7 +54,7 @@ def nodes(frame: pd.DataFrame, dataset: str, order: Sequence[str] = ()) -> dict[
 
 
 def _depth(node: Node, known: dict[str, Node]) -> int:
-    return max((1 + _depth(known[name], known) for name in node.parents if name in known), default=0)
+    return max((1 + _depth(known[name], known) for name in node.parents & known.keys()), default=0)
 
 
 def lineage(frame: pd.DataFrame, order: Sequence[str]) -> Figure:
@@ -64,7 +68,7 @@ def lineage(frame: pd.DataFrame, order: Sequence[str]) -> Figure:
             shade = colours(order)
             for name, node in graph.items():
                 colour = shade.get(node.baseline or "", TEXT)
-                for parent in node.parents & places.keys():
+                for parent in node.parents:
                     ends = zip(places[parent], places[name], strict=True)
                     one.plot(*ends, lw=0.9, alpha=0.55, color=colour, zorder=1)
             width = max(node.column for node in graph.values()) + 1

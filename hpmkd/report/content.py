@@ -185,7 +185,7 @@ def _drawings(frame: pd.DataFrame, compared: pd.DataFrame, curves: pd.DataFrame,
     made.append(Drawing("pareto", "Accuracy against cost", plots.pareto(stats.summary(frame), order), text))
     text = "What several baselines share counts in each of them, and once in 'all'."
     made.append(Drawing("times", "Where the time went", plots.times(costs(frame), order), text))
-    text = "Lines lead from a model to those that learnt from it."
+    text = "Lines lead from a model to those that learnt from it, through a table of its logits or not."
     return [*made, Drawing("lineage", "Lineage", plots.lineage(frame, order), text)]
 
 
