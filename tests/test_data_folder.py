@@ -16,7 +16,7 @@ from PIL import Image
 
 from hpmkd.config import DataConfig
 from hpmkd.data.catalog import find
-from hpmkd.data.folder import content_hash
+from hpmkd.data.source import content_hash
 from hpmkd.errors import EnvironmentFault
 
 CONFIG = DataConfig()

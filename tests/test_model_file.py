@@ -191,3 +191,16 @@ def test_weights_hash_tells_names_types_shapes_and_values_apart() -> None:
     others += [{"a": torch.zeros(2, 3) + 1e-30}, {"a": -torch.zeros(2, 3)}]
     assert len({weights_hash(state) for state in [base, *others]}) == 6
     assert weights_hash({"a": torch.zeros(3, 2).t()}) == weights_hash(base)
+
+
+def test_headers_share_what_they_say_alike(tmp_path: Path) -> None:
+    """A sweep keeps those of thousands of models."""
+    headers = []
+    for number in range(2):
+        path = tmp_path / f"{number}.pt"
+        save_model({"w": torch.zeros(1)}, path, 1.0, 1.0, {"device": "some device", "own": str(number)})
+        headers.append(verify(path))
+    first, second = (header.metadata for header in headers)
+    assert first["device"] is second["device"]
+    assert all(one is other for one, other in zip(first, second, strict=True)), "names of fields"
+    assert (first["own"], second["own"]) == ("0", "1")

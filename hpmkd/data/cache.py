@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import io
 import json
 import os
 from collections.abc import Mapping
@@ -12,17 +11,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpmkd.atomic import commit_bytes, commit_json, sha256_of
 from hpmkd.config import DataConfig, SweepConfig
 from hpmkd.data.catalog import DATASETS, Dataset, find_all
+from hpmkd.data.decode import FORMAT, decode
+from hpmkd.data.source import content_hash
 from hpmkd.errors import EnvironmentFault
 from hpmkd.file_lock import acquire
 from hpmkd.specs import DataSpec
 
 if TYPE_CHECKING:
     from hpmkd.data.images import RawData, Splits
-
-_FORMAT = 2
 
 
 def cache_folder(config: DataConfig) -> Path:
@@ -49,8 +47,6 @@ def describe(config: SweepConfig) -> list[DataSpec]:
         content, shape = dataset.name, (dataset.channels, dataset.image_size, dataset.classes)
         images = dataset.images
         if dataset.source is not None:
-            from hpmkd.data.folder import content_hash
-
             content = content_hash(Path(dataset.source))
             meta = _ensure(dataset, content, config.data)
             shape, images = (meta["channels"], meta["image_size"], meta["classes"]), meta["train_images"]
@@ -105,7 +101,7 @@ def _dataset(spec: DataSpec) -> Dataset:
 
 def _path(dataset: Dataset, content: str, config: DataConfig) -> Path:
     suffix = f"-{content[:16]}" if dataset.source else ""
-    return cache_folder(config) / f"{dataset.name}{suffix}-v{_FORMAT}.pt"
+    return cache_folder(config) / f"{dataset.name}{suffix}-v{FORMAT}.pt"
 
 
 def _ensure(dataset: Dataset, content: str, config: DataConfig) -> dict[str, Any]:
@@ -115,7 +111,7 @@ def _ensure(dataset: Dataset, content: str, config: DataConfig) -> dict[str, Any
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = acquire(path.with_suffix(".pt.lock"))
         try:
-            return _valid_meta(path) or _decode(dataset, path, config)
+            return _valid_meta(path) or decode(dataset, path, config)
         finally:
             lock.release()
     except OSError as error:
@@ -134,31 +130,7 @@ def _valid_meta(path: Path) -> dict[str, Any] | None:
             good = hashlib.file_digest(file, "sha256").hexdigest() == meta["sha256"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return meta if good and meta.get("format") == _FORMAT else None
-
-
-def _decode(dataset: Dataset, path: Path, config: DataConfig) -> dict[str, Any]:
-    import torch
-
-    raw = dataset.read(config)
-    raw.check(dataset.source or dataset.name)
-    buffer = io.BytesIO()
-    parts = {"train": raw.train, "test": raw.test}
-    torch.save({f"{name}_{key}": value for name, part in parts.items() for key, value in vars(part).items()}, buffer)
-    data = buffer.getbuffer()
-    meta = {
-        "format": _FORMAT,
-        "name": dataset.name,
-        "sha256": sha256_of(data),
-        "channels": raw.train.pixels.shape[3],
-        "image_size": raw.train.pixels.shape[1],
-        "classes": raw.classes,
-        "train_images": len(raw.train),
-        "test_images": len(raw.test),
-    }
-    commit_bytes(path, data)
-    commit_json(path.with_suffix(".json"), meta)
-    return meta
+    return meta if good and meta.get("format") == FORMAT else None
 
 
 def _read(path: Path, meta: Mapping[str, Any]) -> RawData:

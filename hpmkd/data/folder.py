@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -16,44 +15,18 @@ from torchvision.datasets import ImageFolder
 from hpmkd.config import DataConfig
 from hpmkd.data.catalog import Dataset
 from hpmkd.data.images import Images, RawData
+from hpmkd.data.source import LAYOUT, parquet_files, source_files
 from hpmkd.errors import EnvironmentFault
 
 _LABELS = ("label", "labels", "fine_label")
-LAYOUT = "train.parquet and test.parquet (columns image, label), or train/<class>/ and test/<class>/ with images"
-
-
-def source_files(folder: Path) -> list[Path]:
-    """The files that make up the data set, sorted; EnvironmentFault where the folder has neither layout."""
-    parts = {part: _parquet(folder, part) for part in ("train", "test")}
-    if all(parts.values()):
-        return [path for paths in parts.values() for path in paths]
-    if all((folder / part).is_dir() for part in parts):
-        return sorted(path for part in parts for path in (folder / part).rglob("*") if path.is_file())
-    found = sorted(path.name for path in folder.iterdir())[:8] if folder.is_dir() else []
-    raise EnvironmentFault(
-        f"{folder}: not a data set",
-        expected=LAYOUT,
-        found=", ".join(found) or "an empty or missing folder",
-        todo="correct the path or the layout",
-    )
-
-
-def content_hash(folder: Path) -> str:
-    """SHA-256 (hex) over names and bytes of all source files: the identity of the data set, wherever it lies."""
-    digest = hashlib.sha256()
-    for path in source_files(folder):
-        with path.open("rb") as file:
-            one = hashlib.file_digest(file, "sha256").hexdigest()
-        digest.update(f"{path.relative_to(folder).as_posix()}\0{one}\n".encode())
-    return digest.hexdigest()
 
 
 def read(config: DataConfig, dataset: Dataset) -> RawData:
     """Decodes every image once; EnvironmentFault names the file and row of one that can't be used."""
     folder = Path(dataset.source or "")
     source_files(folder)
-    if _parquet(folder, "train"):
-        train, test = (_stack(_parquet_rows(_parquet(folder, part))) for part in ("train", "test"))
+    if parquet_files(folder, "train"):
+        train, test = (_stack(_parquet_rows(parquet_files(folder, part))) for part in ("train", "test"))
     else:
         folders = [ImageFolder(str(folder / part)) for part in ("train", "test")]
         if folders[0].classes != folders[1].classes:
@@ -65,16 +38,6 @@ def read(config: DataConfig, dataset: Dataset) -> RawData:
             )
         train, test = (_stack(((path, path, label) for path, label in part.samples)) for part in folders)
     return RawData(train, test, max(int(train.labels.max()), int(test.labels.max())) + 1)
-
-
-def _parquet(folder: Path, part: str) -> list[Path]:
-    """`train.parquet`, or shards such as `data/train-00000-of-00002.parquet`."""
-    for place in (folder, folder / "data"):
-        exact = place / f"{part}.parquet"
-        paths = [exact] if exact.is_file() else sorted(place.glob(f"{part}-*.parquet"))
-        if paths:
-            return paths
-    return []
 
 
 def _parquet_rows(paths: list[Path]) -> Iterator[tuple[str, bytes, int]]:

@@ -16,6 +16,7 @@ from hpmkd.errors import EnvironmentFault, HpmkdError
 from hpmkd.job import Job
 from hpmkd.output import Output
 from hpmkd.progress import Recorder
+from hpmkd.sweep.loggers import is_compared
 from hpmkd.sweep.resources import Share
 from hpmkd.sweep.retries import Kind, kind_of
 from hpmkd.tracking import Tracker
@@ -153,14 +154,17 @@ class Watch(Callback):
 
 
 class Lighten(Callback):
-    """Lets go of the windows that Tune keeps of each metric of each trial, for running averages that nobody asks for.
+    """Lets go of what Tune keeps of each metric of each trial: the last values, for running averages, and the extremes
+    of its own metrics, such as the seconds since the start.
 
-    They are most of what a finished trial costs the driver (25 KB, for as long as the sweep runs) and of Tune's state.
+    They are most of what a finished trial costs the driver (40 KB, for as long as the sweep runs) and of Tune's state.
     """
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A trial that is over gets no more metrics; their last, best and mean values stay."""
-        trial.run_metadata.metric_n_steps = {}
+        """A trial that is over gets no more metrics. The last, best and mean of those that people compare stay."""
+        kept = trial.run_metadata
+        kept.metric_n_steps = {}
+        kept.metric_analysis = {name: found for name, found in kept.metric_analysis.items() if is_compared(name)}
 
 
 class Records(Callback):

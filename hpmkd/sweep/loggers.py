@@ -138,10 +138,14 @@ class Guarded(Callback):
 
 
 def chosen(result: Mapping[str, Any]) -> dict[str, float]:
-    """The numbers of a report that people compare: losses, accuracies (percent), learning rate, seconds."""
-    names = ("train_loss", "validation_accuracy", "lr", "accuracy", "train_time")
+    """The numbers of a report that people compare, if they are finite."""
     return {
         name: value
         for name, value in result.items()
-        if (name in names or name.startswith("loss/")) and isinstance(value, int | float) and math.isfinite(value)
+        if is_compared(name) and isinstance(value, int | float) and math.isfinite(value)
     }
+
+
+def is_compared(name: str) -> bool:
+    """Whether people compare it: losses, accuracies (percent), learning rate, seconds; Tune adds a dozen of its own."""
+    return name in ("train_loss", "validation_accuracy", "lr", "accuracy", "train_time") or name.startswith("loss/")

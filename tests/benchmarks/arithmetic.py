@@ -26,6 +26,7 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from hpmkd.data.images import split
+from hpmkd.hardware import ALLOCATOR
 from hpmkd.precision import autocast
 from hpmkd.specs import ModelSpec
 from hpmkd.train import Training
@@ -37,7 +38,6 @@ NETWORKS = {
     "resnet20": RESNET,
 }
 SIDE = 2048
-ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "4294967296"}  # of a sweep's workers
 
 
 def rate(work: Callable[[], object], operations: float, seconds: float) -> float:

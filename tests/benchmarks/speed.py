@@ -31,6 +31,7 @@ from torch.nn import functional as F
 from hpmkd.config import DataConfig
 from hpmkd.data.cache import load
 from hpmkd.data.images import Splits
+from hpmkd.hardware import ALLOCATOR
 from hpmkd.mentors import Mentor, TableMentor
 from hpmkd.methods import build_distiller
 from hpmkd.models import build
@@ -151,7 +152,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("--views", type=int, default=16)
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
     options = parser.parse_args(words)
-    os.environ.update(MALLOC_MMAP_THRESHOLD_="33554432", MALLOC_TRIM_THRESHOLD_="4294967296")
+    os.environ.update(ALLOCATOR)
     spec, data = data_spec(options.data, options.images)
     splits = load(spec, data.model_dump_json())
     fit = FitSpec(

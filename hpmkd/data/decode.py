@@ -1,0 +1,103 @@
+"""Decodes a data set into the cache, in a process of its own where torch is not loaded yet.
+
+Torch keeps 600 MB for as long as a process runs, and the driver of a sweep needs it for nothing else.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+from hpmkd.atomic import commit_bytes, commit_json, sha256_of
+from hpmkd.config import DataConfig
+from hpmkd.data.catalog import Dataset
+from hpmkd.errors import EnvironmentFault, HpmkdError
+
+FORMAT = 2
+
+
+def decode(dataset: Dataset, path: Path, config: DataConfig) -> dict[str, Any]:
+    """Reads a data set, and commits its pixels and labels as `path`, with a sidecar.
+
+    Args:
+        dataset: what to read.
+        path: where to, a `.pt` file.
+        config: where the images lie.
+
+    Returns:
+        What stands in the sidecar: hash, number of images, their shape, number of classes.
+
+    Raises:
+        EnvironmentFault: the images are missing or corrupt, or decoding was killed. OSError: the cache can't be used.
+    """
+    if "torch" in sys.modules:
+        return _decode(dataset, path, config)
+    paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    work = pickle.dumps((dataset, path, config))
+    command = [sys.executable, "-m", __name__]
+    done = subprocess.run(command, input=work, stdout=subprocess.PIPE, env=environment, check=False)
+    try:
+        answer = pickle.loads(done.stdout)
+    except (EOFError, pickle.UnpicklingError) as error:
+        raise EnvironmentFault(
+            f"{dataset.source or dataset.name}: the process that decodes the images ended without an answer",
+            expected="decoded images",
+            found=f"exit code {done.returncode}",
+            todo="see how much memory is free (dmesg names what was killed), then start again",
+        ) from error
+    if isinstance(answer, Exception):
+        raise answer
+    return dict(answer)
+
+
+def _decode(dataset: Dataset, path: Path, config: DataConfig) -> dict[str, Any]:
+    import torch
+
+    raw = dataset.read(config)
+    raw.check(dataset.source or dataset.name)
+    buffer = io.BytesIO()
+    parts = {"train": raw.train, "test": raw.test}
+    torch.save({f"{name}_{key}": value for name, part in parts.items() for key, value in vars(part).items()}, buffer)
+    data = buffer.getbuffer()
+    meta = {
+        "format": FORMAT,
+        "name": dataset.name,
+        "sha256": sha256_of(data),
+        "channels": raw.train.pixels.shape[3],
+        "image_size": raw.train.pixels.shape[1],
+        "classes": raw.classes,
+        "train_images": len(raw.train),
+        "test_images": len(raw.test),
+    }
+    commit_bytes(path, data)
+    commit_json(path.with_suffix(".json"), meta)
+    return meta
+
+
+def _answer() -> None:
+    """The other process: work comes as a pickle on stdin, what came of it goes as one to stdout."""
+    # Ctrl-C reaches both; the first one decides, and ends this one if it stops.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    stdout = os.dup(1)
+    os.dup2(2, 1)  # whatever a download says stays out of the answer
+    answer: object
+    try:
+        answer = _decode(*pickle.load(sys.stdin.buffer))
+    except Exception as error:
+        if not isinstance(error, HpmkdError | OSError):
+            traceback.print_exc()
+        answer = error
+    with open(stdout, "wb") as file:
+        pickle.dump(answer, file)
+
+
+if __name__ == "__main__":
+    _answer()
