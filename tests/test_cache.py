@@ -55,6 +55,14 @@ def test_decoded_once_and_again_only_if_damaged(tmp_path: Path, reads: list[str]
     assert not list(tmp_path.glob(".tmp-*"))
 
 
+def test_says_that_it_reads_images_and_not_that_it_has_them(tmp_path: Path, reads: list[str]) -> None:
+    config, said = make_config(tmp_path), []
+    (spec,) = cache.describe(config, said.append)
+    for _ in range(2):
+        cache.prepare(spec, config.data, said.append)
+    assert said == ["reading the images of Digits, for this sweep and later ones"]
+
+
 def test_a_cache_that_cannot_be_used(tmp_path: Path, reads: list[str]) -> None:
     (tmp_path / "file").write_text("")
     config = make_config(tmp_path / "file")

@@ -142,7 +142,7 @@ def _sweep(request: Request, config: SweepConfig, output: Output, stop: StopSign
         commit_bytes(output.config_file, to_yaml(config).encode())
     remove_leftovers(*output.written_folders())
     output.remove_scratch()
-    specs = describe(config)
+    specs = describe(config, say)
     jobs = expand(config, specs, lineages(config))
     findings = audit.audit(jobs, output)
     stale = [finding for finding in findings.values() if finding.state == "stale"]
@@ -166,7 +166,7 @@ def _sweep(request: Request, config: SweepConfig, output: Output, stop: StopSign
     if missing:
         with timings.part("images"):
             for spec in dict.fromkeys(job.data for job in missing):
-                prepare(spec, config.data)
+                prepare(spec, config.data, say)
         code, last_words = _train(request, output, findings, say, stop, timings if config.record.profile else None)
     _report(output, findings, [job.key for job in jobs], [one.label for one in lineages(config)], request.quiet)
     if config.record.profile and missing:

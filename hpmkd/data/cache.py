@@ -6,7 +6,7 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from hpmkd.data.images import RawData, Splits
 
 
+def _nobody(line: str) -> None:
+    """Hears nothing."""
+
+
 def cache_folder(config: DataConfig) -> Path:
     """Where decoded images are kept: `data.cache_dir`, else `hpmkd` in the user's cache folder."""
     if config.cache_dir:
@@ -36,8 +40,12 @@ def memory_folder(config: DataConfig) -> Path:
     return cache_folder(config) / "memory"
 
 
-def describe(config: SweepConfig) -> list[DataSpec]:
+def describe(config: SweepConfig, say: Callable[[str], object] = _nobody) -> list[DataSpec]:
     """The data sets of a sweep. A user's own folder is hashed, and decoded if it never was; others are known.
+
+    Args:
+        config: names them.
+        say: is told what takes time.
 
     Raises:
         UsageError: an unknown name. EnvironmentFault: a folder that can't be used.
@@ -48,7 +56,7 @@ def describe(config: SweepConfig) -> list[DataSpec]:
         images = dataset.images
         if dataset.source is not None:
             content = content_hash(Path(dataset.source))
-            meta = _ensure(dataset, content, config.data)
+            meta = _ensure(dataset, content, config.data, say)
             shape, images = (meta["channels"], meta["image_size"], meta["classes"]), meta["train_images"]
         augment = config.data.augment
         if augment == "auto":
@@ -58,13 +66,18 @@ def describe(config: SweepConfig) -> list[DataSpec]:
     return specs
 
 
-def prepare(spec: DataSpec, config: DataConfig) -> str:
+def prepare(spec: DataSpec, config: DataConfig, say: Callable[[str], object] = _nobody) -> str:
     """Makes sure that the decoded images lie in the cache, whole and enough; returns their SHA-256 (hex).
+
+    Args:
+        spec: which data set.
+        config: where images and cache lie.
+        say: is told what takes time.
 
     Raises:
         EnvironmentFault: missing or corrupt data. UsageError: more training images are asked for than there are.
     """
-    meta = _ensure(_dataset(spec), spec.content, config)
+    meta = _ensure(_dataset(spec), spec.content, config, say)
     spec.validation_count(meta["train_images"])
     return str(meta["sha256"])
 
@@ -104,14 +117,20 @@ def _path(dataset: Dataset, content: str, config: DataConfig) -> Path:
     return cache_folder(config) / f"{dataset.name}{suffix}-v{FORMAT}.pt"
 
 
-def _ensure(dataset: Dataset, content: str, config: DataConfig) -> dict[str, Any]:
+def _ensure(
+    dataset: Dataset, content: str, config: DataConfig, say: Callable[[str], object] = _nobody
+) -> dict[str, Any]:
     """The sidecar of the cached file, after its hash was checked; decodes first where there is none."""
     path = _path(dataset, content, config)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = acquire(path.with_suffix(".pt.lock"))
         try:
-            return _valid_meta(path) or decode(dataset, path, config)
+            meta = _valid_meta(path)
+            if meta is None:
+                say(f"reading the images of {dataset.name}, for this sweep and later ones")
+                meta = decode(dataset, path, config)
+            return meta
         finally:
             lock.release()
     except OSError as error:
