@@ -157,7 +157,9 @@ def test_unfinished_sweeps_say_what_is_missing(
     assert f"{left} of {len(jobs)} models are missing" in page
     assert f"hpmkd run --restore {tmp_path}" in page
     assert "failed, RuntimeError: &lt;boom&gt;" in page
-    assert "no records of single epochs" in page
+    assert "no records of a finished student" in page
+    for text in (page, (tmp_path / "report.md").read_text()):
+        assert ("no two baselines with a run in common yet" in text) == (stop == "teacher_Digits")
 
 
 def test_before_the_plan_and_without_one(tmp_path: Path, cache_dir: Path) -> None:
