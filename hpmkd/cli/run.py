@@ -27,6 +27,7 @@ from hpmkd.stop import StopSignals
 from hpmkd.sweep.processes import end_leftovers
 from hpmkd.timings import Timings
 from hpmkd.tracking import Tracker
+from hpmkd.wording import silent
 
 CONFIGS = Path(__file__).resolve().parents[2] / "tune_configs"
 
@@ -127,12 +128,8 @@ def _last_words(output: Output, number: int) -> str:
     return f"stopped by {signal.Signals(number).name}; {command}"
 
 
-def _silent(text: str) -> None:
-    pass
-
-
 def _sweep(request: Request, config: SweepConfig, output: Output, stop: StopSignals) -> int:
-    say = _silent if request.quiet else tell
+    say = silent if request.quiet else tell
     ended = end_leftovers(output.ray_file)  # first of all: they could still write
     if ended:
         say(f"ended {ended} processes that an earlier start had left")

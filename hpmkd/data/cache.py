@@ -18,13 +18,10 @@ from hpmkd.data.source import content_hash
 from hpmkd.errors import EnvironmentFault
 from hpmkd.file_lock import acquire
 from hpmkd.specs import DataSpec
+from hpmkd.wording import silent
 
 if TYPE_CHECKING:
     from hpmkd.data.images import RawData, Splits
-
-
-def _nobody(line: str) -> None:
-    """Hears nothing."""
 
 
 def cache_folder(config: DataConfig) -> Path:
@@ -40,7 +37,7 @@ def memory_folder(config: DataConfig) -> Path:
     return cache_folder(config) / "memory"
 
 
-def describe(config: SweepConfig, say: Callable[[str], object] = _nobody) -> list[DataSpec]:
+def describe(config: SweepConfig, say: Callable[[str], object] = silent) -> list[DataSpec]:
     """The data sets of a sweep. A user's own folder is hashed, and decoded if it never was; others are known.
 
     Args:
@@ -66,7 +63,7 @@ def describe(config: SweepConfig, say: Callable[[str], object] = _nobody) -> lis
     return specs
 
 
-def prepare(spec: DataSpec, config: DataConfig, say: Callable[[str], object] = _nobody) -> str:
+def prepare(spec: DataSpec, config: DataConfig, say: Callable[[str], object] = silent) -> str:
     """Makes sure that the decoded images lie in the cache, whole and enough; returns their SHA-256 (hex).
 
     Args:
@@ -118,7 +115,7 @@ def _path(dataset: Dataset, content: str, config: DataConfig) -> Path:
 
 
 def _ensure(
-    dataset: Dataset, content: str, config: DataConfig, say: Callable[[str], object] = _nobody
+    dataset: Dataset, content: str, config: DataConfig, say: Callable[[str], object] = silent
 ) -> dict[str, Any]:
     """The sidecar of the cached file, after its hash was checked; decodes first where there is none."""
     path = _path(dataset, content, config)

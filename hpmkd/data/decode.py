@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import os
 import pickle
-import signal
 import subprocess
 import sys
 import traceback
@@ -43,7 +42,8 @@ def decode(dataset: Dataset, path: Path, config: DataConfig) -> dict[str, Any]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     work = pickle.dumps((dataset, path, config))
     command = [sys.executable, "-m", __name__]
-    done = subprocess.run(command, input=work, stdout=subprocess.PIPE, env=environment, check=False)
+    # In a group of its own Ctrl-C does not reach it: this process decides, and ends it if it stops.
+    done = subprocess.run(command, input=work, stdout=subprocess.PIPE, env=environment, process_group=0, check=False)
     try:
         answer = pickle.loads(done.stdout)
     except (EOFError, pickle.UnpicklingError) as error:
@@ -84,8 +84,6 @@ def _decode(dataset: Dataset, path: Path, config: DataConfig) -> dict[str, Any]:
 
 def _answer() -> None:
     """The other process: work comes as a pickle on stdin, what came of it goes as one to stdout."""
-    # Ctrl-C reaches both; the first one decides, and ends this one if it stops.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     stdout = os.dup(1)
     os.dup2(2, 1)  # whatever a download says stays out of the answer
     answer: object
