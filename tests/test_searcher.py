@@ -134,6 +134,13 @@ def test_state_survives_save_and_restore(tmp_path: Path) -> None:
     assert second.grid == first.grid
 
 
+def test_it_leaves_no_grid_for_tune_to_copy_into_each_trial() -> None:
+    space, search = grid(plan(1, ["AT"], 1000)), searcher.DependencySearcher()
+    search.set_search_properties(None, None, space)
+    assert len(search.grid["run"]) == 1000
+    assert all(value == {"grid_search": []} for value in space.values())
+
+
 def test_without_a_board_there_is_nothing_to_do() -> None:
     """Tune may ask once more after the driver is through."""
     assert searcher.DependencySearcher().suggest("x") == Searcher.FINISHED
