@@ -10,8 +10,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from hpmkd.atomic import commit_json, move
 from hpmkd.errors import ConfigMismatch, DamagedModel, HpmkdError
+from hpmkd.files import commit_json, move
 from hpmkd.job import Job, differences
 from hpmkd.output import Output
 from hpmkd.store.header import Header, sidecar_path

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import torch
 
-from hpmkd.atomic import commit_bytes, commit_json
+from hpmkd.files import commit_bytes, commit_json
 from hpmkd.job import Job
 from hpmkd.store.header import file_hash
 

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hpmkd.atomic import commit_bytes
 from hpmkd.errors import EnvironmentFault, HpmkdError, UsageError
+from hpmkd.files import commit_bytes
 from hpmkd.models import build
 from hpmkd.specs import ModelSpec
 from hpmkd.store.model_file import load_weights

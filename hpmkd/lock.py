@@ -12,9 +12,8 @@ from pathlib import Path
 
 from filelock import Timeout
 
-from hpmkd.atomic import commit_json
 from hpmkd.errors import EnvironmentFault, Locked
-from hpmkd.file_lock import acquire
+from hpmkd.files import acquire, commit_json
 from hpmkd.output import Output
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from hpmkd.atomic import commit_bytes
 from hpmkd.errors import HpmkdError
+from hpmkd.files import commit_bytes
 from hpmkd.job import Job
 from hpmkd.output import Output
 from hpmkd.store.choice_file import save_choice

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from hpmkd.atomic import commit_json
+from hpmkd.files import commit_json
 from hpmkd.output import Output
 
 # Of a model, in the order of its work. `elsewhere`: between its parts, and in Tune and Ray between two models.

@@ -11,8 +11,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from hpmkd.architecture import parameter_count
-from hpmkd.atomic import commit_bytes
 from hpmkd.audit import headers
+from hpmkd.files import commit_bytes
 from hpmkd.output import Output
 from hpmkd.saved import open_saved
 from hpmkd.specs import ModelSpec

@@ -5,16 +5,6 @@ from __future__ import annotations
 from hpmkd.job import Job
 
 
-class BadNews(str):
-    """A line about a failure: red where there is colour."""
-
-    __slots__ = ()
-
-
-def silent(line: str) -> None:
-    """For whoever may say something and is not heard: `-q`, and callers that want no lines."""
-
-
 def label(job: Job, runs: int) -> str:
     """How a line names a job: `Direct run 3/5 CIFAR10`, `teacher CIFAR10`, `TAKD assistant CIFAR10`."""
     if job.role == "table":

@@ -31,8 +31,8 @@ def trained_output(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) ->
     import torch
     from builders import make_config, make_jobs
 
-    from hpmkd.atomic import commit_bytes, commit_json
     from hpmkd.data.cache import describe, spec_to_json
+    from hpmkd.files import commit_bytes, commit_json
     from hpmkd.output import Output
     from hpmkd.settings import to_yaml
     from hpmkd.trial import run_job

@@ -11,9 +11,9 @@ import pandas as pd
 import torch
 from builders import make_config
 
-from hpmkd.atomic import commit_bytes, commit_json
 from hpmkd.config import SweepConfig
 from hpmkd.data.cache import describe, spec_to_json
+from hpmkd.files import commit_bytes, commit_json
 from hpmkd.job import Job
 from hpmkd.methods import lineages
 from hpmkd.output import Output

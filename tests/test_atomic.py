@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from hpmkd import atomic
+from hpmkd import files
 from hpmkd.errors import EnvironmentFault
 
 
@@ -42,7 +42,7 @@ class FullFile:
 def test_writes_and_replaces(tmp_path: Path) -> None:
     path = tmp_path / "new" / "file"
     for content in (b"one", memoryview(b"two"), b""):
-        atomic.commit_bytes(path, content)
+        files.commit_bytes(path, content)
         assert path.read_bytes() == bytes(content)
     assert [entry.name for entry in path.parent.iterdir()] == ["file"]
 
@@ -61,7 +61,7 @@ def test_a_failed_write_loses_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
     else:
         monkeypatch.setattr(os, fault, full)
     with pytest.raises(EnvironmentFault, match="ENOSPC") as caught:
-        atomic.commit_bytes(path, b"new content")
+        files.commit_bytes(path, b"new content")
     monkeypatch.undo()
     assert caught.value.exit_code == 3
     assert str(path) in str(caught.value)
@@ -80,9 +80,9 @@ def refusing(code: str) -> Any:
 def test_a_file_system_without_fsync_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     monkeypatch.setattr(os, "fsync", refusing(code))
     for content in (b"content", b"more"):
-        atomic.commit_bytes(tmp_path / "new" / "file", content)
+        files.commit_bytes(tmp_path / "new" / "file", content)
         assert (tmp_path / "new" / "file").read_bytes() == content
-    atomic.move(tmp_path / "new" / "file", tmp_path / "other" / "file")
+    files.move(tmp_path / "new" / "file", tmp_path / "other" / "file")
     assert (tmp_path / "other" / "file").read_bytes() == b"more"
 
 
@@ -91,7 +91,7 @@ def test_a_folder_that_cannot_be_opened_can_still_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
 ) -> None:
     monkeypatch.setattr(os, "open", refusing(code))
-    atomic.commit_bytes(tmp_path / "file", b"content")
+    files.commit_bytes(tmp_path / "file", b"content")
     assert (tmp_path / "file").read_bytes() == b"content"
 
 
@@ -101,7 +101,7 @@ def test_a_sync_that_fails_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "file").write_bytes(b"old")
     monkeypatch.setattr(os, "fsync", refusing(code))
     with pytest.raises(EnvironmentFault, match=code) as caught:
-        atomic.commit_bytes(tmp_path / "file", b"new content")
+        files.commit_bytes(tmp_path / "file", b"new content")
     assert "11 bytes" in str(caught.value)
     assert (tmp_path / "file").read_bytes() == b"old"
     assert len(list(tmp_path.iterdir())) == 1
@@ -116,7 +116,7 @@ def test_move(tmp_path: Path, kind: str) -> None:
         path.mkdir()
     else:
         path.symlink_to("nowhere")
-    atomic.move(path, target)
+    files.move(path, target)
     assert not os.path.lexists(path)
     assert os.path.lexists(target)
 
@@ -125,7 +125,7 @@ def test_what_cannot_be_moved_stays_and_is_said(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "a").write_bytes(b"x")
     monkeypatch.setattr(os, "rename", refusing("EROFS"))
     with pytest.raises(EnvironmentFault, match="EROFS"):
-        atomic.move(tmp_path / "a", tmp_path / "b")
+        files.move(tmp_path / "a", tmp_path / "b")
     assert (tmp_path / "a").read_bytes() == b"x"
 
 
@@ -133,7 +133,7 @@ def test_killed_at_any_moment_the_old_or_the_new_content_is_there(tmp_path: Path
     """A process that does nothing but replace a file is killed ten times."""
     path = tmp_path / "file"
     code = (
-        "import sys, pathlib; from hpmkd.atomic import commit_bytes\n"
+        "import sys, pathlib; from hpmkd.files import commit_bytes\n"
         "path, n = pathlib.Path(sys.argv[1]), 0\n"
         "while True:\n    n = (n + 1) % 250\n    commit_bytes(path, bytes([n]) * 300_000)\n"
     )
@@ -147,29 +147,29 @@ def test_killed_at_any_moment_the_old_or_the_new_content_is_there(tmp_path: Path
         content = path.read_bytes()
         assert len(content) == 300_000
         assert len(set(content)) == 1
-    atomic.remove_leftovers(tmp_path)
+    files.remove_leftovers(tmp_path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
 def test_leftovers_only(tmp_path: Path) -> None:
-    for name in (f"{atomic.TEMP_PREFIX}a-1-2", "a", ".tmpa"):
+    for name in (f"{files.TEMP_PREFIX}a-1-2", "a", ".tmpa"):
         (tmp_path / name).write_bytes(b"")
-    assert atomic.remove_leftovers(tmp_path) == 1
+    assert files.remove_leftovers(tmp_path) == 1
     assert {entry.name for entry in tmp_path.iterdir()} == {"a", ".tmpa"}
-    assert atomic.remove_leftovers(tmp_path / "missing") == 0
+    assert files.remove_leftovers(tmp_path / "missing") == 0
 
 
 def test_leftovers_that_cannot_go_stop_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / f"{atomic.TEMP_PREFIX}a").write_bytes(b"")
-    (tmp_path / f"{atomic.TEMP_PREFIX}folder").mkdir()
+    (tmp_path / f"{files.TEMP_PREFIX}a").write_bytes(b"")
+    (tmp_path / f"{files.TEMP_PREFIX}folder").mkdir()
     monkeypatch.setattr(Path, "unlink", refusing("EROFS"))
-    assert atomic.remove_leftovers(tmp_path) == 0
+    assert files.remove_leftovers(tmp_path) == 0
 
 
 def test_json(tmp_path: Path) -> None:
-    atomic.commit_json(tmp_path / "f", {"a": [1, "ü"]})
+    files.commit_json(tmp_path / "f", {"a": [1, "ü"]})
     assert json.loads((tmp_path / "f").read_text()) == {"a": [1, "ü"]}
 
 
 def test_sha256_of_a_known_text() -> None:
-    assert atomic.sha256_of(b"abc").startswith("ba7816bf8f01cfea414140de5dae2223")
+    assert files.sha256_of(b"abc").startswith("ba7816bf8f01cfea414140de5dae2223")

@@ -12,7 +12,7 @@ import pytest
 from builders import make_config
 from crash import Disk, assert_complete, every_cut, power_cuts, record
 
-from hpmkd import atomic
+from hpmkd import files
 from hpmkd.output import Output
 from hpmkd.settings import read_config_file, to_yaml, validate
 
@@ -38,10 +38,10 @@ def no_folder_sync(path: Path, data: bytes) -> None:
 
 def unlink_first(path: Path, data: bytes) -> None:
     path.unlink()
-    atomic.commit_bytes(path, data)
+    files.commit_bytes(path, data)
 
 
-@pytest.mark.parametrize("writer", [in_place, no_sync, no_folder_sync, unlink_first, atomic.commit_bytes])
+@pytest.mark.parametrize("writer", [in_place, no_sync, no_folder_sync, unlink_first, files.commit_bytes])
 def test_the_proof_refutes_wrong_ways_to_write(tmp_path: Path, writer: Callable[[Path, bytes], None]) -> None:
     root, path = tmp_path / "out", tmp_path / "out" / "file"
     root.mkdir()
@@ -51,10 +51,10 @@ def test_the_proof_refutes_wrong_ways_to_write(tmp_path: Path, writer: Callable[
     last = len(ops)
     wrong = [
         made
-        for made, files in power_cuts(disk, ops)
-        if files.get(path) not in (b"old content", b"new content") or (made == last and files[path] == b"old content")
+        for made, present in power_cuts(disk, ops)
+        if present.get(path) not in (b"old content", b"new content") or (made == last and present[path] == b"old content")
     ]
-    assert bool(wrong) == (writer is not atomic.commit_bytes)
+    assert bool(wrong) == (writer is not files.commit_bytes)
 
 
 @pytest.mark.parametrize("before", ["nothing", "old"])
@@ -64,8 +64,8 @@ def test_the_config_is_the_old_or_the_new_one(tmp_path: Path, before: str) -> No
     tmp_path.joinpath("parent").mkdir()
     texts = {number: to_yaml(make_config(fit__batch_size=number)).encode() for number in (1, 2)}
     if before == "old":
-        atomic.commit_bytes(output.config_file, texts[1])
-    disk, ops = record(tmp_path / "parent", lambda: atomic.commit_bytes(output.config_file, texts[2]))
+        files.commit_bytes(output.config_file, texts[1])
+    disk, ops = record(tmp_path / "parent", lambda: files.commit_bytes(output.config_file, texts[2]))
 
     def check(there: Output, made: int, done: bool) -> None:
         path = there.root / "out" / "sweep.yaml"
@@ -82,15 +82,15 @@ def test_the_config_is_the_old_or_the_new_one(tmp_path: Path, before: str) -> No
 def test_all_orders_of_two_writers(tmp_path: Path) -> None:
     """Two trials commit to one folder at the same time: the calls of each in every possible order with the other's."""
     contents = {tmp_path / name: name.encode() * 4 for name in ("one", "two")}
-    calls = [record(tmp_path, lambda item=item: atomic.commit_bytes(*item))[1] for item in contents.items()]
+    calls = [record(tmp_path, lambda item=item: files.commit_bytes(*item))[1] for item in contents.items()]
     assert [len(part) for part in calls] == [5, 5]
     count = 0
     for places in itertools.combinations(range(10), 5):
         parts = [iter(part) for part in calls]
         ops = [next(parts[number in places]) for number in range(10)]
-        for made, files in power_cuts(Disk(), ops):
+        for made, present in power_cuts(Disk(), ops):
             count += 1
             for path, content in contents.items():
-                assert files.get(path) in (None, content)
-                assert path in files or made < 10
+                assert present.get(path) in (None, content)
+                assert path in present or made < 10
     assert count > 1000

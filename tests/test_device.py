@@ -12,8 +12,8 @@ import torch
 from builders import make_config, make_jobs
 
 from hpmkd import device
-from hpmkd.atomic import commit_bytes, commit_json
 from hpmkd.data.cache import describe, spec_to_json
+from hpmkd.files import commit_bytes, commit_json
 from hpmkd.job import Job
 from hpmkd.output import Output
 from hpmkd.saved import Sweep, open_sweep

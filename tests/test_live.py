@@ -14,9 +14,9 @@ from test_searcher import plan
 
 from hpmkd.cli import live
 from hpmkd.cli.live import LiveView, clock, render, watching
+from hpmkd.log import BadNews
 from hpmkd.sweep.callbacks import Watch
 from hpmkd.tracking import Tracker
-from hpmkd.wording import BadNews
 
 JOBS = plan(1, ["Direct", "HPM-KD-noChain-uniform-noMetaTemp"], 3)
 LONG = "student_D0_HPM-KD-noChain-uniform-noMetaTemp_run3"

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from hpmkd.cli.speech import show, tell, warn
+from hpmkd.log import show, tell, warn
 
 ROOT = Path(__file__).resolve().parents[1]
 TALK = """
 import sys
 from rich.table import Table
-from hpmkd.cli.speech import show, tell, warn
+from hpmkd.log import show, tell, warn
 sys.stdin.readline()
 for number in range(3):
     tell("progress")

@@ -15,9 +15,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from hpmkd.cli.speech import tell
+from hpmkd.log import BadNews, tell
 from hpmkd.tracking import Running, Tracker
-from hpmkd.wording import BadNews, label
+from hpmkd.wording import label
 
 _EVERY_SECONDS = 0.25
 _BAR_WIDTH = 30

@@ -11,14 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from hpmkd import audit
-from hpmkd.atomic import commit_bytes, commit_json, remove_leftovers
 from hpmkd.cli.live import watching
 from hpmkd.cli.parser import Request, parse
-from hpmkd.cli.speech import show, tell, warn
 from hpmkd.config import SweepConfig
 from hpmkd.data.cache import describe, prepare, spec_to_json
 from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_SOME_FAILED, UsageError
+from hpmkd.files import commit_bytes, commit_json, remove_leftovers
 from hpmkd.lock import locked
+from hpmkd.log import show, silent, tell, warn
 from hpmkd.methods import lineages
 from hpmkd.output import Output
 from hpmkd.plan import expand
@@ -27,7 +27,6 @@ from hpmkd.stop import StopSignals
 from hpmkd.sweep.processes import end_leftovers
 from hpmkd.timings import Timings
 from hpmkd.tracking import Tracker
-from hpmkd.wording import silent
 
 CONFIGS = Path(__file__).resolve().parents[2] / "tune_configs"
 

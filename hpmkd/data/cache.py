@@ -16,9 +16,9 @@ from hpmkd.data.catalog import DATASETS, Dataset, find_all
 from hpmkd.data.decode import FORMAT, decode
 from hpmkd.data.source import content_hash
 from hpmkd.errors import EnvironmentFault
-from hpmkd.file_lock import acquire
+from hpmkd.files import acquire
+from hpmkd.log import silent
 from hpmkd.specs import DataSpec
-from hpmkd.wording import silent
 
 if TYPE_CHECKING:
     from hpmkd.data.images import RawData, Splits

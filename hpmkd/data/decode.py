@@ -14,10 +14,10 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from hpmkd.atomic import commit_bytes, commit_json, sha256_of
 from hpmkd.config import DataConfig
 from hpmkd.data.catalog import Dataset
 from hpmkd.errors import EnvironmentFault, HpmkdError
+from hpmkd.files import commit_bytes, commit_json, sha256_of
 
 FORMAT = 2
 

@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from hpmkd import results
-from hpmkd.atomic import commit_bytes
+from hpmkd.files import commit_bytes
 from hpmkd.plots.style import FORMATS, inline, render
 from hpmkd.report.content import Report, gather
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hpmkd.atomic import commit_bytes, sha256_of
 from hpmkd.errors import DamagedModel
+from hpmkd.files import commit_bytes, sha256_of
 from hpmkd.store.header import Header
 
 _FIELDS = {"accuracy": float, "train_time": float, "timestamp": str, "metadata": dict}

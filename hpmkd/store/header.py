@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from hpmkd.atomic import commit_json, sha256_of
+from hpmkd.files import commit_json, sha256_of
 
 SEAL = "seal"
 _TYPES = {"sha256": str, "size": int, "accuracy": float, "train_time": float, "timestamp": str, "metadata": dict}

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpmkd.atomic import commit_bytes, sha256_of
 from hpmkd.errors import DamagedModel, EnvironmentFault
+from hpmkd.files import commit_bytes, sha256_of
 from hpmkd.store.choice_file import verify_choice
 from hpmkd.store.header import SEAL, Header, file_hash, read_sidecar, seal_of, sidecar_path, write_sidecar
 from hpmkd.store.payload import parse, weights_hash

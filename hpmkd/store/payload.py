@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpmkd.atomic import sha256_of
 from hpmkd.errors import DamagedModel
+from hpmkd.files import sha256_of
 from hpmkd.store.header import SEAL, Header, seal_of
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hpmkd.atomic import system_words
 from hpmkd.errors import DamagedModel, EnvironmentFault
+from hpmkd.files import system_words
 
 _EXPECTED = "a model file that can be read"
 

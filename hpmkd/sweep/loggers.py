@@ -13,7 +13,7 @@ from ray.tune import Callback
 
 from hpmkd.config import RecordConfig
 from hpmkd.errors import EnvironmentFault
-from hpmkd.wording import BadNews
+from hpmkd.log import BadNews
 
 # At the end of a round, for what is not uploaded yet; Ctrl-C waits for it too.
 _UPLOAD_SECONDS = 10

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import ray
 
 from hpmkd.architecture import forward_cost
-from hpmkd.atomic import commit_json
+from hpmkd.files import commit_json
 from hpmkd.job import Job
 from hpmkd.saved import Sweep, open_sweep
 

@@ -18,8 +18,8 @@ from typing import Any
 
 import psutil
 
-from hpmkd.atomic import commit_json
 from hpmkd.errors import EnvironmentFault
+from hpmkd.files import commit_json
 
 MARK = "HPMKD_RAY_OF"
 VITAL = ("gcs_server", "raylet")

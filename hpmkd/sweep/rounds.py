@@ -12,8 +12,8 @@ import ray
 from ray import tune
 from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig
 
-from hpmkd.atomic import commit_json
 from hpmkd.data.cache import cache_folder
+from hpmkd.files import commit_json
 from hpmkd.output import trial_folder
 from hpmkd.saved import Sweep
 from hpmkd.sweep import searcher

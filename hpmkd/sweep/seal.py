@@ -16,8 +16,8 @@ from typing import Any
 
 from ray.tune import Callback
 
-from hpmkd.atomic import commit_bytes, commit_json, sha256_of
 from hpmkd.errors import EnvironmentFault
+from hpmkd.files import commit_bytes, commit_json, sha256_of
 from hpmkd.store.header import file_hash
 
 SEAL = "hpmkd-seal.json"

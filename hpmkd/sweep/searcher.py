@@ -10,7 +10,7 @@ from typing import Any
 from ray.tune import Callback
 from ray.tune.search import Searcher
 
-from hpmkd.atomic import commit_json
+from hpmkd.files import commit_json
 from hpmkd.job import Job
 from hpmkd.schedule import heights, may_run_beside
 

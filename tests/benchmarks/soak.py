@@ -23,7 +23,7 @@ from pathlib import Path
 import psutil
 from damage import Counts, Watch, count_leftovers, hashes
 
-from hpmkd.atomic import commit_json
+from hpmkd.files import commit_json
 from hpmkd.methods import METHODS
 from hpmkd.output import Output
 from hpmkd.sweep.processes import MARK

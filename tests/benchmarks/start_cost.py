@@ -23,7 +23,7 @@ from pathlib import Path
 
 from resume import build, make_config, plan
 
-from hpmkd.atomic import commit_bytes
+from hpmkd.files import commit_bytes
 from hpmkd.hardware import cores
 from hpmkd.output import Output
 from hpmkd.settings import to_yaml

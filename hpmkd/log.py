@@ -42,3 +42,13 @@ def show(tables: Iterable[Table]) -> None:
 def _mute(name: Literal["stdout", "stderr"]) -> None:
     """From now on nothing is written there: Python's own flush at its exit would fail again."""
     setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - it stays open
+
+
+class BadNews(str):
+    """A line about a failure: red where there is colour."""
+
+    __slots__ = ()
+
+
+def silent(line: str) -> None:
+    """For whoever may say something and is not heard: `-q`, and callers that want no lines."""
