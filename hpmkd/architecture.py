@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from hpmkd.config.specs import DataSpec, ModelSpec, depth_of
 from hpmkd.errors import UsageError
-from hpmkd.specs import DataSpec, ModelSpec
 
 if TYPE_CHECKING:
-    from hpmkd.config import ModelConfig
+    from hpmkd.config.sweep import ModelConfig
 
 LENET5_TEACHER = (20, 50, 500)
 LENET5_STUDENT = (10, 20, 100)
@@ -51,11 +51,6 @@ def resolve(config: ModelConfig, data: DataSpec, where: str) -> ModelSpec:
         )
     arch = "lenet5" if lenet else config.arch
     return ModelSpec(arch, channels, data.channels, data.image_size, data.classes)
-
-
-def depth_of(arch: str) -> int:
-    """The depth of a CIFAR ResNet from its name: 20 for resnet20."""
-    return int(arch.removeprefix("resnet"))
 
 
 def parameter_count(spec: ModelSpec) -> int:

@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hpmkd.config.specs import ModelSpec
 from hpmkd.errors import EnvironmentFault, HpmkdError, UsageError
 from hpmkd.files import commit_bytes
 from hpmkd.models import build
-from hpmkd.specs import ModelSpec
 from hpmkd.store.model_file import load_weights
 
 # Sums in another order differ in the last digits of fp32; a wrong export differs in the first.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, Literal
 
-from hpmkd.specs import DataSpec, FitSpec, ModelSpec
+from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec
 
 Role = Literal["teacher", "assistant", "table", "choice", "student"]
 Hparams = tuple[tuple[str, Any], ...]

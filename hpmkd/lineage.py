@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from hpmkd.job import Hparams
 
 if TYPE_CHECKING:
-    from hpmkd.config import SweepConfig
+    from hpmkd.config.sweep import SweepConfig
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hpmkd.specs import FitSpec
+from hpmkd.config.specs import FitSpec
 
 
 def learning_rate(fit: FitSpec, epoch: int) -> float:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from hpmkd.config import DataConfig
+from hpmkd.config.sweep import DataConfig
 from hpmkd.data.cache import prepare
 from hpmkd.hardware import machine
 from hpmkd.job import Job

@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
-from hpmkd.config import DataConfig
+from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec
+from hpmkd.config.sweep import DataConfig
 from hpmkd.errors import DamagedModel
 from hpmkd.job import Job
-from hpmkd.specs import DataSpec, FitSpec, ModelSpec
 from hpmkd.store.header import Header
 from hpmkd.trial import evaluate_file
 

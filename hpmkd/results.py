@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from hpmkd.architecture import parameter_count
 from hpmkd.audit import headers
+from hpmkd.config.specs import ModelSpec
 from hpmkd.files import commit_bytes
 from hpmkd.output import Output
 from hpmkd.saved import open_saved
-from hpmkd.specs import ModelSpec
 from hpmkd.store.header import Header
 
 if TYPE_CHECKING:

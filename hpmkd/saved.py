@@ -7,14 +7,14 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpmkd.config import SweepConfig
-from hpmkd.data.cache import spec_from_json
+from hpmkd.config.load import parse_yaml, read_config_file, validate
+from hpmkd.config.specs import spec_from_json
+from hpmkd.config.sweep import SweepConfig
 from hpmkd.errors import UsageError
 from hpmkd.job import Job
 from hpmkd.methods import lineages
 from hpmkd.output import Output
 from hpmkd.plan import expand
-from hpmkd.settings import parse_yaml, read_config_file, validate
 
 
 @dataclass(frozen=True)

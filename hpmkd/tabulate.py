@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hpmkd.config.specs import DataSpec, FitSpec
 from hpmkd.data.augment import Normalise, TrainBatches
 from hpmkd.data.images import Splits
 from hpmkd.mentors import LiveMentor
-from hpmkd.specs import DataSpec, FitSpec
 from hpmkd.train import EpochResult
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from hpmkd.config.specs import FitSpec
 from hpmkd.data.augment import Normalise, TrainBatches, mix_weights
 from hpmkd.data.images import Splits
 from hpmkd.errors import Diverged
@@ -23,7 +24,6 @@ from hpmkd.methods.base import Distiller
 from hpmkd.models import build
 from hpmkd.optim import learning_rate, load_optimizer, make_optimizer, set_learning_rate
 from hpmkd.precision import needs_scaling
-from hpmkd.specs import FitSpec
 from hpmkd.step import Step
 
 _VALIDATION_PART = 0.1

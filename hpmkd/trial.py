@@ -14,9 +14,9 @@ import torch
 from torch import nn
 
 from hpmkd.audit import inspect
-from hpmkd.config import DataConfig
+from hpmkd.config.sweep import DataConfig, memory_folder
 from hpmkd.data.augment import Normalise
-from hpmkd.data.cache import load, memory_folder
+from hpmkd.data.cache import load
 from hpmkd.data.images import Splits
 from hpmkd.epochs import resume, save_epoch
 from hpmkd.errors import Diverged, EnvironmentFault, HpmkdError

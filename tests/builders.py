@@ -7,15 +7,15 @@ from typing import Any
 
 import torch
 
-from hpmkd.config import SweepConfig
+from hpmkd.config.load import validate
+from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec
+from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.augment import Batch, TrainBatches
 from hpmkd.data.cache import describe
 from hpmkd.data.images import Images, RawData, Splits, split
 from hpmkd.job import Job
 from hpmkd.methods import METHODS, lineages
 from hpmkd.plan import expand
-from hpmkd.settings import validate
-from hpmkd.specs import DataSpec, FitSpec, ModelSpec
 
 TEACHER = ModelSpec("lenet5", (6, 8, 24), 1, 16, 4)
 STUDENT = ModelSpec("lenet5", (3, 5, 12), 1, 16, 4)

@@ -31,10 +31,11 @@ def trained_output(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) ->
     import torch
     from builders import make_config, make_jobs
 
-    from hpmkd.data.cache import describe, spec_to_json
+    from hpmkd.config.load import to_yaml
+    from hpmkd.config.specs import spec_to_json
+    from hpmkd.data.cache import describe
     from hpmkd.files import commit_bytes, commit_json
     from hpmkd.output import Output
-    from hpmkd.settings import to_yaml
     from hpmkd.trial import run_job
 
     config = make_config(cache_dir, baselines=["TAKD", "TraditionalKD-adaptive"], adaptive__alphas=[0.5])

@@ -11,14 +11,15 @@ import pandas as pd
 import torch
 from builders import make_config
 
-from hpmkd.config import SweepConfig
-from hpmkd.data.cache import describe, spec_to_json
+from hpmkd.config.load import to_yaml
+from hpmkd.config.specs import spec_to_json
+from hpmkd.config.sweep import SweepConfig
+from hpmkd.data.cache import describe
 from hpmkd.files import commit_bytes, commit_json
 from hpmkd.job import Job
 from hpmkd.methods import lineages
 from hpmkd.output import Output
 from hpmkd.plan import expand
-from hpmkd.settings import to_yaml
 from hpmkd.store.choice_file import save_choice
 from hpmkd.store.model_file import save_model
 from hpmkd.store.table_file import save_table

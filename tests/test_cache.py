@@ -11,6 +11,7 @@ import pytest
 import torch
 from builders import make_config
 
+from hpmkd.config import specs, sweep
 from hpmkd.data import cache, digits
 from hpmkd.data.images import RawData
 from hpmkd.errors import EnvironmentFault, UsageError
@@ -73,7 +74,7 @@ def test_a_cache_that_cannot_be_used(tmp_path: Path, reads: list[str]) -> None:
 
 def test_default_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache.cache_folder(make_config().data) == tmp_path / "hpmkd"
+    assert sweep.cache_folder(make_config().data) == tmp_path / "hpmkd"
 
 
 def test_more_images_than_there_are(tmp_path: Path) -> None:
@@ -85,7 +86,7 @@ def test_more_images_than_there_are(tmp_path: Path) -> None:
 
 def test_specs_survive_json(tmp_path: Path) -> None:
     (spec,) = cache.describe(make_config(tmp_path))
-    assert cache.spec_from_json(cache.spec_to_json(spec)) == spec
+    assert specs.spec_from_json(specs.spec_to_json(spec)) == spec
 
 
 def test_a_cache_on_a_file_system_without_locks(

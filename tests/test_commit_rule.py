@@ -13,8 +13,8 @@ from builders import make_config
 from crash import Disk, assert_complete, every_cut, power_cuts, record
 
 from hpmkd import files
+from hpmkd.config.load import read_config_file, to_yaml, validate
 from hpmkd.output import Output
-from hpmkd.settings import read_config_file, to_yaml, validate
 
 
 def in_place(path: Path, data: bytes) -> None:
@@ -52,7 +52,8 @@ def test_the_proof_refutes_wrong_ways_to_write(tmp_path: Path, writer: Callable[
     wrong = [
         made
         for made, present in power_cuts(disk, ops)
-        if present.get(path) not in (b"old content", b"new content") or (made == last and present[path] == b"old content")
+        if present.get(path) not in (b"old content", b"new content")
+        or (made == last and present[path] == b"old content")
     ]
     assert bool(wrong) == (writer is not files.commit_bytes)
 

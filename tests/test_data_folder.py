@@ -14,7 +14,7 @@ import pytest
 from pictures import picture, table
 from PIL import Image
 
-from hpmkd.config import DataConfig
+from hpmkd.config.sweep import DataConfig
 from hpmkd.data.catalog import find
 from hpmkd.data.source import content_hash
 from hpmkd.errors import EnvironmentFault

@@ -14,7 +14,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from hpmkd.config import DataConfig
+from hpmkd.config.sweep import DataConfig
 from hpmkd.data import cifar, digits, idx
 from hpmkd.data.catalog import DATASETS
 from hpmkd.errors import EnvironmentFault

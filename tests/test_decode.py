@@ -19,7 +19,7 @@ from hpmkd.data.decode import FORMAT
 SWEEP = """
 import sys
 from hpmkd.data import cache
-from hpmkd.settings import validate
+from hpmkd.config.load import validate
 from hpmkd.errors import HpmkdError
 config = validate({"datasets": [sys.argv[1]], "baselines": ["Direct"], "data": {"cache_dir": sys.argv[2]}}, "test")
 try:

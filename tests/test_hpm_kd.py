@@ -134,7 +134,7 @@ def test_forward_cost_against_counted_multiply_adds(arch: str, shape: tuple[int,
     from torch.utils.flop_counter import FlopCounterMode
 
     from hpmkd.architecture import forward_cost, resolve
-    from hpmkd.config import ModelConfig
+    from hpmkd.config.sweep import ModelConfig
     from hpmkd.models import build
 
     spec = resolve(ModelConfig(arch=arch), make_spec(channels=shape[0], image_size=shape[1], classes=10), "x")

@@ -11,7 +11,7 @@ import pytest
 from builders import make_config, make_jobs
 from sweeps import restore, start
 
-from hpmkd.config import RecordConfig
+from hpmkd.config.sweep import RecordConfig
 from hpmkd.errors import EnvironmentFault
 from hpmkd.sweep import loggers
 from hpmkd.sweep.loggers import Guarded, chosen, mlflow_uri, open_loggers

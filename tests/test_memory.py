@@ -9,7 +9,7 @@ import pytest
 import torch
 from builders import make_config, make_jobs
 
-from hpmkd.data.cache import memory_folder
+from hpmkd.config.sweep import memory_folder
 from hpmkd.job import Job
 from hpmkd.memory import entry, recall
 from hpmkd.output import Output

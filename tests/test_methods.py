@@ -10,11 +10,11 @@ import torch
 from builders import STUDENT, TEACHER
 from torch.nn import functional as F
 
+from hpmkd.config.specs import ModelSpec
 from hpmkd.methods import METHODS, build_distiller
 from hpmkd.methods.at import attention_map
 from hpmkd.methods.base import kd_terms, paired_stages, same_size
 from hpmkd.models import Output, build
-from hpmkd.specs import ModelSpec
 
 HPARAMS = {"kd.temperature": 3.0, "kd.alpha": 0.7, "at.beta": 50.0, "at.p": 2.0}
 HPARAMS |= {"fitnets.beta": 20.0, "fitnets.schedule": "joint", "fitnets.hint_part": 0.3}

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from hpmkd.config.specs import ModelSpec
 from hpmkd.models import build
 from hpmkd.models.lenet import max_pool
 from hpmkd.models.resnet import Projection
-from hpmkd.specs import ModelSpec
 
 LENET = ModelSpec("lenet5", (6, 8, 24), 3, 32, 10)
 RESNET = ModelSpec("resnet8", (4, 8, 16), 3, 32, 10)

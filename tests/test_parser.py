@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from hpmkd.cli.parser import build_parser, parse
+from hpmkd.config.load import leaves
 from hpmkd.errors import UsageError
-from hpmkd.settings import leaves
 
 CONTRACT = """
 --mode --datasets --dataset --baselines --runs --train-images --teacher-epochs --student-epochs -o --output --restore

@@ -10,7 +10,7 @@ from builders import make_config, make_spec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hpmkd.config import SweepConfig
+from hpmkd.config.sweep import SweepConfig
 from hpmkd.errors import UsageError
 from hpmkd.job import Job, differences, seed_of
 from hpmkd.methods import METHODS, lineages

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from hpmkd.config import SweepConfig
+from hpmkd.config.load import validate
+from hpmkd.config.sweep import SweepConfig
 from hpmkd.errors import EnvironmentFault
-from hpmkd.settings import validate
 from hpmkd.sweep import resources
 
 

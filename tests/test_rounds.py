@@ -14,7 +14,7 @@ import pytest
 from ray import cloudpickle
 from test_searcher import plan
 
-from hpmkd.config import DataConfig, SweepConfig
+from hpmkd.config.sweep import DataConfig, SweepConfig
 from hpmkd.output import Output
 from hpmkd.saved import Sweep
 from hpmkd.sweep import searcher

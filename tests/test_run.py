@@ -12,10 +12,10 @@ import yaml
 from sweeps import words
 
 from hpmkd.cli.main import main, run_command
-from hpmkd.config import SweepConfig
+from hpmkd.config.load import validate
+from hpmkd.config.sweep import SweepConfig
 from hpmkd.lock import locked
 from hpmkd.output import Output
-from hpmkd.settings import validate
 
 ROOT = Path(__file__).resolve().parents[1]
 

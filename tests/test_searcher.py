@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ray.tune.search import Searcher
 
-from hpmkd.config import SweepConfig
+from hpmkd.config.specs import DataSpec
+from hpmkd.config.sweep import SweepConfig
 from hpmkd.job import Job
 from hpmkd.methods import METHODS, lineages
 from hpmkd.plan import expand
-from hpmkd.specs import DataSpec
 from hpmkd.sweep import searcher
 
 BASELINES = list(METHODS)

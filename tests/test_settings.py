@@ -9,9 +9,7 @@ import pytest
 import yaml
 from builders import make_config
 
-from hpmkd.config import SweepConfig
-from hpmkd.errors import UsageError
-from hpmkd.settings import (
+from hpmkd.config.load import (
     default_of,
     leaves,
     parse_yaml,
@@ -21,6 +19,8 @@ from hpmkd.settings import (
     validate,
     with_overrides,
 )
+from hpmkd.config.sweep import SweepConfig
+from hpmkd.errors import UsageError
 
 CONFIGS = sorted((Path(__file__).resolve().parents[1] / "tune_configs").glob("*.yaml"))
 GOOD: dict[str, Any] = {"datasets": ["Digits"], "baselines": ["Direct"]}

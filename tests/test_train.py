@@ -11,13 +11,13 @@ import torch
 from builders import STUDENT, TEACHER, make_fit, make_splits
 from test_methods import HPARAMS
 
+from hpmkd.config.specs import ModelSpec
 from hpmkd.errors import Diverged
 from hpmkd.evaluation import evaluate
 from hpmkd.methods import METHODS, build_distiller
 from hpmkd.methods.temperature import SCHEDULES
 from hpmkd.models import build
 from hpmkd.optim import learning_rate
-from hpmkd.specs import ModelSpec
 from hpmkd.train import Training, validation_period
 
 CPU = torch.device("cpu")

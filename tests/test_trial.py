@@ -13,7 +13,7 @@ from builders import make_config, make_jobs
 from test_model_faults import Evil
 
 from hpmkd import epochs
-from hpmkd.config import SweepConfig
+from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.cache import prepare
 from hpmkd.epochs import SaveSchedule
 from hpmkd.errors import HpmkdError

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hpmkd.cli.parser import Request
 from hpmkd.cli.run import execute
+from hpmkd.config.request import Request
 
 
 def run_sweep(

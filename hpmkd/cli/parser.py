@@ -6,13 +6,13 @@ import argparse
 import difflib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import jsonargparse
 
+from hpmkd.config.load import default_of, leaves, parse_yaml, type_name
+from hpmkd.config.request import Request
 from hpmkd.errors import UsageError
-from hpmkd.settings import default_of, leaves, parse_yaml, type_name
 from hpmkd.version import __version__
 
 # Short flags of the contract -> config key.
@@ -28,21 +28,6 @@ _ALIASES = {
     "--address": ("resources.address", "ADDRESS", "of a running Ray cluster"),
 }
 _LISTS = {"datasets": ("--datasets", "--dataset"), "baselines": ("--baselines", "--baseline")}
-
-
-@dataclass
-class Request:
-    """What the user asked for. `overrides` maps config keys such as `fit.lr` to parsed values."""
-
-    mode: str | None = None
-    output: str | None = None
-    restore: str | None = None
-    dry_run: bool = False
-    force: bool = False
-    verbose: bool = False
-    quiet: bool = False
-    print_config: bool = False
-    overrides: dict[str, Any] = field(default_factory=dict)
 
 
 class _Parser(jsonargparse.ArgumentParser):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import shlex
 import signal
 import time
@@ -12,9 +11,12 @@ from pathlib import Path
 
 from hpmkd import audit
 from hpmkd.cli.live import watching
-from hpmkd.cli.parser import Request, parse
-from hpmkd.config import SweepConfig
-from hpmkd.data.cache import describe, prepare, spec_to_json
+from hpmkd.cli.parser import parse
+from hpmkd.config.load import read_config_file, to_yaml, validate
+from hpmkd.config.request import Request, _absolute, _config_file, _newest
+from hpmkd.config.specs import spec_to_json
+from hpmkd.config.sweep import SweepConfig
+from hpmkd.data.cache import describe, prepare
 from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_SOME_FAILED, UsageError
 from hpmkd.files import commit_bytes, commit_json, remove_leftovers
 from hpmkd.lock import locked
@@ -22,13 +24,10 @@ from hpmkd.log import show, silent, tell, warn
 from hpmkd.methods import lineages
 from hpmkd.output import Output
 from hpmkd.plan import expand
-from hpmkd.settings import read_config_file, to_yaml, validate
 from hpmkd.stop import StopSignals
 from hpmkd.sweep.processes import end_leftovers
 from hpmkd.timings import Timings
 from hpmkd.tracking import Tracker
-
-CONFIGS = Path(__file__).resolve().parents[2] / "tune_configs"
 
 
 def run(argv: Sequence[str], prog: str, alone: bool = False) -> int:
@@ -75,38 +74,6 @@ def resolve(request: Request) -> tuple[SweepConfig, Output]:
     record = config.record.model_copy(update={"mlflow": mlflow})
     changed = {"data": absolute, "datasets": names, "record": record}
     return config.model_copy(update=changed), Output(root.expanduser().absolute())
-
-
-def _absolute(entry: str) -> str:
-    """A folder with its whole path, so that the sweep continues from wherever --restore is called."""
-    name, equals, folder = entry.rpartition("=")
-    path = Path(folder).expanduser()
-    is_folder = path.is_dir() and ("/" in folder or os.sep in folder or equals or folder in (".", ".."))
-    return f"{name}{equals}{path.resolve()}" if is_folder else entry
-
-
-def _config_file(mode: str) -> Path:
-    known = {path.stem: path for path in sorted(CONFIGS.glob("*.yaml"))}
-    if mode in known:
-        return known[mode]
-    if Path(mode).is_file():
-        return Path(mode)
-    raise UsageError(
-        f"--mode: no config named {mode!r}",
-        expected="one of " + ", ".join(known) + ", or a path to a YAML file",
-        todo=f"see {CONFIGS}",
-    )
-
-
-def _newest() -> Path:
-    sweeps = [path.parent for path in Path("results").glob("*/sweep.yaml")]
-    if not sweeps:
-        raise UsageError("--restore: no sweep under results/", todo="name its folder: --restore DIR")
-    newest = max(sweeps, key=lambda path: (path / "sweep.yaml").stat().st_mtime)
-    if len(sweeps) > 1:
-        # The only place where a clock decides anything; a wrong one must be seen.
-        warn(f"--restore: {newest}, the one of {len(sweeps)} sweeps under results/ that was started last")
-    return newest
 
 
 def _dry_run(config: SweepConfig, output: Output) -> int:

@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from hpmkd.cli.arguments import Arguments
-from hpmkd.config import DataConfig
+from hpmkd.config.sweep import DataConfig
 from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_SOME_FAILED, UsageError
 from hpmkd.output import Output
 from hpmkd.saved import Sweep, open_sweep

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from hpmkd.config.specs import OFFSETS, PAD, view_count
 from hpmkd.data.images import Images
-from hpmkd.views import OFFSETS, PAD, view_count
 
 
 def epoch_generator(seed: int, epoch: int) -> torch.Generator:

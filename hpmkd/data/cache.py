@@ -5,36 +5,21 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpmkd.config import DataConfig, SweepConfig
+from hpmkd.config.specs import DataSpec
+from hpmkd.config.sweep import DataConfig, SweepConfig, cache_folder
 from hpmkd.data.catalog import DATASETS, Dataset, find_all
 from hpmkd.data.decode import FORMAT, decode
 from hpmkd.data.source import content_hash
 from hpmkd.errors import EnvironmentFault
 from hpmkd.files import acquire
 from hpmkd.log import silent
-from hpmkd.specs import DataSpec
 
 if TYPE_CHECKING:
     from hpmkd.data.images import RawData, Splits
-
-
-def cache_folder(config: DataConfig) -> Path:
-    """Where decoded images are kept: `data.cache_dir`, else `hpmkd` in the user's cache folder."""
-    if config.cache_dir:
-        return Path(config.cache_dir).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "hpmkd"
-
-
-def memory_folder(config: DataConfig) -> Path:
-    """Where teachers, assistants and choices are kept for other sweeps (see `memory.py`)."""
-    return cache_folder(config) / "memory"
 
 
 def describe(config: SweepConfig, say: Callable[[str], object] = silent) -> list[DataSpec]:
@@ -77,16 +62,6 @@ def prepare(spec: DataSpec, config: DataConfig, say: Callable[[str], object] = s
     meta = _ensure(_dataset(spec), spec.content, config, say)
     spec.validation_count(meta["train_images"])
     return str(meta["sha256"])
-
-
-def spec_to_json(spec: DataSpec) -> dict[str, Any]:
-    """A spec for `datasets.json`, from which a trial learns what the driver found."""
-    return asdict(spec)
-
-
-def spec_from_json(values: Mapping[str, Any]) -> DataSpec:
-    """The reverse of `spec_to_json`."""
-    return DataSpec(**values)
 
 
 @functools.lru_cache(maxsize=2)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpmkd.config import DataConfig
+from hpmkd.config.sweep import DataConfig
 from hpmkd.errors import UsageError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torchvision import datasets
 
-from hpmkd.config import DataConfig
+from hpmkd.config.sweep import DataConfig
 from hpmkd.data.catalog import Dataset
 from hpmkd.data.download import download_or_fail
 from hpmkd.data.images import Images, RawData

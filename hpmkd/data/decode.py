@@ -14,7 +14,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from hpmkd.config import DataConfig
+from hpmkd.config.sweep import DataConfig
 from hpmkd.data.catalog import Dataset
 from hpmkd.errors import EnvironmentFault, HpmkdError
 from hpmkd.files import commit_bytes, commit_json, sha256_of

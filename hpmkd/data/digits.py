@@ -7,7 +7,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch.nn import functional as F
 
-from hpmkd.config import DataConfig
+from hpmkd.config.sweep import DataConfig
 from hpmkd.data.catalog import Dataset
 from hpmkd.data.images import Images, RawData
 

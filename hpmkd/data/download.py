@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable
 from typing import Any
 
-from hpmkd.config import DataConfig
+from hpmkd.config.sweep import DataConfig
 from hpmkd.errors import EnvironmentFault
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from torchvision import datasets
 from torchvision.datasets.mnist import read_image_file, read_label_file
 
-from hpmkd.config import DataConfig
+from hpmkd.config.sweep import DataConfig
 from hpmkd.data.catalog import Dataset
 from hpmkd.data.download import download_or_fail
 from hpmkd.data.images import Images, RawData

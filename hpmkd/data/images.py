@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from hpmkd.config.specs import DataSpec
 from hpmkd.errors import EnvironmentFault
-from hpmkd.specs import DataSpec
 
 
 @dataclass(frozen=True)

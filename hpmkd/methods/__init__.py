@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
+from hpmkd.config.specs import ModelSpec
 from hpmkd.errors import UsageError
 from hpmkd.lineage import Lineage, section_values
 from hpmkd.methods import variants
-from hpmkd.specs import ModelSpec
 
 if TYPE_CHECKING:
-    from hpmkd.config import SweepConfig
+    from hpmkd.config.sweep import SweepConfig
     from hpmkd.methods.base import Distiller
 
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from hpmkd.config.specs import ModelSpec
 from hpmkd.models import Output, build
-from hpmkd.specs import ModelSpec
 
 
 class Distiller(nn.Module):

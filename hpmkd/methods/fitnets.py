@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from hpmkd.config.specs import ModelSpec
 from hpmkd.methods.base import Distiller, feature_shapes, kd_terms, same_size
 from hpmkd.models import Output
-from hpmkd.specs import ModelSpec
 
 
 class FitNets(Distiller):

@@ -8,11 +8,11 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from hpmkd.config.specs import ModelSpec
 from hpmkd.methods.base import Distiller, kd_terms, soft_terms
 from hpmkd.methods.mixture import Attention, Confidence, Uniform, log_mixture
 from hpmkd.methods.temperature import SCHEDULES
 from hpmkd.models import Output
-from hpmkd.specs import ModelSpec
 
 
 class HPMKD(Distiller):

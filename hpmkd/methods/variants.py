@@ -13,8 +13,8 @@ from hpmkd.errors import UsageError
 from hpmkd.lineage import Lineage, section_values
 
 if TYPE_CHECKING:
-    from hpmkd.config import SweepConfig
-    from hpmkd.method_config import HPMKDConfig
+    from hpmkd.config.methods import HPMKDConfig
+    from hpmkd.config.sweep import SweepConfig
 
 NAME = "HPM-KD"
 # word -> what it sets, in the order of canonical names.

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from hpmkd.config.specs import ModelSpec
 from hpmkd.models.lenet import LeNet5
 from hpmkd.models.resnet import CifarResNet
-from hpmkd.specs import ModelSpec
 
 MODELS: dict[str, Callable[[ModelSpec], nn.Module]] = {"lenet5": LeNet5, "resnet": CifarResNet}
 

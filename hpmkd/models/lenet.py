@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from hpmkd.config.specs import ModelSpec
 from hpmkd.models.output import Output
-from hpmkd.specs import ModelSpec
 
 
 class LeNet5(nn.Module):

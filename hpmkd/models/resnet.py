@@ -6,9 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hpmkd.architecture import depth_of
+from hpmkd.config.specs import ModelSpec, depth_of
 from hpmkd.models.output import Output
-from hpmkd.specs import ModelSpec
 
 
 class Projection(nn.Conv2d):

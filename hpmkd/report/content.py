@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 
 from hpmkd import plots, profiling, results, stats
 from hpmkd.conclusions import cautions, sentences
-from hpmkd.config import SweepConfig
+from hpmkd.config.load import to_yaml
+from hpmkd.config.sweep import SweepConfig
 from hpmkd.costs import costs
 from hpmkd.job import Job
 from hpmkd.methods import lineages
@@ -22,7 +23,6 @@ from hpmkd.progress import read_all
 from hpmkd.report import tables
 from hpmkd.report.tables import Table
 from hpmkd.saved import open_saved
-from hpmkd.settings import to_yaml
 from hpmkd.status import Status, read_status
 
 

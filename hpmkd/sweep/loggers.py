@@ -11,7 +11,7 @@ from typing import Any
 
 from ray.tune import Callback
 
-from hpmkd.config import RecordConfig
+from hpmkd.config.sweep import RecordConfig
 from hpmkd.errors import EnvironmentFault
 from hpmkd.log import BadNews
 

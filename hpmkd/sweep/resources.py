@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import ray
 
-from hpmkd.config import SweepConfig
+from hpmkd.config.sweep import SweepConfig
 from hpmkd.errors import EnvironmentFault
 from hpmkd.hardware import ALLOCATOR
 

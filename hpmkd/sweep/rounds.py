@@ -12,7 +12,7 @@ import ray
 from ray import tune
 from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig
 
-from hpmkd.data.cache import cache_folder
+from hpmkd.config.sweep import cache_folder
 from hpmkd.files import commit_json
 from hpmkd.output import trial_folder
 from hpmkd.saved import Sweep

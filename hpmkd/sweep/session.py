@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import ray
 
-from hpmkd.config import SweepConfig
+from hpmkd.config.sweep import SweepConfig
 from hpmkd.errors import EXIT_ENVIRONMENT, EnvironmentFault
 from hpmkd.hardware import cores
 from hpmkd.output import Output

@@ -25,10 +25,10 @@ from gpu import RESNET, SPEC, STUDENT, TEACHER, made_up, training
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from hpmkd.config.specs import ModelSpec
 from hpmkd.data.images import split
 from hpmkd.hardware import ALLOCATOR
 from hpmkd.precision import autocast
-from hpmkd.specs import ModelSpec
 from hpmkd.train import Training
 
 NETWORKS = {

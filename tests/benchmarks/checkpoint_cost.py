@@ -23,7 +23,7 @@ import torch
 
 from hpmkd.cli.parser import parse
 from hpmkd.cli.run import resolve
-from hpmkd.config import SweepConfig
+from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.cache import describe
 from hpmkd.epochs import SaveSchedule
 from hpmkd.job import Job

@@ -33,12 +33,12 @@ import torch.multiprocessing as processes
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec
 from hpmkd.data.images import Images, RawData, Splits, split
 from hpmkd.device import prepare_device
 from hpmkd.evaluation import evaluate
 from hpmkd.methods import build_distiller
 from hpmkd.models import build
-from hpmkd.specs import DataSpec, FitSpec, ModelSpec
 from hpmkd.train import Training
 
 STUDENT = ModelSpec("lenet5", (10, 20, 100), 3, 32, 10)

@@ -22,13 +22,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hpmkd.audit import audit
-from hpmkd.config import SweepConfig
+from hpmkd.config.load import validate
+from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.cache import describe
 from hpmkd.job import Job
 from hpmkd.methods import lineages
 from hpmkd.output import Output
 from hpmkd.plan import expand
-from hpmkd.settings import validate
 
 CASES = [(31, 50.0), (10_000, 0.25)]
 

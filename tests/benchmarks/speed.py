@@ -28,15 +28,15 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from hpmkd.config import DataConfig
+from hpmkd.config.load import validate
+from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec
+from hpmkd.config.sweep import DataConfig
 from hpmkd.data.cache import load
 from hpmkd.data.images import Splits
 from hpmkd.hardware import ALLOCATOR
 from hpmkd.mentors import Mentor, TableMentor
 from hpmkd.methods import build_distiller
 from hpmkd.models import build
-from hpmkd.settings import validate
-from hpmkd.specs import DataSpec, FitSpec, ModelSpec
 from hpmkd.tabulate import Tabulation
 from hpmkd.train import Training
 

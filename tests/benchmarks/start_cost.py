@@ -23,10 +23,10 @@ from pathlib import Path
 
 from resume import build, make_config, plan
 
+from hpmkd.config.load import to_yaml
 from hpmkd.files import commit_bytes
 from hpmkd.hardware import cores
 from hpmkd.output import Output
-from hpmkd.settings import to_yaml
 
 COMMAND = Path(__file__).resolve().parents[2] / "run_sweep.py"
 

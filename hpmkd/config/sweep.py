@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from hpmkd.method_config import (
+from hpmkd.config.fields import Epochs, Fraction, NonNegative, Positive, PositiveInt, Section, Smoothing
+from hpmkd.config.methods import (
     AdaptiveConfig,
     ATConfig,
     FitNetsConfig,
@@ -15,7 +18,6 @@ from hpmkd.method_config import (
     KDConfig,
     TAKDConfig,
 )
-from hpmkd.section import Epochs, Fraction, NonNegative, Positive, PositiveInt, Section, Smoothing
 
 
 class DataConfig(Section):
@@ -150,3 +152,16 @@ class SweepConfig(Section):
             if twice:
                 raise ValueError(f"{key}: named twice: {', '.join(twice)}")
         return self
+
+
+def cache_folder(config: DataConfig) -> Path:
+    """Where decoded images are kept: `data.cache_dir`, else `hpmkd` in the user's cache folder."""
+    if config.cache_dir:
+        return Path(config.cache_dir).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "hpmkd"
+
+
+def memory_folder(config: DataConfig) -> Path:
+    """Where teachers, assistants and choices are kept for other sweeps (see `memory.py`)."""
+    return cache_folder(config) / "memory"

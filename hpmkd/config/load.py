@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from hpmkd.config import SweepConfig
+from hpmkd.config.sweep import SweepConfig
 from hpmkd.errors import UsageError
 
 

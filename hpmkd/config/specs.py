@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from hpmkd.errors import UsageError
+
+PAD = 4  # black pixels on every side before a crop
+OFFSETS = 2 * PAD + 1  # places of a crop along one axis
 
 
 def option(off: Any) -> Any:
@@ -79,3 +83,29 @@ class FitSpec:
     label_smoothing: float = option(0.0)
     mixup: float = option(0.0)
     views: int | None = option(None)
+
+
+def view_count(augment: str, views: int | None) -> int:
+    """Every crop and flip, or the `views` that are drawn for an image (at most as many as there are).
+
+    Args:
+        augment: `none`, `crop` or `crop_flip`.
+        views: of the recipe; None: all.
+    """
+    every = {"none": 1, "crop": OFFSETS**2, "crop_flip": 2 * OFFSETS**2}[augment]
+    return min(every, views or every)
+
+
+def depth_of(arch: str) -> int:
+    """The depth of a CIFAR ResNet from its name: 20 for resnet20."""
+    return int(arch.removeprefix("resnet"))
+
+
+def spec_to_json(spec: DataSpec) -> dict[str, Any]:
+    """A spec for `datasets.json`, from which a trial learns what the driver found."""
+    return asdict(spec)
+
+
+def spec_from_json(values: Mapping[str, Any]) -> DataSpec:
+    """The reverse of `spec_to_json`."""
+    return DataSpec(**values)

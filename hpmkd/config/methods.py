@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hpmkd.section import OPTION, PLAN, Fraction, NonNegative, Positive, PositiveInt, Section
+from hpmkd.config.fields import OPTION, PLAN, Fraction, NonNegative, Positive, PositiveInt, Section
 
 
 class KDConfig(Section):

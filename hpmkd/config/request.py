@@ -1,0 +1,60 @@
+"""What a user asks for: a mode, an output folder, settings."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hpmkd.errors import UsageError
+from hpmkd.log import warn
+
+CONFIGS = Path(__file__).resolve().parents[2] / "tune_configs"
+
+
+@dataclass
+class Request:
+    """What the user asked for. `overrides` maps config keys such as `fit.lr` to parsed values."""
+
+    mode: str | None = None
+    output: str | None = None
+    restore: str | None = None
+    dry_run: bool = False
+    force: bool = False
+    verbose: bool = False
+    quiet: bool = False
+    print_config: bool = False
+    overrides: dict[str, Any] = field(default_factory=dict)
+
+
+def _absolute(entry: str) -> str:
+    """A folder with its whole path, so that the sweep continues from wherever --restore is called."""
+    name, equals, folder = entry.rpartition("=")
+    path = Path(folder).expanduser()
+    is_folder = path.is_dir() and ("/" in folder or os.sep in folder or equals or folder in (".", ".."))
+    return f"{name}{equals}{path.resolve()}" if is_folder else entry
+
+
+def _config_file(mode: str) -> Path:
+    known = {path.stem: path for path in sorted(CONFIGS.glob("*.yaml"))}
+    if mode in known:
+        return known[mode]
+    if Path(mode).is_file():
+        return Path(mode)
+    raise UsageError(
+        f"--mode: no config named {mode!r}",
+        expected="one of " + ", ".join(known) + ", or a path to a YAML file",
+        todo=f"see {CONFIGS}",
+    )
+
+
+def _newest() -> Path:
+    sweeps = [path.parent for path in Path("results").glob("*/sweep.yaml")]
+    if not sweeps:
+        raise UsageError("--restore: no sweep under results/", todo="name its folder: --restore DIR")
+    newest = max(sweeps, key=lambda path: (path / "sweep.yaml").stat().st_mtime)
+    if len(sweeps) > 1:
+        # The only place where a clock decides anything; a wrong one must be seen.
+        warn(f"--restore: {newest}, the one of {len(sweeps)} sweeps under results/ that was started last")
+    return newest
