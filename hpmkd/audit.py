@@ -12,8 +12,8 @@ from typing import Literal
 
 from hpmkd.errors import ConfigMismatch, DamagedModel, HpmkdError
 from hpmkd.files import commit_json, move
-from hpmkd.job import Job, differences
 from hpmkd.output import Output
+from hpmkd.plan.job import Job, differences
 from hpmkd.store.header import Header, sidecar_path
 from hpmkd.store.model_file import check, verify
 

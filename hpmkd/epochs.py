@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import torch
 
 from hpmkd.files import commit_bytes, commit_json
-from hpmkd.job import Job
+from hpmkd.plan.job import Job
 from hpmkd.store.header import file_hash
 
 EPOCH_FILE, EPOCH_META = "epoch.pt", "epoch.json"

@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
-from hpmkd.job import Job
-from hpmkd.plan import training_cost
+from hpmkd.plan.job import Job
+from hpmkd.plan.planner import training_cost
 
 
 def kind(job: Job) -> Hashable:

@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpmkd.job import Job
+from hpmkd.plan.job import Job
 
 
 @dataclass(frozen=True)

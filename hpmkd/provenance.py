@@ -14,7 +14,7 @@ import torch
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.cache import prepare
 from hpmkd.hardware import machine
-from hpmkd.job import Job
+from hpmkd.plan.job import Job
 from hpmkd.version import __version__
 
 

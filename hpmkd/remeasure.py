@@ -12,7 +12,7 @@ import torch
 from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec
 from hpmkd.config.sweep import DataConfig
 from hpmkd.errors import DamagedModel
-from hpmkd.job import Job
+from hpmkd.plan.job import Job
 from hpmkd.store.header import Header
 from hpmkd.trial import evaluate_file
 

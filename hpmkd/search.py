@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from hpmkd.halving import rungs
+from hpmkd.plan.halving import rungs
 from hpmkd.train import EpochResult, Training
 
 Values = Mapping[str, Any]

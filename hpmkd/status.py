@@ -15,8 +15,8 @@ import psutil
 
 from hpmkd.audit import Finding, judge, with_lineage
 from hpmkd.errors import DamagedModel
-from hpmkd.job import Job
 from hpmkd.output import Output, trial_folder
+from hpmkd.plan.job import Job
 from hpmkd.progress import Progress, read_all
 from hpmkd.saved import Saved, open_saved
 from hpmkd.store.glance import Unsealed, glance

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hpmkd.eta import Times
-from hpmkd.job import Job
-from hpmkd.schedule import seconds_left, without_lost
+from hpmkd.plan.job import Job
+from hpmkd.plan.schedule import seconds_left, without_lost
 
 # The schedule of 10,000 jobs takes a moment: not more than this part of the time is spent on it.
 _THINKING = 0.02

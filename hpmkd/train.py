@@ -17,12 +17,12 @@ from hpmkd.data.images import Splits
 from hpmkd.errors import Diverged
 from hpmkd.evaluation import evaluate
 from hpmkd.graph import GraphedStep
-from hpmkd.job import Job
 from hpmkd.mentors import LiveMentor, Mentor
-from hpmkd.methods import build_distiller
 from hpmkd.methods.base import Distiller
+from hpmkd.methods.build import build_distiller
 from hpmkd.models import build
 from hpmkd.optim import learning_rate, load_optimizer, make_optimizer, set_learning_rate
+from hpmkd.plan.job import Job
 from hpmkd.precision import needs_scaling
 from hpmkd.step import Step
 

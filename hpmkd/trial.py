@@ -21,12 +21,12 @@ from hpmkd.data.images import Splits
 from hpmkd.epochs import resume, save_epoch
 from hpmkd.errors import Diverged, EnvironmentFault, HpmkdError
 from hpmkd.evaluation import evaluate
-from hpmkd.halving import last_epoch
-from hpmkd.job import Job
 from hpmkd.memory import keep, recall
 from hpmkd.mentors import TableMentor
 from hpmkd.models import build
 from hpmkd.output import Output
+from hpmkd.plan.halving import last_epoch
+from hpmkd.plan.job import Job
 from hpmkd.provenance import provenance
 from hpmkd.search import Search
 from hpmkd.store.choice_file import save_choice

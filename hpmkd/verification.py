@@ -9,8 +9,8 @@ from typing import Literal
 
 from hpmkd.audit import judge, learnt_from_stale, readers
 from hpmkd.errors import DamagedModel, EnvironmentFault
-from hpmkd.job import Job, fingerprint_of
 from hpmkd.output import Output
+from hpmkd.plan.job import Job, fingerprint_of
 from hpmkd.store.header import Header
 from hpmkd.store.model_file import check, examine
 

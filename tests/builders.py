@@ -13,9 +13,9 @@ from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.augment import Batch, TrainBatches
 from hpmkd.data.cache import describe
 from hpmkd.data.images import Images, RawData, Splits, split
-from hpmkd.job import Job
-from hpmkd.methods import METHODS, lineages
-from hpmkd.plan import expand
+from hpmkd.plan.catalog import METHODS, lineages
+from hpmkd.plan.job import Job
+from hpmkd.plan.planner import expand
 
 TEACHER = ModelSpec("lenet5", (6, 8, 24), 1, 16, 4)
 STUDENT = ModelSpec("lenet5", (3, 5, 12), 1, 16, 4)

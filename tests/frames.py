@@ -16,10 +16,10 @@ from hpmkd.config.specs import spec_to_json
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.cache import describe
 from hpmkd.files import commit_bytes, commit_json
-from hpmkd.job import Job
-from hpmkd.methods import lineages
 from hpmkd.output import Output
-from hpmkd.plan import expand
+from hpmkd.plan.catalog import lineages
+from hpmkd.plan.job import Job
+from hpmkd.plan.planner import expand
 from hpmkd.store.choice_file import save_choice
 from hpmkd.store.model_file import save_model
 from hpmkd.store.table_file import save_table

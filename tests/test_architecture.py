@@ -9,11 +9,11 @@ from builders import make_spec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hpmkd.architecture import geometric_sizes, parameter_count, resolve, sized
 from hpmkd.config.specs import ModelSpec
 from hpmkd.config.sweep import ModelConfig
 from hpmkd.errors import UsageError
 from hpmkd.models import build
+from hpmkd.plan.architecture import geometric_sizes, parameter_count, resolve, sized
 
 COLOUR = make_spec(channels=3, image_size=32, classes=10)
 GREY = make_spec(channels=1, image_size=28, classes=10)

@@ -14,8 +14,8 @@ from builders import make_config, make_jobs
 
 from hpmkd import audit
 from hpmkd.errors import EnvironmentFault
-from hpmkd.job import Job
 from hpmkd.output import Output
+from hpmkd.plan.job import Job
 from hpmkd.store import model_file
 from hpmkd.store.header import sidecar_path
 from hpmkd.store.model_file import save_model

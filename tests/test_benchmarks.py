@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from pictures import table
 
-from hpmkd.architecture import forward_cost
 from hpmkd.data.images import split
+from hpmkd.plan.architecture import forward_cost
 from hpmkd.store.header import Header
 
 sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))

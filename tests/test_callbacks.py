@@ -14,9 +14,9 @@ from test_searcher import plan
 
 from hpmkd.errors import EnvironmentFault, HpmkdError
 from hpmkd.output import Output
+from hpmkd.plan.job import label
 from hpmkd.progress import read_all
 from hpmkd.sweep.callbacks import EventLines, Lacking, Lighten, Records
-from hpmkd.wording import label
 
 JOBS = {job.key: job for job in plan(1, ["Direct", "TAKD"], 5)}
 STUDENT, TEACHER, ASSISTANT = "student_D0_Direct_run3", "teacher_D0", "assistant_D0_TAKD"

@@ -15,8 +15,8 @@ from crash import every_cut, record
 
 from hpmkd import audit
 from hpmkd.epochs import EPOCH_FILE, resume, save_epoch
-from hpmkd.job import Job
 from hpmkd.output import Output
+from hpmkd.plan.job import Job
 from hpmkd.store.choice_file import save_choice
 from hpmkd.store.header import sidecar_path
 from hpmkd.store.model_file import load_weights, save_model

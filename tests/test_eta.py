@@ -6,7 +6,7 @@ import pytest
 from test_searcher import plan
 
 from hpmkd.eta import Times, kind, work
-from hpmkd.job import Job
+from hpmkd.plan.job import Job
 
 JOBS = {job.key: job for job in plan(2, ["Direct", "TraditionalKD", "FitNets", "HPM-KD"], 2)}
 TEACHER, DIRECT = JOBS["teacher_D0"], JOBS["student_D0_Direct_run1"]

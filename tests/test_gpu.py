@@ -12,7 +12,7 @@ from test_train import flat
 
 from hpmkd.device import prepare_device
 from hpmkd.graph import GraphedStep
-from hpmkd.methods import build_distiller
+from hpmkd.methods.build import build_distiller
 from hpmkd.models import build
 from hpmkd.train import Training
 

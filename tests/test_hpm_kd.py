@@ -10,12 +10,12 @@ import torch
 from builders import make_config, make_jobs
 from test_train import make, same
 
-from hpmkd.architecture import geometric_sizes, parameter_count
 from hpmkd.errors import UsageError
-from hpmkd.job import Job
-from hpmkd.methods import lineages
-from hpmkd.methods.variants import WORDS
 from hpmkd.output import Output
+from hpmkd.plan.ablations import WORDS
+from hpmkd.plan.architecture import geometric_sizes, parameter_count
+from hpmkd.plan.catalog import lineages
+from hpmkd.plan.job import Job
 from hpmkd.store.model_file import verify
 from hpmkd.trial import run_job
 
@@ -111,7 +111,7 @@ def test_automatic_chain_length(teacher: str, count: int) -> None:
 
 def test_budget_control_trains_for_what_hpm_kd_costs() -> None:
     """Against the sum by hand: extra teacher, assistant and search, shared by the students, and a student itself."""
-    from hpmkd.architecture import forward_cost
+    from hpmkd.plan.architecture import forward_cost
 
     config = make_config(baselines=["HPM-KD", "KD-Budget"], fit__teacher_epochs=50, fit__student_epochs=30)
     jobs = make_jobs(config)
@@ -133,9 +133,9 @@ def test_forward_cost_against_counted_multiply_adds(arch: str, shape: tuple[int,
     from builders import make_spec
     from torch.utils.flop_counter import FlopCounterMode
 
-    from hpmkd.architecture import forward_cost, resolve
     from hpmkd.config.sweep import ModelConfig
     from hpmkd.models import build
+    from hpmkd.plan.architecture import forward_cost, resolve
 
     spec = resolve(ModelConfig(arch=arch), make_spec(channels=shape[0], image_size=shape[1], classes=10), "x")
     with FlopCounterMode(display=False) as counter, torch.no_grad():

@@ -10,9 +10,9 @@ import torch
 from builders import make_config, make_jobs
 
 from hpmkd.config.sweep import memory_folder
-from hpmkd.job import Job
 from hpmkd.memory import entry, recall
 from hpmkd.output import Output
+from hpmkd.plan.job import Job
 from hpmkd.store.model_file import load_weights, verify
 from hpmkd.trial import run_job
 

@@ -9,7 +9,7 @@ from builders import STUDENT, TEACHER
 from test_methods import HPARAMS, numpy, outputs, softmax
 from test_train import HPM
 
-from hpmkd.methods import build_distiller
+from hpmkd.methods.build import build_distiller
 from hpmkd.methods.mixture import Attention, Confidence, Uniform, log_mixture
 
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.errors import UsageError
-from hpmkd.job import Job, differences, seed_of
-from hpmkd.methods import METHODS, lineages
-from hpmkd.plan import expand
+from hpmkd.plan.catalog import METHODS, lineages
+from hpmkd.plan.job import Job, differences, seed_of
+from hpmkd.plan.planner import expand
 
 NAMES = ["A", "B-1", "c10"]
 ANY = st.builds(

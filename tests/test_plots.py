@@ -15,7 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from hpmkd import plots, stats
 from hpmkd.costs import costs
-from hpmkd.methods import METHODS
+from hpmkd.plan.catalog import METHODS
 from hpmkd.plots.cost import pareto_front
 from hpmkd.plots.lineage import nodes
 from hpmkd.plots.style import inline, render

@@ -10,7 +10,7 @@ from test_parser import CONTRACT
 
 from hpmkd.cli.parser import build_parser, parse
 from hpmkd.data.catalog import DATASETS
-from hpmkd.methods import METHODS
+from hpmkd.plan.catalog import METHODS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

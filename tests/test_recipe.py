@@ -14,7 +14,7 @@ from test_train import make, same, saved
 from torch.nn import functional as F
 
 from hpmkd.data.augment import TrainBatches, mix, mix_weights, soft_labels
-from hpmkd.job import Job
+from hpmkd.plan.job import Job
 
 
 def test_label_smoothing_is_that_of_torch() -> None:

@@ -12,8 +12,8 @@ from frames import make_output
 from test_progress import epoch
 
 from hpmkd.cli.main import main
-from hpmkd.job import Job
 from hpmkd.output import Output
+from hpmkd.plan.job import Job
 from hpmkd.plots.style import FORMATS, render
 from hpmkd.progress import Recorder
 from hpmkd.report import write_report

@@ -14,10 +14,10 @@ from rich.console import Console
 
 import hpmkd
 from hpmkd import audit, results
-from hpmkd.architecture import parameter_count
 from hpmkd.costs import costs
 from hpmkd.errors import UsageError
 from hpmkd.output import Output
+from hpmkd.plan.architecture import parameter_count
 from hpmkd.store.choice_file import save_choice
 from hpmkd.store.model_file import check, save_model
 

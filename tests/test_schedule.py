@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_searcher import plan
 
-from hpmkd.job import Job
-from hpmkd.schedule import heights, may_run_beside, seconds_left, without_lost
+from hpmkd.plan.job import Job
+from hpmkd.plan.schedule import heights, may_run_beside, seconds_left, without_lost
 
 JOBS = plan(1, ["Direct", "TAKD"], 3)  # teacher, its table, assistant, its table, 3 + 3 students
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from test_train import make
 
 from hpmkd.errors import DamagedModel
-from hpmkd.halving import candidate_epochs, rungs
-from hpmkd.job import Job
 from hpmkd.output import Output
+from hpmkd.plan.halving import candidate_epochs, rungs
+from hpmkd.plan.job import Job
 from hpmkd.search import Search
 from hpmkd.store.choice_file import save_choice
 from hpmkd.store.model_file import verify

@@ -13,9 +13,9 @@ from ray.tune.search import Searcher
 
 from hpmkd.config.specs import DataSpec
 from hpmkd.config.sweep import SweepConfig
-from hpmkd.job import Job
-from hpmkd.methods import METHODS, lineages
-from hpmkd.plan import expand
+from hpmkd.plan.catalog import METHODS, lineages
+from hpmkd.plan.job import Job
+from hpmkd.plan.planner import expand
 from hpmkd.sweep import searcher
 
 BASELINES = list(METHODS)

@@ -16,9 +16,9 @@ from frames import make_output, put_model
 from test_progress import epoch
 
 from hpmkd.cli.main import main
-from hpmkd.job import Job
 from hpmkd.lock import locked
 from hpmkd.output import trial_folder
+from hpmkd.plan.job import Job
 from hpmkd.progress import Recorder
 from hpmkd.status import ModelStatus, ago, read_status
 from hpmkd.store.header import sidecar_path

@@ -9,9 +9,9 @@ from builders import make_config, make_jobs, make_spec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hpmkd.job import Job
-from hpmkd.methods import lineages
-from hpmkd.plan import expand, training_cost
+from hpmkd.plan.catalog import lineages
+from hpmkd.plan.job import Job
+from hpmkd.plan.planner import expand, training_cost
 
 
 def roles(jobs: dict[str, Job], student: str) -> list[str]:

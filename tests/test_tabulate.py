@@ -17,11 +17,11 @@ from test_train import HPM, saved
 
 from hpmkd.audit import audit
 from hpmkd.errors import DamagedModel
-from hpmkd.job import Job
 from hpmkd.mentors import TableMentor
-from hpmkd.methods import build_distiller
+from hpmkd.methods.build import build_distiller
 from hpmkd.models import build
 from hpmkd.output import Output
+from hpmkd.plan.job import Job
 from hpmkd.store.header import sidecar_path
 from hpmkd.store.model_file import verify
 from hpmkd.tabulate import Tabulation

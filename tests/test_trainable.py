@@ -13,8 +13,8 @@ from ray import tune
 
 from hpmkd.epochs import SaveSchedule
 from hpmkd.errors import EnvironmentFault
-from hpmkd.job import Job
 from hpmkd.output import Output, trial_folder
+from hpmkd.plan.job import Job
 from hpmkd.sweep import trainable
 from hpmkd.sweep.event_files import EventFiles
 from hpmkd.train import EpochResult

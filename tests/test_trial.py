@@ -17,9 +17,9 @@ from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.cache import prepare
 from hpmkd.epochs import SaveSchedule
 from hpmkd.errors import HpmkdError
-from hpmkd.job import Job
-from hpmkd.methods import METHODS
 from hpmkd.output import Output
+from hpmkd.plan.catalog import METHODS
+from hpmkd.plan.job import Job
 from hpmkd.store.header import file_hash, sidecar_path
 from hpmkd.store.model_file import verify
 from hpmkd.trial import Outcome, Progress, Resumed, evaluate_file, run_job

@@ -21,9 +21,9 @@ from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_SOME_FAILED, UsageError
 from hpmkd.files import commit_bytes, commit_json, remove_leftovers
 from hpmkd.lock import locked
 from hpmkd.log import show, silent, tell, warn
-from hpmkd.methods import lineages
 from hpmkd.output import Output
-from hpmkd.plan import expand
+from hpmkd.plan.catalog import lineages
+from hpmkd.plan.planner import expand
 from hpmkd.stop import StopSignals
 from hpmkd.sweep.processes import end_leftovers
 from hpmkd.timings import Timings

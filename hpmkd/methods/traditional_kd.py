@@ -1,8 +1,9 @@
-"""TraditionalKD: Hinton, Vinyals and Dean 2015, Distilling the Knowledge in a Neural Network."""
+"""TraditionalKD: Hinton, Vinyals and Dean 2015, Distilling the Knowledge in a Neural Network; TAKD has its loss."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import final
 
 from torch import Tensor
 
@@ -19,3 +20,12 @@ class TraditionalKD(Distiller):
         """`kd_terms` with the first teacher."""
         temperature, alpha = self.hparams["kd.temperature"], self.hparams["kd.alpha"]
         return kd_terms(student.logits, teachers[0].logits, target, temperature, alpha)
+
+
+@final
+class TAKD(TraditionalKD):
+    """Mirzadeh et al. 2020, Improved Knowledge Distillation via Teacher Assistant: Hinton's loss, from an assistant.
+
+    The assistant is itself distilled from the teacher. It is a job and a file of its own, at the geometric mean of the
+    sizes of teacher and student.
+    """

@@ -16,9 +16,9 @@ from hpmkd.conclusions import cautions, sentences
 from hpmkd.config.load import to_yaml
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.costs import costs
-from hpmkd.job import Job
-from hpmkd.methods import lineages
 from hpmkd.output import Output
+from hpmkd.plan.catalog import lineages
+from hpmkd.plan.job import Job
 from hpmkd.progress import read_all
 from hpmkd.report import tables
 from hpmkd.report.tables import Table

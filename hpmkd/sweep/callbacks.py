@@ -13,15 +13,14 @@ from ray import cloudpickle
 from ray.tune import Callback
 
 from hpmkd.errors import EnvironmentFault, HpmkdError
-from hpmkd.job import Job
 from hpmkd.log import BadNews
 from hpmkd.output import Output
+from hpmkd.plan.job import Job, label
 from hpmkd.progress import Recorder
 from hpmkd.sweep.loggers import is_compared
 from hpmkd.sweep.resources import Share
 from hpmkd.sweep.retries import Kind, kind_of
 from hpmkd.tracking import Tracker
-from hpmkd.wording import label
 
 
 class Lacking(str):

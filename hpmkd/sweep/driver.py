@@ -13,7 +13,7 @@ from ray.tune.error import TuneError
 
 from hpmkd.audit import Finding, inspect
 from hpmkd.errors import EnvironmentFault
-from hpmkd.job import Job
+from hpmkd.plan.job import Job
 from hpmkd.saved import Sweep
 from hpmkd.stop import StopSignals
 from hpmkd.sweep import searcher

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import ray
 
-from hpmkd.architecture import forward_cost
 from hpmkd.files import commit_json
-from hpmkd.job import Job
+from hpmkd.plan.architecture import forward_cost
+from hpmkd.plan.job import Job
 from hpmkd.saved import Sweep, open_sweep
 
 if TYPE_CHECKING:

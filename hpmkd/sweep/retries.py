@@ -9,7 +9,7 @@ from typing import Literal
 
 import ray
 
-from hpmkd.job import Job
+from hpmkd.plan.job import Job
 
 Kind = Literal["killed", "error", "diverged"]
 # How many rounds may try a job. More memory helps against a lack of it alone; a loss that is not finite stays so.

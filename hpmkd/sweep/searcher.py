@@ -11,8 +11,8 @@ from ray.tune import Callback
 from ray.tune.search import Searcher
 
 from hpmkd.files import commit_json
-from hpmkd.job import Job
-from hpmkd.schedule import heights, may_run_beside
+from hpmkd.plan.job import Job
+from hpmkd.plan.schedule import heights, may_run_beside
 
 ACTIVE: Board | None = None
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 
 from hpmkd.errors import EnvironmentFault
-from hpmkd.job import Job
 from hpmkd.output import Output
+from hpmkd.plan.job import Job
 from hpmkd.saved import open_sweep
 from hpmkd.sweep.event_files import EventFiles
 from hpmkd.timings import Timings

@@ -26,10 +26,10 @@ from hpmkd.cli.run import resolve
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.cache import describe
 from hpmkd.epochs import SaveSchedule
-from hpmkd.job import Job
-from hpmkd.methods import lineages
 from hpmkd.output import Output
-from hpmkd.plan import expand
+from hpmkd.plan.catalog import lineages
+from hpmkd.plan.job import Job
+from hpmkd.plan.planner import expand
 from hpmkd.trial import Progress, run_job
 
 PAIRS = 5

@@ -37,7 +37,7 @@ from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec
 from hpmkd.data.images import Images, RawData, Splits, split
 from hpmkd.device import prepare_device
 from hpmkd.evaluation import evaluate
-from hpmkd.methods import build_distiller
+from hpmkd.methods.build import build_distiller
 from hpmkd.models import build
 from hpmkd.train import Training
 

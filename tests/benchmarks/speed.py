@@ -35,7 +35,7 @@ from hpmkd.data.cache import load
 from hpmkd.data.images import Splits
 from hpmkd.hardware import ALLOCATOR
 from hpmkd.mentors import Mentor, TableMentor
-from hpmkd.methods import build_distiller
+from hpmkd.methods.build import build_distiller
 from hpmkd.models import build
 from hpmkd.tabulate import Tabulation
 from hpmkd.train import Training

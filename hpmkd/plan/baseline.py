@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from hpmkd.job import Hparams
+from hpmkd.plan.job import Hparams
 
 if TYPE_CHECKING:
     from hpmkd.config.sweep import SweepConfig

@@ -107,3 +107,17 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     missing = object()
     changed = [key for key in keys if then.get(key, missing) != now.get(key, missing)]
     return [f"`{key}` {then.get(key, 'not there')} -> {now.get(key, 'not there')}" for key in changed]
+
+
+def label(job: Job, runs: int) -> str:
+    """How a line names a job: `Direct run 3/5 CIFAR10`, `teacher CIFAR10`, `TAKD assistant CIFAR10`."""
+    if job.role == "table":
+        return f"table of {label(job.teachers[0], runs)}"
+    number = f" {job.number}" if job.number else ""
+    if job.role == "teacher":
+        return f"teacher{number} {job.data.name}"
+    if job.role == "choice":
+        return f"choice {job.data.name}"
+    if job.role == "assistant":
+        return f"{job.baseline} assistant{number} {job.data.name}"
+    return f"{job.baseline} run {job.run}/{runs} {job.data.name}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hpmkd.errors import UsageError
-from hpmkd.lineage import Lineage, section_values
+from hpmkd.plan.baseline import Lineage, section_values
 
 if TYPE_CHECKING:
     from hpmkd.config.methods import HPMKDConfig

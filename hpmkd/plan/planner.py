@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from hpmkd.architecture import forward_cost, geometric_sizes, parameter_count, resolve, sized
 from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec, view_count
 from hpmkd.config.sweep import SweepConfig
-from hpmkd.halving import candidate_epochs, last_epoch, rungs
-from hpmkd.job import Job, seed_of
-from hpmkd.lineage import Lineage, section_values
+from hpmkd.plan.architecture import forward_cost, geometric_sizes, parameter_count, resolve, sized
+from hpmkd.plan.baseline import Lineage, section_values
+from hpmkd.plan.halving import candidate_epochs, last_epoch, rungs
+from hpmkd.plan.job import Job, seed_of
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from hpmkd.job import Job
+from hpmkd.plan.job import Job
 
 
 def heights(jobs: Sequence[Job]) -> dict[str, int]:

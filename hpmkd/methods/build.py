@@ -1,0 +1,44 @@
+"""Distillers by name: a loss is one file here and one line in `DISTILLERS`; its parents stand in `plan.catalog`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from hpmkd.config.specs import ModelSpec
+from hpmkd.methods.at import AT
+from hpmkd.methods.base import Distiller
+from hpmkd.methods.direct import Direct
+from hpmkd.methods.fitnets import FitNets
+from hpmkd.methods.hpm_kd import HPMKD
+from hpmkd.methods.kd_ensemble import KDEnsemble
+from hpmkd.methods.traditional_kd import TAKD, TraditionalKD
+
+DISTILLERS: dict[str, type[Distiller]] = {
+    "Direct": Direct,
+    "TraditionalKD": TraditionalKD,
+    "FitNets": FitNets,
+    "AT": AT,
+    "TAKD": TAKD,
+    "KD-Ensemble": KDEnsemble,
+    "HPM-KD": HPMKD,
+}
+
+
+def build_distiller(
+    name: str, hparams: Mapping[str, Any], student: ModelSpec, teachers: tuple[ModelSpec, ...], seed: int
+) -> Distiller:
+    """The loss of a method, with its helper modules initialised from `seed`.
+
+    Args:
+        name: a key of `DISTILLERS`.
+        hparams: config keys and values, such as `{"kd.temperature": 4.0, "kd.alpha": 0.9}`.
+        student: the student's architecture.
+        teachers: the architecture of each teacher, in the order in which their outputs are given.
+        seed: of the helper modules' weights; torch's global random state stays as it is.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return DISTILLERS[name](dict(hparams), student, teachers)

@@ -1,0 +1,1 @@
+"""From a config to jobs, and what jobs have in common. No torch."""
