@@ -4,64 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
 
-from hpmkd.errors import ConfigMismatch, DamagedModel, HpmkdError
+from hpmkd.errors import ConfigMismatch, HpmkdError
 from hpmkd.files import commit_json, move
-from hpmkd.output import Output
-from hpmkd.plan.job import Job, differences
-from hpmkd.store.header import Header, sidecar_path
-from hpmkd.store.model_file import check, verify
-
-State = Literal["done", "missing", "damaged", "stale"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What lies under a job's file name. `header` is there for done and stale files."""
-
-    job: Job
-    state: State
-    reason: str = ""
-    header: Header | None = None
-
-
-def inspect(job: Job, output: Output, repair: bool = True) -> Finding:
-    """Verifies one model file against its job; parents' files are not looked at.
-
-    Args:
-        job: what should lie there.
-        output: where.
-        repair: write a sidecar that is missing or wrong; if not, nothing on disk changes.
-
-    Raises:
-        EnvironmentFault: the disk does not answer.
-    """
-    path = output.model_file(job)
-    try:
-        header = verify(path) if repair else check(path)
-    except FileNotFoundError:
-        return Finding(job, "missing")
-    except DamagedModel as error:
-        return Finding(job, "damaged", f"{error.found}, expected {error.expected}")
-    return judge(job, header)
-
-
-def judge(job: Job, header: Header) -> Finding:
-    """Whether a whole model file is the one that `job` would make; parents' weights are not looked at."""
-    meta = header.metadata
-    if meta.get("key") != job.key:
-        return Finding(job, "damaged", f"holds another model: {meta.get('key', 'not one of a sweep')}")
-    if meta.get("fingerprint") != job.fingerprint:
-        if job.role == "table":
-            return Finding(job, "missing")  # it is derived, so it is made again, whatever it was made of
-        changed = differences(meta.get("recipe", {}), job.recipe())
-        return Finding(job, "stale", "; ".join(changed) or "its teacher's settings changed", header)
-    return Finding(job, "done", header=header)
+from hpmkd.plan.job import Job
+from hpmkd.store.inspection import Finding, inspect, learnt_from_stale, readers
+from hpmkd.store.model_file import check
+from hpmkd.store.output_dir import Output
+from hpmkd.store.sidecar import Header, sidecar_path
 
 
 def audit(jobs: Iterable[Job], output: Output, repair: bool = True) -> dict[str, Finding]:
@@ -95,11 +47,6 @@ def _without_idle_tables(findings: dict[str, Finding]) -> dict[str, Finding]:
     }
 
 
-def readers() -> ThreadPoolExecutor:
-    """Threads that read and hash files; both leave Python's lock free, so they fill all cores."""
-    return ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
-
-
 def _other_parent(header: Header, job: Job, findings: Mapping[str, Finding]) -> str | None:
     for parent in job.sources:
         found = findings.get(parent.key)
@@ -111,11 +58,6 @@ def _other_parent(header: Header, job: Job, findings: Mapping[str, Finding]) -> 
             if known != current:
                 return f"{parent.file_name} was trained again and has other weights"
     return None
-
-
-def learnt_from_stale(name: str) -> str:
-    """The reason of a model whose parent is stale: once that is trained again, it has other weights."""
-    return f"learnt from {name}, which is stale"
 
 
 def describe(finding: Finding, findings: Mapping[str, Finding]) -> str:

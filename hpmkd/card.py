@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpmkd.errors import HpmkdError
-from hpmkd.store.header import Header, read_sidecar
 from hpmkd.store.model_file import check, examine
+from hpmkd.store.sidecar import Header, read_sidecar
 from hpmkd.verification import State, Verdict, lineage, look
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec
 from hpmkd.config.sweep import DataConfig
 from hpmkd.errors import DamagedModel
 from hpmkd.plan.job import Job
-from hpmkd.store.header import Header
+from hpmkd.store.sidecar import Header
 from hpmkd.trial import evaluate_file
 
 # Another device, or less than single precision, may see an image or two otherwise.

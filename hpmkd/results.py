@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from hpmkd.audit import headers
 from hpmkd.config.specs import ModelSpec
 from hpmkd.files import commit_bytes
-from hpmkd.output import Output
 from hpmkd.plan.architecture import parameter_count
 from hpmkd.saved import open_saved
-from hpmkd.store.header import Header
+from hpmkd.store.output_dir import Output
+from hpmkd.store.sidecar import Header
 
 if TYPE_CHECKING:
     import pandas as pd

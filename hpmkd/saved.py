@@ -11,10 +11,10 @@ from hpmkd.config.load import parse_yaml, read_config_file, validate
 from hpmkd.config.specs import spec_from_json
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.errors import UsageError
-from hpmkd.output import Output
 from hpmkd.plan.catalog import lineages
 from hpmkd.plan.job import Job
 from hpmkd.plan.planner import expand
+from hpmkd.store.output_dir import Output
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ from typing import Any, Literal
 
 import psutil
 
-from hpmkd.audit import Finding, judge, with_lineage
+from hpmkd.audit import with_lineage
 from hpmkd.errors import DamagedModel
-from hpmkd.output import Output, trial_folder
 from hpmkd.plan.job import Job
-from hpmkd.progress import Progress, read_all
 from hpmkd.saved import Saved, open_saved
-from hpmkd.store.glance import Unsealed, glance
+from hpmkd.store.inspection import Finding, Unsealed, glance, judge
+from hpmkd.store.output_dir import Output, trial_folder
+from hpmkd.store.progress_log import Progress, read_all
 
 State = Literal[
     "done", "unchecked", "running", "interrupted", "waiting", "ready", "failed", "stale", "damaged"

@@ -13,26 +13,26 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from hpmkd.audit import inspect
 from hpmkd.config.sweep import DataConfig, memory_folder
 from hpmkd.data.augment import Normalise
 from hpmkd.data.cache import load
 from hpmkd.data.images import Splits
-from hpmkd.epochs import resume, save_epoch
 from hpmkd.errors import Diverged, EnvironmentFault, HpmkdError
 from hpmkd.evaluation import evaluate
-from hpmkd.memory import keep, recall
 from hpmkd.mentors import TableMentor
 from hpmkd.models import build
-from hpmkd.output import Output
 from hpmkd.plan.halving import last_epoch
 from hpmkd.plan.job import Job
 from hpmkd.provenance import provenance
 from hpmkd.search import Search
-from hpmkd.store.choice_file import save_choice
-from hpmkd.store.header import Header
+from hpmkd.store.epoch_checkpoint import resume, save_epoch
+from hpmkd.store.inspection import inspect
+from hpmkd.store.logits_file import save_table
 from hpmkd.store.model_file import load_weights, save_model
-from hpmkd.store.table_file import save_table
+from hpmkd.store.output_dir import Output
+from hpmkd.store.search_file import save_choice
+from hpmkd.store.shared_cache import keep, recall
+from hpmkd.store.sidecar import Header
 from hpmkd.tabulate import Tabulation
 from hpmkd.timings import Timings
 from hpmkd.train import EpochResult, Training, make_training

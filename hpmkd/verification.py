@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from hpmkd.audit import judge, learnt_from_stale, readers
 from hpmkd.errors import DamagedModel, EnvironmentFault
-from hpmkd.output import Output
 from hpmkd.plan.job import Job, fingerprint_of
-from hpmkd.store.header import Header
+from hpmkd.store.inspection import judge, learnt_from_stale, readers
 from hpmkd.store.model_file import check, examine
+from hpmkd.store.output_dir import Output
+from hpmkd.store.sidecar import Header
 
 State = Literal["good", "missing", "damaged", "stale", "unreadable"]
 NO_SIDECAR = "no sidecar of its own; the next start of the sweep writes it"

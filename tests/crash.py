@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from hpmkd.output import Output
+from hpmkd.store.output_dir import Output
 
 Op = tuple[Any, ...]
 Check = Callable[[Output, int, bool], Any]

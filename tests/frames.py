@@ -16,13 +16,13 @@ from hpmkd.config.specs import spec_to_json
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.cache import describe
 from hpmkd.files import commit_bytes, commit_json
-from hpmkd.output import Output
 from hpmkd.plan.catalog import lineages
 from hpmkd.plan.job import Job
 from hpmkd.plan.planner import expand
-from hpmkd.store.choice_file import save_choice
+from hpmkd.store.logits_file import save_table
 from hpmkd.store.model_file import save_model
-from hpmkd.store.table_file import save_table
+from hpmkd.store.output_dir import Output
+from hpmkd.store.search_file import save_choice
 
 Scores = Mapping[str, Sequence[float]]
 

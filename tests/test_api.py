@@ -13,8 +13,8 @@ from sweeps import stamps
 import hpmkd
 from hpmkd.cli import run
 from hpmkd.errors import ConfigMismatch, Locked, UsageError
-from hpmkd.lock import locked
-from hpmkd.output import Output
+from hpmkd.store.lock import locked
+from hpmkd.store.output_dir import Output
 
 
 def tiny(cache_dir: Path) -> dict[str, Any]:

@@ -14,11 +14,11 @@ from builders import make_config, make_jobs
 
 from hpmkd import audit
 from hpmkd.errors import EnvironmentFault
-from hpmkd.output import Output
 from hpmkd.plan.job import Job
-from hpmkd.store import model_file
-from hpmkd.store.header import sidecar_path
+from hpmkd.store import inspection, model_file
 from hpmkd.store.model_file import save_model
+from hpmkd.store.output_dir import Output
+from hpmkd.store.sidecar import sidecar_path
 
 TEACHER, ASSISTANT, STUDENT = "teacher_Digits", "assistant_Digits_TAKD", "student_Digits_TAKD_run1"
 
@@ -76,7 +76,7 @@ def test_damaged(jobs: dict[str, Job], output: Output) -> None:
     assert "truncated" in audit.describe(findings[STUDENT], findings)
     first = audit.quarantine(findings[STUDENT], output)
     path.write_bytes(b"again")
-    second = audit.quarantine(audit.inspect(jobs[STUDENT], output), output)
+    second = audit.quarantine(inspection.inspect(jobs[STUDENT], output), output)
     assert (first.name, second.name) == (f"{STUDENT}.1.pt", f"{STUDENT}.2.pt")
     assert "truncated" in json.loads(Path(f"{first}.reason.json").read_text())["reason"]
     assert not path.exists()
@@ -86,7 +86,7 @@ def test_damaged(jobs: dict[str, Job], output: Output) -> None:
 def test_a_model_under_another_name_is_not_believed(jobs: dict[str, Job], output: Output) -> None:
     output.model_file(jobs[ASSISTANT]).replace(output.model_file(jobs[STUDENT]))
     sidecar_path(output.model_file(jobs[ASSISTANT])).replace(sidecar_path(output.model_file(jobs[STUDENT])))
-    finding = audit.inspect(jobs[STUDENT], output)
+    finding = inspection.inspect(jobs[STUDENT], output)
     assert (finding.state, finding.reason) == ("damaged", f"holds another model: {ASSISTANT}")
 
 
@@ -142,7 +142,7 @@ def test_whatever_lies_there_is_moved_aside(jobs: dict[str, Job], output: Output
     else:
         content = {"foreign pickle": pickle.dumps({"w": [1, 2]}), "empty": b"", "zeros": bytes(size)}
         path.write_bytes(content[what])
-    finding = audit.inspect(jobs[STUDENT], output)
+    finding = inspection.inspect(jobs[STUDENT], output)
     assert finding.state == "damaged"
     target = audit.quarantine(finding, output)
     assert os.path.lexists(target)
@@ -150,7 +150,7 @@ def test_whatever_lies_there_is_moved_aside(jobs: dict[str, Job], output: Output
     reason = json.loads(Path(f"{target}.reason.json").read_text())["reason"]
     assert reason == finding.reason
     assert what in reason or what in ("foreign pickle", "empty", "zeros")
-    assert audit.inspect(jobs[STUDENT], output).state == "missing"
+    assert inspection.inspect(jobs[STUDENT], output).state == "missing"
 
 
 def test_the_dry_runs_audit_changes_nothing(jobs: dict[str, Job], output: Output) -> None:

@@ -13,7 +13,7 @@ from pictures import table
 
 from hpmkd.data.images import split
 from hpmkd.plan.architecture import forward_cost
-from hpmkd.store.header import Header
+from hpmkd.store.sidecar import Header
 
 sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 import arithmetic

@@ -13,9 +13,9 @@ from ray.tune.trainable.metadata import _TrainingRunMetadata
 from test_searcher import plan
 
 from hpmkd.errors import EnvironmentFault, HpmkdError
-from hpmkd.output import Output
 from hpmkd.plan.job import label
-from hpmkd.progress import read_all
+from hpmkd.store.output_dir import Output
+from hpmkd.store.progress_log import read_all
 from hpmkd.sweep.callbacks import EventLines, Lacking, Lighten, Records
 
 JOBS = {job.key: job for job in plan(1, ["Direct", "TAKD"], 5)}

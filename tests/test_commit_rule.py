@@ -14,7 +14,7 @@ from crash import Disk, assert_complete, every_cut, power_cuts, record
 
 from hpmkd import files
 from hpmkd.config.load import read_config_file, to_yaml, validate
-from hpmkd.output import Output
+from hpmkd.store.output_dir import Output
 
 
 def in_place(path: Path, data: bytes) -> None:

@@ -14,13 +14,14 @@ from builders import make_config, make_jobs
 from crash import every_cut, record
 
 from hpmkd import audit
-from hpmkd.epochs import EPOCH_FILE, resume, save_epoch
-from hpmkd.output import Output
 from hpmkd.plan.job import Job
-from hpmkd.store.choice_file import save_choice
-from hpmkd.store.header import sidecar_path
+from hpmkd.store import inspection
+from hpmkd.store.epoch_checkpoint import EPOCH_FILE, resume, save_epoch
+from hpmkd.store.logits_file import save_table
 from hpmkd.store.model_file import load_weights, save_model
-from hpmkd.store.table_file import save_table
+from hpmkd.store.output_dir import Output
+from hpmkd.store.search_file import save_choice
+from hpmkd.store.sidecar import sidecar_path
 from hpmkd.verification import look
 
 KEY, CHOICE = "teacher_Digits", "choice_Digits"
@@ -49,7 +50,7 @@ def number_of(job: Job, output: Output) -> int | None:
     path = output.model_file(job)
     if not path.exists():
         return None
-    header = audit.inspect(job, output, repair=False).header
+    header = inspection.inspect(job, output, repair=False).header
     assert header is not None, "neither the old nor the new content"
     return int(header.accuracy)
 
@@ -78,7 +79,7 @@ def test_a_model_is_the_old_or_the_new_one(jobs: dict[str, Job], tmp_path: Path,
         number = number_of(job, there)
         assert number in (old, 2), f"after {made} calls"
         assert number == 2 or not done, "saved, said so, and lost"
-        finding = audit.inspect(job, there, repair=False)
+        finding = inspection.inspect(job, there, repair=False)
         assert finding.state == ("missing" if number is None else "done")
         assert look(there.model_file(job)).state == ("missing" if number is None else "good")
         if number is not None and key == KEY:
@@ -102,7 +103,7 @@ def test_a_table_is_never_without_its_description(before: str, tmp_path: Path) -
     disk, ops = record(output.root, lambda: write(2))
 
     def check(there: Output, made: int, done: bool) -> None:
-        finding = audit.inspect(job, there, repair=False)
+        finding = inspection.inspect(job, there, repair=False)
         assert finding.state in ("missing", "done") or (before, finding.state) == ("old", "damaged"), finding.reason
         assert finding.header is None or finding.header.accuracy in (1, 2)
         assert not done or (finding.header is not None and finding.header.accuracy == 2)
@@ -126,7 +127,7 @@ def test_without_fsync_what_is_torn_is_called_damaged(
     seen = set()
 
     def check(there: Output, made: int, done: bool) -> None:
-        finding = audit.inspect(job, there, repair=False)
+        finding = inspection.inspect(job, there, repair=False)
         seen.add(finding.state)
         assert finding.state != "missing", "the old name never goes away"
         if finding.header is not None:
@@ -185,7 +186,7 @@ def test_moved_aside_means_moved_not_lost(jobs: dict[str, Job], tmp_path: Path, 
     if damaged:
         path.write_bytes(path.read_bytes()[:-1])
     content = path.read_bytes()
-    finding = audit.inspect(job, output)
+    finding = inspection.inspect(job, output)
     assert (finding.state == "damaged") == damaged
     move = audit.quarantine if damaged else lambda one, there: audit.archive([one], there)
     disk, ops = record(output.root, lambda: move(finding, output))

@@ -17,8 +17,8 @@ from sweeps import restore, stamps, start, weights
 import hpmkd
 from hpmkd.cli.main import main
 from hpmkd.errors import EnvironmentFault
-from hpmkd.output import Output
-from hpmkd.store.header import sidecar_path
+from hpmkd.store.output_dir import Output
+from hpmkd.store.sidecar import sidecar_path
 from hpmkd.trial import run_job
 
 TEACHER, STUDENT = "teacher_Digits.pt", "student_Digits_Direct_run1.pt"

@@ -13,7 +13,7 @@ import pytest
 import torch
 from test_searcher import plan
 
-from hpmkd.epochs import EPOCH_FILE, EPOCH_META, resume, save_epoch
+from hpmkd.store.epoch_checkpoint import EPOCH_FILE, EPOCH_META, resume, save_epoch
 
 JOB = plan(1, ["Direct"], 1)[1]
 PARENTS = {"teacher_D0": "its weights"}
@@ -87,7 +87,7 @@ def test_of_other_settings_or_parents_none_is_taken(folders: list[Path]) -> None
 
 def test_one_of_another_version_leaves_nothing_of_itself(folders: list[Path], tmp_path: Path) -> None:
     """It is whole, and ours by its description, but a part of it is missing: what was read of it must go again."""
-    from hpmkd.store.header import file_hash
+    from hpmkd.store.sidecar import file_hash
 
     for folder in folders:
         torch.save({"weight": torch.full((3,), 99.0)}, folder / EPOCH_FILE)
@@ -100,7 +100,7 @@ def test_one_of_another_version_leaves_nothing_of_itself(folders: list[Path], tm
 def test_a_pickle_that_runs_code_is_not_run(folders: list[Path], tmp_path: Path) -> None:
     from test_rounds import Raises
 
-    from hpmkd.store.header import file_hash
+    from hpmkd.store.sidecar import file_hash
 
     witness = tmp_path / "executed"
     for folder in folders:

@@ -12,13 +12,13 @@ import pytest
 import torch
 from builders import STUDENT
 
-from hpmkd import export as module
 from hpmkd.cli.export import FORMATS
 from hpmkd.cli.main import main
 from hpmkd.config.specs import ModelSpec
 from hpmkd.errors import DamagedModel, HpmkdError
-from hpmkd.export import KINDS, export
 from hpmkd.models import build
+from hpmkd.store import export as module
+from hpmkd.store.export import KINDS, export
 from hpmkd.store.model_file import save_model
 
 RESNET = ModelSpec("resnet8", (4, 8, 16), 3, 32, 10)

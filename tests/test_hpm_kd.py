@@ -11,12 +11,12 @@ from builders import make_config, make_jobs
 from test_train import make, same
 
 from hpmkd.errors import UsageError
-from hpmkd.output import Output
 from hpmkd.plan.ablations import WORDS
 from hpmkd.plan.architecture import geometric_sizes, parameter_count
 from hpmkd.plan.catalog import lineages
 from hpmkd.plan.job import Job
 from hpmkd.store.model_file import verify
+from hpmkd.store.output_dir import Output
 from hpmkd.trial import run_job
 
 NARROW = {"hpmkd__chain_length": 1, "hpmkd__gate_steps": 20, "adaptive__temperatures": [8.0], "adaptive__alphas": [0.5]}

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from sweeps import ROOT, restore, stamps, start, weights, words
 
-from hpmkd.output import Output
+from hpmkd.store.output_dir import Output
 
 LONG = ["--baselines", "TraditionalKD", "FitNets", "--student-epochs", "100", "--record.checkpoint_overhead", "1"]
 ONE = "student_Digits_FitNets_run1"

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from hpmkd.errors import EnvironmentFault, Locked
-from hpmkd.lock import locked
-from hpmkd.output import Output
+from hpmkd.store.lock import locked
+from hpmkd.store.output_dir import Output
 
 HOLD = """
 import errno, fcntl, sys, time, pathlib
@@ -24,8 +24,8 @@ if sys.argv[2:]:
     def flock(descriptor, operation):
         raise OSError(int(sys.argv[2]), "no locks here")
     fcntl.flock = flock
-from hpmkd.lock import locked
-from hpmkd.output import Output
+from hpmkd.store.lock import locked
+from hpmkd.store.output_dir import Output
 with locked(Output(pathlib.Path(sys.argv[1]))):
     print("held", flush=True)
     time.sleep(60)

@@ -10,10 +10,10 @@ import torch
 from builders import make_config, make_jobs
 
 from hpmkd.config.sweep import memory_folder
-from hpmkd.memory import entry, recall
-from hpmkd.output import Output
 from hpmkd.plan.job import Job
 from hpmkd.store.model_file import load_weights, verify
+from hpmkd.store.output_dir import Output
+from hpmkd.store.shared_cache import entry, recall
 from hpmkd.trial import run_job
 
 CPU = torch.device("cpu")

@@ -17,9 +17,9 @@ import pytest
 import torch
 
 from hpmkd.errors import DamagedModel, EnvironmentFault
-from hpmkd.store.choice_file import save_choice
-from hpmkd.store.header import Header, file_hash, read_sidecar, sidecar_path, write_sidecar
 from hpmkd.store.model_file import check, load_weights, read_whole, save_model, verify
+from hpmkd.store.search_file import save_choice
+from hpmkd.store.sidecar import Header, file_hash, read_sidecar, sidecar_path, write_sidecar
 
 STATE = {"w": torch.arange(6.0)}
 
@@ -124,7 +124,7 @@ def test_the_sidecar_of_another_file_condemns_no_good_one(path: Path, tmp_path: 
 
 
 def test_a_sidecar_of_wrong_types_is_none(path: Path) -> None:
-    from hpmkd.store.header import _digest
+    from hpmkd.store.sidecar import _digest
 
     values = json.loads(sidecar_path(path).read_text())
     values.pop("digest")

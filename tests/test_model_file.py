@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from hpmkd.errors import DamagedModel
 from hpmkd.store import model_file
-from hpmkd.store.header import read_sidecar, sidecar_path
 from hpmkd.store.model_file import load_weights, plain, read_whole, save_model, verify, weights_hash
+from hpmkd.store.sidecar import read_sidecar, sidecar_path
 
 STATE = {"a.weight": torch.arange(12.0).reshape(3, 4), "a.count": torch.tensor(7), "empty": torch.zeros(0, 2)}
 SHARED = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])

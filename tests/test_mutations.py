@@ -19,9 +19,9 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from hpmkd.errors import DamagedModel
-from hpmkd.output import Output
-from hpmkd.store.header import sidecar_path
 from hpmkd.store.model_file import check, read_whole, save_model, verify, weights_hash
+from hpmkd.store.output_dir import Output
+from hpmkd.store.sidecar import sidecar_path
 from hpmkd.trial import run_job
 
 KINDS = ("flip a bit", "zero a block", "truncate", "extend", "swap two blocks", "duplicate a block", "another's block")

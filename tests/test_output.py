@@ -9,7 +9,7 @@ import pytest
 from builders import make_config, make_jobs
 
 from hpmkd import get_model_checkpoint_path
-from hpmkd.output import Output, trial_folder
+from hpmkd.store.output_dir import Output, trial_folder
 
 
 def test_everything_lies_inside(tmp_path: Path) -> None:

@@ -12,12 +12,12 @@ import torch
 from builders import make_config, make_jobs
 from sweeps import start
 
-from hpmkd import profiling
 from hpmkd.operators import Operators
-from hpmkd.output import Output
-from hpmkd.profiling import PARTS, Profile
 from hpmkd.report.content import gather
 from hpmkd.report.write import html
+from hpmkd.store import profile_file
+from hpmkd.store.output_dir import Output
+from hpmkd.store.profile_file import PARTS, Profile
 from hpmkd.sweep.profiler import Profiler
 from hpmkd.sweep.resources import Share
 from hpmkd.timings import Timings
@@ -97,7 +97,7 @@ def test_what_the_driver_notes(monkeypatch: pytest.MonkeyPatch) -> None:
     }
     (noted,) = profiler.profile.starts
     assert noted == {"models": 1, "concurrent": 2, "seconds": 20.0, "busy": 20.0, "parts": {"rounds": 20.0}}
-    (line,) = profiling.sentences(profiler.profile)
+    (line,) = profile_file.sentences(profiler.profile)
     assert line == "A start that made 1 models in 20.0 s: training 20.0; 2 side by side, busy 50 % of the training."
 
 
@@ -106,7 +106,7 @@ def test_no_file_or_a_torn_one(tmp_path: Path, text: str | None) -> None:
     output = Output(tmp_path)
     if text is not None:
         output.profile_file.write_text(text)
-    assert profiling.read_profile(output) == Profile()
+    assert profile_file.read_profile(output) == Profile()
 
 
 def test_tables() -> None:
@@ -115,11 +115,11 @@ def test_tables() -> None:
     profile.add_model("s1", 8.0, {"parts": {"train": 6.0, "test": 1.0}, "operators": rows})
     profile.add_model("s2", 2.0, {"parts": {"train": 2.0}, "operators": []})
     profile.add_model("gone", 2.0, {"parts": {"train": 2.0}, "operators": rows})
-    parts = profiling.by_part(profile, {"s1": "student", "s2": "student"})
+    parts = profile_file.by_part(profile, {"s1": "student", "s2": "student"})
     assert list(parts["part"]) == ["train", "test", "elsewhere"]
     assert list(parts["seconds"]) == [8.0, 1.0, 1.0]
     assert list(parts["share_pct"]) == [80.0, 10.0, 10.0]
-    operators = profiling.by_operator(profile, {"s1": ("student", "AT"), "s2": ("student", "AT")})
+    operators = profile_file.by_operator(profile, {"s1": ("student", "AT"), "s2": ("student", "AT")})
     assert list(operators["operator"]) == ["mm", "add"]
     assert list(operators["share_pct"]) == [75.0, 25.0]
 

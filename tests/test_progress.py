@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hpmkd.output import Output
-from hpmkd.progress import MAX_EPOCHS, Recorder, progress_file, read, read_all
+from hpmkd.store.output_dir import Output
+from hpmkd.store.progress_log import MAX_EPOCHS, Recorder, progress_file, read, read_all
 
 KEY = "student_D_AT_run1"
 

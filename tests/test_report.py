@@ -12,14 +12,14 @@ from frames import make_output
 from test_progress import epoch
 
 from hpmkd.cli.main import main
-from hpmkd.output import Output
 from hpmkd.plan.job import Job
 from hpmkd.plots.style import FORMATS, render
-from hpmkd.progress import Recorder
 from hpmkd.report import write_report
 from hpmkd.report.content import gather
 from hpmkd.report.tables import Table, digits, ordered
 from hpmkd.report.write import html
+from hpmkd.store.output_dir import Output
+from hpmkd.store.progress_log import Recorder
 
 CHOOSE = {"baselines": ["Direct", "TraditionalKD", "HPM-KD"], "runs": 3}
 NAMES = {"accuracy", "retention", "differences", "curves", "pareto", "times", "lineage"}

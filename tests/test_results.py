@@ -16,10 +16,10 @@ import hpmkd
 from hpmkd import audit, results
 from hpmkd.costs import costs
 from hpmkd.errors import UsageError
-from hpmkd.output import Output
 from hpmkd.plan.architecture import parameter_count
-from hpmkd.store.choice_file import save_choice
 from hpmkd.store.model_file import check, save_model
+from hpmkd.store.output_dir import Output
+from hpmkd.store.search_file import save_choice
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from ray import cloudpickle
 from test_searcher import plan
 
 from hpmkd.config.sweep import DataConfig, SweepConfig
-from hpmkd.output import Output
 from hpmkd.saved import Sweep
+from hpmkd.store.output_dir import Output
 from hpmkd.sweep import searcher
 from hpmkd.sweep.rounds import finish_round, name_folder, restorable, rounds, sweep_key
 from hpmkd.sweep.seal import SEAL, Sealer, seal, signing_key

@@ -14,8 +14,8 @@ from sweeps import words
 from hpmkd.cli.main import main, run_command
 from hpmkd.config.load import validate
 from hpmkd.config.sweep import SweepConfig
-from hpmkd.lock import locked
-from hpmkd.output import Output
+from hpmkd.store.lock import locked
+from hpmkd.store.output_dir import Output
 
 ROOT = Path(__file__).resolve().parents[1]
 

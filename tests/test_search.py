@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from test_train import make
 
 from hpmkd.errors import DamagedModel
-from hpmkd.output import Output
 from hpmkd.plan.halving import candidate_epochs, rungs
 from hpmkd.plan.job import Job
 from hpmkd.search import Search
-from hpmkd.store.choice_file import save_choice
 from hpmkd.store.model_file import verify
+from hpmkd.store.output_dir import Output
+from hpmkd.store.search_file import save_choice
 from hpmkd.trial import Progress, Resumed, run_job
 
 CPU = torch.device("cpu")

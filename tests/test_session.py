@@ -16,8 +16,8 @@ import pytest
 from test_resources import config
 
 from hpmkd.errors import EnvironmentFault
-from hpmkd.output import Output
 from hpmkd.stop import StopSignals
+from hpmkd.store.output_dir import Output
 from hpmkd.sweep import session
 
 

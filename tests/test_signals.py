@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from hpmkd.output import Output
 from hpmkd.stop import StopSignals
+from hpmkd.store.output_dir import Output
 from hpmkd.sweep import signals as module
 from hpmkd.sweep.signals import GentleStop
 

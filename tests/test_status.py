@@ -16,12 +16,12 @@ from frames import make_output, put_model
 from test_progress import epoch
 
 from hpmkd.cli.main import main
-from hpmkd.lock import locked
-from hpmkd.output import trial_folder
 from hpmkd.plan.job import Job
-from hpmkd.progress import Recorder
 from hpmkd.status import ModelStatus, ago, read_status
-from hpmkd.store.header import sidecar_path
+from hpmkd.store.lock import locked
+from hpmkd.store.output_dir import trial_folder
+from hpmkd.store.progress_log import Recorder
+from hpmkd.store.sidecar import sidecar_path
 
 CHOOSE = {"baselines": ["Direct", "AT", "TAKD"], "runs": 2}
 

@@ -14,10 +14,10 @@ from sweeps import damage, restore, stamps, start, weights
 from test_model_faults import write_evil
 
 from hpmkd.cli.status import status
-from hpmkd.output import Output
-from hpmkd.progress import read_all
-from hpmkd.store.header import read_sidecar, sidecar_path
 from hpmkd.store.model_file import load_weights, save_model
+from hpmkd.store.output_dir import Output
+from hpmkd.store.progress_log import read_all
+from hpmkd.store.sidecar import read_sidecar, sidecar_path
 
 pytestmark = pytest.mark.usefixtures("small_ray")
 BASELINES = ("Direct", "TraditionalKD", "FitNets", "AT", "TAKD", "HPM-KD")

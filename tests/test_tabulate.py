@@ -20,10 +20,10 @@ from hpmkd.errors import DamagedModel
 from hpmkd.mentors import TableMentor
 from hpmkd.methods.build import build_distiller
 from hpmkd.models import build
-from hpmkd.output import Output
 from hpmkd.plan.job import Job
-from hpmkd.store.header import sidecar_path
 from hpmkd.store.model_file import verify
+from hpmkd.store.output_dir import Output
+from hpmkd.store.sidecar import sidecar_path
 from hpmkd.tabulate import Tabulation
 from hpmkd.train import Training
 from hpmkd.trial import run_job

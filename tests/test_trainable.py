@@ -11,10 +11,10 @@ import pytest
 from builders import make_config, make_jobs
 from ray import tune
 
-from hpmkd.epochs import SaveSchedule
 from hpmkd.errors import EnvironmentFault
-from hpmkd.output import Output, trial_folder
 from hpmkd.plan.job import Job
+from hpmkd.store.epoch_checkpoint import SaveSchedule
+from hpmkd.store.output_dir import Output, trial_folder
 from hpmkd.sweep import trainable
 from hpmkd.sweep.event_files import EventFiles
 from hpmkd.train import EpochResult

@@ -12,16 +12,16 @@ import torch
 from builders import make_config, make_jobs
 from test_model_faults import Evil
 
-from hpmkd import epochs
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.cache import prepare
-from hpmkd.epochs import SaveSchedule
 from hpmkd.errors import HpmkdError
-from hpmkd.output import Output
 from hpmkd.plan.catalog import METHODS
 from hpmkd.plan.job import Job
-from hpmkd.store.header import file_hash, sidecar_path
+from hpmkd.store import epoch_checkpoint
+from hpmkd.store.epoch_checkpoint import SaveSchedule
 from hpmkd.store.model_file import verify
+from hpmkd.store.output_dir import Output
+from hpmkd.store.sidecar import file_hash, sidecar_path
 from hpmkd.trial import Outcome, Progress, Resumed, evaluate_file, run_job
 
 CPU = torch.device("cpu")
@@ -131,7 +131,7 @@ def test_checkpoints_are_found_in_any_round(
 
 
 def trial_name(job: Job) -> str:
-    from hpmkd.output import trial_folder
+    from hpmkd.store.output_dir import trial_folder
 
     return trial_folder(job)
 
@@ -159,7 +159,7 @@ def test_useless_checkpoints_are_passed_over(
     job = jobs[STUDENT]
     interrupt(job, output, config, 1, tmp_path / "good")
     interrupt(job, output, config, 3, tmp_path / "bad")
-    state, meta = tmp_path / "bad" / epochs.EPOCH_FILE, tmp_path / "bad" / epochs.EPOCH_META
+    state, meta = tmp_path / "bad" / epoch_checkpoint.EPOCH_FILE, tmp_path / "bad" / epoch_checkpoint.EPOCH_META
     values = json.loads(meta.read_text())
     changes = {"fingerprint": {"fingerprint": "x"}, "parents": {"parents": {"teacher_Digits": "x"}}}
     changes["last epoch"] = {"epoch": 4}
@@ -176,7 +176,7 @@ def test_useless_checkpoints_are_passed_over(
         if what == "evil":
             torch.save({"epoch": 3, "model": Evil(tmp_path / "ran")}, state)
         elif what == "another epoch's state":
-            shutil.copy(tmp_path / "good" / epochs.EPOCH_FILE, state)
+            shutil.copy(tmp_path / "good" / epoch_checkpoint.EPOCH_FILE, state)
         else:
             saved = torch.load(state)
             saved["model"] = {name: value + 1 for name, value in saved["model"].items()}
@@ -222,7 +222,7 @@ def test_divergence_leaves_no_file(cache_dir: Path, tmp_path: Path) -> None:
 
 def test_saves_cost_at_most_their_part(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr(epochs.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(epoch_checkpoint.time, "monotonic", lambda: now[0])
     schedule = SaveSchedule(0.1)
     assert not schedule.due()
     now[0] = 0.6

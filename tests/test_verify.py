@@ -17,8 +17,8 @@ from sweeps import everything, flip
 
 from hpmkd.cli.main import main
 from hpmkd.store import model_file
-from hpmkd.store.header import Header, file_hash, sidecar_path, write_sidecar
 from hpmkd.store.model_file import save_model
+from hpmkd.store.sidecar import Header, file_hash, sidecar_path, write_sidecar
 
 TEACHER, ASSISTANT, STUDENT = "teacher_Digits", "assistant_Digits_TAKD", "student_Digits_TAKD_run1"
 

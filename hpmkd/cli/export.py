@@ -33,7 +33,7 @@ def build_parser(prog: str) -> Arguments:
 def export(argv: Sequence[str], prog: str) -> int:
     """Runs the command; returns the exit code."""
     given = build_parser(prog).parse_args(list(argv))
-    from hpmkd.export import export as write  # torch takes seconds: --help and wrong flags need not wait for it
+    from hpmkd.store.export import export as write  # torch takes seconds: --help and wrong flags need not wait for it
 
     target = Path(given.output).expanduser() if given.output else None
     done = write(Path(given.file).expanduser(), given.to, target)

@@ -19,12 +19,13 @@ from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.cache import describe, prepare
 from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_SOME_FAILED, UsageError
 from hpmkd.files import commit_bytes, commit_json, remove_leftovers
-from hpmkd.lock import locked
 from hpmkd.log import show, silent, tell, warn
-from hpmkd.output import Output
 from hpmkd.plan.catalog import lineages
 from hpmkd.plan.planner import expand
 from hpmkd.stop import StopSignals
+from hpmkd.store import inspection
+from hpmkd.store.lock import locked
+from hpmkd.store.output_dir import Output
 from hpmkd.sweep.processes import end_leftovers
 from hpmkd.timings import Timings
 from hpmkd.tracking import Tracker
@@ -142,13 +143,13 @@ def _sweep(request: Request, config: SweepConfig, output: Output, stop: StopSign
 def _train(
     request: Request,
     output: Output,
-    findings: dict[str, audit.Finding],
+    findings: dict[str, inspection.Finding],
     say: Callable[[str], None],
     stop: StopSignals,
     timings: Timings | None,
 ) -> tuple[int, str]:
-    from hpmkd.profiling import read_profile, write_profile
     from hpmkd.saved import open_sweep
+    from hpmkd.store.profile_file import read_profile, write_profile
     from hpmkd.sweep.callbacks import Lacking, Watch
     from hpmkd.sweep.driver import train_missing
     from hpmkd.sweep.profiler import Profiler
@@ -173,7 +174,7 @@ def _train(
 
 
 def _report(
-    output: Output, findings: Mapping[str, audit.Finding], planned: list[str], labels: list[str], quiet: bool
+    output: Output, findings: Mapping[str, inspection.Finding], planned: list[str], labels: list[str], quiet: bool
 ) -> None:
     from hpmkd import results
 

@@ -17,8 +17,8 @@ from rich.table import Table
 from hpmkd.cli.arguments import Arguments
 from hpmkd.config.sweep import DataConfig
 from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_SOME_FAILED, UsageError
-from hpmkd.output import Output
 from hpmkd.saved import Sweep, open_sweep
+from hpmkd.store.output_dir import Output
 from hpmkd.verification import Verdict, verify_output
 
 _EXAMPLES = """  hpmkd verify results/quick

@@ -11,19 +11,20 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hpmkd import plots, profiling, results, stats
+from hpmkd import plots, results, stats
 from hpmkd.conclusions import cautions, sentences
 from hpmkd.config.load import to_yaml
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.costs import costs
-from hpmkd.output import Output
 from hpmkd.plan.catalog import lineages
 from hpmkd.plan.job import Job
-from hpmkd.progress import read_all
 from hpmkd.report import tables
 from hpmkd.report.tables import Table
 from hpmkd.saved import open_saved
 from hpmkd.status import Status, read_status
+from hpmkd.store import profile_file
+from hpmkd.store.output_dir import Output
+from hpmkd.store.progress_log import read_all
 
 
 @dataclass(frozen=True)
@@ -153,13 +154,13 @@ def _tables(frame: pd.DataFrame, compared: pd.DataFrame, order: Sequence[str]) -
 
 def _profile(output: Output, jobs: Sequence[Job]) -> list[Table]:
     """Of a sweep that was started with `--profile`."""
-    profile = profiling.read_profile(output)
+    profile = profile_file.read_profile(output)
     if not profile.models:
         return []
-    parts = profiling.by_part(profile, {job.key: job.role for job in jobs})
+    parts = profile_file.by_part(profile, {job.key: job.role for job in jobs})
     kinds = {job.key: (job.role, job.baseline or "") for job in jobs}
-    operators = profiling.by_operator(profile, kinds)
-    made = [tables.profile_table(parts, profiling.sentences(profile))]
+    operators = profile_file.by_operator(profile, kinds)
+    made = [tables.profile_table(parts, profile_file.sentences(profile))]
     return [*made, tables.operator_table(operators)] if len(operators) else made
 
 

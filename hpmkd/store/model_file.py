@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from hpmkd.errors import DamagedModel, EnvironmentFault
 from hpmkd.files import commit_bytes, sha256_of
-from hpmkd.store.choice_file import verify_choice
-from hpmkd.store.header import SEAL, Header, file_hash, read_sidecar, seal_of, sidecar_path, write_sidecar
-from hpmkd.store.payload import parse, weights_hash
-from hpmkd.store.reading import reading
-from hpmkd.store.table_file import TABLE_SUFFIX, no_sidecar
+from hpmkd.store.logits_file import TABLE_SUFFIX, no_sidecar
+from hpmkd.store.payload import parse, reading, weights_hash
+from hpmkd.store.search_file import verify_choice
+from hpmkd.store.sidecar import SEAL, Header, file_hash, read_sidecar, seal_of, sidecar_path, write_sidecar
 
 if TYPE_CHECKING:
     from torch import Tensor

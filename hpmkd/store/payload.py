@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import math
 import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpmkd.errors import DamagedModel
-from hpmkd.files import sha256_of
-from hpmkd.store.header import SEAL, Header, seal_of
+from hpmkd.errors import DamagedModel, EnvironmentFault
+from hpmkd.files import sha256_of, system_words
+from hpmkd.store.sidecar import SEAL, Header, seal_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,6 +27,7 @@ _FIELDS = {
     "timestamp": str,
     "metadata": dict,
 }
+_EXPECTED = "a model file that can be read"
 
 
 def weights_hash(state: Mapping[str, Tensor]) -> str:
@@ -101,3 +104,34 @@ def _check_seals(path: Path, state: Mapping[Any, Any], rest: Mapping[str, Any]) 
 
 def _not_a_model(path: Path, found: str) -> DamagedModel:
     return DamagedModel(str(path), expected="a model file written by hpmkd", found=found or "unreadable content")
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Around whatever reads `path`.
+
+    Raises:
+        FileNotFoundError: nothing has that name.
+        DamagedModel: a folder, a link that leads nowhere, or no permission: that can be moved aside.
+        EnvironmentFault: the disk or the network does not answer; the file may be as good as ever.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise DamagedModel(str(path), expected=_EXPECTED, found="a link that leads nowhere") from None
+        raise
+    except IsADirectoryError:
+        raise DamagedModel(str(path), expected=_EXPECTED, found="a folder") from None
+    except PermissionError:
+        raise DamagedModel(str(path), expected=_EXPECTED, found="no permission to read it") from None
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise DamagedModel(str(path), expected=_EXPECTED, found="a link that leads to itself") from None
+        raise EnvironmentFault(
+            f"{path}: cannot be read",
+            expected="a disk that answers",
+            found=system_words(error),
+            todo="see to the disk or its connection, then start the same command again; "
+            "if this one file is lost, delete it and it is trained again",
+        ) from error

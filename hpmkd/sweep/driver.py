@@ -11,11 +11,11 @@ from typing import Any
 import ray
 from ray.tune.error import TuneError
 
-from hpmkd.audit import Finding, inspect
 from hpmkd.errors import EnvironmentFault
 from hpmkd.plan.job import Job
 from hpmkd.saved import Sweep
 from hpmkd.stop import StopSignals
+from hpmkd.store.inspection import Finding, inspect
 from hpmkd.sweep import searcher
 from hpmkd.sweep.callbacks import EventLines, Lighten, Records, Watch
 from hpmkd.sweep.loggers import open_loggers

@@ -8,7 +8,7 @@ from typing import Any
 
 from ray.tune import Callback
 
-from hpmkd.profiling import Profile
+from hpmkd.store.profile_file import Profile
 from hpmkd.sweep.resources import Share
 from hpmkd.timings import Timings
 

@@ -14,8 +14,8 @@ from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig
 
 from hpmkd.config.sweep import cache_folder
 from hpmkd.files import commit_json
-from hpmkd.output import trial_folder
 from hpmkd.saved import Sweep
+from hpmkd.store.output_dir import trial_folder
 from hpmkd.sweep import searcher
 from hpmkd.sweep.resources import Share
 from hpmkd.sweep.scheduler import FirstOpen

@@ -18,7 +18,7 @@ from ray.tune import Callback
 
 from hpmkd.errors import EnvironmentFault
 from hpmkd.files import commit_bytes, commit_json, sha256_of
-from hpmkd.store.header import file_hash
+from hpmkd.store.sidecar import file_hash
 
 SEAL = "hpmkd-seal.json"
 # Each kind must be there, but for the last: Tune's generator of grids writes one only for some searchers.

@@ -17,8 +17,8 @@ import ray
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.errors import EXIT_ENVIRONMENT, EnvironmentFault
 from hpmkd.hardware import cores
-from hpmkd.output import Output
 from hpmkd.stop import Interrupted, StopSignals, leave
+from hpmkd.store.output_dir import Output
 from hpmkd.sweep.processes import VITAL, RayProcesses, lives
 from hpmkd.sweep.resources import prepare_environment, worker_env
 from hpmkd.timings import Timings

@@ -10,8 +10,8 @@ from typing import Any
 
 from ray.tune import Callback
 
-from hpmkd.output import Output
 from hpmkd.stop import StopSignals
+from hpmkd.store.output_dir import Output
 from hpmkd.sweep import searcher
 
 SAVE_SECONDS = 12.0

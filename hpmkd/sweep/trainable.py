@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 
 from hpmkd.errors import EnvironmentFault
-from hpmkd.output import Output
 from hpmkd.plan.job import Job
 from hpmkd.saved import open_sweep
+from hpmkd.store.output_dir import Output
 from hpmkd.sweep.event_files import EventFiles
 from hpmkd.timings import Timings
 
 if TYPE_CHECKING:
-    from hpmkd.epochs import SaveSchedule
+    from hpmkd.store.epoch_checkpoint import SaveSchedule
     from hpmkd.trial import Outcome, Progress
 
 _STOP_SECONDS = 60.0  # a driver that was killed while it stopped leaves the file until the next start
@@ -37,8 +37,8 @@ def train_model(config: dict[str, Any], output: str = "", device: str = "cpu", g
     import torch
 
     from hpmkd.device import prepare_device
-    from hpmkd.epochs import SaveSchedule
     from hpmkd.operators import Operators
+    from hpmkd.store.epoch_checkpoint import SaveSchedule
     from hpmkd.trial import Progress, Resumed, run_job
 
     sweep = open_sweep(Path(output))

@@ -25,11 +25,11 @@ from hpmkd.cli.parser import parse
 from hpmkd.cli.run import resolve
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.cache import describe
-from hpmkd.epochs import SaveSchedule
-from hpmkd.output import Output
 from hpmkd.plan.catalog import lineages
 from hpmkd.plan.job import Job
 from hpmkd.plan.planner import expand
+from hpmkd.store.epoch_checkpoint import SaveSchedule
+from hpmkd.store.output_dir import Output
 from hpmkd.trial import Progress, run_job
 
 PAIRS = 5

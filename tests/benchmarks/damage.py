@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 from hpmkd.errors import DamagedModel
-from hpmkd.output import Output
-from hpmkd.store.header import Header
 from hpmkd.store.model_file import load_weights, verify, weights_hash
+from hpmkd.store.output_dir import Output
+from hpmkd.store.sidecar import Header
 from hpmkd.sweep.processes import RayProcesses, lives
 
 

@@ -25,10 +25,10 @@ from hpmkd.audit import audit
 from hpmkd.config.load import validate
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.cache import describe
-from hpmkd.output import Output
 from hpmkd.plan.catalog import lineages
 from hpmkd.plan.job import Job
 from hpmkd.plan.planner import expand
+from hpmkd.store.output_dir import Output
 
 CASES = [(31, 50.0), (10_000, 0.25)]
 

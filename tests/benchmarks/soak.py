@@ -24,8 +24,8 @@ import psutil
 from damage import Counts, Watch, count_leftovers, hashes
 
 from hpmkd.files import commit_json
-from hpmkd.output import Output
 from hpmkd.plan.catalog import METHODS
+from hpmkd.store.output_dir import Output
 from hpmkd.sweep.processes import MARK
 
 ROOT = Path(__file__).resolve().parents[2]

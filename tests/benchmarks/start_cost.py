@@ -26,7 +26,7 @@ from resume import build, make_config, plan
 from hpmkd.config.load import to_yaml
 from hpmkd.files import commit_bytes
 from hpmkd.hardware import cores
-from hpmkd.output import Output
+from hpmkd.store.output_dir import Output
 
 COMMAND = Path(__file__).resolve().parents[2] / "run_sweep.py"
 

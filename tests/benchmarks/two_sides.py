@@ -28,8 +28,8 @@ from pathlib import Path
 from scipy.stats import ttest_1samp
 
 from hpmkd.audit import headers
-from hpmkd.output import Output
-from hpmkd.store.header import Header
+from hpmkd.store.output_dir import Output
+from hpmkd.store.sidecar import Header
 
 HERE = Path(__file__).resolve().parents[2]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from hpmkd.errors import DamagedModel
 from hpmkd.files import commit_bytes, sha256_of
-from hpmkd.store.header import Header, write_sidecar
+from hpmkd.store.sidecar import Header, write_sidecar
 
 TABLE_SUFFIX = ".npy"
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from hpmkd.errors import HpmkdError
 from hpmkd.files import commit_bytes
-from hpmkd.output import Output
 from hpmkd.plan.job import Job
-from hpmkd.store.choice_file import save_choice
-from hpmkd.store.header import Header
 from hpmkd.store.model_file import read_whole, save_model, verify
+from hpmkd.store.output_dir import Output
+from hpmkd.store.search_file import save_choice
+from hpmkd.store.sidecar import Header
 
 
 def entry(folder: Path, job: Job, device: str) -> Path:

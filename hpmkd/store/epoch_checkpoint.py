@@ -14,7 +14,7 @@ import torch
 
 from hpmkd.files import commit_bytes, commit_json
 from hpmkd.plan.job import Job
-from hpmkd.store.header import file_hash
+from hpmkd.store.sidecar import file_hash
 
 EPOCH_FILE, EPOCH_META = "epoch.pt", "epoch.json"
 

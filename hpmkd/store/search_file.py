@@ -10,7 +10,7 @@ from typing import Any
 
 from hpmkd.errors import DamagedModel
 from hpmkd.files import commit_bytes, sha256_of
-from hpmkd.store.header import Header
+from hpmkd.store.sidecar import Header
 
 _FIELDS = {"accuracy": float, "train_time": float, "timestamp": str, "metadata": dict}
 

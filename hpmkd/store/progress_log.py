@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from hpmkd.output import Output
+from hpmkd.store.output_dir import Output
 
 SUFFIX = ".jsonl"
 # Of longer trainings every so many-th epoch is kept: enough for a curve, and a file stays below about 100 kB.

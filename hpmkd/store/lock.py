@@ -14,7 +14,7 @@ from filelock import Timeout
 
 from hpmkd.errors import EnvironmentFault, Locked
 from hpmkd.files import acquire, commit_json
-from hpmkd.output import Output
+from hpmkd.store.output_dir import Output
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from hpmkd.files import commit_json
-from hpmkd.output import Output
+from hpmkd.store.output_dir import Output
 
 # Of a model, in the order of its work. `elsewhere`: between its parts, and in Tune and Ray between two models.
 PARTS = {
