@@ -36,7 +36,7 @@ def trained_output(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) ->
     from hpmkd.data.cache import describe
     from hpmkd.files import commit_bytes, commit_json
     from hpmkd.store.output_dir import Output
-    from hpmkd.trial import run_job
+    from hpmkd.training.trial import run_job
 
     config = make_config(cache_dir, baselines=["TAKD", "TraditionalKD-adaptive"], adaptive__alphas=[0.5])
     output = Output(tmp_path_factory.mktemp("trained") / "out")

@@ -11,7 +11,6 @@ import pytest
 import torch
 from builders import make_config, make_jobs
 
-from hpmkd import device
 from hpmkd.config.load import to_yaml
 from hpmkd.config.specs import spec_to_json
 from hpmkd.data.cache import describe
@@ -21,6 +20,7 @@ from hpmkd.saved import Sweep, open_sweep
 from hpmkd.store.output_dir import Output
 from hpmkd.sweep import probe, resources
 from hpmkd.sweep.probe import Need, known_need, most_demanding, rehearsal
+from hpmkd.training import device
 
 GIB = 2**30
 GPU = torch.device("cuda")

@@ -19,7 +19,7 @@ from hpmkd.cli.main import main
 from hpmkd.errors import EnvironmentFault
 from hpmkd.store.output_dir import Output
 from hpmkd.store.sidecar import sidecar_path
-from hpmkd.trial import run_job
+from hpmkd.training.trial import run_job
 
 TEACHER, STUDENT = "teacher_Digits.pt", "student_Digits_Direct_run1.pt"
 Mount = Callable[[str], None]

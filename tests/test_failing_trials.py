@@ -14,7 +14,7 @@ FAULTY = """
 import os, signal, sys
 if any("default_worker" in word for word in sys.orig_argv):
     import pathlib, torch
-    import hpmkd.trial as trial
+    import hpmkd.training.trial as trial
     inner, notes = trial.run_job, pathlib.Path(os.environ["FAULT_NOTES"])
     def run_job(job, *given):
         if job.role == "student":

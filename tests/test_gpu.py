@@ -10,11 +10,11 @@ from builders import STUDENT, TEACHER, make_fit, make_splits
 from test_methods import HPARAMS
 from test_train import flat
 
-from hpmkd.device import prepare_device
-from hpmkd.graph import GraphedStep
 from hpmkd.methods.build import build_distiller
 from hpmkd.models import build
-from hpmkd.train import Training
+from hpmkd.training.cuda_graph import GraphedStep
+from hpmkd.training.device import prepare_device
+from hpmkd.training.train import Training
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 GPU = torch.device("cuda")

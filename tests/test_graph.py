@@ -13,10 +13,10 @@ import pytest
 import torch
 from test_train import flat, make, same, saved
 
-from hpmkd import precision
-from hpmkd.graph import _WARM, GraphedStep
-from hpmkd.optim import set_learning_rate
-from hpmkd.train import Training
+from hpmkd.training import device
+from hpmkd.training.cuda_graph import _WARM, GraphedStep
+from hpmkd.training.optim import set_learning_rate
+from hpmkd.training.train import Training
 
 
 class FakeTape:
@@ -140,7 +140,7 @@ def test_a_learning_rate_in_memory_is_set_in_place() -> None:
 
 def test_without_bf16_gradients_are_scaled_and_the_scale_is_resumed(monkeypatch: pytest.MonkeyPatch) -> None:
     """fp16 on the CPU stands for a GPU without bf16."""
-    monkeypatch.setattr(precision, "half", lambda device: torch.float16)
+    monkeypatch.setattr(device, "half", lambda device: torch.float16)
     training = make(precision="bf16", epochs=4)
     assert training.step.scaler.is_enabled()
     results = training.epochs()
@@ -158,6 +158,6 @@ def test_without_bf16_gradients_are_scaled_and_the_scale_is_resumed(monkeypatch:
 def test_bf16_where_the_gpu_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
     for has, kind in ((True, torch.bfloat16), (False, torch.float16)):
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, has=has: has)
-        assert precision.half(torch.device("cuda")) == kind
-    assert precision.half(torch.device("cpu")) == torch.bfloat16
+        assert device.half(torch.device("cuda")) == kind
+    assert device.half(torch.device("cpu")) == torch.bfloat16
     assert not make(precision="bf16").step.scaler.is_enabled()

@@ -17,7 +17,7 @@ from hpmkd.plan.catalog import lineages
 from hpmkd.plan.job import Job
 from hpmkd.store.model_file import verify
 from hpmkd.store.output_dir import Output
-from hpmkd.trial import run_job
+from hpmkd.training.trial import run_job
 
 NARROW = {"hpmkd__chain_length": 1, "hpmkd__gate_steps": 20, "adaptive__temperatures": [8.0], "adaptive__alphas": [0.5]}
 OFF = "HPM-KD-noChain-noMultiTeacher-noMetaTemp-noAdaptive"

@@ -14,7 +14,7 @@ from hpmkd.plan.job import Job
 from hpmkd.store.model_file import load_weights, verify
 from hpmkd.store.output_dir import Output
 from hpmkd.store.shared_cache import entry, recall
-from hpmkd.trial import run_job
+from hpmkd.training.trial import run_job
 
 CPU = torch.device("cpu")
 BASE: dict[str, Any] = {"hpmkd__chain_length": 1, "hpmkd__gate_steps": 5, "adaptive__alphas": [0.5]}

@@ -22,7 +22,7 @@ from hpmkd.errors import DamagedModel
 from hpmkd.store.model_file import check, read_whole, save_model, verify, weights_hash
 from hpmkd.store.output_dir import Output
 from hpmkd.store.sidecar import sidecar_path
-from hpmkd.trial import run_job
+from hpmkd.training.trial import run_job
 
 KINDS = ("flip a bit", "zero a block", "truncate", "extend", "swap two blocks", "duplicate a block", "another's block")
 PART = st.floats(0, 1, exclude_max=True)

@@ -12,7 +12,6 @@ import torch
 from builders import make_config, make_jobs
 from sweeps import start
 
-from hpmkd.operators import Operators
 from hpmkd.report.content import gather
 from hpmkd.report.write import html
 from hpmkd.store import profile_file
@@ -21,7 +20,8 @@ from hpmkd.store.profile_file import PARTS, Profile
 from hpmkd.sweep.profiler import Profiler
 from hpmkd.sweep.resources import Share
 from hpmkd.timings import Timings
-from hpmkd.trial import run_job
+from hpmkd.training.op_profiler import Operators
+from hpmkd.training.trial import run_job
 
 
 def test_parts_add_up() -> None:

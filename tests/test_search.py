@@ -16,11 +16,11 @@ from test_train import make
 from hpmkd.errors import DamagedModel
 from hpmkd.plan.halving import candidate_epochs, rungs
 from hpmkd.plan.job import Job
-from hpmkd.search import Search
 from hpmkd.store.model_file import verify
 from hpmkd.store.output_dir import Output
 from hpmkd.store.search_file import save_choice
-from hpmkd.trial import Progress, Resumed, run_job
+from hpmkd.training.halving_search import Search
+from hpmkd.training.trial import Progress, Resumed, run_job
 
 CPU = torch.device("cpu")
 GRID = [{"kd.temperature": t, "kd.alpha": a} for t in (1.0, 4.0) for a in (0.1, 0.9)]

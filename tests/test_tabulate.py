@@ -17,16 +17,16 @@ from test_train import HPM, saved
 
 from hpmkd.audit import audit
 from hpmkd.errors import DamagedModel
-from hpmkd.mentors import TableMentor
 from hpmkd.methods.build import build_distiller
 from hpmkd.models import build
 from hpmkd.plan.job import Job
 from hpmkd.store.model_file import verify
 from hpmkd.store.output_dir import Output
 from hpmkd.store.sidecar import sidecar_path
-from hpmkd.tabulate import Tabulation
-from hpmkd.train import Training
-from hpmkd.trial import run_job
+from hpmkd.training.logits_cache import Tabulation
+from hpmkd.training.teachers import TableMentor
+from hpmkd.training.train import Training
+from hpmkd.training.trial import run_job
 
 CPU = torch.device("cpu")
 AUGMENTS = {"none": 1, "crop": 81, "crop_flip": 162}

@@ -13,13 +13,13 @@ from test_methods import HPARAMS
 
 from hpmkd.config.specs import ModelSpec
 from hpmkd.errors import Diverged
-from hpmkd.evaluation import evaluate
 from hpmkd.methods.build import build_distiller
 from hpmkd.methods.temperature import SCHEDULES
 from hpmkd.models import build
-from hpmkd.optim import learning_rate
 from hpmkd.plan.catalog import METHODS
-from hpmkd.train import Training, validation_period
+from hpmkd.training.evaluate import evaluate
+from hpmkd.training.optim import learning_rate
+from hpmkd.training.train import Training, validation_period
 
 CPU = torch.device("cpu")
 RESNET = ModelSpec("resnet8", (4, 4, 8), 1, 16, 4)

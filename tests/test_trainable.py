@@ -17,8 +17,8 @@ from hpmkd.store.epoch_checkpoint import SaveSchedule
 from hpmkd.store.output_dir import Output, trial_folder
 from hpmkd.sweep import trainable
 from hpmkd.sweep.event_files import EventFiles
-from hpmkd.train import EpochResult
-from hpmkd.trial import Progress
+from hpmkd.training.train import EpochResult
+from hpmkd.training.trial import Progress
 
 Save = Callable[[Path], None]
 

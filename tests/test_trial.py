@@ -22,7 +22,8 @@ from hpmkd.store.epoch_checkpoint import SaveSchedule
 from hpmkd.store.model_file import verify
 from hpmkd.store.output_dir import Output
 from hpmkd.store.sidecar import file_hash, sidecar_path
-from hpmkd.trial import Outcome, Progress, Resumed, evaluate_file, run_job
+from hpmkd.training.remeasure import evaluate_file
+from hpmkd.training.trial import Outcome, Progress, Resumed, run_job
 
 CPU = torch.device("cpu")
 STUDENT = "student_Digits_FitNets_run1"

@@ -87,7 +87,7 @@ def _measured(verdict: Verdict, output: Output, data: DataConfig, sources: dict[
         return verdict
     if not verdict.file.endswith(".pt"):
         return verdict
-    from hpmkd.remeasure import measure
+    from hpmkd.training.remeasure import measure
 
     found, wrong = measure(header, output.models / verdict.file, data, sources)
     if wrong:

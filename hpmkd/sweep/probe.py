@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from hpmkd.train import Training
+    from hpmkd.training.train import Training
 
 _WARM, _STEPS = 12, 50  # the first steps find memory and record the graph
 _FREE = 0.95  # of a GPU's memory: the rest is left to the driver and to others
@@ -106,8 +106,8 @@ def _try(output: str, key: str) -> Need:
     import torch
     from torch.profiler import ProfilerActivity, profile
 
-    from hpmkd.device import CONTEXT_BYTES, prepare_device
-    from hpmkd.evaluation import evaluate
+    from hpmkd.training.device import CONTEXT_BYTES, prepare_device
+    from hpmkd.training.evaluate import evaluate
 
     sweep = open_sweep(Path(output))
     job = sweep.by_key[key]
@@ -148,7 +148,7 @@ def rehearsal(job: Job, data_json: str, device: torch.device, graph: bool = True
     """The training of a job with mentors of the planned architectures and weights at random."""
     from hpmkd.data.cache import load
     from hpmkd.models import build
-    from hpmkd.train import make_training
+    from hpmkd.training.train import make_training
 
     networks = [build(mentor.model, seed) for seed, mentor in enumerate(job.mentors)]
     chosen = {} if "kd.temperature" in dict(job.hparams) else {"kd.temperature": 4.0, "kd.alpha": 0.9}

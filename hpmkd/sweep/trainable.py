@@ -19,7 +19,7 @@ from hpmkd.timings import Timings
 
 if TYPE_CHECKING:
     from hpmkd.store.epoch_checkpoint import SaveSchedule
-    from hpmkd.trial import Outcome, Progress
+    from hpmkd.training.trial import Outcome, Progress
 
 _STOP_SECONDS = 60.0  # a driver that was killed while it stopped leaves the file until the next start
 
@@ -36,10 +36,10 @@ def train_model(config: dict[str, Any], output: str = "", device: str = "cpu", g
     timings, start = Timings(), time.monotonic()
     import torch
 
-    from hpmkd.device import prepare_device
-    from hpmkd.operators import Operators
     from hpmkd.store.epoch_checkpoint import SaveSchedule
-    from hpmkd.trial import Progress, Resumed, run_job
+    from hpmkd.training.device import prepare_device
+    from hpmkd.training.op_profiler import Operators
+    from hpmkd.training.trial import Progress, Resumed, run_job
 
     sweep = open_sweep(Path(output))
     job, record = sweep.by_key[config["job"]], sweep.config.record

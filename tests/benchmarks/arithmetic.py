@@ -28,8 +28,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from hpmkd.config.specs import ModelSpec
 from hpmkd.data.images import split
 from hpmkd.hardware import ALLOCATOR
-from hpmkd.precision import autocast
-from hpmkd.train import Training
+from hpmkd.training.device import autocast
+from hpmkd.training.train import Training
 
 NETWORKS = {
     "lenet5_student": STUDENT,

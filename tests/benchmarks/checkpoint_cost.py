@@ -30,7 +30,7 @@ from hpmkd.plan.job import Job
 from hpmkd.plan.planner import expand
 from hpmkd.store.epoch_checkpoint import SaveSchedule
 from hpmkd.store.output_dir import Output
-from hpmkd.trial import Progress, run_job
+from hpmkd.training.trial import Progress, run_job
 
 PAIRS = 5
 

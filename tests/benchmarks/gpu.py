@@ -35,11 +35,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec
 from hpmkd.data.images import Images, RawData, Splits, split
-from hpmkd.device import prepare_device
-from hpmkd.evaluation import evaluate
 from hpmkd.methods.build import build_distiller
 from hpmkd.models import build
-from hpmkd.train import Training
+from hpmkd.training.device import prepare_device
+from hpmkd.training.evaluate import evaluate
+from hpmkd.training.train import Training
 
 STUDENT = ModelSpec("lenet5", (10, 20, 100), 3, 32, 10)
 TEACHER = ModelSpec("lenet5", (20, 50, 500), 3, 32, 10)

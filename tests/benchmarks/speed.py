@@ -3,7 +3,7 @@
     python tests/benchmarks/speed.py --data path/to/cifar10 [--images 10000] [--rounds 3] [--precision fp32]
 
 The original: PIL transforms image by image, a DataLoader with num_workers=0, one process that owns all cores, NCHW,
-fp32, a live teacher. Ours: `hpmkd.train.Training` as a trial runs it, one process and one thread per core;
+fp32, a live teacher. Ours: `hpmkd.training.train.Training` as a trial runs it, one process and one thread per core;
 TraditionalKD once with a live teacher and once with the teacher's logits from a table (`--fit.views`). Both are timed
 over the steps of an epoch, without a look at validation or test images. Each round times one after the other, so that
 a machine whose speed drifts slows both; the ratio is of images per second over all processes, its median over the
@@ -34,11 +34,11 @@ from hpmkd.config.sweep import DataConfig
 from hpmkd.data.cache import load
 from hpmkd.data.images import Splits
 from hpmkd.hardware import ALLOCATOR
-from hpmkd.mentors import Mentor, TableMentor
 from hpmkd.methods.build import build_distiller
 from hpmkd.models import build
-from hpmkd.tabulate import Tabulation
-from hpmkd.train import Training
+from hpmkd.training.logits_cache import Tabulation
+from hpmkd.training.teachers import Mentor, TableMentor
+from hpmkd.training.train import Training
 
 STUDENT = ModelSpec("lenet5", (10, 20, 100), 3, 32, 10)
 TEACHER = ModelSpec("lenet5", (20, 50, 500), 3, 32, 10)

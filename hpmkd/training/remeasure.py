@@ -11,10 +11,14 @@ import torch
 
 from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec
 from hpmkd.config.sweep import DataConfig
+from hpmkd.data.augment import Normalise
+from hpmkd.data.cache import load
 from hpmkd.errors import DamagedModel
+from hpmkd.models import build
 from hpmkd.plan.job import Job
+from hpmkd.store.model_file import load_weights
 from hpmkd.store.sidecar import Header
-from hpmkd.trial import evaluate_file
+from hpmkd.training.evaluate import evaluate
 
 # Another device, or less than single precision, may see an image or two otherwise.
 TOLERANCE_PCT = 0.5
@@ -66,3 +70,14 @@ def measure(header: Header, path: Path, data: DataConfig, sources: Mapping[str, 
     exact = here == there and job.fit.precision == "fp32"
     wrong = abs(found - header.accuracy) > (1e-9 if exact else TOLERANCE_PCT)
     return found, f"measured {found:.2f}%, the file says {header.accuracy:.2f}%" if wrong else ""
+
+
+def evaluate_file(job: Job, path: Path, data: DataConfig, device: torch.device) -> float:
+    """Test accuracy (percent) of a model file, measured anew: what its `accuracy` field must say."""
+    torch.set_num_threads(job.fit.threads)
+    _, state = load_weights(path)
+    model = build(job.model, seed=0)
+    model.load_state_dict(state)
+    splits = load(job.data, data.model_dump_json())
+    normalise = Normalise(splits.mean, splits.std, device)
+    return evaluate(model.to(device), splits.test.to(device), normalise, job.fit.precision)

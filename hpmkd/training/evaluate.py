@@ -7,7 +7,7 @@ from torch import nn
 
 from hpmkd.data.augment import Normalise, plain_batches
 from hpmkd.data.images import Images
-from hpmkd.precision import autocast
+from hpmkd.training.device import autocast
 
 
 @torch.no_grad()

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from hpmkd.step import Step
+from hpmkd.training.step import Step
 
 _WARM = 3  # steps before a recording: lazy kernels are loaded, the optimiser has its state
 

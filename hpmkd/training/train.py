@@ -15,16 +15,16 @@ from hpmkd.config.specs import FitSpec
 from hpmkd.data.augment import Normalise, TrainBatches, mix_weights
 from hpmkd.data.images import Splits
 from hpmkd.errors import Diverged
-from hpmkd.evaluation import evaluate
-from hpmkd.graph import GraphedStep
-from hpmkd.mentors import LiveMentor, Mentor
 from hpmkd.methods.base import Distiller
 from hpmkd.methods.build import build_distiller
 from hpmkd.models import build
-from hpmkd.optim import learning_rate, load_optimizer, make_optimizer, set_learning_rate
 from hpmkd.plan.job import Job
-from hpmkd.precision import needs_scaling
-from hpmkd.step import Step
+from hpmkd.training.cuda_graph import GraphedStep
+from hpmkd.training.device import needs_scaling
+from hpmkd.training.evaluate import evaluate
+from hpmkd.training.optim import learning_rate, load_optimizer, make_optimizer, set_learning_rate
+from hpmkd.training.step import Step
+from hpmkd.training.teachers import LiveMentor, Mentor
 
 _VALIDATION_PART = 0.1
 

@@ -10,9 +10,9 @@ from torch.nn import functional as F
 
 from hpmkd.config.specs import FitSpec
 from hpmkd.data.augment import Batch, TrainBatches, mix, soft_labels
-from hpmkd.mentors import Mentor
 from hpmkd.methods.base import Distiller
-from hpmkd.precision import autocast, fp32, needs_scaling
+from hpmkd.training.device import autocast, fp32, needs_scaling
+from hpmkd.training.teachers import Mentor
 
 
 class Step:

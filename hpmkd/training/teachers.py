@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from hpmkd.data.augment import Batch, Normalise, plain_batches
 from hpmkd.data.images import Images
 from hpmkd.models import Output
-from hpmkd.precision import autocast, fp32
+from hpmkd.training.device import autocast, fp32
 
 
 class Mentor(Protocol):

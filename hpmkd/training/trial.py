@@ -14,17 +14,12 @@ import torch
 from torch import nn
 
 from hpmkd.config.sweep import DataConfig, memory_folder
-from hpmkd.data.augment import Normalise
 from hpmkd.data.cache import load
 from hpmkd.data.images import Splits
 from hpmkd.errors import Diverged, EnvironmentFault, HpmkdError
-from hpmkd.evaluation import evaluate
-from hpmkd.mentors import TableMentor
 from hpmkd.models import build
 from hpmkd.plan.halving import last_epoch
 from hpmkd.plan.job import Job
-from hpmkd.provenance import provenance
-from hpmkd.search import Search
 from hpmkd.store.epoch_checkpoint import resume, save_epoch
 from hpmkd.store.inspection import inspect
 from hpmkd.store.logits_file import save_table
@@ -33,9 +28,13 @@ from hpmkd.store.output_dir import Output
 from hpmkd.store.search_file import save_choice
 from hpmkd.store.shared_cache import keep, recall
 from hpmkd.store.sidecar import Header
-from hpmkd.tabulate import Tabulation
 from hpmkd.timings import Timings
-from hpmkd.train import EpochResult, Training, make_training
+from hpmkd.training.evaluate import evaluate
+from hpmkd.training.halving_search import Search
+from hpmkd.training.logits_cache import Tabulation
+from hpmkd.training.provenance import provenance
+from hpmkd.training.teachers import TableMentor
+from hpmkd.training.train import EpochResult, Training, make_training
 
 Work = Training | Search | Tabulation
 
@@ -186,17 +185,6 @@ def _finish(
     with timings.part("commit"):
         save_model(work.model.state_dict(), path, test_pct, work.train_seconds, metadata)
     return Outcome("trained", test_pct, work.train_seconds)
-
-
-def evaluate_file(job: Job, path: Path, data: DataConfig, device: torch.device) -> float:
-    """Test accuracy (percent) of a model file, measured anew: what its `accuracy` field must say."""
-    torch.set_num_threads(job.fit.threads)
-    _, state = load_weights(path)
-    model = build(job.model, seed=0)
-    model.load_state_dict(state)
-    splits = load(job.data, data.model_dump_json())
-    normalise = Normalise(splits.mean, splits.std, device)
-    return evaluate(model.to(device), splits.test.to(device), normalise, job.fit.precision)
 
 
 def _work(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from hpmkd.plan.halving import rungs
-from hpmkd.train import EpochResult, Training
+from hpmkd.training.train import EpochResult, Training
 
 Values = Mapping[str, Any]
 

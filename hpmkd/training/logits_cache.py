@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from hpmkd.config.specs import DataSpec, FitSpec
 from hpmkd.data.augment import Normalise, TrainBatches
 from hpmkd.data.images import Splits
-from hpmkd.mentors import LiveMentor
-from hpmkd.train import EpochResult
+from hpmkd.training.teachers import LiveMentor
+from hpmkd.training.train import EpochResult
 
 
 class Tabulation:
