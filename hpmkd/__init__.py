@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from hpmkd.version import __version__
 
 if TYPE_CHECKING:
+    from hpmkd.audit.results import load_results
     from hpmkd.cli.api import run_sweep
-    from hpmkd.results import load_results
     from hpmkd.store.checkpoints import (
         get_model_checkpoint_path,
         load_model_checkpoint,
@@ -30,7 +30,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Imports a helper when it is first used, so that `import hpmkd` and `--help` stay fast."""
     if name == "load_results":
-        from hpmkd.results import load_results
+        from hpmkd.audit.results import load_results
 
         return load_results
     if name == "run_sweep":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from hpmkd import results
+from hpmkd.audit import results
 
 ROLES = ("teacher", "assistant", "choice", "table", "student")
 

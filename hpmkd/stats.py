@@ -20,7 +20,7 @@ from scipy import special
 from scipy import stats as scipy_stats
 from statsmodels.stats.multitest import multipletests
 
-from hpmkd import results
+from hpmkd.audit import results
 
 REFERENCES = ("Direct", "HPM-KD")
 CONFIDENCE = 0.95

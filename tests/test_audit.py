@@ -12,7 +12,7 @@ import pytest
 import torch
 from builders import make_config, make_jobs
 
-from hpmkd import audit
+from hpmkd.audit.findings import archive, audit, describe_finding, headers, mismatch, quarantine
 from hpmkd.errors import EnvironmentFault
 from hpmkd.plan.job import Job
 from hpmkd.store import inspection, model_file
@@ -46,22 +46,22 @@ def output(tmp_path: Path, jobs: dict[str, Job]) -> Output:
 
 
 def states(jobs: dict[str, Job], output: Output) -> list[str]:
-    return [finding.state for finding in audit.audit(jobs.values(), output).values()]
+    return [finding.state for finding in audit(jobs.values(), output).values()]
 
 
 def test_all_done(jobs: dict[str, Job], output: Output) -> None:
-    findings = audit.audit(jobs.values(), output)
+    findings = audit(jobs.values(), output)
     assert states(jobs, output) == ["done"] * 3
-    assert audit.describe(findings[STUDENT], findings) == "done (90.00%)"
-    assert audit.mismatch(findings, output) is None
+    assert describe_finding(findings[STUDENT], findings) == "done (90.00%)"
+    assert mismatch(findings, output) is None
 
 
 def test_missing_and_waiting(jobs: dict[str, Job], output: Output) -> None:
     for key in (ASSISTANT, STUDENT):
         output.model_file(jobs[key]).unlink()
-    findings = audit.audit(jobs.values(), output)
-    assert audit.describe(findings[ASSISTANT], findings) == "missing"
-    assert audit.describe(findings[STUDENT], findings) == f"missing; waits for {ASSISTANT}"
+    findings = audit(jobs.values(), output)
+    assert describe_finding(findings[ASSISTANT], findings) == "missing"
+    assert describe_finding(findings[STUDENT], findings) == f"missing; waits for {ASSISTANT}"
 
 
 def test_a_missing_parent_does_not_touch_a_finished_child(jobs: dict[str, Job], output: Output) -> None:
@@ -72,11 +72,11 @@ def test_a_missing_parent_does_not_touch_a_finished_child(jobs: dict[str, Job], 
 def test_damaged(jobs: dict[str, Job], output: Output) -> None:
     path = output.model_file(jobs[STUDENT])
     path.write_bytes(path.read_bytes()[:-5])
-    findings = audit.audit(jobs.values(), output)
-    assert "truncated" in audit.describe(findings[STUDENT], findings)
-    first = audit.quarantine(findings[STUDENT], output)
+    findings = audit(jobs.values(), output)
+    assert "truncated" in describe_finding(findings[STUDENT], findings)
+    first = quarantine(findings[STUDENT], output)
     path.write_bytes(b"again")
-    second = audit.quarantine(inspection.inspect(jobs[STUDENT], output), output)
+    second = quarantine(inspection.inspect(jobs[STUDENT], output), output)
     assert (first.name, second.name) == (f"{STUDENT}.1.pt", f"{STUDENT}.2.pt")
     assert "truncated" in json.loads(Path(f"{first}.reason.json").read_text())["reason"]
     assert not path.exists()
@@ -92,14 +92,14 @@ def test_a_model_under_another_name_is_not_believed(jobs: dict[str, Job], output
 
 def test_other_settings_are_stale_and_explained(output: Output) -> None:
     now = make_jobs(make_config(baselines=["TAKD"], fit__lr=0.5, fit__batch_size=32))
-    findings = audit.audit(now.values(), output)
+    findings = audit(now.values(), output)
     assert {finding.state for finding in findings.values()} == {"stale"}
     assert findings[TEACHER].reason == "`fit.batch_size` 64 -> 32; `fit.lr` 0.001 -> 0.5"
-    error = audit.mismatch(findings, output)
+    error = mismatch(findings, output)
     assert error is not None
     assert error.exit_code == 4
     assert "(3 models: teacher_Digits.pt, assistant_Digits_TAKD.pt, student_Digits_TAKD_run1.pt)" in str(error)
-    moved = audit.archive(findings.values(), output)
+    moved = archive(findings.values(), output)
     assert [path.name for path in moved] == [f"{key}.1.pt" for key in now]
     assert all(sidecar_path(path).exists() for path in moved)
     assert list(output.models.iterdir()) == []
@@ -107,24 +107,24 @@ def test_other_settings_are_stale_and_explained(output: Output) -> None:
 
 def test_only_the_parents_settings_changed(output: Output) -> None:
     now = make_jobs(make_config(baselines=["TAKD"], fit__teacher_epochs=7))
-    assert audit.audit(now.values(), output)[STUDENT].reason == "its teacher's settings changed"
+    assert audit(now.values(), output)[STUDENT].reason == "its teacher's settings changed"
 
 
 def test_more_of_anything_is_no_change(output: Output) -> None:
     more = {"baselines": ["TAKD", "AT"], "runs": 3, "datasets": ["Digits", "MNIST"]}
     for changes in ({name: value} for name, value in more.items()):
         now = make_jobs(make_config(**{"baselines": ["TAKD"], **changes}))
-        findings = audit.audit(now.values(), output)
+        findings = audit(now.values(), output)
         done = [key for key, finding in findings.items() if finding.state == "done"]
         assert sorted(done) == sorted((TEACHER, ASSISTANT, STUDENT))
         assert len(findings) > 3
-        assert audit.mismatch(findings, output) is None
+        assert mismatch(findings, output) is None
 
 
 def test_a_child_of_other_weights_is_stale(jobs: dict[str, Job], output: Output) -> None:
     """The same recipe on another machine gives other weights: what learnt from the old ones says so."""
     write(jobs[TEACHER], output, {}, seed=1)
-    findings = audit.audit(jobs.values(), output)
+    findings = audit(jobs.values(), output)
     assert [finding.state for finding in findings.values()] == ["done", "stale", "stale"]
     assert findings[ASSISTANT].reason.startswith("teacher_Digits.pt was trained again")
     assert findings[STUDENT].reason == "learnt from assistant_Digits_TAKD.pt, which is stale"
@@ -144,7 +144,7 @@ def test_whatever_lies_there_is_moved_aside(jobs: dict[str, Job], output: Output
         path.write_bytes(content[what])
     finding = inspection.inspect(jobs[STUDENT], output)
     assert finding.state == "damaged"
-    target = audit.quarantine(finding, output)
+    target = quarantine(finding, output)
     assert os.path.lexists(target)
     assert not os.path.lexists(path)
     reason = json.loads(Path(f"{target}.reason.json").read_text())["reason"]
@@ -156,10 +156,10 @@ def test_whatever_lies_there_is_moved_aside(jobs: dict[str, Job], output: Output
 def test_the_dry_runs_audit_changes_nothing(jobs: dict[str, Job], output: Output) -> None:
     for job in jobs.values():
         sidecar_path(output.model_file(job)).unlink()
-    findings = audit.audit(jobs.values(), output, repair=False)
+    findings = audit(jobs.values(), output, repair=False)
     assert {finding.state for finding in findings.values()} == {"done"}
     assert not list(output.models.glob("*.json"))
-    audit.audit(jobs.values(), output)
+    audit(jobs.values(), output)
     assert len(list(output.models.glob("*.json"))) == 3
 
 
@@ -171,10 +171,10 @@ def test_a_disk_that_does_not_answer_ends_the_audit(
 
     monkeypatch.setattr(model_file, "file_hash", broken)
     with pytest.raises(EnvironmentFault, match="EIO"):
-        audit.audit(jobs.values(), output)
-    assert audit.headers(output) == {}
+        audit(jobs.values(), output)
+    assert headers(output) == {}
 
 
 def test_headers_of_all_valid_files(jobs: dict[str, Job], output: Output) -> None:
     (output.models / "odd.pt").write_bytes(b"odd")
-    assert set(audit.headers(output)) == set(jobs)
+    assert set(headers(output)) == set(jobs)

@@ -13,7 +13,8 @@ import torch
 from builders import make_config, make_jobs
 from crash import every_cut, record
 
-from hpmkd import audit
+from hpmkd.audit.findings import archive, quarantine
+from hpmkd.audit.verification import look
 from hpmkd.plan.job import Job
 from hpmkd.store import inspection
 from hpmkd.store.epoch_checkpoint import EPOCH_FILE, resume, save_epoch
@@ -22,7 +23,6 @@ from hpmkd.store.model_file import load_weights, save_model
 from hpmkd.store.output_dir import Output
 from hpmkd.store.search_file import save_choice
 from hpmkd.store.sidecar import sidecar_path
-from hpmkd.verification import look
 
 KEY, CHOICE = "teacher_Digits", "choice_Digits"
 
@@ -188,7 +188,7 @@ def test_moved_aside_means_moved_not_lost(jobs: dict[str, Job], tmp_path: Path, 
     content = path.read_bytes()
     finding = inspection.inspect(job, output)
     assert (finding.state == "damaged") == damaged
-    move = audit.quarantine if damaged else lambda one, there: audit.archive([one], there)
+    move = quarantine if damaged else lambda one, there: archive([one], there)
     disk, ops = record(output.root, lambda: move(finding, output))
 
     def check(there: Output, made: int, done: bool) -> None:

@@ -13,7 +13,8 @@ from frames import make_output
 from rich.console import Console
 
 import hpmkd
-from hpmkd import audit, results
+from hpmkd.audit import results
+from hpmkd.audit.findings import headers
 from hpmkd.costs import costs
 from hpmkd.errors import UsageError
 from hpmkd.plan.architecture import parameter_count
@@ -55,10 +56,10 @@ def test_one_row_per_valid_file(output: Output) -> None:
 
 
 def test_what_was_just_verified_is_not_read_again(output: Output, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole, known = results.collect(output, PLANNED), audit.headers(output)
+    whole, known = results.collect(output, PLANNED), headers(output)
     del known["student_D_AT_run1"], known["student_D_Old_run1"]
     read: list[str] = []
-    monkeypatch.setattr(audit, "check", lambda path: (read.append(path.stem), check(path))[1])
+    monkeypatch.setattr("hpmkd.audit.findings.check", lambda path: (read.append(path.stem), check(path))[1])
     pd.testing.assert_frame_equal(results.collect(output, PLANNED, known), whole)
     assert sorted(read) == ["student_D_AT_run1", "student_D_Direct_run4", "student_D_Old_run1"]
 

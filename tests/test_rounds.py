@@ -14,8 +14,8 @@ import pytest
 from ray import cloudpickle
 from test_searcher import plan
 
+from hpmkd.audit.sweep_dir import Sweep
 from hpmkd.config.sweep import DataConfig, SweepConfig
-from hpmkd.saved import Sweep
 from hpmkd.store.output_dir import Output
 from hpmkd.sweep import searcher
 from hpmkd.sweep.rounds import finish_round, name_folder, restorable, rounds, sweep_key

@@ -15,9 +15,9 @@ import pytest
 from frames import make_output, put_model
 from test_progress import epoch
 
+from hpmkd.audit.status import ModelStatus, ago, read_status
 from hpmkd.cli.main import main
 from hpmkd.plan.job import Job
-from hpmkd.status import ModelStatus, ago, read_status
 from hpmkd.store.lock import locked
 from hpmkd.store.output_dir import trial_folder
 from hpmkd.store.progress_log import Recorder

@@ -15,7 +15,7 @@ from sweeps import start, weights
 from test_methods import HPARAMS
 from test_train import HPM, saved
 
-from hpmkd.audit import audit
+from hpmkd.audit.findings import audit
 from hpmkd.errors import DamagedModel
 from hpmkd.methods.build import build_distiller
 from hpmkd.models import build
@@ -184,7 +184,7 @@ def test_a_sweep_makes_its_tables_and_needs_them_no_more(
 
 def test_verify_knows_tables_and_does_not_miss_one_that_is_gone(trained: Any, copy: Output) -> None:
     """The student's fingerprint is checked through the table, and still where the table was deleted."""
-    from hpmkd.verification import verify_output
+    from hpmkd.audit.verification import verify_output
 
     jobs = list(trained[0].values())
     path = copy.model_file(trained[0]["table_teacher_Digits"])

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from hpmkd import audit
+from hpmkd.audit.findings import archive, audit, describe_finding, known_headers, mismatch, quarantine
 from hpmkd.cli.live import watching
 from hpmkd.cli.parser import parse
 from hpmkd.config.load import read_config_file, to_yaml, validate
@@ -79,10 +79,10 @@ def resolve(request: Request) -> tuple[SweepConfig, Output]:
 
 def _dry_run(config: SweepConfig, output: Output) -> int:
     jobs = expand(config, describe(config), lineages(config))
-    findings = audit.audit(jobs, output, repair=False)
+    findings = audit(jobs, output, repair=False)
     width = max(len(job.file_name) for job in jobs)
     for job in (one for one in jobs if one.key in findings):
-        print(f"{job.file_name:<{width}}  {audit.describe(findings[job.key], findings)}")
+        print(f"{job.file_name:<{width}}  {describe_finding(findings[job.key], findings)}")
     done = sum(finding.state == "done" for finding in findings.values())
     print(f"{len(findings)} files in {output.root}: {done} done, {len(findings) - done} to make")
     return EXIT_OK
@@ -108,18 +108,18 @@ def _sweep(request: Request, config: SweepConfig, output: Output, stop: StopSign
     output.remove_scratch()
     specs = describe(config, say)
     jobs = expand(config, specs, lineages(config))
-    findings = audit.audit(jobs, output)
+    findings = audit(jobs, output)
     stale = [finding for finding in findings.values() if finding.state == "stale"]
-    error = audit.mismatch(findings, output)
+    error = mismatch(findings, output)
     if error is not None:
         if not request.force:
             raise error
-        audit.archive(stale, output)
+        archive(stale, output)
         say(f"moved {len(stale)} models of other settings to {output.archive}")
     commit_bytes(output.config_file, to_yaml(config).encode())
     commit_json(output.datasets_file, [spec_to_json(spec) for spec in specs])
     for finding in [one for one in findings.values() if one.state == "damaged"]:
-        target = audit.quarantine(finding, output)
+        target = quarantine(finding, output)
         say(f"damaged {finding.job.file_name} ({finding.reason}), moved to {target}, trained again")
     for finding in findings.values():
         if finding.state == "done" and finding.header:
@@ -148,7 +148,7 @@ def _train(
     stop: StopSignals,
     timings: Timings | None,
 ) -> tuple[int, str]:
-    from hpmkd.saved import open_sweep
+    from hpmkd.audit.sweep_dir import open_sweep
     from hpmkd.store.profile_file import read_profile, write_profile
     from hpmkd.sweep.callbacks import Lacking, Watch
     from hpmkd.sweep.driver import train_missing
@@ -176,9 +176,9 @@ def _train(
 def _report(
     output: Output, findings: Mapping[str, inspection.Finding], planned: list[str], labels: list[str], quiet: bool
 ) -> None:
-    from hpmkd import results
+    from hpmkd.audit import results
 
-    frame = results.collect(output, planned, audit.known_headers(findings))
+    frame = results.collect(output, planned, known_headers(findings))
     results.write(frame, output)
     if not quiet and not frame.empty:
         show(results.tables(frame, labels))

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from hpmkd.card import card
+from hpmkd.audit.model_card import card
 from hpmkd.cli.arguments import Arguments
 from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_SOME_FAILED, UsageError
 

@@ -14,9 +14,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from hpmkd.audit.status import ModelStatus, Status, ago, read_status
 from hpmkd.cli.arguments import Arguments
 from hpmkd.errors import EXIT_OK, EXIT_SOME_FAILED
-from hpmkd.status import ModelStatus, Status, ago, read_status
 
 _EXAMPLES = """  hpmkd status results/quick
   hpmkd status results/quick --watch

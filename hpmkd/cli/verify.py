@@ -14,12 +14,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from hpmkd.audit.sweep_dir import Sweep, open_sweep
+from hpmkd.audit.verification import Verdict, verify_output
 from hpmkd.cli.arguments import Arguments
 from hpmkd.config.sweep import DataConfig
 from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_SOME_FAILED, UsageError
-from hpmkd.saved import Sweep, open_sweep
 from hpmkd.store.output_dir import Output
-from hpmkd.verification import Verdict, verify_output
 
 _EXAMPLES = """  hpmkd verify results/quick
   hpmkd verify results/quick --evaluate     measure every test accuracy again

@@ -11,7 +11,10 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hpmkd import plots, results, stats
+from hpmkd import plots, stats
+from hpmkd.audit import results
+from hpmkd.audit.status import Status, read_status
+from hpmkd.audit.sweep_dir import open_saved
 from hpmkd.conclusions import cautions, sentences
 from hpmkd.config.load import to_yaml
 from hpmkd.config.sweep import SweepConfig
@@ -20,8 +23,6 @@ from hpmkd.plan.catalog import lineages
 from hpmkd.plan.job import Job
 from hpmkd.report import tables
 from hpmkd.report.tables import Table
-from hpmkd.saved import open_saved
-from hpmkd.status import Status, read_status
 from hpmkd.store import profile_file
 from hpmkd.store.output_dir import Output
 from hpmkd.store.progress_log import read_all

@@ -7,7 +7,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from hpmkd import results
+from hpmkd.audit import results
 from hpmkd.files import commit_bytes
 from hpmkd.plots.style import FORMATS, inline, render
 from hpmkd.report.content import Report, gather

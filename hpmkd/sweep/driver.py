@@ -11,9 +11,9 @@ from typing import Any
 import ray
 from ray.tune.error import TuneError
 
+from hpmkd.audit.sweep_dir import Sweep
 from hpmkd.errors import EnvironmentFault
 from hpmkd.plan.job import Job
-from hpmkd.saved import Sweep
 from hpmkd.stop import StopSignals
 from hpmkd.store.inspection import Finding, inspect
 from hpmkd.sweep import searcher

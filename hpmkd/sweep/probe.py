@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import ray
 
+from hpmkd.audit.sweep_dir import Sweep, open_sweep
 from hpmkd.files import commit_json
 from hpmkd.plan.architecture import forward_cost
 from hpmkd.plan.job import Job
-from hpmkd.saved import Sweep, open_sweep
 
 if TYPE_CHECKING:
     import torch

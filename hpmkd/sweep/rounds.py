@@ -12,9 +12,9 @@ import ray
 from ray import tune
 from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig
 
+from hpmkd.audit.sweep_dir import Sweep
 from hpmkd.config.sweep import cache_folder
 from hpmkd.files import commit_json
-from hpmkd.saved import Sweep
 from hpmkd.store.output_dir import trial_folder
 from hpmkd.sweep import searcher
 from hpmkd.sweep.resources import Share

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
+from hpmkd.audit.sweep_dir import open_sweep
 from hpmkd.errors import EnvironmentFault
 from hpmkd.plan.job import Job
-from hpmkd.saved import open_sweep
 from hpmkd.store.output_dir import Output
 from hpmkd.sweep.event_files import EventFiles
 from hpmkd.timings import Timings

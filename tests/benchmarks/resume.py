@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hpmkd.audit import audit
+from hpmkd.audit.findings import audit
 from hpmkd.config.load import validate
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.cache import describe

@@ -27,7 +27,7 @@ from pathlib import Path
 
 from scipy.stats import ttest_1samp
 
-from hpmkd.audit import headers
+from hpmkd.audit.findings import headers
 from hpmkd.store.output_dir import Output
 from hpmkd.store.sidecar import Header
 

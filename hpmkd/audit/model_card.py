@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hpmkd.audit.verification import State, Verdict, lineage, look
 from hpmkd.errors import HpmkdError
 from hpmkd.store.model_file import check, examine
 from hpmkd.store.sidecar import Header, read_sidecar
-from hpmkd.verification import State, Verdict, lineage, look
 
 if TYPE_CHECKING:
     from torch import Tensor

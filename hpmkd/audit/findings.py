@@ -60,7 +60,7 @@ def _other_parent(header: Header, job: Job, findings: Mapping[str, Finding]) -> 
     return None
 
 
-def describe(finding: Finding, findings: Mapping[str, Finding]) -> str:
+def describe_finding(finding: Finding, findings: Mapping[str, Finding]) -> str:
     """The dry run's word on one model: what would happen, and why."""
     if finding.state == "done":
         accuracy = finding.header.accuracy if finding.header else 0.0

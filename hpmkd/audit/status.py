@@ -13,10 +13,10 @@ from typing import Any, Literal
 
 import psutil
 
-from hpmkd.audit import with_lineage
+from hpmkd.audit.findings import with_lineage
+from hpmkd.audit.sweep_dir import Saved, open_saved
 from hpmkd.errors import DamagedModel
 from hpmkd.plan.job import Job
-from hpmkd.saved import Saved, open_saved
 from hpmkd.store.inspection import Finding, Unsealed, glance, judge
 from hpmkd.store.output_dir import Output, trial_folder
 from hpmkd.store.progress_log import Progress, read_all

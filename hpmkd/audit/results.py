@@ -10,11 +10,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from hpmkd.audit import headers
+from hpmkd.audit.findings import headers
+from hpmkd.audit.sweep_dir import open_saved
 from hpmkd.config.specs import ModelSpec
 from hpmkd.files import commit_bytes
 from hpmkd.plan.architecture import parameter_count
-from hpmkd.saved import open_saved
 from hpmkd.store.output_dir import Output
 from hpmkd.store.sidecar import Header
 
