@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from frames import make_frame
 
-from hpmkd import stats
-from hpmkd.conclusions import cautions, sentences, verdict
-from hpmkd.costs import costs
+from hpmkd.analysis import stats
+from hpmkd.analysis.conclusions import cautions, sentences, verdict
+from hpmkd.analysis.costs import costs
 
 BASE = [70.0, 71.0, 69.5, 70.4, 70.8]
 

@@ -13,12 +13,12 @@ from builders import make_config, make_jobs
 from frames import make_frame
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from hpmkd import plots, stats
-from hpmkd.costs import costs
+from hpmkd.analysis import plots, stats
+from hpmkd.analysis.costs import costs
+from hpmkd.analysis.plots.cost import pareto_front
+from hpmkd.analysis.plots.lineage import nodes
+from hpmkd.analysis.plots.style import inline, render
 from hpmkd.plan.catalog import METHODS
-from hpmkd.plots.cost import pareto_front
-from hpmkd.plots.lineage import nodes
-from hpmkd.plots.style import inline, render
 
 
 def two_data_sets() -> pd.DataFrame:

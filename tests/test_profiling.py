@@ -12,11 +12,13 @@ import torch
 from builders import make_config, make_jobs
 from sweeps import start
 
-from hpmkd.report.content import gather
-from hpmkd.report.write import html
+from hpmkd.analysis import time_profile
+from hpmkd.analysis.report.content import gather
+from hpmkd.analysis.report.write import html
+from hpmkd.analysis.time_profile import PARTS
 from hpmkd.store import profile_file
 from hpmkd.store.output_dir import Output
-from hpmkd.store.profile_file import PARTS, Profile
+from hpmkd.store.profile_file import Profile
 from hpmkd.sweep.profiler import Profiler
 from hpmkd.sweep.resources import Share
 from hpmkd.timings import Timings
@@ -97,7 +99,7 @@ def test_what_the_driver_notes(monkeypatch: pytest.MonkeyPatch) -> None:
     }
     (noted,) = profiler.profile.starts
     assert noted == {"models": 1, "concurrent": 2, "seconds": 20.0, "busy": 20.0, "parts": {"rounds": 20.0}}
-    (line,) = profile_file.sentences(profiler.profile)
+    (line,) = time_profile.sentences(profiler.profile)
     assert line == "A start that made 1 models in 20.0 s: training 20.0; 2 side by side, busy 50 % of the training."
 
 
@@ -115,11 +117,11 @@ def test_tables() -> None:
     profile.add_model("s1", 8.0, {"parts": {"train": 6.0, "test": 1.0}, "operators": rows})
     profile.add_model("s2", 2.0, {"parts": {"train": 2.0}, "operators": []})
     profile.add_model("gone", 2.0, {"parts": {"train": 2.0}, "operators": rows})
-    parts = profile_file.by_part(profile, {"s1": "student", "s2": "student"})
+    parts = time_profile.by_part(profile, {"s1": "student", "s2": "student"})
     assert list(parts["part"]) == ["train", "test", "elsewhere"]
     assert list(parts["seconds"]) == [8.0, 1.0, 1.0]
     assert list(parts["share_pct"]) == [80.0, 10.0, 10.0]
-    operators = profile_file.by_operator(profile, {"s1": ("student", "AT"), "s2": ("student", "AT")})
+    operators = time_profile.by_operator(profile, {"s1": ("student", "AT"), "s2": ("student", "AT")})
     assert list(operators["operator"]) == ["mm", "add"]
     assert list(operators["share_pct"]) == [75.0, 25.0]
 

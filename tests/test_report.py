@@ -11,13 +11,13 @@ import pytest
 from frames import make_output
 from test_progress import epoch
 
+from hpmkd.analysis.plots.style import FORMATS, render
+from hpmkd.analysis.report import write_report
+from hpmkd.analysis.report.content import gather
+from hpmkd.analysis.report.tables import Table, digits, ordered
+from hpmkd.analysis.report.write import html
 from hpmkd.cli.main import main
 from hpmkd.plan.job import Job
-from hpmkd.plots.style import FORMATS, render
-from hpmkd.report import write_report
-from hpmkd.report.content import gather
-from hpmkd.report.tables import Table, digits, ordered
-from hpmkd.report.write import html
 from hpmkd.store.output_dir import Output
 from hpmkd.store.progress_log import Recorder
 

@@ -13,9 +13,9 @@ from frames import make_output
 from rich.console import Console
 
 import hpmkd
+from hpmkd.analysis.costs import costs
 from hpmkd.audit import results
 from hpmkd.audit.findings import headers
-from hpmkd.costs import costs
 from hpmkd.errors import UsageError
 from hpmkd.plan.architecture import parameter_count
 from hpmkd.store.model_file import check, save_model

@@ -14,7 +14,7 @@ from scipy import stats as scipy_stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import DescrStatsW
 
-from hpmkd import stats
+from hpmkd.analysis import stats
 
 SCORES = {
     "Direct": [67.0, 68.0, 67.5, 66.5, 68.3],

@@ -27,7 +27,7 @@ def report(argv: Sequence[str], prog: str) -> int:
     """Runs the command; returns the exit code."""
     given = build_parser(prog).parse_args(list(argv))
     # matplotlib and scipy take a second: --help and wrong flags need not wait for them.
-    from hpmkd.report import write_report
+    from hpmkd.analysis.report import write_report
 
     page = write_report(Path(given.dir))
     if given.json:

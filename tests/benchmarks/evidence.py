@@ -3,7 +3,7 @@
     python tests/benchmarks/evidence.py --mode strong_cpu --datasets path/to/cifar10 -o results/evidence
 
 takes every flag of run_sweep.py. Runs are paired (run r of every baseline starts from the same weights and sees the
-same images), so what is compared is the difference in the same run: see `hpmkd.stats.paired`. Models come from the
+same images), so what is compared is the difference in the same run: see `analysis.stats.paired`. Models come from the
 sweep's verified files alone; accuracy is on the test set, each read once. Costs are training seconds of a baseline's
 students and of all that they depend on; `--markdown` prints the tables as a README wants them.
 """
@@ -16,11 +16,12 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from hpmkd import load_results, stats
+from hpmkd import load_results
+from hpmkd.analysis import stats
+from hpmkd.analysis.costs import ROLES, costs
 from hpmkd.cli.main import run_command
 from hpmkd.cli.parser import parse
 from hpmkd.cli.run import resolve
-from hpmkd.costs import ROLES, costs
 
 REFERENCES = ("Direct", "TraditionalKD", "HPM-KD")
 

@@ -11,18 +11,18 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hpmkd import plots, stats
+from hpmkd.analysis import plots, stats, time_profile
+from hpmkd.analysis.conclusions import cautions, sentences
+from hpmkd.analysis.costs import costs
+from hpmkd.analysis.report import tables
+from hpmkd.analysis.report.tables import Table
 from hpmkd.audit import results
 from hpmkd.audit.status import Status, read_status
 from hpmkd.audit.sweep_dir import open_saved
-from hpmkd.conclusions import cautions, sentences
 from hpmkd.config.load import to_yaml
 from hpmkd.config.sweep import SweepConfig
-from hpmkd.costs import costs
 from hpmkd.plan.catalog import lineages
 from hpmkd.plan.job import Job
-from hpmkd.report import tables
-from hpmkd.report.tables import Table
 from hpmkd.store import profile_file
 from hpmkd.store.output_dir import Output
 from hpmkd.store.progress_log import read_all
@@ -158,10 +158,10 @@ def _profile(output: Output, jobs: Sequence[Job]) -> list[Table]:
     profile = profile_file.read_profile(output)
     if not profile.models:
         return []
-    parts = profile_file.by_part(profile, {job.key: job.role for job in jobs})
+    parts = time_profile.by_part(profile, {job.key: job.role for job in jobs})
     kinds = {job.key: (job.role, job.baseline or "") for job in jobs}
-    operators = profile_file.by_operator(profile, kinds)
-    made = [tables.profile_table(parts, profile_file.sentences(profile))]
+    operators = time_profile.by_operator(profile, kinds)
+    made = [tables.profile_table(parts, time_profile.sentences(profile))]
     return [*made, tables.operator_table(operators)] if len(operators) else made
 
 

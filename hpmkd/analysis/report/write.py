@@ -7,10 +7,10 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from hpmkd.analysis.plots.style import FORMATS, inline, render
+from hpmkd.analysis.report.content import Report, gather
 from hpmkd.audit import results
 from hpmkd.files import commit_bytes
-from hpmkd.plots.style import FORMATS, inline, render
-from hpmkd.report.content import Report, gather
 
 
 def write_report(root: Path) -> Path:
@@ -40,7 +40,7 @@ def write_report(root: Path) -> Path:
 def _environment(autoescape: bool) -> Environment:
     # With StrictUndefined a name that a template misspells is an error, not an empty place in a report.
     made = Environment(
-        loader=PackageLoader("hpmkd.report"),
+        loader=PackageLoader("hpmkd.analysis.report"),
         autoescape=autoescape,
         undefined=StrictUndefined,
         trim_blocks=True,

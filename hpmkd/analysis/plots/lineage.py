@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hpmkd.plots.style import TEXT, WIDTH, colours, panels, styled
+from hpmkd.analysis.plots.style import TEXT, WIDTH, colours, panels, styled
 
 _ROW = 0.42  # inches
 

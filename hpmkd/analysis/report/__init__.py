@@ -1,5 +1,5 @@
 """One report of a sweep: HTML, Markdown, figures, and every table as CSV and LaTeX."""
 
-from hpmkd.report.write import write_report
+from hpmkd.analysis.report.write import write_report
 
 __all__ = ["write_report"]

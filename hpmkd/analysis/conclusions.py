@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from hpmkd import stats
+from hpmkd.analysis import stats
 
 LEVEL = 0.05
 # Below, the bootstrap covers less than about 92 % where it says 95 %; see `stats`.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hpmkd.plots.style import colours, legend, panels, styled
+from hpmkd.analysis.plots.style import colours, legend, panels, styled
 
 _DASHES = ("-", "--", "-.", ":")
 

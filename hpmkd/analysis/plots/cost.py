@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hpmkd.costs import ROLES
-from hpmkd.plots.style import MARKS, PALETTE, TEXT, colours, legend, panels, rows, styled
+from hpmkd.analysis.costs import ROLES
+from hpmkd.analysis.plots.style import MARKS, PALETTE, TEXT, colours, legend, panels, rows, styled
 
 
 def pareto(summary: pd.DataFrame, order: Sequence[str]) -> Figure:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from hpmkd import stats
+from hpmkd.analysis import stats
 
 Format = Callable[[Any], str]
 MISSING = "\N{EN DASH}"

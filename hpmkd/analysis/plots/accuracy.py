@@ -8,8 +8,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hpmkd import stats
-from hpmkd.plots.style import TEXT, colours, panels, rows, styled
+from hpmkd.analysis import stats
+from hpmkd.analysis.plots.style import TEXT, colours, panels, rows, styled
 
 _ROW = 0.33  # inches
 

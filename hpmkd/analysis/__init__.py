@@ -1,0 +1,1 @@
+"""From the rows of a sweep to words and figures."""

@@ -1,0 +1,8 @@
+"""Figures of a sweep. Pure: DataFrame -> matplotlib Figure."""
+
+from hpmkd.analysis.plots.accuracy import accuracy, differences, retention
+from hpmkd.analysis.plots.cost import pareto, times
+from hpmkd.analysis.plots.curves import curves
+from hpmkd.analysis.plots.lineage import lineage
+
+__all__ = ["accuracy", "curves", "differences", "lineage", "pareto", "retention", "times"]
