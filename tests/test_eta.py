@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from test_searcher import plan
 
-from hpmkd.eta import Times, kind, work
+from hpmkd.monitor.eta import Times, kind, work
 from hpmkd.plan.job import Job
 
 JOBS = {job.key: job for job in plan(2, ["Direct", "TraditionalKD", "FitNets", "HPM-KD"], 2)}

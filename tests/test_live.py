@@ -12,11 +12,11 @@ import pytest
 from rich.console import Console
 from test_searcher import plan
 
-from hpmkd.cli import live
-from hpmkd.cli.live import LiveView, clock, render, watching
 from hpmkd.log import BadNews
+from hpmkd.monitor import live
+from hpmkd.monitor.live import LiveView, clock, render, watching
+from hpmkd.monitor.tracker import Tracker
 from hpmkd.sweep.callbacks import Watch
-from hpmkd.tracking import Tracker
 
 JOBS = plan(1, ["Direct", "HPM-KD-noChain-uniform-noMetaTemp"], 3)
 LONG = "student_D0_HPM-KD-noChain-uniform-noMetaTemp_run3"

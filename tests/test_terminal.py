@@ -16,11 +16,11 @@ RESIZED = """
 import fcntl, struct, sys, termios
 sys.path.insert(0, "tests")
 from test_live import tracker
-from hpmkd.cli.live import watching
+from hpmkd.monitor.live import watching
 with watching(tracker(), 3, print, plain=False) as (say, show):
     for columns in (200, 60, 120):
         fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 25, columns, 0, 0))
-        import hpmkd.cli.live as live
+        import hpmkd.monitor.live as live
         live._EVERY_SECONDS = 0
         show()
         say(f"now {columns} wide")
@@ -54,7 +54,7 @@ LEAVES = """
 import sys, threading
 sys.path.insert(0, "tests")
 from test_live import tracker
-from hpmkd.cli.live import watching
+from hpmkd.monitor.live import watching
 from hpmkd.stop import leave
 with watching(tracker(), 3, print, plain=False) as (say, show):
     console = sys.stdout._FileProxy__console

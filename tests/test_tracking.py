@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from test_searcher import plan
 
-from hpmkd.tracking import Tracker
+from hpmkd.monitor.tracker import Tracker
 
 JOBS = plan(1, ["Direct", "TraditionalKD"], 2)  # a teacher, its table, 2 + 2 students
 KEYS = [job.key for job in JOBS]

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from hpmkd.audit.findings import archive, audit, describe_finding, known_headers, mismatch, quarantine
-from hpmkd.cli.live import watching
 from hpmkd.cli.parser import parse
 from hpmkd.config.load import read_config_file, to_yaml, validate
 from hpmkd.config.request import Request, _absolute, _config_file, _newest
@@ -20,6 +19,8 @@ from hpmkd.data.cache import describe, prepare
 from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_SOME_FAILED, UsageError
 from hpmkd.files import commit_bytes, commit_json, remove_leftovers
 from hpmkd.log import show, silent, tell, warn
+from hpmkd.monitor.live import watching
+from hpmkd.monitor.tracker import Tracker
 from hpmkd.plan.catalog import lineages
 from hpmkd.plan.planner import expand
 from hpmkd.stop import StopSignals
@@ -28,7 +29,6 @@ from hpmkd.store.lock import locked
 from hpmkd.store.output_dir import Output
 from hpmkd.sweep.processes import end_leftovers
 from hpmkd.timings import Timings
-from hpmkd.tracking import Tracker
 
 
 def run(argv: Sequence[str], prog: str, alone: bool = False) -> int:

@@ -14,13 +14,13 @@ from ray.tune import Callback
 
 from hpmkd.errors import EnvironmentFault, HpmkdError
 from hpmkd.log import BadNews
+from hpmkd.monitor.tracker import Tracker
 from hpmkd.plan.job import Job, label
 from hpmkd.store.output_dir import Output
 from hpmkd.store.progress_log import Recorder
 from hpmkd.sweep.loggers import is_compared
 from hpmkd.sweep.resources import Share
 from hpmkd.sweep.retries import Kind, kind_of
-from hpmkd.tracking import Tracker
 
 
 class Lacking(str):

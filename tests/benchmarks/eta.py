@@ -17,7 +17,7 @@ from pathlib import Path
 
 from hpmkd.cli import run
 from hpmkd.cli.main import run_command
-from hpmkd.tracking import Tracker
+from hpmkd.monitor.tracker import Tracker
 
 PARTS = {"1/3": 1 / 3, "1/2": 1 / 2, "2/3": 2 / 3}
 # When, how many models were done, and the estimate.

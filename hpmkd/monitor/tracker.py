@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hpmkd.eta import Times
+from hpmkd.monitor.eta import Times
 from hpmkd.plan.job import Job
 from hpmkd.plan.schedule import seconds_left, without_lost
 

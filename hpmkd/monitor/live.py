@@ -16,8 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from hpmkd.log import BadNews, tell
+from hpmkd.monitor.tracker import Running, Tracker
 from hpmkd.plan.job import label
-from hpmkd.tracking import Running, Tracker
 
 _EVERY_SECONDS = 0.25
 _BAR_WIDTH = 30
