@@ -68,7 +68,7 @@ def small_ray() -> Iterator[None]:
     """A private Ray with two cores and three GPUs that do not exist; the sweep's driver finds and keeps it."""
     import ray
 
-    from hpmkd.sweep.resources import prepare_environment
+    from hpmkd.cluster.resources import prepare_environment
 
     prepare_environment()
     ray.init(

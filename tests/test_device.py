@@ -12,13 +12,14 @@ import torch
 from builders import make_config, make_jobs
 
 from hpmkd.audit.sweep_dir import Sweep, open_sweep
+from hpmkd.cluster import resources
 from hpmkd.config.load import to_yaml
 from hpmkd.config.specs import spec_to_json
 from hpmkd.data.cache import describe
 from hpmkd.files import commit_bytes, commit_json
 from hpmkd.plan.job import Job
 from hpmkd.store.output_dir import Output
-from hpmkd.sweep import probe, resources
+from hpmkd.sweep import probe
 from hpmkd.sweep.probe import Need, known_need, most_demanding, rehearsal
 from hpmkd.training import device
 

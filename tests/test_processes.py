@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
+from hpmkd.cluster import ray_processes as module
+from hpmkd.cluster.ray_processes import MARK, RayProcesses, end_leftovers, lives
 from hpmkd.errors import EnvironmentFault
-from hpmkd.sweep import processes as module
-from hpmkd.sweep.processes import MARK, RayProcesses, end_leftovers, lives
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 CHILD = "import subprocess, sys, time, os; os.environ.clear(); subprocess.Popen(['sleep', '60']); time.sleep(60)"

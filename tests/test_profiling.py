@@ -16,11 +16,11 @@ from hpmkd.analysis import time_profile
 from hpmkd.analysis.report.content import gather
 from hpmkd.analysis.report.write import html
 from hpmkd.analysis.time_profile import PARTS
+from hpmkd.cluster.resources import Share
 from hpmkd.store import profile_file
 from hpmkd.store.output_dir import Output
 from hpmkd.store.profile_file import Profile
 from hpmkd.sweep.profiler import Profiler
-from hpmkd.sweep.resources import Share
 from hpmkd.timings import Timings
 from hpmkd.training.op_profiler import Operators
 from hpmkd.training.trial import run_job

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from hpmkd.cluster import resources
 from hpmkd.config.load import validate
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.errors import EnvironmentFault
-from hpmkd.sweep import resources
 
 
 def config(**given: object) -> SweepConfig:

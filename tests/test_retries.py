@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_searcher import plan
 
+from hpmkd.cluster.resources import Share
 from hpmkd.errors import EnvironmentFault
-from hpmkd.sweep.resources import Share
 from hpmkd.sweep.retries import TRIES, Attempts, Round, kind_of
 
 JOBS = plan(1, ["Direct", "TAKD"], 2)

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from test_resources import config
 
+from hpmkd.cluster import ray_session
+from hpmkd.cluster.stop_signals import StopSignals
 from hpmkd.errors import EnvironmentFault
-from hpmkd.stop import StopSignals
 from hpmkd.store.output_dir import Output
-from hpmkd.sweep import session
 
 
 @pytest.fixture
@@ -29,8 +29,8 @@ def stop() -> Iterator[StopSignals]:
 
 @pytest.fixture(autouse=True)
 def _no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session.ray, "is_initialized", lambda: False)
-    monkeypatch.setattr(session.ray, "shutdown", lambda: None)
+    monkeypatch.setattr(ray_session.ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray_session.ray, "shutdown", lambda: None)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://localhost:10001", "localhost", "nowhere.invalid:6379"])
@@ -38,9 +38,9 @@ def test_a_cluster_that_is_not_there(
     address: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stop: StopSignals
 ) -> None:
     """Said within seconds; Ray's own start would try for minutes."""
-    monkeypatch.setattr(session.ray, "init", lambda *given, **more: pytest.fail("Ray was asked"))
+    monkeypatch.setattr(ray_session.ray, "init", lambda *given, **more: pytest.fail("Ray was asked"))
     given = config(resources__address=address)
-    running = session.running_ray(given, Output(tmp_path), stop, verbose=False)
+    running = ray_session.running_ray(given, Output(tmp_path), stop, verbose=False)
     with pytest.raises(EnvironmentFault, match=address), running:
         pytest.fail("it started")
 
@@ -55,8 +55,8 @@ def test_a_start_that_fails_is_tried_once_more(
         if len(calls) == 1:
             raise RuntimeError("the raylet died")
 
-    monkeypatch.setattr(session.ray, "init", init)
-    with session.running_ray(config(), Output(tmp_path), stop, verbose=False):
+    monkeypatch.setattr(ray_session.ray, "init", init)
+    with ray_session.running_ray(config(), Output(tmp_path), stop, verbose=False):
         assert Output(tmp_path).ray_file.exists()
     assert len(calls) == 2
     assert not Output(tmp_path).ray_file.exists()
@@ -66,26 +66,26 @@ def test_a_start_that_fails_twice_says_why(monkeypatch: pytest.MonkeyPatch, tmp_
     def init(**given: Any) -> None:
         raise RuntimeError("No space left on device\nand more")
 
-    monkeypatch.setattr(session.ray, "init", init)
-    running = session.running_ray(config(), Output(tmp_path), stop, verbose=False)
+    monkeypatch.setattr(ray_session.ray, "init", init)
+    running = ray_session.running_ray(config(), Output(tmp_path), stop, verbose=False)
     with pytest.raises(EnvironmentFault, match=r"No space left on device .*free in /dev/shm") as caught, running:
         pytest.fail("it started")
     assert caught.value.exit_code == 3
 
 
 def test_a_start_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stop: StopSignals) -> None:
-    monkeypatch.setattr(session, "START_SECONDS", 0.2)
-    monkeypatch.setattr(session.ray, "init", lambda **given: time.sleep(60))
+    monkeypatch.setattr(ray_session, "START_SECONDS", 0.2)
+    monkeypatch.setattr(ray_session.ray, "init", lambda **given: time.sleep(60))
     begun = time.monotonic()
-    running = session.running_ray(config(), Output(tmp_path), stop, verbose=False)
+    running = ray_session.running_ray(config(), Output(tmp_path), stop, verbose=False)
     with pytest.raises(EnvironmentFault, match=r"TooSlow: nothing within 0\.2 seconds"), running:
         pytest.fail("it started")
     assert time.monotonic() - begun < 15
 
 
 def test_a_signal_in_the_middle_of_the_start_stops_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(session.ray, "init", lambda **given: signal.raise_signal(signal.SIGTERM))
-    with StopSignals() as stop, session.running_ray(config(), Output(tmp_path), stop, verbose=False):
+    monkeypatch.setattr(ray_session.ray, "init", lambda **given: signal.raise_signal(signal.SIGTERM))
+    with StopSignals() as stop, ray_session.running_ray(config(), Output(tmp_path), stop, verbose=False):
         pytest.fail("it started")
     assert stop.caught == signal.SIGTERM
     assert not Output(tmp_path).ray_file.exists()
@@ -103,10 +103,10 @@ def test_the_handler_that_ray_sets_in_the_middle_of_its_start_decides_nothing(
             signal.raise_signal(signal.SIGTERM)
         time.sleep(60)
 
-    monkeypatch.setattr(session, "START_SECONDS", 0.2 if slow else 60)
-    monkeypatch.setattr(session.ray, "init", init)
+    monkeypatch.setattr(ray_session, "START_SECONDS", 0.2 if slow else 60)
+    monkeypatch.setattr(ray_session.ray, "init", init)
     with contextlib.suppress(EnvironmentFault), StopSignals() as stop:
-        with session.running_ray(config(), Output(tmp_path), stop, verbose=False):
+        with ray_session.running_ray(config(), Output(tmp_path), stop, verbose=False):
             pytest.fail("it started")
         pytest.fail("it went on")
     assert stop.caught == (None if slow else signal.SIGTERM)
@@ -122,9 +122,9 @@ def test_a_raylet_that_dies_ends_the_body_and_all_its_processes(
         started.append(subprocess.Popen([str(tmp_path / "raylet"), "60"]))
         started.append(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]))
 
-    monkeypatch.setattr(session.ray, "init", init)
-    running = session.running_ray(config(), Output(tmp_path), stop, verbose=False)
-    with pytest.raises(session.RayLost, match=r"Ray's raylet \(process \d+\) died"), running:  # noqa: PT012
+    monkeypatch.setattr(ray_session.ray, "init", init)
+    running = ray_session.running_ray(config(), Output(tmp_path), stop, verbose=False)
+    with pytest.raises(ray_session.RayLost, match=r"Ray's raylet \(process \d+\) died"), running:  # noqa: PT012
         started[0].kill()
         time.sleep(60)
     assert [process.wait(5) for process in started] == [-9, -9]
@@ -135,8 +135,8 @@ def test_sighup_is_kept_from_ray(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     """A closed terminal must not end the raylet before the trials have saved."""
     blocked = []
     monkeypatch.setattr(
-        session.ray, "init", lambda **given: blocked.append(signal.pthread_sigmask(signal.SIG_BLOCK, []))
+        ray_session.ray, "init", lambda **given: blocked.append(signal.pthread_sigmask(signal.SIG_BLOCK, []))
     )
-    with session.running_ray(config(), Output(tmp_path), stop, verbose=False):
+    with ray_session.running_ray(config(), Output(tmp_path), stop, verbose=False):
         assert signal.SIGHUP in blocked[0]
         assert signal.SIGHUP not in signal.pthread_sigmask(signal.SIG_BLOCK, [])

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hpmkd.stop import StopSignals
+from hpmkd.cluster.stop_signals import StopSignals
 from hpmkd.store.output_dir import Output
 from hpmkd.sweep import signals as module
 from hpmkd.sweep.signals import GentleStop

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from hpmkd.cluster.ray_processes import MARK
 from hpmkd.store.model_file import save_model
 from hpmkd.store.output_dir import Output
-from hpmkd.sweep.processes import MARK
 
 sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 import soak

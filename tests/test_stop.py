@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from hpmkd import stop as module
-from hpmkd.stop import SIGNALS, Interrupted, StopSignals
+from hpmkd.cluster import stop_signals as module
+from hpmkd.cluster.stop_signals import SIGNALS, Interrupted, StopSignals
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -117,7 +117,7 @@ def test_other_errors_pass() -> None:
 
 STUCK = """
 import signal, sys, threading, time
-from hpmkd.stop import StopSignals
+from hpmkd.cluster.stop_signals import StopSignals
 with StopSignals(alone=True) as stop:
     stop.gently = True
     stop.last_words = lambda number: f"stopped by {number}"

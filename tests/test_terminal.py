@@ -55,7 +55,7 @@ import sys, threading
 sys.path.insert(0, "tests")
 from test_live import tracker
 from hpmkd.monitor.live import watching
-from hpmkd.stop import leave
+from hpmkd.cluster.stop_signals import leave
 with watching(tracker(), 3, print, plain=False) as (say, show):
     console = sys.stdout._FileProxy__console
     with console._lock:  # as where the signal has come in the middle of painting

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from hpmkd.audit.findings import archive, audit, describe_finding, known_headers, mismatch, quarantine
 from hpmkd.cli.parser import parse
+from hpmkd.cluster.ray_processes import end_leftovers
+from hpmkd.cluster.stop_signals import StopSignals
 from hpmkd.config.load import read_config_file, to_yaml, validate
 from hpmkd.config.request import Request, _absolute, _config_file, _newest
 from hpmkd.config.specs import spec_to_json
@@ -23,11 +25,9 @@ from hpmkd.monitor.live import watching
 from hpmkd.monitor.tracker import Tracker
 from hpmkd.plan.catalog import lineages
 from hpmkd.plan.planner import expand
-from hpmkd.stop import StopSignals
 from hpmkd.store import inspection
 from hpmkd.store.lock import locked
 from hpmkd.store.output_dir import Output
-from hpmkd.sweep.processes import end_leftovers
 from hpmkd.timings import Timings
 
 

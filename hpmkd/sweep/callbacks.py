@@ -12,6 +12,7 @@ from typing import Any
 from ray import cloudpickle
 from ray.tune import Callback
 
+from hpmkd.cluster.resources import Share
 from hpmkd.errors import EnvironmentFault, HpmkdError
 from hpmkd.log import BadNews
 from hpmkd.monitor.tracker import Tracker
@@ -19,7 +20,6 @@ from hpmkd.plan.job import Job, label
 from hpmkd.store.output_dir import Output
 from hpmkd.store.progress_log import Recorder
 from hpmkd.sweep.loggers import is_compared
-from hpmkd.sweep.resources import Share
 from hpmkd.sweep.retries import Kind, kind_of
 
 

@@ -12,19 +12,19 @@ import ray
 from ray.tune.error import TuneError
 
 from hpmkd.audit.sweep_dir import Sweep
+from hpmkd.cluster.ray_session import RayLost, running_ray
+from hpmkd.cluster.resources import Share, share, wants_measuring
+from hpmkd.cluster.stop_signals import StopSignals
 from hpmkd.errors import EnvironmentFault
 from hpmkd.plan.job import Job
-from hpmkd.stop import StopSignals
 from hpmkd.store.inspection import Finding, inspect
 from hpmkd.sweep import searcher
 from hpmkd.sweep.callbacks import EventLines, Lighten, Records, Watch
 from hpmkd.sweep.loggers import open_loggers
 from hpmkd.sweep.probe import known_need, measure
 from hpmkd.sweep.profiler import Profiler
-from hpmkd.sweep.resources import Share, share, wants_measuring
 from hpmkd.sweep.retries import Attempts, Round
 from hpmkd.sweep.rounds import finish_round, restorable, run_round
-from hpmkd.sweep.session import RayLost, running_ray
 from hpmkd.sweep.signals import GentleStop
 from hpmkd.timings import Timings
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from ray.tune import Callback
 
+from hpmkd.cluster.resources import Share
 from hpmkd.store.profile_file import Profile
-from hpmkd.sweep.resources import Share
 from hpmkd.timings import Timings
 
 

@@ -13,11 +13,11 @@ from ray import tune
 from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig
 
 from hpmkd.audit.sweep_dir import Sweep
+from hpmkd.cluster.resources import Share
 from hpmkd.config.sweep import cache_folder
 from hpmkd.files import commit_json
 from hpmkd.store.output_dir import trial_folder
 from hpmkd.sweep import searcher
-from hpmkd.sweep.resources import Share
 from hpmkd.sweep.scheduler import FirstOpen
 from hpmkd.sweep.seal import Sealer, broken, signing_key
 from hpmkd.sweep.trainable import train_model

@@ -10,7 +10,7 @@ from typing import Any
 
 from ray.tune import Callback
 
-from hpmkd.stop import StopSignals
+from hpmkd.cluster.stop_signals import StopSignals
 from hpmkd.store.output_dir import Output
 from hpmkd.sweep import searcher
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 
+from hpmkd.cluster.ray_processes import RayProcesses, lives
 from hpmkd.errors import DamagedModel
 from hpmkd.store.model_file import load_weights, verify, weights_hash
 from hpmkd.store.output_dir import Output
 from hpmkd.store.sidecar import Header
-from hpmkd.sweep.processes import RayProcesses, lives
 
 
 @dataclasses.dataclass

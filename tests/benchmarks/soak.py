@@ -23,10 +23,10 @@ from pathlib import Path
 import psutil
 from damage import Counts, Watch, count_leftovers, hashes
 
+from hpmkd.cluster.ray_processes import MARK
 from hpmkd.files import commit_json
 from hpmkd.plan.catalog import METHODS
 from hpmkd.store.output_dir import Output
-from hpmkd.sweep.processes import MARK
 
 ROOT = Path(__file__).resolve().parents[2]
 # How often each is the victim. A killed driver costs a whole start, a killed worker some seconds.

@@ -52,8 +52,8 @@ def start_ray() -> None:
     """As a sweep starts it."""
     import ray
 
+    from hpmkd.cluster.resources import prepare_environment
     from hpmkd.hardware import cores
-    from hpmkd.sweep.resources import prepare_environment
 
     prepare_environment()
     logging.getLogger("ray").setLevel(logging.CRITICAL)

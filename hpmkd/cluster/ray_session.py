@@ -14,13 +14,13 @@ from typing import Any
 import psutil
 import ray
 
+from hpmkd.cluster.ray_processes import VITAL, RayProcesses, lives
+from hpmkd.cluster.resources import prepare_environment, worker_env
+from hpmkd.cluster.stop_signals import Interrupted, StopSignals, leave
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.errors import EXIT_ENVIRONMENT, EnvironmentFault
 from hpmkd.hardware import cores
-from hpmkd.stop import Interrupted, StopSignals, leave
 from hpmkd.store.output_dir import Output
-from hpmkd.sweep.processes import VITAL, RayProcesses, lives
-from hpmkd.sweep.resources import prepare_environment, worker_env
 from hpmkd.timings import Timings
 
 START_SECONDS = 120.0

@@ -1,0 +1,1 @@
+"""Ray as processes: started, watched, ended; what a trial gets of a machine."""
