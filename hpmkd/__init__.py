@@ -8,13 +8,13 @@ from hpmkd.version import __version__
 
 if TYPE_CHECKING:
     from hpmkd.audit.results import load_results
-    from hpmkd.cli.api import run_sweep
     from hpmkd.store.checkpoints import (
         get_model_checkpoint_path,
         load_model_checkpoint,
         model_checkpoint_exists,
         save_model_checkpoint,
     )
+    from hpmkd.sweep.api import run_sweep
 
 __all__ = [
     "__version__",
@@ -34,7 +34,7 @@ def __getattr__(name: str) -> Any:
 
         return load_results
     if name == "run_sweep":
-        from hpmkd.cli.api import run_sweep
+        from hpmkd.sweep.api import run_sweep
 
         return run_sweep
     if name in __all__:

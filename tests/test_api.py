@@ -11,10 +11,10 @@ import pytest
 from sweeps import stamps
 
 import hpmkd
-from hpmkd.cli import run
 from hpmkd.errors import ConfigMismatch, Locked, UsageError
 from hpmkd.store.lock import locked
 from hpmkd.store.output_dir import Output
+from hpmkd.sweep import api
 
 
 def tiny(cache_dir: Path) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def test_the_stop_button(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 
     before = signal.signal(signal.SIGINT, notebooks_own)
     try:
-        monkeypatch.setattr(run, "_sweep", lambda *given: signal.raise_signal(signal.SIGINT))
+        monkeypatch.setattr(api, "_sweep", lambda *given: signal.raise_signal(signal.SIGINT))
         assert hpmkd.run_sweep(output=tmp_path) == 130
         assert signal.getsignal(signal.SIGINT) is notebooks_own
     finally:

@@ -16,7 +16,8 @@ from hpmkd.errors import EnvironmentFault, HpmkdError
 from hpmkd.plan.job import label
 from hpmkd.store.output_dir import Output
 from hpmkd.store.progress_log import read_all
-from hpmkd.sweep.callbacks import EventLines, Lacking, Lighten, Records
+from hpmkd.sweep.callbacks import EventLines, Lighten, Records
+from hpmkd.sweep.failures import Lacking
 
 JOBS = {job.key: job for job in plan(1, ["Direct", "TAKD"], 5)}
 STUDENT, TEACHER, ASSISTANT = "student_D0_Direct_run3", "teacher_D0", "assistant_D0_TAKD"

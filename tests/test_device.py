@@ -19,8 +19,8 @@ from hpmkd.data.cache import describe
 from hpmkd.files import commit_bytes, commit_json
 from hpmkd.plan.job import Job
 from hpmkd.store.output_dir import Output
-from hpmkd.sweep import probe
-from hpmkd.sweep.probe import Need, known_need, most_demanding, rehearsal
+from hpmkd.sweep import gpu_probe
+from hpmkd.sweep.gpu_probe import Need, known_need, most_demanding, rehearsal
 from hpmkd.training import device
 
 GIB = 2**30
@@ -91,7 +91,7 @@ def sweep(tmp_path: Path, cache_dir: Path) -> Sweep:
 
 
 def test_it_is_measured_once(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe.ray, "cluster_resources", lambda: {"GPU": 1.0, "accelerator_type:H100": 1.0})
+    monkeypatch.setattr(gpu_probe.ray, "cluster_resources", lambda: {"GPU": 1.0, "accelerator_type:H100": 1.0})
     asked: list[str] = []
 
     def measure(given: Sweep, job: Job) -> Need | None:
@@ -118,7 +118,7 @@ def test_the_most_demanding_job_can_be_rehearsed(sweep: Sweep, cache_dir: Path) 
         if one.role in ("table", "choice"):
             continue
         training = rehearsal(one, sweep.config.data.model_dump_json(), torch.device("cpu"))
-        index, view = next(probe._draws(training))
+        index, view = next(gpu_probe._draws(training))
         before = [value.clone() for value in training.model.parameters()]
         training.step(index, view, 1.0, 0.0)
         assert any(not torch.equal(*pair) for pair in zip(before, training.model.parameters(), strict=True))
@@ -126,11 +126,11 @@ def test_the_most_demanding_job_can_be_rehearsed(sweep: Sweep, cache_dir: Path) 
 
 def test_only_whole_batches_are_measured(sweep: Sweep) -> None:
     training = rehearsal(most_demanding(sweep.jobs), sweep.config.data.model_dump_json(), torch.device("cpu"))
-    draws = probe._draws(training)
+    draws = gpu_probe._draws(training)
     assert {len(next(draws)[0]) for _ in range(20)} == {training.fit.batch_size}
 
 
 @pytest.mark.usefixtures("small_ray")
 def test_a_gpu_that_cannot_be_measured_is_no_error(sweep: Sweep) -> None:
     """The test's Ray has GPUs that do not exist."""
-    assert probe.measure(sweep, most_demanding(sweep.jobs)) is None
+    assert gpu_probe.measure(sweep, most_demanding(sweep.jobs)) is None

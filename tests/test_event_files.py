@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from hpmkd.sweep.event_files import EventFiles
+from hpmkd.sweep.tensorboard import EventFiles
 
 
 def read(folder: Path, name: str) -> list[tuple[int, float]]:
@@ -58,7 +58,7 @@ def test_a_folder_that_cannot_be_made_stops_no_training(tmp_path: Path) -> None:
 def test_the_driver_needs_no_torch() -> None:
     """Its import takes seconds, in which no trial starts."""
     code = (
-        "import sys, hpmkd.sweep.driver, hpmkd.sweep.trainable, hpmkd.sweep.event_files; print('torch' in sys.modules)"
+        "import sys, hpmkd.sweep.driver, hpmkd.sweep.trainable, hpmkd.sweep.tensorboard; print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

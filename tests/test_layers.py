@@ -12,13 +12,13 @@ import pytest
 import hpmkd
 
 PACKAGE = Path(hpmkd.__file__).parent
-# Bottom to top. Rooms on one floor do not know each other, but for `plan` and what it is planned from.
+# Bottom to top. Rooms on one floor do not know each other.
 FLOORS = [
     {"errors", "log", "timings", "hardware", "version"},
     {"config", "files"},
     {"plan", "data", "models"},
     {"methods", "store", "monitor"},
-    {"training", "cluster"},
+    {"training", "audit", "cluster"},
     {"sweep", "analysis"},
     {"cli"},
     {"__main__"},

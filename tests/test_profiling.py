@@ -20,7 +20,7 @@ from hpmkd.cluster.resources import Share
 from hpmkd.store import profile_file
 from hpmkd.store.output_dir import Output
 from hpmkd.store.profile_file import Profile
-from hpmkd.sweep.profiler import Profiler
+from hpmkd.sweep.callbacks import Profiler
 from hpmkd.timings import Timings
 from hpmkd.training.op_profiler import Operators
 from hpmkd.training.trial import run_job

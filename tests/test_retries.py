@@ -13,7 +13,7 @@ from test_searcher import plan
 
 from hpmkd.cluster.resources import Share
 from hpmkd.errors import EnvironmentFault
-from hpmkd.sweep.retries import TRIES, Attempts, Round, kind_of
+from hpmkd.sweep.failures import TRIES, Attempts, Round, kind_of
 
 JOBS = plan(1, ["Direct", "TAKD"], 2)
 KEYS = [job.key for job in JOBS]

@@ -18,8 +18,8 @@ from hpmkd.audit.sweep_dir import Sweep
 from hpmkd.config.sweep import DataConfig, SweepConfig
 from hpmkd.store.output_dir import Output
 from hpmkd.sweep import searcher
-from hpmkd.sweep.rounds import finish_round, name_folder, restorable, rounds, sweep_key
-from hpmkd.sweep.seal import SEAL, Sealer, seal, signing_key
+from hpmkd.sweep.signed_state import SEAL, Sealer, seal, signing_key
+from hpmkd.sweep.tune_run import finish_round, name_folder, restorable, rounds, sweep_key
 
 STATES = ("tuner.pkl", "experiment_state-1.json", "searcher-state-1.pkl")
 
@@ -171,7 +171,7 @@ def test_files_of_a_restored_round_are_sealed_without_a_look_into_the_folder(
         listed.append(folder)
         return list_folder(folder)
 
-    monkeypatch.setattr("hpmkd.sweep.seal.os.listdir", counted)
+    monkeypatch.setattr("hpmkd.sweep.signed_state.os.listdir", counted)
     sealer.on_step_begin(0, [])
     for name in ("experiment_state-2.json", "searcher-state-2.pkl", "search_gen_state-2.json", *STATES):
         (newest(sweep) / name).write_text("[2]")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 
-from hpmkd.sweep.scheduler import FirstOpen
+from hpmkd.sweep.searcher import FirstOpen
 
 STATES = (Trial.PENDING, Trial.RUNNING, Trial.PAUSED, Trial.TERMINATED, Trial.ERROR)
 

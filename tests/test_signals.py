@@ -12,8 +12,8 @@ import pytest
 
 from hpmkd.cluster.stop_signals import StopSignals
 from hpmkd.store.output_dir import Output
-from hpmkd.sweep import signals as module
-from hpmkd.sweep.signals import GentleStop
+from hpmkd.sweep import graceful_stop as module
+from hpmkd.sweep.graceful_stop import GentleStop
 
 pytestmark = pytest.mark.usefixtures("hangup_as_usual")
 

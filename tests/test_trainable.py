@@ -16,7 +16,7 @@ from hpmkd.plan.job import Job
 from hpmkd.store.epoch_checkpoint import SaveSchedule
 from hpmkd.store.output_dir import Output, trial_folder
 from hpmkd.sweep import trainable
-from hpmkd.sweep.event_files import EventFiles
+from hpmkd.sweep.tensorboard import EventFiles
 from hpmkd.training.train import EpochResult
 from hpmkd.training.trial import Progress
 

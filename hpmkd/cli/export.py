@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from hpmkd.cli.arguments import Arguments
+from hpmkd.cli.parser import Arguments
 from hpmkd.errors import EXIT_OK
 
 FORMATS = ("safetensors", "torchscript", "onnx")

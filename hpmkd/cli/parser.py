@@ -134,3 +134,20 @@ def parse(argv: Sequence[str], prog: str) -> Request:
 
 def _is_text(key: str) -> bool:
     return str(dict(leaves())[key].annotation) in ("<class 'str'>", "str | None", "typing.Optional[str]")
+
+
+class Arguments(argparse.ArgumentParser):
+    """argparse with our errors, and help that ends with examples, one per line."""
+
+    def __init__(self, prog: str, description: str, examples: str) -> None:
+        super().__init__(
+            prog=prog,
+            description=description,
+            epilog=f"examples:\n{examples}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """A wrong flag ends with exit code 2, as everywhere."""
+        raise UsageError(f"command line: {message}", todo=f"see {self.prog} --help")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from hpmkd.cli.arguments import Arguments
+from hpmkd.cli.parser import Arguments
 from hpmkd.errors import EXIT_OK
 
 _EXAMPLES = """  hpmkd report results/quick      then open results/quick/report.html in a browser"""

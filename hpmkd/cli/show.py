@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from hpmkd.audit.model_card import card
-from hpmkd.cli.arguments import Arguments
+from hpmkd.cli.parser import Arguments
 from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_SOME_FAILED, UsageError
 
 _EXAMPLES = """  hpmkd show results/quick/models/student_Digits_AT_run1.pt

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hpmkd.audit.status import ModelStatus, Status, ago, read_status
-from hpmkd.cli.arguments import Arguments
+from hpmkd.cli.parser import Arguments
 from hpmkd.errors import EXIT_OK, EXIT_SOME_FAILED
 
 _EXAMPLES = """  hpmkd status results/quick

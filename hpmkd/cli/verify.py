@@ -16,7 +16,7 @@ from rich.table import Table
 
 from hpmkd.audit.sweep_dir import Sweep, open_sweep
 from hpmkd.audit.verification import Verdict, verify_output
-from hpmkd.cli.arguments import Arguments
+from hpmkd.cli.parser import Arguments
 from hpmkd.config.sweep import DataConfig
 from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_SOME_FAILED, UsageError
 from hpmkd.store.output_dir import Output

@@ -2,69 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import shutil
+import time
 from collections.abc import Callable, Collection
-from pathlib import Path
 from typing import Any
 
-from ray import cloudpickle
 from ray.tune import Callback
 
 from hpmkd.cluster.resources import Share
-from hpmkd.errors import EnvironmentFault, HpmkdError
 from hpmkd.log import BadNews
 from hpmkd.monitor.tracker import Tracker
 from hpmkd.plan.job import Job, label
 from hpmkd.store.output_dir import Output
+from hpmkd.store.profile_file import Profile
 from hpmkd.store.progress_log import Recorder
+from hpmkd.sweep.failures import Kind, Lacking, NoRecord, _error, _log, _text, kind_of
 from hpmkd.sweep.loggers import is_compared
-from hpmkd.sweep.retries import Kind, kind_of
-
-
-class Lacking(str):
-    """A reason that lies in the machine: a full disk, no permission. With it the sweep ends with exit code 3."""
-
-    __slots__ = ()
-
-
-_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM, errno.ESTALE, errno.ENOTCONN)
-
-
-def _error(trial: Any) -> BaseException:
-    """What the trial raised, or what Ray says of its death."""
-    error: Any = None
-    with contextlib.suppress(Exception):
-        error = trial.get_pickled_error()
-    if error is None:
-        # On a full disk Tune's record in the output is torn; the one that it was copied from lies beside Ray's logs.
-        with contextlib.suppress(Exception):
-            error = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
-    return getattr(error, "cause", None) or error or NoRecord("it left no error that can be read")
-
-
-class NoRecord(RuntimeError):
-    """A trial failed, and Tune kept nothing of why."""
-
-
-def _text(error: BaseException) -> str:
-    """What a user can act on: our own errors as they are, of others the type and the first line."""
-    if isinstance(error, HpmkdError):
-        return Lacking(error) if isinstance(error, EnvironmentFault) else str(error)
-    text = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
-    # Tune copies checkpoints itself, and meets a full disk as often as we do.
-    return Lacking(text) if isinstance(error, OSError) and error.errno in _MACHINE else text
-
-
-def _log(trial: Any) -> str:
-    """The trial's error log in the output, where Tune puts it at once or with its next state; else its folder."""
-    name = Path(trial.error_file or "error.txt").name
-    kept = Path(trial.path or "") / name
-    if not kept.exists() and trial.error_file and Path(trial.error_file).exists():
-        with contextlib.suppress(OSError):
-            shutil.copyfile(trial.error_file, kept)
-    return str(kept if kept.exists() else trial.error_file or trial.path)
+from hpmkd.timings import Timings
 
 
 class EventLines(Callback):
@@ -186,3 +139,57 @@ class Records(Callback):
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Notes why a trial failed."""
         self.recorder.failed(trial.config["job"], _text(_error(trial)))
+
+
+class Profiler(Callback):
+    """Fills a profile with what trials report at their end, and with how long the driver waited for them.
+
+    Args:
+        profile: what earlier starts have noted.
+        timings: of this start.
+    """
+
+    def __init__(self, profile: Profile, timings: Timings) -> None:
+        self.profile, self.timings = profile, timings
+        self.busy, self.models, self.concurrent = 0.0, 0, 1
+        self._started: dict[str, float] = {}
+        self._found: dict[str, dict[str, Any]] = {}
+
+    def round(self, wanted: Collection[str], share: Share) -> None:
+        """A round begins."""
+        self.concurrent = share.concurrent
+
+    def close(self) -> None:
+        """This start of the sweep has ended."""
+        self.profile.add_start(self.models, self.concurrent, self.busy, self.timings.seconds)
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A worker has been given a job."""
+        self._started[trial.config["job"]] = time.monotonic()
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """The last report of a trial says how long its parts took."""
+        if "profile" in result:
+            self._found[trial.config["job"]] = result["profile"]
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """The trial is over."""
+        key = trial.config["job"]
+        seconds = self._ended(key)
+        if seconds is not None and key in self._found:
+            self.models += 1
+            self.profile.add_model(key, seconds, self._found.pop(key))
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """It failed; its seconds were spent all the same."""
+        self._ended(trial.config["job"])
+
+    def _ended(self, key: str) -> float | None:
+        started = self._started.pop(key, None)
+        if started is None:
+            return None
+        seconds = time.monotonic() - started
+        self.busy += seconds
+        return seconds

@@ -19,13 +19,12 @@ from hpmkd.errors import EnvironmentFault
 from hpmkd.plan.job import Job
 from hpmkd.store.inspection import Finding, inspect
 from hpmkd.sweep import searcher
-from hpmkd.sweep.callbacks import EventLines, Lighten, Records, Watch
+from hpmkd.sweep.callbacks import EventLines, Lighten, Profiler, Records, Watch
+from hpmkd.sweep.failures import Attempts, Round
+from hpmkd.sweep.gpu_probe import known_need, measure
+from hpmkd.sweep.graceful_stop import GentleStop
 from hpmkd.sweep.loggers import open_loggers
-from hpmkd.sweep.probe import known_need, measure
-from hpmkd.sweep.profiler import Profiler
-from hpmkd.sweep.retries import Attempts, Round
-from hpmkd.sweep.rounds import finish_round, restorable, run_round
-from hpmkd.sweep.signals import GentleStop
+from hpmkd.sweep.tune_run import finish_round, restorable, run_round
 from hpmkd.timings import Timings
 
 # So often in a row Ray may die without a model in between.

@@ -14,7 +14,7 @@ from hpmkd.audit.sweep_dir import open_sweep
 from hpmkd.errors import EnvironmentFault
 from hpmkd.plan.job import Job
 from hpmkd.store.output_dir import Output
-from hpmkd.sweep.event_files import EventFiles
+from hpmkd.sweep.tensorboard import EventFiles
 from hpmkd.timings import Timings
 
 if TYPE_CHECKING:

@@ -22,7 +22,6 @@ from pathlib import Path
 import torch
 
 from hpmkd.cli.parser import parse
-from hpmkd.cli.run import resolve
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.cache import describe
 from hpmkd.plan.catalog import lineages
@@ -30,6 +29,7 @@ from hpmkd.plan.job import Job
 from hpmkd.plan.planner import expand
 from hpmkd.store.epoch_checkpoint import SaveSchedule
 from hpmkd.store.output_dir import Output
+from hpmkd.sweep.api import resolve
 from hpmkd.training.trial import Progress, run_job
 
 PAIRS = 5

@@ -21,7 +21,7 @@ from hpmkd.analysis import stats
 from hpmkd.analysis.costs import ROLES, costs
 from hpmkd.cli.main import run_command
 from hpmkd.cli.parser import parse
-from hpmkd.cli.run import resolve
+from hpmkd.sweep.api import resolve
 
 REFERENCES = ("Direct", "TraditionalKD", "HPM-KD")
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import shutil
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import ray
+from ray import cloudpickle
 
+from hpmkd.errors import EnvironmentFault, HpmkdError
 from hpmkd.plan.job import Job
 
 Kind = Literal["killed", "error", "diverged"]
 # How many rounds may try a job. More memory helps against a lack of it alone; a loss that is not finite stays so.
 TRIES: dict[Kind, int] = {"killed": 3, "error": 2, "diverged": 1}
 _NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "alloc_failed")
+_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM, errno.ESTALE, errno.ENOTCONN)
 
 
 def kind_of(error: BaseException) -> Kind:
@@ -83,3 +89,44 @@ class Attempts:
 
     def _own(self, key: str) -> int:
         return len(self.failures.get(key, ()))
+
+
+class Lacking(str):
+    """A reason that lies in the machine: a full disk, no permission. With it the sweep ends with exit code 3."""
+
+    __slots__ = ()
+
+
+def _error(trial: Any) -> BaseException:
+    """What the trial raised, or what Ray says of its death."""
+    error: Any = None
+    with contextlib.suppress(Exception):
+        error = trial.get_pickled_error()
+    if error is None:
+        # On a full disk Tune's record in the output is torn; the one that it was copied from lies beside Ray's logs.
+        with contextlib.suppress(Exception):
+            error = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
+    return getattr(error, "cause", None) or error or NoRecord("it left no error that can be read")
+
+
+class NoRecord(RuntimeError):
+    """A trial failed, and Tune kept nothing of why."""
+
+
+def _text(error: BaseException) -> str:
+    """What a user can act on: our own errors as they are, of others the type and the first line."""
+    if isinstance(error, HpmkdError):
+        return Lacking(error) if isinstance(error, EnvironmentFault) else str(error)
+    text = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+    # Tune copies checkpoints itself, and meets a full disk as often as we do.
+    return Lacking(text) if isinstance(error, OSError) and error.errno in _MACHINE else text
+
+
+def _log(trial: Any) -> str:
+    """The trial's error log in the output, where Tune puts it at once or with its next state; else its folder."""
+    name = Path(trial.error_file or "error.txt").name
+    kept = Path(trial.path or "") / name
+    if not kept.exists() and trial.error_file and Path(trial.error_file).exists():
+        with contextlib.suppress(OSError):
+            shutil.copyfile(trial.error_file, kept)
+    return str(kept if kept.exists() else trial.error_file or trial.path)

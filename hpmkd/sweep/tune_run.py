@@ -18,8 +18,8 @@ from hpmkd.config.sweep import cache_folder
 from hpmkd.files import commit_json
 from hpmkd.store.output_dir import trial_folder
 from hpmkd.sweep import searcher
-from hpmkd.sweep.scheduler import FirstOpen
-from hpmkd.sweep.seal import Sealer, broken, signing_key
+from hpmkd.sweep.searcher import FirstOpen
+from hpmkd.sweep.signed_state import Sealer, broken, signing_key
 from hpmkd.sweep.trainable import train_model
 from hpmkd.version import __version__
 

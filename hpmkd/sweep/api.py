@@ -1,0 +1,215 @@
+"""`run` for Python: a sweep inside a notebook or a script."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shlex
+import signal
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from hpmkd.audit.findings import archive, audit, describe_finding, known_headers, mismatch, quarantine
+from hpmkd.cluster.ray_processes import end_leftovers
+from hpmkd.cluster.stop_signals import StopSignals
+from hpmkd.config.load import read_config_file, to_yaml, validate
+from hpmkd.config.request import Request, _absolute, _config_file, _newest
+from hpmkd.config.specs import spec_to_json
+from hpmkd.config.sweep import SweepConfig
+from hpmkd.data.cache import describe, prepare
+from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_SOME_FAILED, UsageError
+from hpmkd.files import commit_bytes, commit_json, remove_leftovers
+from hpmkd.log import show, silent, tell, warn
+from hpmkd.monitor.live import watching
+from hpmkd.monitor.tracker import Tracker
+from hpmkd.plan.catalog import lineages
+from hpmkd.plan.planner import expand
+from hpmkd.store import inspection
+from hpmkd.store.lock import locked
+from hpmkd.store.output_dir import Output
+from hpmkd.timings import Timings
+
+
+def run_sweep(
+    mode: str | os.PathLike[str] = "quick",
+    output: str | os.PathLike[str] | None = None,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> int:
+    """Trains a sweep in this process, or continues it: the same as `python run_sweep.py`, with a line per model.
+
+    It works where an event loop runs, as in a notebook. An interrupt (KeyboardInterrupt, the notebook's stop button)
+    lets the running models save their newest epoch, and ends with 130; the same call goes on, in a new process too.
+
+    Args:
+        mode: `quick`, `full`, another file of `tune_configs/`, or a path to a YAML file.
+        output: the output folder; default `results/<mode>`, below the working folder.
+        settings: config key -> value, such as `{"runs": 5, "fit.student_epochs": 30}`; as the flags of the command.
+        force: move finished models of other settings to `archive/` and train them again.
+        quiet: say nothing but errors.
+
+    Returns:
+        The exit code: 0 where every model is there, 1 where some failed, 3 where the machine has failed them (a full
+        disk), 130 after an interrupt.
+
+    Raises:
+        UsageError: an unknown mode, key or value.
+        EnvironmentFault: a data set, a permission, a package is missing.
+        ConfigMismatch: there are models of other settings in the output, and no `force`.
+        Locked: another sweep works in this output.
+    """
+    folder = None if output is None else str(Path(output))
+    return execute(Request(str(mode), folder, force=force, quiet=quiet, overrides=dict(settings or {})))
+
+
+def execute(request: Request, alone: bool = False) -> int:
+    """Runs what is asked for; returns the exit code. `alone`: see `StopSignals`."""
+    config, output = resolve(request)
+    if request.print_config:
+        print(to_yaml(config), end="")
+        return EXIT_OK
+    if request.dry_run:
+        return _dry_run(config, output)
+    code = EXIT_OK
+    with StopSignals(alone) as stop, locked(output):
+        stop.last_words = functools.partial(_last_words, output)
+        code = _sweep(request, config, output, stop)
+    if stop.caught is None:
+        return code
+    warn(_last_words(output, stop.caught))
+    return 128 + stop.caught
+
+
+def resolve(request: Request) -> tuple[SweepConfig, Output]:
+    """The config and the output folder that a request means."""
+    if request.restore is not None:
+        root = Path(request.restore or request.output or _newest())
+        source = Output(root).config_file
+        if not source.is_file():
+            raise UsageError(
+                f"--restore: no sweep in {root.absolute()}", expected=f"{source.name} there", found="no such file"
+            )
+    else:
+        source = _config_file(request.mode or "quick")
+        root = Path(request.output or Path("results") / source.stem)
+    config = validate(read_config_file(source), str(source), request.overrides)
+    absolute = config.data.model_copy(update={"dir": str(Path(config.data.dir).expanduser().absolute())})
+    names = [_absolute(entry) for entry in config.datasets]
+    mlflow = config.record.mlflow
+    if mlflow and "://" not in mlflow:
+        mlflow = str(Path(mlflow).expanduser().absolute())
+    record = config.record.model_copy(update={"mlflow": mlflow})
+    changed = {"data": absolute, "datasets": names, "record": record}
+    return config.model_copy(update=changed), Output(root.expanduser().absolute())
+
+
+def _dry_run(config: SweepConfig, output: Output) -> int:
+    jobs = expand(config, describe(config), lineages(config))
+    findings = audit(jobs, output, repair=False)
+    width = max(len(job.file_name) for job in jobs)
+    for job in (one for one in jobs if one.key in findings):
+        print(f"{job.file_name:<{width}}  {describe_finding(findings[job.key], findings)}")
+    done = sum(finding.state == "done" for finding in findings.values())
+    print(f"{len(findings)} files in {output.root}: {done} done, {len(findings) - done} to make")
+    return EXIT_OK
+
+
+def _last_words(output: Output, number: int) -> str:
+    command = "the same command starts it again"
+    if output.config_file.exists():
+        command = f"continue with: python run_sweep.py --restore {shlex.quote(str(output.root))}"
+    return f"stopped by {signal.Signals(number).name}; {command}"
+
+
+def _sweep(request: Request, config: SweepConfig, output: Output, stop: StopSignals) -> int:
+    say = silent if request.quiet else tell
+    ended = end_leftovers(output.ray_file)  # first of all: they could still write
+    if ended:
+        say(f"ended {ended} processes that an earlier start had left")
+    timings, start = Timings(), time.monotonic()
+    fresh = not output.config_file.exists()
+    if fresh:
+        commit_bytes(output.config_file, to_yaml(config).encode())
+    remove_leftovers(*output.written_folders())
+    output.remove_scratch()
+    specs = describe(config, say)
+    jobs = expand(config, specs, lineages(config))
+    findings = audit(jobs, output)
+    stale = [finding for finding in findings.values() if finding.state == "stale"]
+    error = mismatch(findings, output)
+    if error is not None:
+        if not request.force:
+            raise error
+        archive(stale, output)
+        say(f"moved {len(stale)} models of other settings to {output.archive}")
+    commit_bytes(output.config_file, to_yaml(config).encode())
+    commit_json(output.datasets_file, [spec_to_json(spec) for spec in specs])
+    for finding in [one for one in findings.values() if one.state == "damaged"]:
+        target = quarantine(finding, output)
+        say(f"damaged {finding.job.file_name} ({finding.reason}), moved to {target}, trained again")
+    for finding in findings.values():
+        if finding.state == "done" and finding.header:
+            say(f"found {finding.job.file_name} ({finding.header.accuracy:.2f}%), not trained again")
+    missing = [finding.job for finding in findings.values() if finding.state != "done"]
+    timings.add("plan", time.monotonic() - start)
+    code, last_words = EXIT_OK, ""
+    if missing:
+        with timings.part("images"):
+            for spec in dict.fromkeys(job.data for job in missing):
+                prepare(spec, config.data, say)
+        code, last_words = _train(request, output, findings, say, stop, timings if config.record.profile else None)
+    _report(output, findings, [job.key for job in jobs], [one.label for one in lineages(config)], request.quiet)
+    if config.record.profile and missing:
+        say(f"where the time went: {output.profile_file}, and hpmkd report {shlex.quote(str(output.root))}")
+    if last_words:
+        warn(last_words)
+    return code
+
+
+def _train(
+    request: Request,
+    output: Output,
+    findings: dict[str, inspection.Finding],
+    say: Callable[[str], None],
+    stop: StopSignals,
+    timings: Timings | None,
+) -> tuple[int, str]:
+    from hpmkd.audit.sweep_dir import open_sweep
+    from hpmkd.store.profile_file import read_profile, write_profile
+    from hpmkd.sweep.callbacks import Profiler, Watch
+    from hpmkd.sweep.driver import train_missing
+    from hpmkd.sweep.failures import Lacking
+
+    missing = sum(finding.state != "done" for finding in findings.values())
+    say(f"training {missing} of {len(findings)} models in {output.root}")
+    sweep = open_sweep(output.root)
+    there = [finding for finding in findings.values() if finding.state == "done"]
+    done = {finding.job.key: finding.header.train_time for finding in there if finding.header}
+    tracker = Tracker([sweep.by_key[key] for key in findings], done)
+    profiler = Profiler(read_profile(output), timings) if timings is not None else None
+    with watching(tracker, sweep.config.runs, say, plain=request.quiet or request.verbose) as (say, show):
+        failed = train_missing(sweep, findings, say, stop, request.verbose, Watch(tracker, show), profiler)
+    if profiler is not None:
+        profiler.close()
+        write_profile(profiler.profile, output)
+    if failed and stop.caught is None:
+        reasons = "".join(f"\n  {sweep.by_key[key].file_name}: {reason}" for key, reason in failed.items())
+        code = EXIT_ENVIRONMENT if any(isinstance(why, Lacking) for why in failed.values()) else EXIT_SOME_FAILED
+        return code, f"{len(failed)} models were not trained; the same command tries them again{reasons}"
+    return EXIT_OK, ""
+
+
+def _report(
+    output: Output, findings: Mapping[str, inspection.Finding], planned: list[str], labels: list[str], quiet: bool
+) -> None:
+    from hpmkd.audit import results
+
+    frame = results.collect(output, planned, known_headers(findings))
+    results.write(frame, output)
+    if not quiet and not frame.empty:
+        show(results.tables(frame, labels))
+        tell(f"one row per model: {output.root / 'results.csv'}")
