@@ -12,11 +12,31 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from sweeps import ROOT, Launch, words
+from support.sweeps import ROOT, Launch, words
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Workers share the cores; two threads of each would wait for one another.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A busy machine is no failure.
 settings.register_profile("hpmkd", deadline=None)
 settings.load_profile("hpmkd")
+
+
+# Fixtures of tests that start Ray, or the command, which starts it.
+_RAY = {"small_ray", "launch"}
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One worker for Ray, one or more for the rest; each takes a gigabyte."""
+    return max(2, min(4, os.cpu_count() or 1))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests with Ray stay on one worker: one Ray serves them all, and no two sweeps fight for the cores."""
+    for item in items:
+        if _RAY & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group("ray"))
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +49,7 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained_output(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Path:
     """Teacher, TAKD assistant, two students and a choice, trained, with the files that a sweep leaves beside them."""
     import torch
-    from builders import make_config, make_jobs
+    from support.builders import make_config, make_jobs
 
     from hpmkd.config.load import to_yaml
     from hpmkd.config.specs import spec_to_json

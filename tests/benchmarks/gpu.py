@@ -7,9 +7,8 @@
 `core` and `side_by_side` need torch (and of numpy what torch needs) alone, `--data` also pyarrow and Pillow (a folder
 with train.parquet and test.parquet in the Hugging Face layout), or torchvision (a folder with cifar-10-batches-py).
 `sweep` needs everything that hpmkd needs: it is `run_sweep.py --mode full --datasets CIFAR10`, that is the published
-31 models, 50 and 30 epochs, from the start of the command to its end. One JSON line per row; `--device cpu --images
-512`
-tries the script where there is no GPU.
+31 models, 50 and 30 epochs, from the start of the command to its end. Where hpmkd is not installed, put PYTHONPATH=. in
+front. One JSON line per row; `--device cpu --images 512` tries the script where there is no GPU.
 """
 
 from __future__ import annotations
@@ -30,8 +29,6 @@ from typing import Any
 
 import torch
 import torch.multiprocessing as processes
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec
 from hpmkd.data.images import Images, RawData, Splits, split

@@ -1,0 +1,113 @@
+"""Figures: what is drawn in them, of results made up or only planned."""
+
+from __future__ import annotations
+
+import itertools
+import xml.etree.ElementTree as ElementTree
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from support.builders import make_config, make_jobs
+from support.frames import make_frame
+
+from hpmkd.analysis import plots, stats
+from hpmkd.analysis.costs import costs
+from hpmkd.analysis.plots.cost import pareto_front
+from hpmkd.analysis.plots.lineage import nodes
+from hpmkd.analysis.plots.style import inline, render
+from hpmkd.plan.catalog import METHODS
+
+
+def two_data_sets() -> pd.DataFrame:
+    scores = {"Direct": [70.0, 71.0, 69.0], "AT": [71.0, 72.5, 70.2]}
+    return pd.concat([make_frame(scores, "D1"), make_frame(scores, "D2")], ignore_index=True)
+
+
+def test_figures_have_a_panel_per_data_set_and_show_every_run() -> None:
+    frame, order = two_data_sets(), ["AT", "Direct"]
+    figure = plots.accuracy(frame, order)
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["D1", "D2"]
+    dots = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
+    assert [sorted(line.get_xdata()) for line in dots] == [[70.2, 71.0, 72.5], [69.0, 70.0, 71.0]]
+    means = [line.get_xdata()[0] for line in figure.axes[0].lines if line.get_marker() == "D"]
+    assert means == pytest.approx([np.mean([71.0, 72.5, 70.2]), 70.0])
+    share = [line.get_xdata()[0] for line in plots.retention(frame, order).axes[1].lines if line.get_marker() == "D"]
+    assert share == pytest.approx([mean / 0.8 for mean in means])
+
+
+def test_the_forest_shows_what_is_significant() -> None:
+    scores = {"Direct": [70.0, 71.0, 69.0], "AT": [75.0, 76.1, 74.2], "TAKD": [70.5, 70.6, 69.0]}
+    table = stats.comparisons(make_frame(scores))
+    figure = plots.differences(table, ["AT", "TAKD"])
+    points = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
+    assert [line.get_xdata()[0] for line in points] == pytest.approx(list(table["difference"]))
+    assert [line.get_markerfacecolor() == "none" for line in points] == [False, True]
+
+
+def test_the_front_of_accuracy_and_cost() -> None:
+    rows = {"a": (10, 70.0), "b": (20, 69.0), "c": (30, 72.0), "d": (30, 71.0), "e": (40, 72.0)}
+    part = pd.DataFrame([{"baseline": k, "total_seconds": s, "mean_pct": a} for k, (s, a) in rows.items()])
+    assert list(pareto_front(part)["baseline"]) == ["a", "c"]
+
+
+def test_bars_add_up_to_the_time_of_the_sweep() -> None:
+    frame = two_data_sets()
+    figure = plots.times(costs(frame), ["Direct", "AT"])
+    ends = [max(bar.get_x() + bar.get_width() for bar in axes.patches) for axes in figure.axes]
+    assert ends == [70.0, 70.0]
+
+
+def planned(**config: Any) -> pd.DataFrame:
+    """What a plan on Digits says of lineage, before anything is trained."""
+    rows = [
+        {
+            "file": job.file_name,
+            "role": job.role,
+            "dataset": job.data.name,
+            "baseline": job.baseline,
+            "planned": True,
+            "parents": " ".join(parent.key for parent in job.teachers),
+        }
+        for job in make_jobs(make_config(runs=3, **config)).values()
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_lineage_points_from_parents_to_children() -> None:
+    order = ["HPM-KD", "Direct", "TraditionalKD"]
+    graph = nodes(planned(baselines=order), "Digits", order)
+    assert graph["student Direct"].parents == set()
+    assert graph["student TraditionalKD"].parents == {"teacher_Digits"}
+    mentors = {"teacher_Digits", "teacher_Digits_2", "assistant_Digits_HPM-KD_1", "choice_Digits"}
+    assert graph["student HPM-KD"].parents == mentors
+    for node in graph.values():
+        assert all(graph[parent].column < node.column for parent in node.parents)
+    assert next(name for name in graph if name.startswith("student")) == "student HPM-KD"
+
+
+def test_lineage_is_legible_where_there_are_tables() -> None:
+    """Boxes of a plan with every baseline, and a table of each teacher's logits, do not lie upon each other."""
+    frame = planned(kd__logits="auto")
+    assert "table" in set(frame["role"])
+    figure = plots.lineage(frame, list(METHODS))
+    FigureCanvasAgg(figure).draw()
+    boxes = [text.get_bbox_patch().get_window_extent() for axes in figure.axes for text in axes.texts]
+    assert len(boxes) > len(METHODS)
+    for first, second in itertools.combinations(boxes, 2):
+        assert not first.overlaps(second)
+
+
+@pytest.mark.parametrize("count", [1, 12])
+def test_svg_takes_the_colour_of_the_page(count: int) -> None:
+    scores = {f"Baseline-{number}": [70.0 + number, 71.0] for number in range(count)}
+    frame = make_frame(scores)
+    for figure in (plots.accuracy(frame, list(scores)), plots.pareto(stats.summary(frame), list(scores))):
+        text = inline(figure, "one", "a figure")
+        root = ElementTree.fromstring(text)
+        assert (root.get("role"), root.get("width")) == ("img", None)
+        assert "currentColor" in text
+        assert "#1b2631" not in text
+        assert render(figure, "png").startswith(b"\x89PNG")

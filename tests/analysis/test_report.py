@@ -1,0 +1,172 @@
+"""Report and figures: what stands in them, of finished and unfinished sweeps."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from support.frames import epoch, make_output
+
+from hpmkd.analysis.plots.style import FORMATS, render
+from hpmkd.analysis.report import write_report
+from hpmkd.analysis.report.content import gather
+from hpmkd.analysis.report.tables import Table, digits, ordered
+from hpmkd.analysis.report.write import html
+from hpmkd.cli.main import main
+from hpmkd.plan.job import Job
+from hpmkd.store.output_dir import Output
+from hpmkd.store.progress_log import Recorder
+
+CHOOSE = {"baselines": ["Direct", "TraditionalKD", "HPM-KD"], "runs": 3}
+NAMES = {"accuracy", "retention", "differences", "curves", "pareto", "times", "lineage"}
+
+
+def accuracy(job: Job) -> float | None:
+    """Made-up accuracies: teachers 98, students by baseline and run."""
+    if job.role != "student":
+        return 98.0
+    base = {"Direct": 90.0, "TraditionalKD": 91.0, "HPM-KD": 92.5}[job.baseline or ""]
+    return base + (job.run or 0) * 0.25 + (0.1 if (job.run, job.baseline) == (2, "HPM-KD") else 0)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Path:
+    """A whole sweep with records of its epochs, and its report."""
+    root = tmp_path_factory.mktemp("finished & <done>")
+    output, _, jobs = make_output(root, cache_dir, accuracy, **CHOOSE)
+    recorder = Recorder(output, {key: job.fingerprint for key, job in jobs.items()})
+    for key, job in jobs.items():
+        if job.role == "student":
+            recorder.started(key)
+            for number in (1, 2):
+                recorder.record(epoch(number, 2, job=key))
+    write_report(root)
+    return root
+
+
+def test_everything_is_written(finished: Path) -> None:
+    figures = {path.name for path in (finished / "figures").iterdir()}
+    assert figures == {f"{name}.{kind}" for name in NAMES for kind in ("png", "svg", "pdf")}
+    tables = {path.name for path in (finished / "tables").iterdir()}
+    names = {"accuracy", "differences", "times", "models"}
+    assert tables == {"curves.csv"} | {f"{name}.{kind}" for name in names for kind in ("csv", "tex")}
+    assert (finished / "report.md").is_file()
+
+
+def test_the_page_needs_nothing_from_elsewhere(finished: Path) -> None:
+    page = (finished / "report.html").read_text()
+    assert not re.search(r'(src|href)="(https?:)?//', page)
+    assert "<script" not in page
+    links = [link for link in re.findall(r'href="([^"#]+)"', page) if not link.startswith("#")]
+    assert links
+    assert all((finished / link).is_file() for link in links)
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len(ids) == len(set(ids)), "figures share ids"
+    assert "finished &amp; &lt;done&gt;" in page
+    for name in set(re.findall(r"url\(#([^)]+)\)", page)) | set(re.findall(r'xlink:href="#([^"]+)"', page)):
+        assert name in ids
+
+
+def test_every_number_is_in_the_parquet_file(finished: Path) -> None:
+    """From the file alone, by hand, to the cells of the page."""
+    frame = pd.read_parquet(finished / "results.parquet")
+    page = (finished / "report.html").read_text()
+    students = frame[frame["role"] == "student"]
+    for name, part in students.groupby("baseline"):
+        others = frame[frame["file"].str.rsplit(".", n=1).str[0].isin(set(" ".join(part["ancestors"]).split()))]
+        cells = [f"{part['accuracy_pct'].mean():.2f}", f"{part['accuracy_pct'].std(ddof=1):.2f}"]
+        total = f"{part['train_seconds'].sum() + others['train_seconds'].sum():.1f}"
+        row = next(line for line in page.splitlines() if f'<td>{name}</td><td class="n">3</td>' in line)
+        assert all(f">{cell}<" in row for cell in [*cells, total])
+    wide = students.pivot(index="run", columns="baseline", values="accuracy_pct")
+    shown = pd.read_csv(finished / "tables" / "differences.csv").set_index(["reference", "baseline"])
+    change = (wide["HPM-KD"] - wide["Direct"]).mean()
+    assert shown.loc[("Direct", "HPM-KD"), "difference"] == pytest.approx(change)
+    assert f">{change:+.2f}<" in page
+
+
+def test_words_are_those_of_the_statistics(finished: Path) -> None:
+    for name in ("report.html", "report.md"):
+        text = (finished / name).read_text()
+        assert "HPM-KD is better than Direct: +2.53 points" in text
+        assert "TraditionalKD against Direct: +1.00 points in each of 3 runs; without any spread" in text
+        assert "cannot give less than p = 0.25" in text
+        assert "models are missing" not in text
+
+
+def test_markdown_has_the_tables_of_the_page(finished: Path) -> None:
+    text = (finished / "report.md").read_text()
+    report = gather(finished)
+    for table in report.tables:
+        for row in table.cells:
+            assert f"| {' | '.join(row)} |" in text
+    links = re.findall(r"\]\(([^)]+)\)", text)
+    assert all((finished / link).is_file() for link in links)
+    assert "{{" not in text
+    assert "\n\n\n\n" not in text
+
+
+def test_latex_and_csv_say_the_same(finished: Path) -> None:
+    latex = (finished / "tables" / "accuracy.tex").read_text()
+    assert latex.count(r"\toprule") == 1
+    assert r"retention \%" in latex
+    csv = pd.read_csv(finished / "tables" / "accuracy.csv")
+    for value in csv["mean_pct"]:
+        assert f"{value:.2f}" in latex
+
+
+def test_the_same_sweep_gives_the_same_figures(finished: Path) -> None:
+    drawing = gather(finished).drawing("accuracy")
+    assert drawing is not None
+    for kind in FORMATS:
+        assert render(drawing.figure, kind) == (finished / "figures" / f"accuracy.{kind}").read_bytes()
+
+
+@pytest.mark.parametrize("stop", ["student_Digits_HPM-KD_run2", "teacher_Digits"])
+def test_unfinished_sweeps_say_what_is_missing(
+    stop: str, tmp_path: Path, cache_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    order: list[str] = []
+
+    def until(job: Job) -> float | None:
+        order.append(job.key)
+        return None if stop in order else accuracy(job)
+
+    output, _, jobs = make_output(tmp_path, cache_dir, until, **CHOOSE)
+    Recorder(output).failed("student_Digits_HPM-KD_run2", "RuntimeError: <boom>")
+    assert main(["report", str(tmp_path), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {"report.html", "report.md"} <= set(found["files"])
+    assert all((Path(found["root"]) / name).is_file() for name in found["files"])
+    page = (tmp_path / "report.html").read_text()
+    left = len(jobs) - len(list(output.models.glob("*.pt")) + list(output.models.glob("choice_*.json")))
+    assert f"{left} of {len(jobs)} models are missing" in page
+    assert f"hpmkd run --restore {tmp_path}" in page
+    assert "failed, RuntimeError: &lt;boom&gt;" in page
+    assert "no records of a finished student" in page
+    for text in (page, (tmp_path / "report.md").read_text()):
+        assert ("no two baselines with a run in common yet" in text) == (stop == "teacher_Digits")
+
+
+def test_before_the_plan_and_without_one(tmp_path: Path, cache_dir: Path) -> None:
+    output, _, _ = make_output(tmp_path, cache_dir, accuracy, **CHOOSE)
+    output.datasets_file.unlink()
+    assert "has not planned" in html(gather(tmp_path))
+    output.config_file.unlink()
+    assert any("HPM-KD is better than Direct" in line for line in gather(tmp_path).conclusions)
+    assert main(["report", str(tmp_path / "nowhere")]) == 2
+
+
+def test_missing_numbers_are_dashes_and_rows_follow_the_config() -> None:
+    frame = pd.DataFrame({"dataset": ["D", "D"], "baseline": ["AT", "Direct"], "value": [float("nan"), -0.001]})
+    table = Table("t", "T", ordered(frame, ["Direct", "AT"]), {"baseline": ("b", str), "value": ("v", digits(1))})
+    assert table.cells == [["Direct", "-0.0"], ["AT", "\N{EN DASH}"]]
+
+
+def test_nothing_at_all(tmp_path: Path) -> None:
+    Output(tmp_path).models.mkdir()
+    page = write_report(tmp_path).read_text()
+    assert "Nothing can be compared yet" in page

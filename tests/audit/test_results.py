@@ -1,0 +1,147 @@
+"""Model files -> tables."""
+
+from __future__ import annotations
+
+import io
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from rich.console import Console
+from support.frames import make_output
+
+import hpmkd
+from hpmkd.analysis.costs import costs
+from hpmkd.audit import results
+from hpmkd.audit.findings import headers
+from hpmkd.errors import UsageError
+from hpmkd.plan.architecture import parameter_count
+from hpmkd.store.model_file import check, save_model
+from hpmkd.store.output_dir import Output
+from hpmkd.store.search_file import save_choice
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Output:
+    """A teacher at 80 %, three Direct students, one AT student and one that is no longer planned."""
+    out = Output(tmp_path)
+    accuracies = {"teacher_D": 80.0, "student_D_AT_run1": 76.0, "student_D_Old_run1": 10.0}
+    accuracies |= {
+        f"student_D_Direct_run{run}": value for run, value in zip((1, 2, 3), (70.0, 72.0, 71.0), strict=True)
+    }
+    for number, (key, accuracy) in enumerate(accuracies.items()):
+        role, dataset, *rest = key.split("_")
+        meta = {"role": role, "dataset": dataset, "baseline": rest[0] if rest else None, "epochs": 2}
+        meta["run"] = int(rest[1][3:]) if rest else None
+        meta["parents"] = {"teacher_D": "", "choice_D": ""} if "AT" in key else {}
+        save_model({"w": torch.zeros(2)}, out.models / f"{key}.pt", accuracy, 10.0 + number, meta)
+    (out.models / "student_D_Direct_run4.pt").write_bytes(b"torn")
+    save_choice(out.models / "choice_D.json", {}, [], 60.0, 5.0, {"role": "choice", "parents": {"teacher_D": ""}})
+    return out
+
+
+PLANNED = ["teacher_D", "student_D_AT_run1", *(f"student_D_Direct_run{run}" for run in (1, 2, 3))]
+
+
+def test_one_row_per_valid_file(output: Output) -> None:
+    frame = results.collect(output, PLANNED)
+    assert len(frame) == 7
+    assert frame.set_index("file").loc["student_D_Direct_run2.pt", "accuracy_pct"] == 72.0
+    assert frame.loc[~frame["planned"], "file"].tolist() == ["choice_D.json", "student_D_Old_run1.pt"]
+    choice = frame.set_index("file").loc["choice_D.json"]
+    assert (choice["validation_accuracy_pct"], choice["train_seconds"]) == (60.0, 5.0)
+    assert math.isnan(choice["accuracy_pct"])
+
+
+def test_what_was_just_verified_is_not_read_again(output: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, known = results.collect(output, PLANNED), headers(output)
+    del known["student_D_AT_run1"], known["student_D_Old_run1"]
+    read: list[str] = []
+    monkeypatch.setattr("hpmkd.audit.findings.check", lambda path: (read.append(path.stem), check(path))[1])
+    pd.testing.assert_frame_equal(results.collect(output, PLANNED, known), whole)
+    assert sorted(read) == ["student_D_AT_run1", "student_D_Direct_run4", "student_D_Old_run1"]
+
+
+def test_summary_against_hand_counts(output: Output) -> None:
+    table = results.summary(results.collect(output, PLANNED)).set_index("baseline")
+    assert list(table.index) == ["teacher", "AT", "Direct"]
+    direct = table.loc["Direct"]
+    assert (direct["runs"], direct["mean_pct"], direct["sd_pct"]) == (3, 71.0, pytest.approx(1.0))
+    assert direct["retention_pct"] == pytest.approx(100 * 71 / 80)
+    assert direct["train_seconds"] == pytest.approx((13 + 14 + 15) / 3)
+    assert math.isnan(table.loc["AT", "sd_pct"])
+    assert direct["total_seconds"] == pytest.approx(13 + 14 + 15)
+    assert table.loc["AT", "total_seconds"] == pytest.approx(11 + 10 + 5)
+
+
+def test_written_files_agree(output: Output) -> None:
+    frame = results.collect(output, PLANNED)
+    results.write(frame, output)
+    csv, parquet = pd.read_csv(output.root / "results.csv"), pd.read_parquet(output.root / "results.parquet")
+    pd.testing.assert_frame_equal(parquet, frame)
+    assert csv["accuracy_pct"].dropna().tolist() == frame["accuracy_pct"].dropna().tolist()
+    # Nothing but the file is needed to find every number of the table again.
+    pd.testing.assert_frame_equal(results.summary(parquet), results.summary(frame))
+
+
+def test_one_call_from_folder_to_frame(output: Output) -> None:
+    frame = hpmkd.load_results(str(output.root))
+    assert frame["planned"].all()
+    assert len(frame) == 7
+    with pytest.raises(UsageError, match="no such folder"):
+        hpmkd.load_results(output.root / "nowhere")
+
+
+def test_with_a_plan_it_says_what_belongs(tmp_path: Path, cache_dir: Path) -> None:
+    choose = {"baselines": ["Direct", "HPM-KD"]}
+    output, _, jobs = make_output(tmp_path, cache_dir, lambda job: 90.0, **choose)
+    save_model({}, output.models / "student_Digits_Old_run1.pt", 10.0, 1.0, {"role": "student"})
+    frame = hpmkd.load_results(tmp_path).set_index("file")
+    assert frame["planned"].sum() == len(jobs)
+    assert not frame.loc["student_Digits_Old_run1.pt", "planned"]
+    for job in jobs.values():
+        row = frame.loc[job.file_name]
+        assert row["parents"].split() == [parent.key for parent in job.teachers]
+        assert job.role == "choice" or row["parameters"] == parameter_count(job.model)
+        others = {one.key: one for one in job.ancestors()}
+        seconds = sum(5.0 if one.role == "choice" else 10.0 for one in others.values())
+        assert row["ancestor_seconds"] == seconds
+
+
+def test_tables_of_logits_are_a_cost_and_have_no_accuracy(tmp_path: Path, cache_dir: Path) -> None:
+    choose = {"baselines": ["Direct", "TraditionalKD"], "kd__logits": "table"}
+    make_output(tmp_path, cache_dir, lambda job: 90.0, **choose)
+    frame = hpmkd.load_results(tmp_path).set_index("file")
+    table = frame.loc["table_teacher_Digits.npy"]
+    assert (table["role"], table["validation_accuracy_pct"], table["train_seconds"]) == ("table", 90.0, 5.0)
+    assert math.isnan(table["accuracy_pct"])
+    assert frame.loc["student_Digits_TraditionalKD_run1.pt", "ancestor_seconds"] == 15.0
+    seconds = costs(frame.reset_index()).set_index(["baseline", "role"])["seconds"]
+    assert seconds["TraditionalKD"].to_dict() == {"teacher": 10.0, "table": 5.0, "student": 10.0}
+
+
+def test_a_plan_that_cannot_be_read_is_said(tmp_path: Path, cache_dir: Path) -> None:
+    output, _, _ = make_output(tmp_path, cache_dir, lambda job: None, baselines=["Direct"])
+    output.datasets_file.write_text("{")
+    with pytest.raises(UsageError, match=r"datasets\.json: cannot be read"):
+        hpmkd.load_results(tmp_path)
+    output.datasets_file.unlink()
+    assert hpmkd.load_results(tmp_path).empty
+
+
+def test_table_follows_the_order_of_the_config(output: Output) -> None:
+    (table,) = results.tables(results.collect(output, PLANNED), ["Direct", "AT"])
+    text = io.StringIO()
+    Console(file=text, width=100).print(table)
+    lines = [line.split("│")[1].strip() for line in text.getvalue().splitlines() if line.startswith("│")]
+    assert lines == ["teacher", "Direct", "AT"]
+
+
+def test_no_models_no_tables(tmp_path: Path) -> None:
+    frame = results.collect(Output(tmp_path), [])
+    assert frame.empty
+    assert results.tables(frame, ["Direct"]) == []
+    results.write(frame, Output(tmp_path))
+    assert (tmp_path / "results.csv").read_text().startswith("file,dataset")

@@ -1,0 +1,219 @@
+"""`status` on outputs in every state, made by hand."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from support.frames import epoch, make_output, put_model
+
+from hpmkd.audit.status import ModelStatus, ago, read_status
+from hpmkd.cli.main import main
+from hpmkd.plan.job import Job
+from hpmkd.store.lock import locked
+from hpmkd.store.output_dir import trial_folder
+from hpmkd.store.progress_log import Recorder
+from hpmkd.store.sidecar import sidecar_path
+
+CHOOSE = {"baselines": ["Direct", "AT", "TAKD"], "runs": 2}
+
+
+def models(root: Path) -> dict[str, ModelStatus]:
+    return {model.key: model for model in read_status(root).models}
+
+
+def teacher_only(job: Job) -> float | None:
+    return 95.0 if job.role == "teacher" else None
+
+
+def test_a_finished_sweep_has_nothing_left(tmp_path: Path, cache_dir: Path) -> None:
+    make_output(tmp_path, cache_dir, lambda job: 90.0, **CHOOSE)
+    found = read_status(tmp_path)
+    assert found.counts() == {"done": len(found.models)}
+    assert (found.sweep, found.owner, found.command) == ("stopped", None, None)
+    assert found.models[0].accuracy_pct == 90.0
+
+
+def test_what_can_start_and_what_waits(tmp_path: Path, cache_dir: Path) -> None:
+    make_output(tmp_path, cache_dir, lambda job: None, **CHOOSE)
+    found = models(tmp_path)
+    assert found["student_Digits_Direct_run1"].state == "ready"
+    assert found["student_Digits_AT_run1"].waits_for == ("teacher_Digits",)
+    assert found["student_Digits_TAKD_run2"].waits_for == ("assistant_Digits_TAKD",)
+    assert read_status(tmp_path).command == f"hpmkd run --restore {tmp_path}"
+
+
+def test_running_needs_a_living_sweep(tmp_path: Path, cache_dir: Path) -> None:
+    output, _, _ = make_output(tmp_path, cache_dir, teacher_only, **CHOOSE)
+    recorder = Recorder(output)
+    recorder.record(epoch(1, 2, job="student_Digits_AT_run1"))
+    assert models(tmp_path)["student_Digits_AT_run1"].state == "ready"
+    with locked(output):
+        status = read_status(tmp_path)
+        found = models(tmp_path)["student_Digits_AT_run1"]
+    assert (status.sweep, status.owner) == ("running", f"process {os.getpid()} on {platform.node()}")
+    assert (found.state, found.epoch, found.of, found.by) == ("running", 1, 2, "process 77 on node7")
+    assert datetime.datetime.fromisoformat(found.since or "").tzinfo is not None
+
+
+@pytest.mark.parametrize(
+    ("host", "alive"), [(platform.node(), "killed"), ("another-machine", "elsewhere")], ids=["here", "there"]
+)
+def test_an_owner_that_is_gone_and_one_elsewhere(tmp_path: Path, cache_dir: Path, host: str, alive: str) -> None:
+    output, _, _ = make_output(tmp_path, cache_dir, teacher_only, **CHOOSE)
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    owner = output.lock_file.with_suffix(".owner.json")
+    owner.write_text(json.dumps({"host": host, "pid": dead.pid, "boot": "something"}))
+    assert read_status(tmp_path).sweep == alive
+
+
+def test_a_number_that_another_program_has_now(tmp_path: Path, cache_dir: Path) -> None:
+    output, _, _ = make_output(tmp_path, cache_dir, teacher_only, **CHOOSE)
+    owner = output.lock_file.with_suffix(".owner.json")
+    owner.write_text(json.dumps({"host": platform.node(), "pid": os.getpid()}))
+    assert read_status(tmp_path).sweep == "running"
+    os.utime(owner, (time.time() - 10**7, time.time() - 10**7))
+    assert read_status(tmp_path).sweep == "killed"
+    owner.write_text("{")
+    assert read_status(tmp_path).sweep == "stopped"
+
+
+def test_failed_interrupted_stale_damaged_unchecked(tmp_path: Path, cache_dir: Path) -> None:
+    output, _, jobs = make_output(tmp_path, cache_dir, teacher_only, **CHOOSE)
+    identity = {"teacher_Digits": "other weights"}
+    put_model(output, jobs["student_Digits_AT_run1"], 80.0, identity)
+    for run in (1, 2):
+        put_model(output, jobs[f"student_Digits_Direct_run{run}"], 80.0, {})
+    with output.model_file(jobs["student_Digits_Direct_run1"]).open("ab") as file:
+        file.write(b"more")
+    sidecar_path(output.model_file(jobs["student_Digits_Direct_run2"])).unlink()
+    Recorder(output).failed("student_Digits_AT_run2", "RuntimeError: boom")
+    folder = output.tune / "round000" / trial_folder(jobs["assistant_Digits_TAKD"])
+    for number in (0, 1):
+        (folder / f"checkpoint_00000{number}").mkdir(parents=True)
+        (folder / f"checkpoint_00000{number}" / "epoch.json").write_text(json.dumps({"epoch": number + 1}))
+    found = models(tmp_path)
+    states = {key: model.state for key, model in found.items()}
+    assert states == {
+        "teacher_Digits": "done",
+        "student_Digits_Direct_run1": "damaged",
+        "student_Digits_Direct_run2": "unchecked",
+        "student_Digits_AT_run1": "stale",
+        "student_Digits_AT_run2": "failed",
+        "assistant_Digits_TAKD": "interrupted",
+        "student_Digits_TAKD_run1": "waiting",
+        "student_Digits_TAKD_run2": "waiting",
+    }
+    assert found["student_Digits_AT_run2"].reason == "RuntimeError: boom"
+    assert (found["assistant_Digits_TAKD"].epoch, found["assistant_Digits_TAKD"].of) == (2, 2)
+    assert "other weights" in found["student_Digits_AT_run1"].reason
+
+
+def test_a_table_is_missed_only_while_somebody_needs_it(tmp_path: Path, cache_dir: Path) -> None:
+    tables = {**CHOOSE, "kd__logits": "table"}
+    output, _, jobs = make_output(tmp_path, cache_dir, lambda job: 90.0, **tables)
+    assert models(tmp_path)["table_teacher_Digits"].state == "done"
+    output.model_file(jobs["table_teacher_Digits"]).unlink()
+    assert "table_teacher_Digits" not in models(tmp_path)
+    assert read_status(tmp_path).command is None
+    for suffix in ("", ".json"):
+        path = output.model_file(jobs["student_Digits_TAKD_run1"])
+        path.with_name(path.name + suffix).unlink()
+    missing = [parent.key for parent in jobs["student_Digits_TAKD_run1"].teachers]
+    assert models(tmp_path)["student_Digits_TAKD_run1"].state == "ready", missing
+
+
+def test_it_changes_nothing(tmp_path: Path, cache_dir: Path) -> None:
+    output, _, jobs = make_output(tmp_path, cache_dir, lambda job: 90.0, **CHOOSE)
+    sidecar_path(output.model_file(jobs["teacher_Digits"])).unlink()
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    read_status(tmp_path)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_before_the_plan_and_without_one(tmp_path: Path, cache_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output, _, _ = make_output(tmp_path, cache_dir, lambda job: 90.0, **CHOOSE)
+    output.datasets_file.unlink()
+    assert main(["status", str(tmp_path)]) == 0
+    assert "no plan yet" in capsys.readouterr().out
+    output.config_file.unlink()
+    found = read_status(tmp_path)
+    assert (len(found.models), found.counts(), found.command) == (8, {"done": 8}, None)
+    assert main(["status", str(tmp_path / "nowhere")]) == 2
+    assert "no such folder" in capsys.readouterr().err
+
+
+def test_table_lines_and_exit_code(tmp_path: Path, cache_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output, _, _ = make_output(tmp_path, cache_dir, teacher_only, **CHOOSE)
+    assert main(["status", str(tmp_path)]) == 0
+    text = capsys.readouterr().out
+    assert "1 of 8 models done" in text
+    assert "waiting: 2 models for assistant_Digits_TAKD" in text
+    assert f"hpmkd run --restore {tmp_path}" in text.splitlines()[-1]
+    assert "\x1b" not in text
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in text.splitlines() if line.startswith("│")]
+    assert ["TAKD", "0/2", "", "2", "", "", ""] in rows
+    assert ["AT", "0/2", "", "", "2", "", ""] in rows
+    Recorder(output).failed("student_Digits_AT_run2", "boom")
+    assert main(["status", str(tmp_path)]) == 1
+    assert "failed: student_Digits_AT_run2, boom" in capsys.readouterr().out
+
+
+def test_json_is_all_of_it(tmp_path: Path, cache_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_output(tmp_path, cache_dir, teacher_only, **CHOOSE)
+    assert main(["status", str(tmp_path), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["counts"] == {"done": 1, "ready": 5, "waiting": 2}
+    assert len(found["models"]) == 8
+
+
+def test_watch_follows_until_the_sweep_ends(
+    tmp_path: Path, cache_dir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output, _, jobs = make_output(tmp_path, cache_dir, teacher_only, baselines=["Direct"])
+    lock = locked(output)
+    lock.__enter__()
+    steps = iter(
+        [
+            lambda: None,
+            lambda: Recorder(output).record(epoch(1, 2, job="student_Digits_Direct_run1")),
+            lambda: put_model(output, jobs["student_Digits_Direct_run1"], 80.0, {}),
+            lambda: lock.__exit__(None, None, None),
+        ]
+    )
+    monkeypatch.setattr(time, "sleep", lambda seconds: next(steps)())
+    assert main(["status", str(tmp_path), "--watch", "--json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["counts"].get("done", 0) for line in lines] == [1, 1, 2, 2]
+    assert [line["sweep"] for line in lines] == ["running", "running", "running", "stopped"]
+    assert lines[1]["counts"]["running"] == 1
+
+
+def test_every_must_be_more_than_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", str(tmp_path), "--every", "0"]) == 2
+    assert "--every: expected more than 0 seconds" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0 s"), (119, "119 s"), (120, "2 min"), (7300, "2 h"), (200_000, "2 d")]
+)
+def test_how_long_ago(seconds: int, text: str) -> None:
+    now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    assert ago((now - datetime.timedelta(seconds=seconds)).isoformat(), now) == text
+    assert ago("nonsense") == "?"
+
+
+def test_it_starts_without_what_is_slow(tmp_path: Path, cache_dir: Path) -> None:
+    make_output(tmp_path, cache_dir, teacher_only, **CHOOSE)
+    code = "import sys; from hpmkd.cli.main import main; main(['status', sys.argv[1]]); "
+    code += "print([name for name in ('torch', 'ray', 'pandas', 'numpy', 'sklearn') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -1,0 +1,226 @@
+"""`hpmkd verify`: what it finds, what it says, and that it changes nothing."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from support.sweeps import everything, flip
+
+from hpmkd.cli.main import main
+from hpmkd.store import model_file
+from hpmkd.store.model_file import save_model
+from hpmkd.store.sidecar import Header, file_hash, sidecar_path, write_sidecar
+
+TEACHER, ASSISTANT, STUDENT = "teacher_Digits", "assistant_Digits_TAKD", "student_Digits_TAKD_run1"
+
+
+Run = Callable[..., tuple[int, dict[str, Any]]]
+
+
+@pytest.fixture
+def verify(out: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """`verify --json` on the copy, after which nothing has changed."""
+
+    def go(*more: str) -> tuple[int, dict[str, Any]]:
+        before = everything(out)
+        capsys.readouterr()
+        code = main(["verify", str(out), "--json", *more])
+        assert everything(out) == before
+        return code, json.loads(capsys.readouterr().out)
+
+    return go
+
+
+def states(said: dict[str, Any]) -> dict[str, str]:
+    """Files that are not good, with their problem."""
+    return {row["file"]: f"{row['state']}: {row['problem']}" for row in said["files"] if row["state"] != "good"}
+
+
+def test_all_good_and_measured_again(out: Path, verify: Run) -> None:
+    code, said = verify("--evaluate")
+    assert code == 0
+    assert said["counts"] == {"good": 5}
+    assert said["plan"]
+    for row in said["files"]:
+        assert row["measured_pct"] == (None if row["file"].startswith("choice") else row["accuracy_pct"])
+        assert row["notes"] == []
+
+
+def test_a_wrong_accuracy_is_found_by_measuring(out: Path, verify: Run) -> None:
+    """Written by hpmkd itself with another number: only the test images can tell."""
+    path = out / "models" / f"{STUDENT}.pt"
+    header, state = model_file.load_weights(path)
+    save_model(state, path, 99.99, header.train_time, header.metadata)
+    assert verify()[0] == 0
+    code, said = verify("--evaluate")
+    assert code == 1
+    assert states(said) == {
+        f"{STUDENT}.pt": f"damaged: measured {header.accuracy:.2f}%, the file says 99.99%",
+    }
+
+
+@pytest.mark.parametrize("sidecars", [True, False])
+def test_every_kind_of_fault_in_one_output(out: Path, verify: Run, sidecars: bool) -> None:
+    models = out / "models"
+    if not sidecars:
+        for path in models.glob("*.pt.json"):
+            path.unlink()
+    flip(models / f"{ASSISTANT}.pt")
+    (models / f"{STUDENT}.pt").unlink()
+    (models / "choice_Digits.json").write_text("{}")
+    (models / "student_Digits_TraditionalKD-adaptive_run1.pt").unlink()
+    (models / "student_Digits_TraditionalKD-adaptive_run1.pt").mkdir()
+    (models / "student_Digits_Old_run1.pt").write_bytes((models / f"{TEACHER}.pt").read_bytes())
+    code, said = verify()
+    assert code == 1
+    found = states(said)
+    assert found.pop(f"{ASSISTANT}.pt").startswith("damaged: ")
+    assert found == {
+        f"{STUDENT}.pt": "missing: None",
+        "choice_Digits.json": "damaged: other content, expected a choice written by hpmkd",
+        "student_Digits_TraditionalKD-adaptive_run1.pt": "damaged: a folder, expected a model file that can be read",
+        "student_Digits_Old_run1.pt": f"damaged: holds another model: {TEACHER}",
+    }
+
+
+def test_other_weights_of_a_parent(out: Path, verify: Run) -> None:
+    path = out / "models" / f"{TEACHER}.pt"
+    header, state = model_file.load_weights(path)
+    save_model({name: value + 1 for name, value in state.items()}, path, 1.0, 1.0, header.metadata)
+    code, said = verify()
+    assert code == 1
+    children = (f"{ASSISTANT}.pt", "choice_Digits.json", "student_Digits_TraditionalKD-adaptive_run1.pt")
+    wanted = dict.fromkeys(children, f"stale: {TEACHER} was trained again and has other weights")
+    wanted[f"{STUDENT}.pt"] = f"stale: learnt from {ASSISTANT}.pt, which is stale"
+    assert states(said) == wanted
+
+
+def test_other_settings_than_the_plans(out: Path, verify: Run) -> None:
+    text = (out / "sweep.yaml").read_text()
+    assert "lr: 0.001" in text
+    (out / "sweep.yaml").write_text(text.replace("lr: 0.001", "lr: 0.002", 1))
+    code, said = verify()
+    assert code == 1
+    assert "`fit.lr` 0.001 -> 0.002" in states(said)[f"{TEACHER}.pt"]
+
+
+@pytest.mark.parametrize("gone", ["sweep.yaml", "datasets.json"])
+def test_without_the_plan(out: Path, verify: Run, gone: str) -> None:
+    (out / gone).unlink()
+    (out / "models" / f"{TEACHER}.pt").unlink()
+    code, said = verify("--evaluate")
+    assert code == 0, "what is not planned cannot be missing"
+    assert f"no {gone}" in said["remark"]
+    (student,) = (row for row in said["files"] if row["file"] == f"{ASSISTANT}.pt")
+    assert student["notes"] == [f"cannot be compared with {TEACHER}: there is no good file"]
+    assert student["measured_pct"] == student["accuracy_pct"]
+
+
+@pytest.mark.parametrize("content", [b"", b"runs: [", b"runs: many", b"\xff\xfe"])
+def test_with_a_torn_plan(out: Path, verify: Run, content: bytes) -> None:
+    (out / "sweep.yaml").write_bytes(content)
+    code, said = verify()
+    assert code == 0
+    assert "cannot be used" in said["remark"]
+    assert said["counts"] == {"good": 5}
+
+
+def test_a_recipe_that_does_not_give_the_fingerprint(out: Path, verify: Run) -> None:
+    """Found without the plan, from the file and its parents alone."""
+    (out / "sweep.yaml").unlink()
+    path = out / "models" / f"{STUDENT}.pt"
+    header, state = model_file.load_weights(path)
+    meta = {**header.metadata, "recipe": {**header.metadata["recipe"], "fit.lr": 0.5}}
+    save_model(state, path, header.accuracy, 1.0, meta)
+    assert states(verify()[1]) == {f"{STUDENT}.pt": "stale: its recipe and parents do not give its fingerprint"}
+
+
+def test_a_sidecar_that_agrees_with_an_evil_file(out: Path, verify: Run, tmp_path: Path) -> None:
+    from support.malicious import write_evil
+
+    path = out / "models" / f"{STUDENT}.pt"
+    meta = model_file.check(path).metadata
+    write_evil(path, tmp_path / "ran", "zip")
+    write_sidecar(path, Header(file_hash(path), path.stat().st_size, 99.0, 1.0, "2026-01-01", meta))
+    assert "damaged" in states(verify()[1])[f"{STUDENT}.pt"]
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_sidecar_that_claims_another_accuracy(out: Path, verify: Run) -> None:
+    path = out / "models" / f"{STUDENT}.pt"
+    header = model_file.check(path)
+    write_sidecar(path, Header(header.sha256, header.size, 99.0, 1.0, header.timestamp, header.metadata))
+    assert "forged" in states(verify()[1])[f"{STUDENT}.pt"]
+
+
+def test_notes_are_no_faults(out: Path, verify: Run) -> None:
+    sidecar_path(out / "models" / f"{TEACHER}.pt").unlink()
+    save_model({"w": torch.ones(1)}, out / "models" / "mine.pt", 1.0, 1.0, {})
+    code, said = verify()
+    assert code == 0
+    notes = {row["file"]: row["notes"] for row in said["files"] if row["notes"]}
+    assert notes["mine.pt"] == ["was not saved by a sweep", "not in the plan"]
+    assert "no sidecar" in notes[f"{TEACHER}.pt"][0]
+
+
+def test_a_disk_that_does_not_answer(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, inner = out / "models" / f"{STUDENT}.pt", Path.read_bytes
+
+    def read(path: Path) -> bytes:
+        if path == target:
+            raise OSError(errno.EIO, "Input/output error")
+        return inner(path)
+
+    before = everything(out)
+    monkeypatch.setattr(Path, "read_bytes", read)
+    assert main(["verify", str(out)]) == 3
+    assert main(["show", str(target)]) == 3
+    monkeypatch.undo()
+    assert everything(out) == before
+
+
+def test_the_table_for_people(out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    flip(out / "models" / f"{STUDENT}.pt")
+    assert main(["verify", str(out)]) == 1
+    text = capsys.readouterr().out
+    assert f"{STUDENT}.pt" in text
+    assert f"{out}: 4 good, 1 damaged" in text
+    assert "\x1b" not in text, "no colours where there is no terminal"
+
+
+@pytest.mark.parametrize("arguments", [["verify"], ["verify", "nowhere"], ["verify", ".", "--nonsense"], ["show", "x"]])
+def test_wrong_usage(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    assert capsys.readouterr().err.startswith("error: ")
+
+
+@pytest.mark.parametrize("command", ["verify", "show"])
+def test_help_has_examples_and_loads_nothing_heavy(command: str) -> None:
+    code = f"import sys; from hpmkd.cli.main import main\ntry: main(['{command}', '--help'])\nfinally: "
+    code += "print([name for name in ('torch', 'ray', 'pandas') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "examples:" in done.stdout
+    assert f"hpmkd {command} results/quick" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_verify_and_show_never_load_ray(out: Path) -> None:
+    code = "import sys; from hpmkd.cli.main import main\nmain(['verify', sys.argv[1], '--evaluate'])\n"
+    code += f"main(['show', sys.argv[1] + '/models/{STUDENT}.pt'])\nassert 'ray' not in sys.modules"
+    environment = {**os.environ, "NO_COLOR": "1"}
+    done = subprocess.run([sys.executable, "-c", code, str(out)], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "5 good" in done.stdout

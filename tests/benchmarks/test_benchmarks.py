@@ -1,0 +1,110 @@
+"""The benchmarks measure what they say."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import arithmetic
+import checkpoint_cost
+import gpu
+import pyarrow.parquet as pq
+import pytest
+import resume
+import speed
+import start_cost
+import sweep_cost
+import two_sides
+from support.pictures import table
+
+from hpmkd.data.images import split
+from hpmkd.plan.architecture import forward_cost
+from hpmkd.store.sidecar import Header
+
+
+def test_resume_plans_what_it_has_built(capsys: pytest.CaptureFixture[str]) -> None:
+    assert resume.main(["--models", "12", "--megabytes", "0.01", "--whole"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["models"], result["megabytes"]) == (12, 0.01)
+    assert {"read_seconds", "plan_seconds", "audit_seconds", "whole_seconds"} <= result.keys()
+
+
+def test_checkpoint_cost_saves_in_every_second_run(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, cache_dir: Path
+) -> None:
+    monkeypatch.setattr(checkpoint_cost, "PAIRS", 1)
+    monkeypatch.setattr(checkpoint_cost.SaveSchedule, "due", lambda self: True)
+    words = ["--baselines", "TraditionalKD", "--train-images", "100", "--teacher-epochs", "1", "--student-epochs", "3"]
+    assert checkpoint_cost.main([*words, "--data.cache_dir", str(cache_dir)]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(line["checkpoints"], line["saves"]) for line in lines[:2]] == [(False, 0), (True, 2)]
+    assert lines[0]["save_seconds"] == 0
+    assert lines[1]["save_seconds"] > 0
+    assert lines[2]["model"] == "student_Digits_TraditionalKD_run1"
+    assert 0 < lines[2]["part_of_time"] < 1
+
+
+def test_a_start_on_a_finished_sweep_trains_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert start_cost.main(["--models", "3", "--pairs", "1"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["models"] == 3
+    assert result["more_seconds"] == pytest.approx(result["start_seconds"] - result["help_seconds"], abs=0.02)
+
+
+def test_the_gpu_benchmark_trains_every_case(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--device", "cpu", "--images", "64", "--epochs", "1", "--batch", "32", "--precision", "fp32"]
+    assert gpu.main([*words, "--parts", "core"]) == 0
+    device, *rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert device["device"] == "cpu"
+    assert [(row["method"], row["model"]) for row in rows] == [(name, model.arch) for name, model in gpu.CASES]
+    assert all(row["one_by_one_images_s"] > 0 and row["recorded_images_s"] > 0 for row in rows)
+
+
+def test_arithmetic_is_counted_as_by_hand(capsys: pytest.CaptureFixture[str]) -> None:
+    """A training step is three forward passes, but for the gradient of the images, which nobody asks for."""
+    words = ["--networks", "lenet5_student", "--images", "80", "--batch", "32", "--rounds", "1", "--seconds", "0.05"]
+    assert arithmetic.main(words) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert row["part_of_product"] == pytest.approx(row["training_gflops"] / row["product_gflops"], rel=0.1)
+    splits = split(gpu.made_up(80), gpu.SPEC)
+    options = argparse.Namespace(batch=32, precision="fp32", device="cpu")
+    passes = arithmetic.passes(gpu.training("Direct", gpu.STUDENT, splits, 1, options, False), "fp32")
+    first = 25 * 3 * 10 * 28**2
+    assert arithmetic.operations_of(passes) == 32 * 2 * (3 * forward_cost(gpu.STUDENT) - first)
+
+
+def test_two_sides_are_compared_model_by_model(capsys: pytest.CaptureFixture[str]) -> None:
+    def header(accuracy: float, weights: str, seconds: float) -> Header:
+        meta = {"dataset": "D", "role": "student", "baseline": "AT", "weights_sha256": weights}
+        return Header("", 0, accuracy, seconds, "", meta)
+
+    first = {"student_D_AT_run1": header(70, "a", 3.0), "student_D_AT_run2": header(72, "b", 3.0)}
+    second = {"student_D_AT_run1": header(70, "a", 2.0), "student_D_AT_run2": header(71, "c", 2.0)}
+    (row,) = two_sides.compare(first, second)
+    assert (row["models"], row["same_weights"], row["shift"], row["seconds_ratio"]) == (2, 1, -0.5, 1.5)
+    assert (row["first_pct"], row["second_pct"]) == (71.0, 70.5)
+    assert row["interval"] == [-6.85, 5.85]  # 12.706 * 0.7071 / sqrt(2) on either side
+    assert two_sides.interval([0.0, 0.0]) is None
+    with pytest.raises(SystemExit):
+        two_sides.main(["--runs", "3"])
+    assert "nothing to compare" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_speed_is_a_ratio_of_two_rates(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        pq.write_table(table(60, size=32), tmp_path / f"{part}.parquet")
+    assert speed.main(["--data", str(tmp_path), "--images", "40", "--rounds", "1", "--batch", "16"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()][1:4]
+    assert [row["case"] for row in rows] == list(speed.CASES)
+    for row in rows:
+        assert row["ratio"] == pytest.approx(row["images_s"] / row["original_images_s"], rel=0.05)
+
+
+@pytest.mark.slow
+def test_the_cost_of_a_sweep_is_that_of_as_many_models(capsys: pytest.CaptureFixture[str]) -> None:
+    assert sweep_cost.main(["--models", "6"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["models"] == 6
+    assert result["ratio"] == pytest.approx(result["seconds_per_model"] / result["bare_seconds_per_trial"], rel=0.05)

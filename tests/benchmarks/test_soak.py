@@ -1,0 +1,103 @@
+"""What the soak counts: it must see each kind of damage that it says there was none of."""
+
+from __future__ import annotations
+
+import random
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import soak
+import torch
+
+from hpmkd.cluster.ray_processes import MARK
+from hpmkd.store.model_file import save_model
+from hpmkd.store.output_dir import Output
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Output:
+    """Two models."""
+    for name in ("a", "b"):
+        save_model({"w": torch.ones(3)}, tmp_path / "models" / f"{name}.pt", 50.0, 1.0, {})
+    return Output(tmp_path)
+
+
+@pytest.fixture
+def watch(output: Output) -> soak.Watch:
+    made = soak.Watch(output, soak.Counts())
+    made.look()
+    made.look()
+    assert set(made.known) == {"a.pt", "b.pt"}
+    assert made.counts.damage == 0
+    return made
+
+
+def test_a_model_that_is_gone_is_lost(watch: soak.Watch) -> None:
+    (watch.output.models / "a.pt").unlink()
+    watch.look()
+    assert (watch.counts.models_lost, watch.counts.damage) == (1, 1)
+
+
+def test_a_model_that_is_torn_is_invalid_and_lost(watch: soak.Watch) -> None:
+    (watch.output.models / "b.pt").write_bytes((watch.output.models / "b.pt").read_bytes()[:100])
+    watch.look()
+    assert (watch.counts.invalid_files, watch.counts.models_lost) == (1, 1)
+
+
+def test_the_same_model_written_again_was_trained_twice(watch: soak.Watch) -> None:
+    path = watch.output.models / "a.pt"
+    save_model({"w": torch.ones(3)}, path, 50.0, 1.5, {})
+    watch.look()
+    assert (watch.counts.trained_twice, watch.counts.damage) == (1, 1)
+
+
+def test_weights_are_hashed_from_the_tensors(output: Output) -> None:
+    before = soak.hashes(output)
+    save_model({"w": torch.zeros(3)}, output.models / "a.pt", 50.0, 1.0, {})
+    after = soak.hashes(output)
+    assert before["a.pt"] != after["a.pt"]
+    assert before["b.pt"] == after["b.pt"]
+
+
+def test_processes_that_are_left_are_counted(output: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(MARK, "a dead sweep")
+    with subprocess.Popen(["sleep", "60"]) as process:
+        counts = soak.Counts()
+        soak.count_leftovers(["a dead sweep", "another"], counts, output)
+        assert counts.leftover_processes == counts.damage == 1
+        process.kill()
+
+
+def test_victims_are_this_sweeps_processes_alone() -> None:
+    chance = random.Random(0)
+    with subprocess.Popen(["sleep", "60"]) as driver:
+        found = {kind: soak.victim(chance, kind, driver) for kind in soak.VICTIMS}
+        assert {kind: one.pid for kind, one in found.items() if one} == {"driver": driver.pid}
+        driver.kill()
+
+
+def test_counts_go_on_where_they_were(tmp_path: Path) -> None:
+    import argparse
+
+    given = {"seed": 1, "minutes": 1.0, "kills": 50, "runs": 1, "pause": 1.0, "baselines": ["Direct"]}
+    options = argparse.Namespace(output=str(tmp_path), **given)
+    first = soak.Soak(options)
+    first.counts.worker, first.counts.models_lost = 7, 1
+    first.save()
+    second = soak.Soak(options)
+    assert (second.counts.kills, second.counts.damage) == (7, 1)
+    assert not second.over()
+    second.counts.driver = 43
+    assert second.over()
+
+
+@pytest.mark.slow
+def test_fifty_kills(tmp_path: Path) -> None:
+    """50 kills at random instants; `--kills 1000` is the same, longer."""
+    command = [sys.executable, str(Path(soak.__file__)), "--kills", "50", "--runs", "1"]
+    done = subprocess.run([*command, "--output", str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^kills +50$", done.stdout, re.MULTILINE)

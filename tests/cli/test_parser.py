@@ -1,0 +1,78 @@
+"""Flags -> request."""
+
+from __future__ import annotations
+
+import pytest
+from support.sweeps import CONTRACT
+
+from hpmkd.cli.parser import build_parser, parse
+from hpmkd.config.load import leaves
+from hpmkd.errors import UsageError
+
+
+def overrides(*words: str) -> dict:
+    return parse(words, "run_sweep.py").overrides
+
+
+def test_no_flags_ask_for_nothing_special() -> None:
+    request = parse([], "run_sweep.py")
+    assert (request.mode, request.output, request.restore, request.overrides) == (None, None, None, {})
+    switches = (request.dry_run, request.force, request.verbose, request.quiet, request.print_config)
+    assert not any(switches)
+
+
+def test_every_flag_of_the_contract_exists() -> None:
+    known = {flag for action in build_parser("x")._actions for flag in action.option_strings}
+    assert set(CONTRACT.split()) <= known
+
+
+def test_every_config_key_is_a_flag_with_a_description() -> None:
+    text = build_parser("x").format_help()
+    for key, field in leaves():
+        assert f"--{key} " in text, key
+        assert field.description, key
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--datasets", "MNIST", "CIFAR10"], {"datasets": ["MNIST", "CIFAR10"]}),
+        (["--dataset", "MNIST"], {"datasets": ["MNIST"]}),
+        (["--baselines", "AT", "TAKD"], {"baselines": ["AT", "TAKD"]}),
+        (["--runs", "7"], {"runs": 7}),
+        (["--teacher-epochs", "3"], {"fit.teacher_epochs": 3}),
+        (["--fit.student_epochs", "3"], {"fit.student_epochs": 3}),
+        (["--fit.student_epochs=3"], {"fit.student_epochs": 3}),
+        (["--fit.lr", "1e-2"], {"fit.lr": 0.01}),
+        (["--gpus-per-trial", "0.2"], {"resources.gpus_per_trial": 0.2}),
+        (["--data-dir", "123"], {"data.dir": "123"}),
+        (["--data.train_images", "null"], {"data.train_images": None}),
+        (["--fit.milestones", "[0.5, 0.9]"], {"fit.milestones": [0.5, 0.9]}),
+        (["--resources.dashboard", "true"], {"resources.dashboard": True}),
+    ],
+)
+def test_overrides(words: list[str], expected: dict) -> None:
+    assert overrides(*words) == expected
+
+
+def test_restore_with_and_without_folder() -> None:
+    assert parse(["--restore"], "x").restore == ""
+    assert parse(["--resume", "out"], "x").restore == "out"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--dataset-dir", "x"], "unknown flag --dataset-dir"),
+        (["--student-epoch", "3"], "did you mean --student-epochs"),
+        (["--fit.lrr", "3"], "did you mean --fit.lr"),
+        (["surplus"], "surplus"),
+        (["--mode"], "--mode"),
+        (["--mode", "quick", "--restore"], "exclude each other"),
+        (["--fit.lr", "[1"], "--fit.lr"),
+    ],
+)
+def test_wrong_flags_are_named(words: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message.replace("[", r"\[")) as caught:
+        parse(words, "run_sweep.py")
+    assert caught.value.exit_code == 2

@@ -1,0 +1,72 @@
+"""`hpmkd show`: what it says of a file, good or not, and that it changes nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from support.sweeps import everything, flip
+
+from hpmkd.cli.main import main
+from hpmkd.store.model_file import load_weights, save_model
+
+TEACHER, ASSISTANT, STUDENT = "teacher_Digits", "assistant_Digits_TAKD", "student_Digits_TAKD_run1"
+
+
+def show(path: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any]]:
+    capsys.readouterr()
+    before = everything(path.parent)
+    code = main(["show", str(path), "--json"])
+    assert everything(path.parent) == before
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_show_a_good_model(out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    path = out / "models" / f"{STUDENT}.pt"
+    code, said = show(path, capsys)
+    assert code == 0
+    saved = torch.load(path)
+    assert (said["state"], said["accuracy_pct"]) == ("good", saved["accuracy"])
+    assert said["parameters"] == sum(value.numel() for value in saved["model_state_dict"].values())
+    assert said["recipe"] == saved["metadata"]["recipe"]
+    assert said["versions"]["torch"] == torch.__version__
+    weights = saved["metadata"]["parents"][ASSISTANT]
+    assert said["parents"] == [{"key": ASSISTANT, "weights_sha256": weights, "now": "the same"}]
+    assert main(["show", str(path)]) == 0
+    text = capsys.readouterr().out
+    assert "fit.lr" in text
+    assert f"{ASSISTANT}, weights {weights[:12]}, now: the same" in text
+
+
+def test_show_a_choice(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, said = show(out / "models" / "choice_Digits.json", capsys)
+    assert code == 0
+    assert said["metadata"]["chosen"]["kd.alpha"] == 0.5
+
+
+def test_show_what_is_wrong(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    teacher, student = out / "models" / f"{TEACHER}.pt", out / "models" / f"{ASSISTANT}.pt"
+    header, state = load_weights(teacher)
+    save_model({name: value + 1 for name, value in state.items()}, teacher, 1.0, 1.0, header.metadata)
+    code, said = show(student, capsys)
+    assert (code, said["state"]) == (1, "stale")
+    assert said["parents"][0]["now"] == "other weights"
+    flip(student)
+    code, said = show(student, capsys)
+    assert (code, said["state"]) == (1, "damaged")
+    assert "wrong CRC" in said["problem"]
+    assert said["sidecar"]["key"] == ASSISTANT
+    assert main(["show", str(student)]) == 1
+    assert "damaged" in capsys.readouterr().out
+
+
+def test_show_counts_trained_parameters_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_model(torch.nn.BatchNorm2d(3).state_dict(), tmp_path / "x.pt", 1.0, 1.0, {"note": "[bold]"})
+    said = show(tmp_path / "x.pt", capsys)[1]
+    assert (said["parameters"], said["values"], said["tensors"]) == (6, 13, 5)
+    assert main(["show", str(tmp_path / "x.pt")]) == 0
+    assert "[bold]" in capsys.readouterr().out

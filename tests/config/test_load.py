@@ -1,0 +1,114 @@
+"""Strict configs: what is wrong is named with its place, what was expected and what is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from support.builders import make_config
+
+from hpmkd.config.load import (
+    default_of,
+    leaves,
+    parse_yaml,
+    read_config_file,
+    to_yaml,
+    type_name,
+    validate,
+    with_overrides,
+)
+from hpmkd.config.sweep import SweepConfig
+from hpmkd.errors import UsageError
+
+CONFIGS = sorted((Path(__file__).resolve().parents[2] / "tune_configs").glob("*.yaml"))
+GOOD: dict[str, Any] = {"datasets": ["Digits"], "baselines": ["Direct"]}
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_shipped_configs_are_valid_and_short(path: Path) -> None:
+    validate(read_config_file(path), str(path))
+    assert len(path.read_text().splitlines()) <= 40
+
+
+@pytest.mark.parametrize(
+    ("raw", "parts"),
+    [
+        ({**GOOD, "rums": 3}, ["f.yaml: unknown key `rums`", "did you mean `runs`", "datasets, baselines, runs"]),
+        ({**GOOD, "fit": {"lrr": 1.0}}, ["unknown key `fit.lrr`", "did you mean `lr`", "batch_size"]),
+        ({**GOOD, "runs": "3"}, ["bad value for `runs`", "found: '3'", "students per baseline"]),
+        ({**GOOD, "runs": 0}, ["bad value for `runs`", "greater than or equal to 1"]),
+        ({**GOOD, "runs": True}, ["bad value for `runs`"]),
+        ({**GOOD, "runs": 2.0}, ["bad value for `runs`"]),
+        ({**GOOD, "kd": {"alpha": 1.5}}, ["`kd.alpha`", "less than or equal to 1"]),
+        ({**GOOD, "fit": {"optimizer": "adamw"}}, ["`fit.optimizer`", "adam|sgd"]),
+        ({**GOOD, "fit": 3}, ["`fit`"]),
+        ({"datasets": ["Digits"]}, ["`baselines`", "found: nothing"]),
+        ({**GOOD, "datasets": []}, ["`datasets`", "at least 1"]),
+        ({**GOOD, "datasets": ["Digits", "digits"]}, ["named twice"]),
+        ({**GOOD, "datasets": "Digits"}, ["`datasets`"]),
+        ({**GOOD, "seed": -1, "runs": 0}, ["2 problems"]),
+    ],
+)
+def test_errors_say_where_what_and_what_else(raw: dict[str, Any], parts: list[str]) -> None:
+    with pytest.raises(UsageError) as caught:
+        validate(raw, "f.yaml")
+    assert caught.value.exit_code == 2
+    for part in parts:
+        assert part in str(caught.value)
+
+
+def test_a_wrong_flag_is_called_a_flag() -> None:
+    with pytest.raises(UsageError, match=r"command line, --fit\.lr: bad value"):
+        validate(GOOD, "f.yaml", {"fit.lr": -1.0})
+
+
+def test_numbers_as_people_write_them() -> None:
+    parsed = parse_yaml("a: 1e-3\nb: 5E+2\nc: .5e1\nd: 1.5e-2\ne: 12\nf: 1e3x", "here")
+    assert parsed == {"a": 0.001, "b": 500.0, "c": 5.0, "d": 0.015, "e": 12, "f": "1e3x"}
+
+
+@pytest.mark.parametrize("text", ["a: 1\na: 2", "a: [1", "\tb: 1", "fit:\n  lr: 1\n  lr: 2"])
+def test_what_is_not_clear_yaml_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match=r"here: not valid YAML"):
+        parse_yaml(text, "here")
+
+
+@pytest.mark.parametrize("content", [b"- 1\n- 2\n", b"\xff\xfe\x00", b""])
+def test_files_that_are_no_config(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "f.yaml").write_bytes(content)
+    with pytest.raises(UsageError, match=r"f\.yaml"):
+        read_config_file(tmp_path / "f.yaml")
+
+
+def test_yaml_round_trip() -> None:
+    config = make_config(fit__lr=3e-5, fit__milestones=[0.1, 0.2], data__train_images=None, data__dir="with space: x")
+    assert validate(yaml.safe_load(to_yaml(config)), "again") == config
+    assert validate(parse_yaml(to_yaml(config), "again"), "again") == config
+
+
+def test_overrides_leave_their_source_alone() -> None:
+    raw = {"fit": {"lr": 1.0}}
+    assert with_overrides(raw, {"fit.lr": 2.0, "kd.alpha": 0.5}) == {"fit": {"lr": 2.0}, "kd": {"alpha": 0.5}}
+    assert raw == {"fit": {"lr": 1.0}}
+
+
+def test_leaves_are_all_keys() -> None:
+    dumped = SweepConfig(**GOOD).model_dump()
+    flat = {f"{key}.{inner}" for key, value in dumped.items() if isinstance(value, dict) for inner in value}
+    flat |= {key for key, value in dumped.items() if not isinstance(value, dict)}
+    assert {key for key, _ in leaves()} == flat
+
+
+def test_defaults_and_type_names() -> None:
+    assert (default_of("fit.lr"), default_of("teacher.arch"), default_of("runs")) == (1e-3, "lenet5_teacher", 5)
+    fields = dict(leaves())
+    names = [type_name(fields[key].annotation) for key in ("fit.optimizer", "fit.milestones", "takd.size")]
+    assert names == ["adam|sgd", "list of float", "float|null"]
+
+
+def test_configs_are_frozen() -> None:
+    config = make_config()
+    with pytest.raises(ValueError, match="frozen"):
+        config.runs = 3

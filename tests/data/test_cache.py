@@ -1,0 +1,104 @@
+"""Decoded once, checked at every use, shared by all."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from support.builders import make_config
+
+from hpmkd.config import specs, sweep
+from hpmkd.data import cache, digits
+from hpmkd.data.images import RawData
+from hpmkd.errors import EnvironmentFault, UsageError
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """One entry per decoding; `load` forgets what it kept."""
+    seen: list[str] = []
+    real = digits.read
+
+    def count(config, dataset) -> RawData:
+        seen.append(dataset.name)
+        return real(config, dataset)
+
+    monkeypatch.setattr(digits, "read", count)
+    cache.load.cache_clear()
+    return seen
+
+
+def test_decoded_once_and_again_only_if_damaged(tmp_path: Path, reads: list[str]) -> None:
+    config = make_config(tmp_path)
+    (spec,) = cache.describe(config)
+    assert reads == [], "a known data set is described without reading it"
+    first = cache.prepare(spec, config.data)
+    assert cache.prepare(spec, config.data) == first
+    before = cache.load(spec, config.data.model_dump_json())
+    assert reads == ["Digits"]
+    (path,) = tmp_path.glob("*.pt")
+    for damage in ("flip", "cut", "sidecar"):
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        if damage == "sidecar":
+            path.with_suffix(".json").write_text("{")
+        else:
+            path.write_bytes(data if damage == "flip" else data[:100])
+        assert cache.prepare(spec, config.data) == first
+    assert reads == ["Digits"] * 4
+    cache.load.cache_clear()
+    after = cache.load(spec, config.data.model_dump_json())
+    assert torch.equal(before.train.pixels, after.train.pixels)
+    assert not list(tmp_path.glob(".tmp-*"))
+
+
+def test_says_that_it_reads_images_and_not_that_it_has_them(tmp_path: Path, reads: list[str]) -> None:
+    config, said = make_config(tmp_path), []
+    (spec,) = cache.describe(config, said.append)
+    for _ in range(2):
+        cache.prepare(spec, config.data, said.append)
+    assert said == ["reading the images of Digits, for this sweep and later ones"]
+
+
+def test_a_cache_that_cannot_be_used(tmp_path: Path, reads: list[str]) -> None:
+    (tmp_path / "file").write_text("")
+    config = make_config(tmp_path / "file")
+    (spec,) = cache.describe(config)
+    with pytest.raises(EnvironmentFault, match=r"--data\.cache_dir"):
+        cache.prepare(spec, config.data)
+
+
+def test_default_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert sweep.cache_folder(make_config().data) == tmp_path / "hpmkd"
+
+
+def test_more_images_than_there_are(tmp_path: Path) -> None:
+    config = make_config(tmp_path, data__train_images=1299)
+    (spec,) = cache.describe(config)
+    with pytest.raises(UsageError, match="at most 1298"):
+        cache.prepare(spec, config.data)
+
+
+def test_specs_survive_json(tmp_path: Path) -> None:
+    (spec,) = cache.describe(make_config(tmp_path))
+    assert specs.spec_from_json(specs.spec_to_json(spec)) == spec
+
+
+def test_a_cache_on_a_file_system_without_locks(
+    tmp_path: Path, reads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(*given: Any) -> None:
+        raise OSError(errno.ENOTSUP, "no locks here")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    config = make_config(tmp_path)
+    (spec,) = cache.describe(config)
+    for _ in range(2):
+        cache.prepare(spec, config.data)
+    assert reads == ["Digits"]
+    assert not list(tmp_path.glob("*.soft"))

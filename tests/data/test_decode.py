@@ -1,0 +1,103 @@
+"""Images are decoded in a process of its own, where torch is not loaded yet; errors come back as they are."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from pyarrow import parquet
+from support.pictures import table
+
+from hpmkd.data.decode import FORMAT
+
+SWEEP = """
+import sys
+from hpmkd.data import cache
+from hpmkd.config.load import validate
+from hpmkd.errors import HpmkdError
+config = validate({"datasets": [sys.argv[1]], "baselines": ["Direct"], "data": {"cache_dir": sys.argv[2]}}, "test")
+try:
+    (spec,) = cache.describe(config)
+    print(spec.channels, spec.image_size, spec.classes, spec.images, cache.prepare(spec, config.data)[:1] != "")
+except HpmkdError as error:
+    print(type(error).__name__, error.exit_code, error)
+print("torch" in sys.modules)
+"""
+
+
+def command(source: str | Path, cache: Path, before: str = "") -> list[str]:
+    return [sys.executable, "-c", before + SWEEP, str(source), str(cache)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A user's own data set."""
+    made = tmp_path / "Own"
+    made.mkdir()
+    for part, count in (("train", 12), ("test", 6)):
+        parquet.write_table(table(count, 16), made / f"{part}.parquet")
+    return made
+
+
+def test_a_process_without_torch_stays_without(folder: Path, tmp_path: Path) -> None:
+    """From any working directory, and again from the cache."""
+    for _ in range(2):
+        done = subprocess.run(command(folder, tmp_path / "cache"), capture_output=True, text=True, cwd=tmp_path)
+        assert (done.stdout.split(), done.stderr) == (["3", "16", "3", "12", "True", "False"], "")
+    kept = {path.suffix for path in (tmp_path / "cache").glob(f"Own-*-v{FORMAT}.*")}
+    assert kept == {".json", ".pt", ".lock"}
+
+
+def test_errors_are_those_of_the_reader(folder: Path, tmp_path: Path) -> None:
+    (folder / "test.parquet").write_bytes(b"PAR1")
+    done = subprocess.run(command(folder, tmp_path / "cache"), capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"EnvironmentFault 3 {folder / 'test.parquet'}: corrupt Parquet file\n  expected: ")
+    assert done.stderr == ""
+
+
+KILLED = """
+import subprocess
+real = subprocess.Popen.communicate
+def communicate(self, *given, **named):
+    self.kill()
+    return real(self, *given, **named)
+subprocess.Popen.communicate = communicate
+"""
+
+
+def test_a_decoder_that_is_killed(folder: Path, tmp_path: Path) -> None:
+    done = subprocess.run(command(folder, tmp_path / "cache", KILLED), capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"EnvironmentFault 3 {folder}: the process that decodes the images ended without")
+    assert "found: exit code -9" in done.stdout
+    assert not list((tmp_path / "cache").glob("*.pt"))
+
+
+def test_ctrl_c_ends_the_decoder_too(folder: Path, tmp_path: Path) -> None:
+    """As from a terminal, at its very start; only the first process says anything."""
+    process = subprocess.Popen(
+        command(folder, tmp_path / "cache"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0
+    )
+    start = time.monotonic()
+    while not (found := psutil.Process(process.pid).children()) and time.monotonic() - start < 60:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    assert found
+    assert (said.count("Traceback"), "KeyboardInterrupt" in said) == (1, True)
+    start = time.monotonic()
+    while any(map(_lives, found)) and time.monotonic() - start < 10:
+        time.sleep(0.02)
+    assert not any(map(_lives, found))
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,141 @@
+"""Exports, read again by the libraries of their formats alone."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from support.builders import STUDENT
+
+from hpmkd.cli.export import FORMATS
+from hpmkd.cli.main import main
+from hpmkd.config.specs import ModelSpec
+from hpmkd.errors import DamagedModel, HpmkdError
+from hpmkd.models import build
+from hpmkd.store import export as module
+from hpmkd.store.export import KINDS, export
+from hpmkd.store.model_file import save_model
+
+RESNET = ModelSpec("resnet8", (4, 8, 16), 3, 32, 10)
+IMAGES = {spec: torch.randn(5, spec.in_channels, spec.image_size, spec.image_size) for spec in (STUDENT, RESNET)}
+
+
+@pytest.fixture(params=[STUDENT, RESNET], ids=["lenet5", "resnet8"])
+def saved(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, ModelSpec, torch.Tensor]:
+    """A model file, its shape, and the logits of some images (in batch norm's eval mode, with moved statistics)."""
+    spec = request.param
+    model = build(spec, seed=3)
+    model.train()
+    with torch.no_grad():
+        model(IMAGES[spec])
+    path = tmp_path / "models" / "student_D_AT_run1.pt"
+    save_model(model.state_dict(), path, 71.5, 1.0, {"architecture": asdict(spec), "key": "student_D_AT_run1"})
+    with torch.no_grad():
+        return path, spec, model.eval()(IMAGES[spec]).logits
+
+
+def read(kind: str, path: Path, spec: ModelSpec) -> tuple[torch.Tensor, dict[str, str]]:
+    """Logits and metadata of an export, without our code."""
+    if kind == "safetensors":
+        from safetensors import safe_open
+        from safetensors.torch import load_file
+
+        model = build(spec, seed=9)
+        model.load_state_dict(load_file(path))
+        with safe_open(path, "pt") as file:
+            about: dict[str, Any] = file.metadata()
+        return model.eval()(IMAGES[spec]).logits, about
+    if kind == "torchscript":
+        extra = {"hpmkd.json": ""}
+        loaded = torch.jit.load(path, _extra_files=extra)
+        return loaded(IMAGES[spec]), json.loads(extra["hpmkd.json"])
+    import onnx
+    import onnxruntime
+
+    proto = onnx.load(path)
+    onnx.checker.check_model(proto)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    (logits,) = session.run(None, {session.get_inputs()[0].name: IMAGES[spec].numpy()})
+    return torch.from_numpy(logits), {entry.key: entry.value for entry in proto.metadata_props}
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "torchscript", pytest.param("onnx", marks=pytest.mark.slow)])
+def test_logits_and_description_survive(kind: str, saved: tuple[Path, ModelSpec, torch.Tensor]) -> None:
+    if any(importlib.util.find_spec(name) is None for name in KINDS[kind][1]):
+        pytest.skip(f"the libraries of {kind} are not installed")
+    path, spec, expected = saved
+    done = export(path, kind)
+    assert done.path == path.parent.parent / "exports" / f"student_D_AT_run1{KINDS[kind][0]}"
+    assert done.path.stat().st_size == done.size
+    logits, about = read(kind, done.path, spec)
+    torch.testing.assert_close(logits.detach(), expected, atol=1e-4, rtol=1e-4)
+    assert (about["key"], float(about["accuracy_pct"])) == ("student_D_AT_run1", 71.5)
+    assert json.loads(about["architecture"])["arch"] == spec.arch
+
+
+def test_onnx_of_a_small_network(tmp_path: Path) -> None:
+    """The one exporter that takes seconds; both architectures are in the slow tests."""
+    if any(importlib.util.find_spec(name) is None for name in KINDS["onnx"][1]):
+        pytest.skip("the libraries of onnx are not installed")
+    model = build(STUDENT, seed=3).eval()
+    save_model(model.state_dict(), tmp_path / "m.pt", 50.0, 1.0, {"architecture": asdict(STUDENT)})
+    logits, _ = read("onnx", export(tmp_path / "m.pt", "onnx").path, STUDENT)
+    with torch.no_grad():
+        torch.testing.assert_close(logits, model(IMAGES[STUDENT]).logits, atol=1e-4, rtol=1e-4)
+
+
+def test_an_export_with_other_logits_is_not_written(
+    saved: tuple[Path, ModelSpec, torch.Tensor], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ending, modules, encode, decode = KINDS["torchscript"]
+
+    def wrong(data: bytes, spec: ModelSpec) -> Any:
+        right = decode(data, spec)
+        return lambda images: right(images) + 0.01
+
+    monkeypatch.setitem(module.KINDS, "torchscript", (ending, modules, encode, wrong))
+    with pytest.raises(HpmkdError, match="gives other logits"):
+        export(saved[0], "torchscript", tmp_path / "out.ts")
+    assert not (tmp_path / "out.ts").exists()
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "onnx"])
+def test_a_missing_library_is_named(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert main(["export", str(tmp_path / "x.pt"), "--to", kind]) == 3
+    error = capsys.readouterr().err
+    assert f"no {', '.join(KINDS[kind][1])} in this environment" in error
+    assert "pip install 'hpmkd[export]'" in error
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "mine.pt"
+    save_model(build(STUDENT, seed=0).state_dict(), path, 50.0, 1.0, {"architecture": asdict(STUDENT)})
+    assert main(["export", str(path), "--to", "torchscript"]) == 0
+    assert "input N x 1x16x16, logits differ by at most 0" in capsys.readouterr().out
+    assert (tmp_path / "mine.torchscript").is_file()
+    assert main(["export", str(path), "--to", "torchscript", "-o", str(tmp_path / "a" / "b.ts"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["path"] == str(tmp_path / "a" / "b.ts")
+    assert tuple(KINDS) == FORMATS
+
+
+def test_what_cannot_be_exported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", str(tmp_path / "none.pt"), "--to", "torchscript"]) == 2
+    assert main(["export", str(tmp_path / "none.pt"), "--to", "pickle"]) == 2
+    assert "choose from" in capsys.readouterr().err
+    other = tmp_path / "other.pt"
+    save_model({"w": torch.zeros(2)}, other, 50.0, 1.0, {})
+    assert main(["export", str(other), "--to", "torchscript"]) == 2
+    assert "`architecture`" in capsys.readouterr().err
+    with other.open("r+b") as file:
+        file.truncate(100)
+    with pytest.raises(DamagedModel):
+        export(other, "torchscript")
+    assert main(["export", str(other), "--to", "torchscript"]) == 1

@@ -1,0 +1,1 @@
+"""What tests share: builders of configs and models, sweeps as commands, a model of a disk that forgets."""

@@ -1,0 +1,77 @@
+"""Configs, plans, images and models that tests need small."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hpmkd.config.load import validate
+from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec
+from hpmkd.config.sweep import SweepConfig
+from hpmkd.data.augment import Batch, TrainBatches
+from hpmkd.data.cache import describe
+from hpmkd.data.images import Images, RawData, Splits, split
+from hpmkd.plan.catalog import METHODS, lineages
+from hpmkd.plan.job import Job
+from hpmkd.plan.planner import expand
+
+TEACHER = ModelSpec("lenet5", (6, 8, 24), 1, 16, 4)
+STUDENT = ModelSpec("lenet5", (3, 5, 12), 1, 16, 4)
+
+
+def make_config(cache_dir: Path | None = None, **overrides: Any) -> SweepConfig:
+    """Every baseline on 200 Digits for two epochs, with live teachers; `fit__lr=0.1` overrides `fit.lr`."""
+    raw: dict[str, Any] = {"datasets": ["Digits"], "baselines": list(METHODS), "runs": 1}
+    raw |= {"data": {"train_images": 200}, "kd": {"logits": "live"}}
+    if cache_dir is not None:
+        raw["data"]["cache_dir"] = str(cache_dir)
+    raw["fit"] = {"teacher_epochs": 2, "student_epochs": 2, "batch_size": 64}
+    return validate(raw, "test", {key.replace("__", "."): value for key, value in overrides.items()})
+
+
+def make_jobs(config: SweepConfig) -> dict[str, Job]:
+    """The plan of a config, by key, parents first."""
+    return {job.key: job for job in expand(config, describe(config), lineages(config))}
+
+
+def batches_of(batches: TrainBatches, seed: int, epoch: int) -> list[Batch]:
+    """The batches of an epoch, as steps take them."""
+    return [batches.take(index, view) for index, view in batches.draws(seed, epoch)]
+
+
+def make_spec(**values: Any) -> DataSpec:
+    """A made-up data set of 16x16 grey images in four classes."""
+    given = {"name": "Noise", "content": "Noise", "channels": 1, "image_size": 16, "classes": 4, "augment": "crop"}
+    return DataSpec(**{**given, "validation_fraction": 0.1, **values})
+
+
+def make_raw(images: int = 90, channels: int = 1, size: int = 16, classes: int = 4, seed: int = 0) -> RawData:
+    """Random pixels; the label shows in the brightness, so that something can be learnt."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def part(count: int) -> Images:
+        labels = torch.arange(count) % classes
+        noise = torch.randint(0, 100, (count, size, size, channels), generator=generator)
+        return Images((noise + 40 * labels[:, None, None, None]).clamp(max=255).to(torch.uint8), labels)
+
+    return RawData(part(images), part(images // 3), classes)
+
+
+def make_splits(**values: Any) -> Splits:
+    """The splits of `make_raw` by `make_spec`."""
+    return split(make_raw(), make_spec(**values))
+
+
+def make_fit(**values: Any) -> FitSpec:
+    """A recipe of three epochs."""
+    given = {"epochs": 3, "batch_size": 32, "optimizer": "adam", "lr": 1e-2, "momentum": 0.9, "weight_decay": 0.0}
+    given |= {"schedule": "cosine", "milestones": (0.5, 0.75), "gamma": 0.1, "precision": "fp32", "threads": 1}
+    return FitSpec(**{**given, **values})
+
+
+def config(**given: object) -> SweepConfig:
+    """`resources.*` and `fit.threads` as given."""
+    raw = {"datasets": ["Digits"], "baselines": ["Direct"]}
+    return validate(raw, "test", {key.replace("__", "."): value for key, value in given.items()})

@@ -1,0 +1,98 @@
+"""Results of sweeps that were never trained: frames, and whole outputs with a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from hpmkd.config.load import to_yaml
+from hpmkd.config.specs import spec_to_json
+from hpmkd.config.sweep import SweepConfig
+from hpmkd.data.cache import describe
+from hpmkd.files import commit_bytes, commit_json
+from hpmkd.plan.catalog import lineages
+from hpmkd.plan.job import Job
+from hpmkd.plan.planner import expand
+from hpmkd.store.logits_file import save_table
+from hpmkd.store.model_file import save_model
+from hpmkd.store.output_dir import Output
+from hpmkd.store.search_file import save_choice
+from support.builders import make_config
+
+Scores = Mapping[str, Sequence[float]]
+KEY = "student_D_AT_run1"
+
+
+def make_frame(scores: Scores, dataset: str = "D", teacher: float = 80.0) -> pd.DataFrame:
+    """A teacher, and a student per number: run r of a baseline has the r-th (percent; None: not trained)."""
+    rows: list[dict[str, Any]] = [_row(f"teacher_{dataset}", dataset, "teacher", None, None, teacher)]
+    for name, values in scores.items():
+        for run, value in enumerate(values, 1):
+            if value is not None:
+                rows.append(_row(f"student_{dataset}_{name}_run{run}", dataset, "student", name, run, value))
+                if name != "Direct":
+                    rows[-1] |= {"ancestors": f"teacher_{dataset}", "parents": f"teacher_{dataset}"}
+    return pd.DataFrame(rows).astype({"run": "Int64", "epochs": "Int64", "parameters": "Int64"})
+
+
+def _row(stem: str, dataset: str, role: str, baseline: str | None, run: int | None, accuracy: float) -> dict[str, Any]:
+    row = {"file": f"{stem}.pt", "dataset": dataset, "role": role, "baseline": baseline, "run": run, "epochs": 2}
+    row |= {"accuracy_pct": float(accuracy), "train_seconds": 10.0, "planned": True, "recalled": False, "seed": "7"}
+    row |= {"parameters": 1000 if role == "student" else 9000, "ancestors": "", "parents": "", "device": "cpu"}
+    row |= {"hardware": "Some CPU, 2 cores, 16.0 GiB"}
+    row |= {"timestamp": "2026-01-01T00:00:00+00:00", "hpmkd": "0", "torch": "2", "python": "3", "git_revision": "abc"}
+    return row | {"architecture": "lenet5", "validation_accuracy_pct": float(accuracy) + 1}
+
+
+def make_output(
+    root: Path, cache_dir: Path, accuracy: Callable[[Job], float | None], **overrides: Any
+) -> tuple[Output, SweepConfig, dict[str, Job]]:
+    """An output as a sweep leaves it: config, data sets, and a file for every job that `accuracy` has a number for.
+
+    Without tables of logits, unless `kd__logits` says so.
+    """
+    config, output = make_config(cache_dir, **{"kd__logits": "live", **overrides}), Output(root)
+    specs = describe(config)
+    commit_bytes(output.config_file, to_yaml(config).encode())
+    commit_json(output.datasets_file, [spec_to_json(spec) for spec in specs])
+    jobs = {job.key: job for job in expand(config, specs, lineages(config))}
+    identity: dict[str, str] = {}
+    for job in jobs.values():
+        percent = accuracy(job)
+        if percent is not None:
+            identity[job.key] = put_model(output, job, percent, identity)
+    return output, config, jobs
+
+
+def put_model(output: Output, job: Job, percent: float, identity: Mapping[str, str]) -> str:
+    """Writes the file of one job, whose parents' weights are in `identity`; the identity of its own."""
+    meta = {"key": job.key, "role": job.role, "dataset": job.data.name, "baseline": job.baseline, "run": job.run}
+    meta |= {"epochs": job.fit.epochs, "seed": job.seed, "fingerprint": job.fingerprint, "recipe": job.recipe()}
+    meta |= {"architecture": asdict(job.model), "device": "cpu", "versions": {"hpmkd": "0.1.0", "torch": "2.14"}}
+    meta["parents"] = {parent.key: identity[parent.key] for parent in job.sources}
+    if job.role == "table":
+        save_table(output.model_file(job), memoryview(b"numbers"), percent, 5.0, meta)
+        return str(_identity(output, job))
+    if job.role == "choice":
+        save_choice(output.model_file(job), {"kd.temperature": 2.0}, [], percent, 5.0, meta)
+        return str(_identity(output, job))
+    header = save_model({"w": torch.tensor([percent])}, output.model_file(job), percent, 10.0, meta)
+    return str(header.metadata["weights_sha256"])
+
+
+def _identity(output: Output, job: Job) -> Any:
+    from hpmkd.store.model_file import verify
+
+    return verify(output.model_file(job)).metadata["weights_sha256"]
+
+
+def epoch(number: int, of: int = 10, **more: Any) -> dict[str, Any]:
+    """What a trial reports after an epoch."""
+    values = {"job": KEY, "status": "training", "epoch": number, "epochs": of, "train_loss": 1 / number, "lr": 0.001}
+    values |= {"validation_accuracy": 50.0 + number, "train_time": 2.0 * number, "loss/ce": 0.25, "time_total_s": 9.0}
+    return {**values, "hostname": "node7", "pid": 77, **more}

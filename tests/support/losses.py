@@ -1,0 +1,31 @@
+"""Outputs of networks made up for losses, and numpy's arithmetic on them."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from hpmkd.config.specs import ModelSpec
+from hpmkd.models import Output, build
+from support.builders import STUDENT, TEACHER
+
+HPARAMS = {"kd.temperature": 3.0, "kd.alpha": 0.7, "at.beta": 50.0, "at.p": 2.0}
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    powers = np.exp(logits - logits.max(1, keepdims=True))
+    return powers / powers.sum(1, keepdims=True)
+
+
+def outputs(
+    student_spec: ModelSpec = STUDENT, teacher_spec: ModelSpec = TEACHER
+) -> tuple[Output, Output, torch.Tensor]:
+    """What student and teacher say on six random images, features included; logits as large as trained ones."""
+    images = torch.randn(6, 1, 16, 16, generator=torch.Generator().manual_seed(1))
+    student, teacher = build(student_spec, 2)(images, features=True), build(teacher_spec, 1)(images, features=True)
+    known = Output(20 * teacher.logits.detach(), tuple(feature.detach() for feature in teacher.features))
+    return Output(20 * student.logits, student.features), known, torch.arange(6) % 4
+
+
+def numpy(tensor: torch.Tensor) -> np.ndarray:
+    return tensor.detach().double().numpy()

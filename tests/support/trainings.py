@@ -1,0 +1,57 @@
+"""Trainings of tiny networks, and what tests ask of their states."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import torch
+
+from hpmkd.config.specs import ModelSpec
+from hpmkd.methods.build import build_distiller
+from hpmkd.models import build
+from hpmkd.training.train import Training
+from support.builders import STUDENT, TEACHER, make_fit, make_splits
+from support.losses import HPARAMS
+
+HPM = {"hpmkd.weighting": "attention", "hpmkd.entropy_bonus": 0.1, "hpmkd.gate_steps": 5}
+CPU = torch.device("cpu")
+
+
+def make(
+    method: str = "TraditionalKD",
+    teacher: ModelSpec = TEACHER,
+    student: ModelSpec = STUDENT,
+    mentors: int = 1,
+    hparams: dict[str, Any] | None = None,
+    **fit: Any,
+) -> Training:
+    """A training of a small student; teachers differ by their seeds."""
+    distiller = build_distiller(method, {**HPARAMS, **(hparams or {})}, student, (teacher,) * mentors, 3)
+    teachers = [] if method == "Direct" else [build(teacher, seed) for seed in range(1, mentors + 1)]
+    return Training(build(student, 2), distiller, teachers, make_splits(), "crop_flip", make_fit(**fit), 5, CPU)
+
+
+def flat(value: Any, name: str = "") -> dict[str, Any]:
+    """Every leaf of a nested state."""
+    if isinstance(value, dict):
+        return {path: leaf for key, part in value.items() for path, leaf in flat(part, f"{name}/{key}").items()}
+    if isinstance(value, list | tuple):
+        return {path: leaf for key, part in enumerate(value) for path, leaf in flat(part, f"{name}/{key}").items()}
+    return {name: value}
+
+
+def same(one: Training, other: Training) -> None:
+    states = [flat(training.state_dict()) for training in (one, other)]
+    assert states[0].keys() == states[1].keys()
+    for name, value in states[0].items():
+        if not name.endswith("_seconds"):
+            equal = torch.equal(value, states[1][name]) if isinstance(value, torch.Tensor) else value == states[1][name]
+            assert equal, name
+
+
+def saved(training: Training) -> dict[str, Any]:
+    """A state through a file, as a checkpoint is."""
+    buffer = io.BytesIO()
+    torch.save(training.state_dict(), buffer)
+    return torch.load(io.BytesIO(buffer.getvalue()), weights_only=True)

@@ -1,0 +1,65 @@
+"""The sweep from Python, as a notebook calls it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.sweeps import stamps, tiny
+
+import hpmkd
+from hpmkd.errors import ConfigMismatch, Locked, UsageError
+from hpmkd.store.lock import locked
+from hpmkd.store.output_dir import Output
+from hpmkd.sweep import api
+
+
+@pytest.mark.usefixtures("small_ray")
+def test_a_sweep_where_an_event_loop_runs(tmp_path: Path, cache_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Like a cell of a notebook; what it changed of the process is as before afterwards."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+
+    async def cell() -> int:
+        return hpmkd.run_sweep("quick", tmp_path / "out", settings=tiny(cache_dir))
+
+    assert asyncio.run(cell()) == 0
+    assert {number: signal.getsignal(number) for number in handlers} == handlers
+    assert set(hpmkd.load_results(tmp_path / "out")["file"]) == set(stamps(tmp_path / "out"))
+    lines = capsys.readouterr().out.splitlines()
+    assert sum("saved " in line for line in lines) == 2
+    assert len(lines) < 20, "no notebook is flooded"
+    before = stamps(tmp_path / "out")
+    assert hpmkd.run_sweep(output=tmp_path / "out", settings=tiny(cache_dir), quiet=True) == 0
+    assert stamps(tmp_path / "out") == before
+    with pytest.raises(ConfigMismatch, match=r"fit.lr"):
+        hpmkd.run_sweep(output=tmp_path / "out", settings=tiny(cache_dir) | {"fit.lr": 0.5})
+
+
+def test_the_stop_button(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A notebook's interrupt is a SIGINT with a handler of its own, which is there again afterwards."""
+
+    def notebooks_own(number: int, frame: Any) -> None:
+        raise AssertionError("the sweep had taken it over")
+
+    before = signal.signal(signal.SIGINT, notebooks_own)
+    try:
+        monkeypatch.setattr(api, "_sweep", lambda *given: signal.raise_signal(signal.SIGINT))
+        assert hpmkd.run_sweep(output=tmp_path) == 130
+        assert signal.getsignal(signal.SIGINT) is notebooks_own
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert "stopped by SIGINT" in capsys.readouterr().err
+
+
+def test_errors_are_raised(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no config named 'nope'"):
+        hpmkd.run_sweep("nope", tmp_path)
+    with pytest.raises(UsageError, match=r"fit.learning_rate"):
+        hpmkd.run_sweep(output=tmp_path, settings={"fit.learning_rate": 1})
+    with pytest.raises(UsageError, match="runs"):
+        hpmkd.run_sweep(output=tmp_path, settings={"runs": "many"})
+    with locked(Output(tmp_path)), pytest.raises(Locked):
+        hpmkd.run_sweep(output=tmp_path)

@@ -1,0 +1,169 @@
+"""What the driver says and records while trials report."""
+
+from __future__ import annotations
+
+import errno
+import math
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ray.tune.trainable.metadata import _TrainingRunMetadata
+from support.plans import plan
+
+from hpmkd.errors import EnvironmentFault, HpmkdError
+from hpmkd.plan.job import label
+from hpmkd.store.output_dir import Output
+from hpmkd.store.progress_log import read_all
+from hpmkd.sweep.callbacks import EventLines, Lighten, Records
+from hpmkd.sweep.failures import Lacking
+
+JOBS = {job.key: job for job in plan(1, ["Direct", "TAKD"], 5)}
+STUDENT, TEACHER, ASSISTANT = "student_D0_Direct_run3", "teacher_D0", "assistant_D0_TAKD"
+
+
+class Trial:
+    """As much of Tune's trial as is looked at."""
+
+    error_file: str | None = "/somewhere/error.txt"
+    path: str | None = None
+    run_metadata: Any = None
+
+    def __init__(self, key: str, error: Exception | None = None) -> None:
+        self.config, self.error = {"job": key}, error
+
+    def get_pickled_error(self) -> Exception | None:
+        return self.error
+
+
+@pytest.fixture
+def lines() -> tuple[EventLines, list[str]]:
+    said: list[str] = []
+    return EventLines(JOBS, 5, said.append), said
+
+
+def test_a_finished_trial_keeps_its_numbers_without_their_windows() -> None:
+    metadata = _TrainingRunMetadata(n_steps=(5, 10))
+    for step, accuracy in enumerate((50.0, 70.0, 60.0), start=1):
+        metadata.update_metric("accuracy", accuracy, step)
+        metadata.update_metric("time_since_restore", step, step)
+    before = len(metadata.get_json_state())
+    trial = Trial(STUDENT)
+    trial.run_metadata = metadata
+    Lighten().on_trial_complete(0, [], trial)
+    assert len(metadata.get_json_state()) < before - 400
+    kept = _TrainingRunMetadata.from_json_state(metadata.get_json_state()).metric_analysis
+    assert list(kept) == ["accuracy"]
+    assert (kept["accuracy"]["max"], kept["accuracy"]["last"], kept["accuracy"]["avg"]) == (70.0, 60.0, 60.0)
+
+
+def report(callback: Any, key: str, **values: Any) -> None:
+    callback.on_trial_result(0, [], Trial(key), {"job": key, **values})
+
+
+def test_labels() -> None:
+    texts = [label(JOBS[key], 5) for key in (STUDENT, TEACHER, ASSISTANT)]
+    assert texts == ["Direct run 3/5 D0", "teacher D0", "TAKD assistant D0"]
+
+
+def test_trained_and_resumed(lines: tuple[EventLines, list[str]]) -> None:
+    callback, said = lines
+    for epoch in (8, 9):
+        report(callback, STUDENT, status="training", epoch=epoch, epochs=30, resumed_after=7)
+    report(callback, STUDENT, status="trained", accuracy=69.123, train_time=611.61)
+    assert said == [
+        "Direct run 3/5 D0: goes on after epoch 7/30",
+        "Direct run 3/5 D0: 69.12% in 611.6s, saved student_D0_Direct_run3.pt",
+    ]
+
+
+def test_failures_are_kept_until_a_later_attempt_succeeds(lines: tuple[EventLines, list[str]]) -> None:
+    callback, said = lines
+    report(callback, STUDENT, status="diverged", message="epoch 1: the training loss is nan", accuracy=math.nan)
+    callback.on_trial_error(0, [], Trial(TEACHER, HpmkdError("disk", found="full")))
+    callback.on_trial_error(0, [], Trial(ASSISTANT, ValueError("odd\nmore")))
+    assert callback.failed[STUDENT] == "epoch 1: the training loss is nan"
+    assert "disk\n  found: full" in callback.failed[TEACHER]
+    assert "ValueError: odd\n" in callback.failed[ASSISTANT]
+    assert all("/somewhere/error.txt" in callback.failed[key] for key in (TEACHER, ASSISTANT))
+    assert len(said) == 3
+    report(callback, STUDENT, status="trained", accuracy=1.0, train_time=1.0)
+    assert STUDENT not in callback.failed
+
+
+@pytest.mark.parametrize(
+    ("error", "lacking"),
+    [
+        (EnvironmentFault("x.pt: cannot be written", expected="10 bytes"), True),
+        (OSError(errno.ENOSPC, "No space left on device"), True),
+        (OSError(errno.EIO, "Input/output error"), True),
+        (FileNotFoundError(errno.ENOENT, "No such file"), False),
+        (HpmkdError("x.pt: the teacher cannot be used"), False),
+        (MemoryError(), False),
+    ],
+)
+def test_what_the_machine_lacks_is_told_apart(
+    lines: tuple[EventLines, list[str]], error: Exception, lacking: bool
+) -> None:
+    lines[0].on_trial_error(0, [], Trial(TEACHER, error))
+    assert isinstance(lines[0].failed[TEACHER], Lacking) == lacking
+
+
+def test_a_torn_record_of_a_failure(lines: tuple[EventLines, list[str]], tmp_path: Path) -> None:
+    """On a full disk Tune cannot read its own record in the output; the cause is known all the same."""
+
+    class Torn(Trial):
+        pickled_error_file = str(tmp_path / "error.pkl")
+
+        def get_pickled_error(self) -> Exception | None:
+            raise EOFError("Ran out of input")
+
+    (tmp_path / "error.pkl").write_bytes(pickle.dumps(OSError(errno.ENOSPC, "No space left on device")))
+    lines[0].on_trial_error(0, [], Torn(TEACHER))
+    assert "No space left on device" in lines[0].failed[TEACHER]
+    assert isinstance(lines[0].failed[TEACHER], Lacking)
+    (tmp_path / "error.pkl").unlink()
+    lines[0].on_trial_error(0, [], Torn(TEACHER))
+    assert lines[0].failed[TEACHER].startswith("OSError: [Errno 28]"), "the reason that was known is kept"
+    assert isinstance(lines[0].failed[TEACHER], Lacking)
+    lines[0].on_trial_error(0, [], Torn(STUDENT))
+    assert lines[0].failed[STUDENT].startswith("NoRecord: it left no error")
+    assert not isinstance(lines[0].failed[STUDENT], Lacking)
+
+
+def test_failures_are_told_apart(lines: tuple[EventLines, list[str]]) -> None:
+    callback, _ = lines
+    callback.on_trial_error(0, [], Trial(STUDENT, MemoryError()))
+    callback.on_trial_error(0, [], Trial(ASSISTANT, ValueError("mine")))
+    report(callback, TEACHER, status="diverged", message="epoch 1: the training loss is nan")
+    assert callback.kinds == {STUDENT: "killed", ASSISTANT: "error", TEACHER: "diverged"}
+
+
+def test_the_error_log_that_is_named_lies_in_the_output(lines: tuple[EventLines, list[str]], tmp_path: Path) -> None:
+    """Tune writes it into a session folder of Ray first, which is no place for people to look in."""
+    trial = Trial(STUDENT, ValueError("mine"))
+    session, kept = tmp_path / "session", tmp_path / "out"
+    for folder in (session, kept):
+        folder.mkdir()
+    (session / "error.txt").write_text("Traceback: mine")
+    trial.error_file, trial.path = str(session / "error.txt"), str(kept)
+    callback, said = lines
+    callback.on_trial_error(0, [], trial)
+    assert f"the whole error: {kept / 'error.txt'}" in said[-1]
+    assert (kept / "error.txt").read_text() == "Traceback: mine"
+
+
+def test_records_follow_a_trial_to_its_end_and_to_its_failure(tmp_path: Path) -> None:
+    callback = Records(JOBS, Output(tmp_path))
+    callback.on_trial_start(0, [], Trial(STUDENT))
+    report(callback, STUDENT, status="training", epoch=1, epochs=2, train_loss=2.0, hostname="node7", pid=41)
+    found = read_all(Output(tmp_path))[STUDENT]
+    assert (found.state, found.epoch, found.of, found.host, found.pid) == ("training", 1, 2, "node7", 41)
+    assert found.fingerprint == JOBS[STUDENT].fingerprint
+    report(callback, STUDENT, status="trained", accuracy=50.0)
+    assert read_all(Output(tmp_path))[STUDENT].state == "ended"
+    callback.on_trial_start(0, [], Trial(TEACHER))
+    callback.on_trial_error(0, [], Trial(TEACHER, ValueError("no luck")))
+    found = read_all(Output(tmp_path))[TEACHER]
+    assert (found.state, found.message) == ("failed", "ValueError: no luck")

@@ -1,0 +1,179 @@
+"""The searcher alone: any grid, any order of endings, any failures."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ray.tune.search import Searcher
+from support.plans import plan
+
+from hpmkd.plan.catalog import METHODS
+from hpmkd.plan.job import Job
+from hpmkd.sweep import searcher
+
+BASELINES = list(METHODS)
+
+
+def grid(jobs: tuple[Job, ...]) -> dict[str, Any]:
+    """What Tune hands over as the parameter space."""
+    students = [job for job in jobs if job.role == "student"]
+    values = {
+        "dataset": sorted({job.data.name for job in jobs}),
+        "baseline": sorted({job.baseline for job in students if job.baseline}),
+        "run": sorted({job.run for job in students if job.run}),
+    }
+    return {name: {"grid_search": value} for name, value in values.items()}
+
+
+@pytest.fixture(autouse=True)
+def _no_board_left() -> Any:
+    yield
+    searcher.ACTIVE = None
+
+
+def play(jobs: tuple[Job, ...], done: set[str], failing: set[str], concurrent: int, seed: int) -> list[str]:
+    """Lets made-up trials end in random order; returns the keys in the order in which they were given."""
+    files = set(done)
+    searcher.ACTIVE = board = searcher.Board(jobs, done, lambda job: job.key in files, concurrent)
+    search = searcher.DependencySearcher()
+    search.set_search_properties(None, None, grid(jobs))
+    chance, order, running, count = random.Random(seed), [], {}, 0
+    while True:
+        answer = search.suggest(f"t{count}")
+        if isinstance(answer, dict):
+            job = board.jobs[answer["job"]]
+            assert all(parent.key in files for parent in job.teachers), "given before its parents were there"
+            order.append(job.key)
+            running[f"t{count}"] = job.key
+            count += 1
+            assert len(running) <= concurrent
+            continue
+        if answer == Searcher.FINISHED and not running:
+            return order
+        assert running, "None with nothing running: Tune would wait for ever"
+        trial = chance.choice(sorted(running))
+        key = running.pop(trial)
+        if key not in failing:
+            files.add(key)
+        search.on_trial_complete(trial_id=trial, result=None, error=key in failing)
+
+
+@settings(max_examples=60)
+@given(
+    st.integers(1, 2),
+    st.lists(st.sampled_from(BASELINES), min_size=1, unique=True),
+    st.integers(1, 3),
+    st.integers(1, 5),
+    st.integers(0, 2**16),
+    st.data(),
+)
+def test_gives_every_job_once_and_drops_only_descendants_of_failed_ones(
+    datasets: int, baselines: list[str], runs: int, concurrent: int, seed: int, data: Any
+) -> None:
+    jobs = plan(datasets, baselines, runs)
+    keys = [job.key for job in jobs]
+    failing = data.draw(st.sets(st.sampled_from(keys)))
+    done = data.draw(st.sets(st.sampled_from(keys))) - failing
+    order = play(jobs, done, failing, concurrent, seed)
+    lost: set[str] = set()
+    for job in jobs:
+        if any(parent.key in failing | lost and parent.key not in done for parent in job.teachers):
+            lost.add(job.key)
+    assert len(order) == len(set(order))
+    assert set(order) == set(keys) - done - lost
+
+
+def test_longest_path_goes_first() -> None:
+    jobs = plan(1, ["Direct", "TAKD"], 2)
+    order = play(jobs, set(), set(), 1, 0)
+    assert order[:2] == ["teacher_D0", "table_teacher_D0"]
+
+
+def test_board_follows_the_trials_that_tune_has() -> None:
+    """After a restore a job may run that the searcher never gave, and one it gave may be unknown to Tune."""
+
+    class Trial:
+        def __init__(self, trial_id: str, key: str, over: bool) -> None:
+            self.trial_id, self.config, self.over = trial_id, {"job": key}, over
+
+        def is_finished(self) -> bool:
+            return self.over
+
+    jobs = plan(1, ["Direct"], 2)
+    searcher.ACTIVE = board = searcher.Board(jobs, set(), lambda job: False, 8)
+    board.live = {"gone": "teacher_D0"}
+    first, second, third = (job.key for job in jobs)
+    searcher.TellBoard().on_step_begin(0, [Trial("a", first, True), Trial("b", second, False)])
+    assert board.live == {"b": second}
+    search = searcher.DependencySearcher()
+    search.set_search_properties(None, None, grid(jobs))
+    answer = search.suggest("c")
+    assert isinstance(answer, dict)
+    assert answer["job"] == third
+
+
+def test_state_survives_save_and_restore(tmp_path: Path) -> None:
+    first, second = searcher.DependencySearcher(), searcher.DependencySearcher()
+    first.set_search_properties(None, None, grid(plan(2, ["AT"], 3)))
+    first.save(str(tmp_path / "state"))
+    second.restore(str(tmp_path / "state"))
+    assert second.grid == first.grid
+
+
+def test_it_leaves_no_grid_for_tune_to_copy_into_each_trial() -> None:
+    space, search = grid(plan(1, ["AT"], 1000)), searcher.DependencySearcher()
+    search.set_search_properties(None, None, space)
+    assert len(search.grid["run"]) == 1000
+    assert all(value == {"grid_search": []} for value in space.values())
+
+
+def test_without_a_board_there_is_nothing_to_do() -> None:
+    """Tune may ask once more after the driver is through."""
+    assert searcher.DependencySearcher().suggest("x") == Searcher.FINISHED
+
+
+def running(jobs: tuple[Job, ...], live: list[str]) -> searcher.Board:
+    """A board on which all parents are there and some jobs run."""
+    board = searcher.Board(jobs, {job.key for job in jobs}, lambda job: True, 8)
+    board.live = {str(number): key for number, key in enumerate(live)}
+    return board
+
+
+def test_a_serial_baseline_is_trained_one_by_one() -> None:
+    jobs = {job.key: job for job in plan(1, ["HPM-KD-noParallel", "HPM-KD", "AT"], 2)}
+    names = [f"student_D0_HPM-KD-noParallel_run{run}" for run in (1, 2)]
+    board = running(tuple(jobs.values()), names[:1])
+    assert not board.ready(jobs[names[1]])
+    assert board.ready(jobs["student_D0_AT_run1"])
+    assert running(tuple(jobs.values()), ["student_D0_HPM-KD_run1"]).ready(jobs["student_D0_HPM-KD_run2"])
+
+
+def test_the_same_model_under_two_names_is_trained_once() -> None:
+    jobs = {job.key: job for job in plan(1, ["HPM-KD", "TAKD"], 1)}
+    first, second = (jobs[name] for name in ("assistant_D0_HPM-KD_1", "assistant_D0_TAKD"))
+    assert first.fingerprint == second.fingerprint
+    assert not running(tuple(jobs.values()), [first.key]).ready(second)
+    assert running(tuple(jobs.values()), ["teacher_D0"]).ready(second)
+
+
+def test_held_jobs_are_not_given_and_a_stop_gives_nothing() -> None:
+    """A retry round holds back all but what failed; while the sweep is being stopped nothing new starts."""
+    jobs = plan(1, ["Direct"], 3)
+    keys = [job.key for job in jobs]
+    held = set(keys) - {keys[2]}
+    searcher.ACTIVE = searcher.Board(jobs, {keys[0]}, lambda job: False, 8, held)
+    search = searcher.DependencySearcher()
+    search.set_search_properties(None, None, grid(jobs))
+    searcher.ACTIVE.stopping = True
+    assert search.suggest("a") is None
+    searcher.ACTIVE.stopping = False
+    answer = search.suggest("a")
+    assert isinstance(answer, dict)
+    assert answer["job"] == keys[2]
+    searcher.ACTIVE.finished("a")
+    assert search.suggest("b") == Searcher.FINISHED

@@ -1,0 +1,97 @@
+"""What a trial reports to Tune, and what it does where a checkpoint cannot be written."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ray import tune
+from support.builders import make_config, make_jobs
+
+from hpmkd.errors import EnvironmentFault
+from hpmkd.plan.job import Job
+from hpmkd.store.epoch_checkpoint import SaveSchedule
+from hpmkd.store.output_dir import Output, trial_folder
+from hpmkd.sweep import trainable
+from hpmkd.sweep.tensorboard import EventFiles
+from hpmkd.training.train import EpochResult
+from hpmkd.training.trial import Progress
+
+Save = Callable[[Path], None]
+
+
+@pytest.fixture
+def job(cache_dir: Path) -> Job:
+    return make_jobs(make_config(cache_dir))["student_Digits_Direct_run1"]
+
+
+@pytest.fixture
+def reports(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict[str, Any], bool]]:
+    """Metrics of every report that arrived, and whether a checkpoint came with it."""
+    seen: list[tuple[dict[str, Any], bool]] = []
+
+    def report(metrics: dict[str, Any], checkpoint: tune.Checkpoint | None = None) -> None:
+        seen.append((dict(metrics), checkpoint is not None))
+
+    monkeypatch.setattr(tune, "report", report)
+    return seen
+
+
+def report_one(job: Job, output: Output, save: Save) -> None:
+    """The report of the first epoch of three, with a checkpoint that is due."""
+    schedule = SaveSchedule(overhead=1.0)
+    schedule.last -= 60
+    event = Progress(EpochResult(1, 2.0, {"ce": 2.0}, 50.0, 0.1, 1.0, 3), save)
+    trainable._report_epoch(job, event, 0, output, schedule, EventFiles(None))
+    assert not schedule.due(), "a save that failed is not tried again at once"
+
+
+def test_a_checkpoint_that_is_due_goes_with_the_report(
+    tmp_path: Path, job: Job, reports: list[tuple[dict[str, Any], bool]]
+) -> None:
+    report_one(job, Output(tmp_path), lambda folder: (folder / "epoch.pt").write_bytes(b"x") and None)
+    ((metrics, checkpoint),) = reports
+    assert checkpoint
+    assert metrics["epoch"] == 1
+    assert metrics["saved_to_stop"] is False
+
+
+@pytest.mark.parametrize(
+    "error", [EnvironmentFault("here", found="full"), OSError(errno.ENOSPC, "No space left on device")]
+)
+def test_a_checkpoint_that_cannot_be_written_costs_only_itself(
+    tmp_path: Path, job: Job, reports: list[tuple[dict[str, Any], bool]], error: Exception
+) -> None:
+    def fail(folder: Path) -> None:
+        raise error
+
+    report_one(job, Output(tmp_path), fail)
+    ((metrics, checkpoint),) = reports
+    assert not checkpoint
+    assert metrics["epoch"] == 1
+
+
+def test_what_a_full_disk_left_of_a_checkpoint_is_removed(
+    tmp_path: Path, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tune copies the checkpoint into the output, and that disk is full; an older checkpoint stays."""
+    trial = Output(tmp_path).tune / "round000" / trial_folder(job)
+    older, torn = trial / "checkpoint_000000", trial / "checkpoint_000001"
+    older.mkdir(parents=True)
+    seen = []
+
+    def report(metrics: dict[str, Any], checkpoint: tune.Checkpoint | None = None) -> None:
+        seen.append(metrics["epoch"])
+        if checkpoint is not None:
+            torn.mkdir()
+            (torn / "epoch.pt").write_bytes(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tune, "report", report)
+    report_one(job, Output(tmp_path), lambda folder: None)
+    assert seen == [1, 1]
+    assert older.exists()
+    assert not torn.exists()

@@ -1,0 +1,181 @@
+"""Which round is restored, and that Tune's state is trusted only when it is what was written."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import random
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from ray import cloudpickle
+from support.plans import Raises, plan
+
+from hpmkd.audit.sweep_dir import Sweep
+from hpmkd.config.sweep import DataConfig, SweepConfig
+from hpmkd.store.output_dir import Output
+from hpmkd.sweep import searcher
+from hpmkd.sweep.signed_state import SEAL, Sealer, seal, signing_key
+from hpmkd.sweep.tune_run import finish_round, name_folder, restorable, rounds, sweep_key
+
+STATES = ("tuner.pkl", "experiment_state-1.json", "searcher-state-1.pkl")
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Sweep:
+    """A sweep whose newest round, the 1001st, was interrupted."""
+    config = SweepConfig(datasets=["D0"], baselines=["Direct"], data=DataConfig(cache_dir=str(tmp_path / "cache")))
+    made = Sweep(config, Output(tmp_path / "out"), plan(1, ["Direct"], 1))
+    (made.output.tune / "round000").mkdir(parents=True)
+    folder = made.output.tune / "round1000"
+    folder.mkdir()
+    (folder / "tuner.pkl").write_bytes(pickle.dumps({"a": list(range(200))}))
+    for name in STATES[1:]:
+        (folder / name).write_text(json.dumps({"b": list(range(200))}))
+    seal(folder, sweep_key(made))
+    finish_round(made)
+    mark = folder / "hpmkd-round.json"
+    mark.write_text(json.dumps({**json.loads(mark.read_text()), "finished": False}))
+    return made
+
+
+def newest(sweep: Sweep) -> Path:
+    return rounds(sweep.output.tune)[-1]
+
+
+def test_what_names_a_folder_is_small_in_the_state_of_each_trial(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tune keeps a pickle of it per trial: with the sweep's jobs in it, thousands of trials would fill the memory."""
+    key = sweep.jobs[-1].key
+    board = searcher.Board(sweep.jobs, set(), lambda job: True, 1)
+    monkeypatch.setattr(searcher, "ACTIVE", board)
+    assert name_folder(SimpleNamespace(config={"job": key})).startswith(f"{key}-")
+    assert len(cloudpickle.dumps(name_folder)) < 100
+
+
+def test_rounds_are_ordered_by_number(sweep: Sweep) -> None:
+    (sweep.output.tune / "round999").mkdir()
+    (sweep.output.tune / "round-old").mkdir()
+    assert [path.name for path in rounds(sweep.output.tune)] == ["round000", "round999", "round1000"]
+
+
+def test_an_unfinished_round_is_restored(sweep: Sweep) -> None:
+    assert restorable(sweep) == (newest(sweep), "")
+
+
+@pytest.mark.parametrize("years", [-1, 1])
+def test_clocks_do_not_matter(sweep: Sweep, years: int) -> None:
+    for path in [sweep.output.tune / "round000", newest(sweep), *newest(sweep).iterdir()]:
+        os.utime(path, (path.stat().st_atime, path.stat().st_mtime + years * 366 * 86400))
+    assert restorable(sweep) == (newest(sweep), "")
+
+
+def test_a_finished_one_is_not(sweep: Sweep) -> None:
+    finish_round(sweep)
+    assert restorable(sweep) == (None, "")
+
+
+def test_no_round_nothing_to_restore(tmp_path: Path, sweep: Sweep) -> None:
+    assert restorable(Sweep(sweep.config, Output(tmp_path / "new"), sweep.jobs)) == (None, "")
+
+
+@pytest.mark.parametrize("name", [*STATES, "hpmkd-round.json", SEAL])
+def test_whatever_is_not_as_it_was_written_is_set_aside_unread(sweep: Sweep, name: str, tmp_path: Path) -> None:
+    path, chance = newest(sweep) / name, random.Random(name)
+    whole, witness = path.read_bytes(), tmp_path / "executed"
+    torn = [whole[: chance.randrange(len(whole))] for _ in range(20)]
+    foreign = [b"", b"{", b"[]", b"null", chance.randbytes(300), pickle.dumps(Raises(witness))]
+    for content in [None, *torn, *foreign]:
+        path.unlink() if content is None else path.write_bytes(content)
+        found, why = restorable(sweep)
+        assert found is None
+        assert str(newest(sweep)) in why
+    assert not witness.exists(), "nothing in it was executed"
+    path.write_bytes(whole)
+    assert restorable(sweep)[0] is not None, "and nothing of it was changed"
+
+
+def test_every_flipped_byte_is_seen(sweep: Sweep) -> None:
+    chance = random.Random(0)
+    for name in STATES:
+        path = newest(sweep) / name
+        whole = path.read_bytes()
+        for _ in range(20):
+            data = bytearray(whole)
+            data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+            path.write_bytes(data)
+            assert restorable(sweep)[0] is None
+        path.write_bytes(whole)
+
+
+def test_a_state_that_somebody_else_has_sealed_is_not_read(sweep: Sweep, tmp_path: Path) -> None:
+    """An output from elsewhere may hold a pickle that runs code, with hashes that fit."""
+    (newest(sweep) / "tuner.pkl").write_bytes(pickle.dumps(Raises(tmp_path / "executed")))
+    seal(newest(sweep), signing_key(tmp_path / "somebody else's"))
+    found, why = restorable(sweep)
+    assert found is None
+    assert "not written by you on this machine" in why
+
+
+def test_a_state_file_that_came_later_is_not_read(sweep: Sweep) -> None:
+    (newest(sweep) / "experiment_state-2.json").write_text("{}")
+    assert restorable(sweep)[0] is None
+
+
+def test_another_version_of_ray_starts_afresh(sweep: Sweep) -> None:
+    mark = newest(sweep) / "hpmkd-round.json"
+    mark.write_text(json.dumps({**json.loads(mark.read_text()), "versions": "hpmkd 0.0, ray 1.0, python 3.6"}))
+    found, why = restorable(sweep)
+    assert found is None
+    assert "ray 1.0" in why
+
+
+def test_neither_moved_nor_of_another_plan(sweep: Sweep, tmp_path: Path) -> None:
+    assert restorable(Sweep(sweep.config, sweep.output, plan(1, ["Direct"], 2))) == (None, "")
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    sweep.output.tune.rename(moved / "tune")
+    assert restorable(Sweep(sweep.config, Output(moved), sweep.jobs)) == (None, "")
+
+
+def test_the_seal_follows_what_tune_writes(sweep: Sweep) -> None:
+    sealer = Sealer(newest(sweep), sweep_key(sweep))
+    (newest(sweep) / STATES[1]).write_text("[1]")
+    assert restorable(sweep)[0] is None
+    sealer.on_step_begin(0, [])
+    assert restorable(sweep)[0] is not None
+    before = (newest(sweep) / SEAL).stat().st_ino
+    sealer.on_step_begin(1, [])
+    assert (newest(sweep) / SEAL).stat().st_ino == before, "nothing new, nothing written"
+
+
+def test_files_of_a_restored_round_are_sealed_without_a_look_into_the_folder(
+    sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes on under a new name; the folder is read until that is known, and not at each step of thousands."""
+    sealer, listed, list_folder = Sealer(newest(sweep), sweep_key(sweep)), [Path()], os.listdir
+
+    def counted(folder: Path) -> list[str]:
+        listed.append(folder)
+        return list_folder(folder)
+
+    monkeypatch.setattr("hpmkd.sweep.signed_state.os.listdir", counted)
+    sealer.on_step_begin(0, [])
+    for name in ("experiment_state-2.json", "searcher-state-2.pkl", "search_gen_state-2.json", *STATES):
+        (newest(sweep) / name).write_text("[2]")
+        assert restorable(sweep)[0] is None
+        listed.clear()
+        sealer.on_step_begin(1, [])
+        read = len(listed)
+        assert restorable(sweep)[0] is not None
+    sealer.on_step_begin(2, [])
+    assert (read, len(listed)) == (1, 2), "once by a seal, once by the question whether it can be restored"
+
+
+def test_without_a_key_nothing_is_restored_and_nothing_fails(sweep: Sweep, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert signing_key(tmp_path / "file") == b""
+    Sealer(newest(sweep), b"").update()
+    (tmp_path / "cache" / "key").unlink()
+    assert restorable(sweep)[0] is None, "sealed with the key of before"

@@ -1,0 +1,163 @@
+"""Recorded steps do what steps do, one after the other; and a device without bf16 scales its gradients.
+
+A tape without a GPU stands in for the CUDA graph: like it, it does nothing while it records, and plays with whatever
+lies in the recorded memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from support.trainings import flat, make, same, saved
+
+from hpmkd.training import device
+from hpmkd.training.cuda_graph import _WARM, GraphedStep
+from hpmkd.training.optim import set_learning_rate
+from hpmkd.training.train import Training
+
+
+class FakeTape:
+    """Counts what is asked of it."""
+
+    made: list[FakeTape]
+    error: str | None = None
+
+    def __init__(self) -> None:
+        self.made.append(self)
+        self.warmed, self.recorded, self.played = 0, 0, 0
+        self._work: Callable[[], None] | None = None
+
+    def warm(self, work: Callable[[], None]) -> None:
+        self.warmed += 1
+        work()
+
+    def record(self, work: Callable[[], None]) -> None:
+        if self.error is not None:
+            raise RuntimeError(self.error)
+        self.recorded += 1
+        self._work = work
+
+    def play(self) -> None:
+        assert self._work is not None
+        self.played += 1
+        self._work()
+
+
+@pytest.fixture
+def tape(monkeypatch: pytest.MonkeyPatch) -> type[FakeTape]:
+    monkeypatch.setattr(FakeTape, "made", [], raising=False)
+    monkeypatch.setattr(FakeTape, "error", None)
+    return FakeTape
+
+
+def graphed(tape: type[FakeTape], *given: Any, **more: Any) -> Training:
+    """A training whose steps are recorded, and whose learning rate lies in memory, as on a GPU."""
+    training = make(*given, **more)
+    for group in training.optimizer.param_groups:
+        group["lr"], group["foreach"] = torch.tensor(group["lr"]), False
+    step = training.step
+    training.step = GraphedStep(
+        step.model, step.distiller, step.mentors, step.batches, step.optimizer, step.fit, step.device, tape=tape
+    )
+    return training
+
+
+def close(one: Training, other: Training) -> None:
+    """Weights of both, but for what float32 makes of a learning rate that was a Python number."""
+    states = [flat(training.model.state_dict()) for training in (one, other)]
+    for name, value in states[0].items():
+        assert torch.allclose(value, states[1][name], rtol=1e-4, atol=1e-5), name
+
+
+@pytest.mark.parametrize(
+    ("method", "more"),
+    [
+        ("Direct", {}),
+        ("Direct", {"label_smoothing": 0.1, "mixup": 0.4}),
+        ("TraditionalKD", {}),
+        ("TraditionalKD", {"hparams": {"kd.until": 0.5}}),
+        ("FitNets", {}),
+        ("AT", {}),
+        ("HPM-KD", {"mentors": 2, "hparams": {"hpmkd.weighting": "confidence"}}),
+        ("HPM-KD", {"hparams": {"hpmkd.schedule": "cosine", "hpmkd.t_high": 1.5, "hpmkd.t_low": 0.5}}),
+        ("HPM-KD", {"hparams": {"hpmkd.schedule": "loss", "hpmkd.t_high": 1.5, "hpmkd.t_low": 0.5}}),
+    ],
+)
+def test_recorded_steps_are_steps(tape: type[FakeTape], method: str, more: dict[str, Any]) -> None:
+    one, other = make(method, epochs=4, **more), graphed(tape, method, epochs=4, **more)
+    for plain, recorded in zip(one.epochs(), other.epochs(), strict=True):
+        assert recorded.train_loss == pytest.approx(plain.train_loss, rel=1e-4)
+        for name, term in plain.terms.items():
+            assert recorded.terms[name] == pytest.approx(term, rel=1e-3, abs=1e-6), name
+    close(one, other)
+    assert isinstance(other.step, GraphedStep)
+    assert other.step.fallback == ""
+    steps = 4 * len(one.batches.bounds())
+    assert sum(part.warmed + part.played for part in tape.made) == steps
+    assert sum(part.played for part in tape.made) > 0
+
+
+def test_one_recording_for_each_size_and_for_with_and_without_teachers(tape: type[FakeTape]) -> None:
+    training = graphed(tape, "TraditionalKD", epochs=12, hparams={"kd.until": 0.5})
+    sizes = {end - start for start, end in training.batches.bounds()}
+    list(training.epochs())
+    assert len(tape.made) == 2 * len(sizes)
+    for part in tape.made:
+        assert (part.warmed, part.recorded) == (_WARM, 1)
+
+
+def test_what_cannot_be_recorded_is_done_step_by_step(tape: type[FakeTape], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tape, "error", "operation not permitted when stream is capturing\nmore")
+    one, other = make(epochs=4), graphed(tape, epochs=4)
+    list(one.epochs())
+    with pytest.warns(UserWarning, match="operation not permitted when stream is capturing$"):
+        list(other.epochs())
+    close(one, other)
+    assert isinstance(other.step, GraphedStep)
+    assert other.step.fallback == "operation not permitted when stream is capturing"
+    assert sum(part.played for part in tape.made) == 0
+
+
+def test_two_stages_are_not_recorded() -> None:
+    assert make("FitNets").distiller.recordable
+    assert not make("FitNets", hparams={"fitnets.schedule": "two_stage"}).distiller.recordable
+
+
+def test_a_learning_rate_in_memory_is_set_in_place() -> None:
+    weight = torch.nn.Parameter(torch.ones(2))
+    where = torch.tensor(0.5)
+    optimizer = torch.optim.SGD([weight], where, foreach=False)
+    set_learning_rate(optimizer, 0.25)
+    assert optimizer.param_groups[0]["lr"] is where
+    assert float(where) == 0.25
+    plain = torch.optim.SGD([weight], 0.5)
+    set_learning_rate(plain, 0.25)
+    assert plain.param_groups[0]["lr"] == 0.25
+
+
+def test_without_bf16_gradients_are_scaled_and_the_scale_is_resumed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """fp16 on the CPU stands for a GPU without bf16."""
+    monkeypatch.setattr(device, "half", lambda device: torch.float16)
+    training = make(precision="bf16", epochs=4)
+    assert training.step.scaler.is_enabled()
+    results = training.epochs()
+    losses = [next(results).train_loss, next(results).train_loss]
+    assert losses[1] < losses[0]
+    state = saved(training)
+    assert state["scaler"]["scale"] > 1
+    other = make(precision="bf16", epochs=4)
+    other.load_state_dict(state)
+    list(results)
+    list(other.epochs())
+    same(training, other)
+
+
+def test_bf16_where_the_gpu_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for has, kind in ((True, torch.bfloat16), (False, torch.float16)):
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, has=has: has)
+        assert device.half(torch.device("cuda")) == kind
+    assert device.half(torch.device("cpu")) == torch.bfloat16
+    assert not make(precision="bf16").step.scaler.is_enabled()

@@ -1,0 +1,235 @@
+"""One job -> one file, and the number in the file is the number of its weights."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from support.builders import make_config, make_jobs
+from support.malicious import Evil
+
+from hpmkd.config.sweep import SweepConfig
+from hpmkd.data.cache import prepare
+from hpmkd.errors import HpmkdError
+from hpmkd.plan.catalog import METHODS
+from hpmkd.plan.job import Job
+from hpmkd.store import epoch_checkpoint
+from hpmkd.store.epoch_checkpoint import SaveSchedule
+from hpmkd.store.model_file import verify
+from hpmkd.store.output_dir import Output
+from hpmkd.store.sidecar import file_hash, sidecar_path
+from hpmkd.training.remeasure import evaluate_file
+from hpmkd.training.trial import Outcome, Progress, Resumed, run_job
+
+CPU = torch.device("cpu")
+STUDENT = "student_Digits_FitNets_run1"
+
+
+@pytest.fixture(scope="module")
+def config(cache_dir: Path) -> SweepConfig:
+    # Nothing from the shared memory: here every job is to be trained.
+    baselines = ["HPM-KD-noSharedMemory" if name == "HPM-KD" else name for name in METHODS]
+    return make_config(cache_dir, baselines=baselines, fit__teacher_epochs=4, fit__student_epochs=4)
+
+
+@pytest.fixture(scope="module")
+def jobs(config: SweepConfig) -> dict[str, Job]:
+    return make_jobs(config)
+
+
+@pytest.fixture(scope="module")
+def finished(config: SweepConfig, jobs: dict[str, Job], tmp_path_factory: pytest.TempPathFactory) -> Output:
+    """Every job of the plan, trained."""
+    output = Output(tmp_path_factory.mktemp("trial"))
+    before = torch.get_num_threads()
+    for job in jobs.values():
+        assert events(job, output, config)[-1].status == "trained"
+    torch.set_num_threads(before)
+    return output
+
+
+@pytest.fixture
+def output(finished: Output, tmp_path: Path) -> Output:
+    """A copy without the FitNets student."""
+    shutil.copytree(finished.root, tmp_path / "copy")
+    copy = Output(tmp_path / "copy")
+    for path in copy.models.glob(f"{STUDENT}*"):
+        path.unlink()
+    return copy
+
+
+def events(job: Job, output: Output, config: SweepConfig, *candidates: Path) -> list[Any]:
+    return list(run_job(job, output, config.data, CPU, candidates))
+
+
+def weights(job: Job, output: Output) -> str:
+    return str(verify(output.model_file(job)).metadata["weights_sha256"])
+
+
+def test_every_accuracy_in_a_file_is_reproduced_exactly(finished: Output, jobs: dict[str, Job], config: Any) -> None:
+    """Load the file, evaluate it on the test set: the same number to the last bit, for every role and method."""
+    assert {job.role for job in jobs.values()} == {"teacher", "assistant", "student", "choice"}
+    found = {}
+    for job in [one for one in jobs.values() if one.role != "choice"]:
+        path = finished.model_file(job)
+        found[job.key] = torch.load(path)["accuracy"]
+        assert evaluate_file(job, path, config.data, CPU) == found[job.key]
+    assert len(set(found.values())) > 1
+
+
+def test_a_file_says_what_it_is(finished: Output, jobs: dict[str, Job], config: Any) -> None:
+    job = jobs["student_Digits_TAKD_run1"]
+    header = verify(finished.model_file(job))
+    meta = header.metadata
+    assert (meta["dataset"], meta["baseline"], meta["run"], meta["epochs"]) == ("Digits", "TAKD", 1, 4)
+    assert (meta["seed"], meta["fingerprint"]) == (job.seed, job.fingerprint)
+    assert meta["parents"] == {"assistant_Digits_TAKD": weights(jobs["assistant_Digits_TAKD"], finished)}
+    assert meta["data_sha256"] == prepare(job.data, config.data)
+    assert 0 <= meta["val_accuracy"] <= 100
+    assert header.train_time > 0
+    assert json.loads(json.dumps(meta["recipe"])) == meta["recipe"]
+
+
+def test_a_finished_job_is_found(finished: Output, jobs: dict[str, Job], config: Any) -> None:
+    (found,) = events(jobs[STUDENT], finished, config)
+    assert found.status == "found"
+    assert found.accuracy == verify(finished.model_file(jobs[STUDENT])).accuracy
+
+
+def interrupt(job: Job, output: Output, config: Any, epoch: int, folder: Path) -> None:
+    """Trains up to `epoch`, saves it in `folder` and stops as a kill does."""
+    for event in run_job(job, output, config.data, CPU):
+        if isinstance(event, Progress) and event.result.epoch == epoch:
+            event.save(folder)
+            return
+
+
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_resumed_from_its_furthest_checkpoint(
+    output: Output, finished: Output, jobs: dict[str, Job], config: Any, epoch: int, tmp_path: Path
+) -> None:
+    job = jobs[STUDENT]
+    interrupt(job, output, config, 1, tmp_path / "first")
+    interrupt(job, output, config, epoch, tmp_path / "second")
+    seen = events(job, output, config, tmp_path / "first", tmp_path / "second")
+    assert seen[0] == Resumed(epoch)
+    assert [event.result.epoch for event in seen if isinstance(event, Progress)] == list(range(epoch + 1, 5))
+    assert weights(job, output) == weights(job, finished)
+
+
+def test_checkpoints_are_found_in_any_round(
+    output: Output, jobs: dict[str, Job], config: Any, finished: Output
+) -> None:
+    job = jobs[STUDENT]
+    folder = output.tune / "round007" / trial_name(job) / "checkpoint_000002"
+    interrupt(job, output, config, 2, folder)
+    assert events(job, output, config)[0] == Resumed(2)
+    assert weights(job, output) == weights(job, finished)
+
+
+def trial_name(job: Job) -> str:
+    from hpmkd.store.output_dir import trial_folder
+
+    return trial_folder(job)
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "flip",
+        "cut",
+        "empty",
+        "no state",
+        "fingerprint",
+        "parents",
+        "last epoch",
+        "no meta",
+        "torn meta",
+        "half of another's state",
+        "another epoch's state",
+        "evil",
+    ],
+)
+def test_useless_checkpoints_are_passed_over(
+    output: Output, finished: Output, jobs: dict[str, Job], config: Any, tmp_path: Path, what: str
+) -> None:
+    job = jobs[STUDENT]
+    interrupt(job, output, config, 1, tmp_path / "good")
+    interrupt(job, output, config, 3, tmp_path / "bad")
+    state, meta = tmp_path / "bad" / epoch_checkpoint.EPOCH_FILE, tmp_path / "bad" / epoch_checkpoint.EPOCH_META
+    values = json.loads(meta.read_text())
+    changes = {"fingerprint": {"fingerprint": "x"}, "parents": {"parents": {"teacher_Digits": "x"}}}
+    changes["last epoch"] = {"epoch": 4}
+    if what in changes:
+        meta.write_text(json.dumps(values | changes[what]))
+    elif what == "no meta":
+        meta.unlink()
+    elif what == "torn meta":
+        meta.write_text(meta.read_text()[:20])
+    elif what == "no state":
+        state.unlink()
+    elif what in ("half of another's state", "another epoch's state", "evil"):
+        # Such a state with a description that agrees with it.
+        if what == "evil":
+            torch.save({"epoch": 3, "model": Evil(tmp_path / "ran")}, state)
+        elif what == "another epoch's state":
+            shutil.copy(tmp_path / "good" / epoch_checkpoint.EPOCH_FILE, state)
+        else:
+            saved = torch.load(state)
+            saved["model"] = {name: value + 1 for name, value in saved["model"].items()}
+            torch.save({**saved, "optimizer": {}}, state)
+        meta.write_text(json.dumps(values | {"sha256": file_hash(state)}))
+    else:
+        data = bytearray(state.read_bytes())
+        data[len(data) // 2] ^= 1
+        state.write_bytes({"flip": data, "cut": data[:1000], "empty": b""}[what])
+    if what == "half of another's state":  # with nothing older to go on from, the seed must be untouched
+        shutil.rmtree(tmp_path / "good")
+        assert not isinstance(events(job, output, config, tmp_path / "bad")[0], Resumed)
+    else:
+        assert events(job, output, config, tmp_path / "bad", tmp_path / "good")[0] == Resumed(1)
+    assert not (tmp_path / "ran").exists()
+    assert weights(job, output) == weights(job, finished)
+
+
+@pytest.mark.parametrize("what", ["missing", "damaged"])
+def test_without_its_teacher_a_student_is_not_trained(
+    output: Output, jobs: dict[str, Job], config: Any, what: str
+) -> None:
+    path = output.model_file(jobs["teacher_Digits"])
+    if what == "missing":
+        path.unlink()
+        sidecar_path(path).unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(HpmkdError, match=rf"teacher_Digits\.pt: the teacher cannot be used[\s\S]*found: {what}"):
+        events(jobs[STUDENT], output, config)
+    assert not output.model_file(jobs[STUDENT]).exists()
+
+
+def test_divergence_leaves_no_file(cache_dir: Path, tmp_path: Path) -> None:
+    config = make_config(cache_dir, baselines=["Direct"], fit__optimizer="sgd", fit__lr=1e30)
+    job = make_jobs(config)["teacher_Digits"]
+    last = events(job, Output(tmp_path), config)[-1]
+    assert isinstance(last, Outcome)
+    assert last.status == "diverged"
+    assert "training loss" in last.message
+    assert not Output(tmp_path).model_file(job).exists()
+
+
+def test_saves_cost_at_most_their_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(epoch_checkpoint.time, "monotonic", lambda: now[0])
+    schedule = SaveSchedule(0.1)
+    assert not schedule.due()
+    now[0] = 0.6
+    assert schedule.due()
+    schedule.saved(0.2)
+    now[0] = 0.6 + 1.9
+    assert not schedule.due()
+    now[0] = 0.6 + 2.1
+    assert schedule.due()
