@@ -29,7 +29,7 @@ class UsageError(HpmkdError):
     exit_code = EXIT_USAGE
 
 
-class EnvironmentFault(HpmkdError):
+class EnvironmentProblem(HpmkdError):
     """The machine lacks something: a data set, disk space, a permission."""
 
     exit_code = EXIT_ENVIRONMENT

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpmkd.errors import EnvironmentFault
+from hpmkd.errors import EnvironmentProblem
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -35,7 +35,7 @@ def commit_bytes(path: Path, data: bytes | bytearray | memoryview) -> None:
     A reader sees the old content or the new, never a mixture; after a power cut likewise.
 
     Raises:
-        EnvironmentFault: disk full, read-only, no permission; the old content is still there (or, where only the last
+        EnvironmentProblem: disk full, read-only, no permission; the old content is still there (or, where only the last
             step failed, the new one).
     """
     temp = path.parent / f"{TEMP_PREFIX}{path.name}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
@@ -50,7 +50,7 @@ def commit_bytes(path: Path, data: bytes | bytearray | memoryview) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             temp.unlink()
-        raise EnvironmentFault(
+        raise EnvironmentProblem(
             f"{path}: cannot be written",
             expected=f"{len(data):,} bytes free in a writable folder",
             found=system_words(error),
@@ -72,7 +72,7 @@ def move(path: Path, target: Path) -> None:
     """Gives a file, folder or link another name, for good; nothing may lie under `target`.
 
     Raises:
-        EnvironmentFault: it cannot be moved; it lies where it lay.
+        EnvironmentProblem: it cannot be moved; it lies where it lay.
     """
     try:
         _make_folder(target.parent)
@@ -80,7 +80,7 @@ def move(path: Path, target: Path) -> None:
         _fsync_folder(target.parent)
         _fsync_folder(path.parent)
     except OSError as error:
-        raise EnvironmentFault(
+        raise EnvironmentProblem(
             f"{path}: cannot be moved to {target}",
             expected="writable folders on one disk",
             found=system_words(error),

@@ -55,11 +55,11 @@ def trained_output(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) ->
     from hpmkd.config.specs import spec_to_json
     from hpmkd.data.cache import describe
     from hpmkd.files import commit_bytes, commit_json
-    from hpmkd.store.output_dir import Output
+    from hpmkd.store.output_dir import OutputDir
     from hpmkd.training.trial import run_job
 
     config = make_config(cache_dir, baselines=["TAKD", "TraditionalKD-adaptive"], adaptive__alphas=[0.5])
-    output = Output(tmp_path_factory.mktemp("trained") / "out")
+    output = OutputDir(tmp_path_factory.mktemp("trained") / "out")
     commit_bytes(output.config_file, to_yaml(config).encode())
     commit_json(output.datasets_file, [spec_to_json(spec) for spec in describe(config)])
     before = torch.get_num_threads()

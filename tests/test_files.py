@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from hpmkd import files
-from hpmkd.errors import EnvironmentFault
+from hpmkd.errors import EnvironmentProblem
 
 
 def full(*args: Any, **kwargs: Any) -> None:
@@ -60,7 +60,7 @@ def test_a_failed_write_loses_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
         monkeypatch.setattr(Path, "open", lambda self, *a, **k: FullFile(real_open(self, *a, **k)))
     else:
         monkeypatch.setattr(os, fault, full)
-    with pytest.raises(EnvironmentFault, match="ENOSPC") as caught:
+    with pytest.raises(EnvironmentProblem, match="ENOSPC") as caught:
         files.commit_bytes(path, b"new content")
     monkeypatch.undo()
     assert caught.value.exit_code == 3
@@ -100,7 +100,7 @@ def test_a_sync_that_fails_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """What fsync reports may be data that never reached the disk: that must not pass for written."""
     (tmp_path / "file").write_bytes(b"old")
     monkeypatch.setattr(os, "fsync", refusing(code))
-    with pytest.raises(EnvironmentFault, match=code) as caught:
+    with pytest.raises(EnvironmentProblem, match=code) as caught:
         files.commit_bytes(tmp_path / "file", b"new content")
     assert "11 bytes" in str(caught.value)
     assert (tmp_path / "file").read_bytes() == b"old"
@@ -124,7 +124,7 @@ def test_move(tmp_path: Path, kind: str) -> None:
 def test_what_cannot_be_moved_stays_and_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a").write_bytes(b"x")
     monkeypatch.setattr(os, "rename", refusing("EROFS"))
-    with pytest.raises(EnvironmentFault, match="EROFS"):
+    with pytest.raises(EnvironmentProblem, match="EROFS"):
         files.move(tmp_path / "a", tmp_path / "b")
     assert (tmp_path / "a").read_bytes() == b"x"
 

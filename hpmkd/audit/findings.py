@@ -12,11 +12,11 @@ from hpmkd.files import commit_json, move
 from hpmkd.plan.job import Job
 from hpmkd.store.inspection import Finding, inspect, learnt_from_stale, readers
 from hpmkd.store.model_file import check
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.sidecar import Header, sidecar_path
 
 
-def audit(jobs: Iterable[Job], output: Output, repair: bool = True) -> dict[str, Finding]:
+def audit(jobs: Iterable[Job], output: OutputDir, repair: bool = True) -> dict[str, Finding]:
     """`inspect` for all jobs (parents first), and the lineage: a student of other teacher weights is stale."""
     with readers() as pool:
         return with_lineage(pool.map(lambda job: inspect(job, output, repair), jobs))
@@ -39,7 +39,7 @@ def with_lineage(looked: Iterable[Finding]) -> dict[str, Finding]:
 
 def _without_idle_tables(findings: dict[str, Finding]) -> dict[str, Finding]:
     """Without the tables that are not there and that nobody needs, because all who learn from them are done."""
-    needed = {parent.key for finding in findings.values() if finding.state != "done" for parent in finding.job.teachers}
+    needed = {parent.key for finding in findings.values() if finding.state != "done" for parent in finding.job.parents}
     return {
         key: finding
         for key, finding in findings.items()
@@ -65,7 +65,7 @@ def describe_finding(finding: Finding, findings: Mapping[str, Finding]) -> str:
     if finding.state == "done":
         accuracy = finding.header.accuracy if finding.header else 0.0
         return f"done ({accuracy:.2f}%)"
-    waits = [parent.key for parent in finding.job.teachers if findings[parent.key].state != "done"]
+    waits = [parent.key for parent in finding.job.parents if findings[parent.key].state != "done"]
     return "; ".join(
         [
             finding.state + (f": {finding.reason}" if finding.reason else ""),
@@ -74,7 +74,7 @@ def describe_finding(finding: Finding, findings: Mapping[str, Finding]) -> str:
     )
 
 
-def mismatch(findings: Mapping[str, Finding], output: Output) -> ConfigMismatch | None:
+def mismatch(findings: Mapping[str, Finding], output: OutputDir) -> ConfigMismatch | None:
     """The error for finished models of other settings, differences grouped; None where there are none."""
     reasons: dict[str, list[str]] = {}
     for finding in findings.values():
@@ -95,14 +95,14 @@ def mismatch(findings: Mapping[str, Finding], output: Output) -> ConfigMismatch 
     )
 
 
-def quarantine(finding: Finding, output: Output) -> Path:
+def quarantine(finding: Finding, output: OutputDir) -> Path:
     """Moves a damaged file aside with its reason; returns where it lies now."""
     target = _move(output.model_file(finding.job), output.quarantine)
     commit_json(target.with_name(f"{target.name}.reason.json"), {"file": target.name, "reason": finding.reason})
     return target
 
 
-def archive(findings: Iterable[Finding], output: Output) -> list[Path]:
+def archive(findings: Iterable[Finding], output: OutputDir) -> list[Path]:
     """Moves stale models to `archive/`; returns where they lie now."""
     return [_move(output.model_file(finding.job), output.archive) for finding in findings]
 
@@ -123,7 +123,7 @@ def known_headers(findings: Mapping[str, Finding]) -> dict[str, Header]:
     return {key: one.header for key, one in findings.items() if one.state == "done" and one.header is not None}
 
 
-def headers(output: Output, known: Mapping[str, Header] = MappingProxyType({})) -> dict[str, Header]:
+def headers(output: OutputDir, known: Mapping[str, Header] = MappingProxyType({})) -> dict[str, Header]:
     """Every valid file of an output by its stem, in the plan or not: models, tables, and the choices of searches.
 
     `known`, by key, was verified a moment ago, and is not read again.

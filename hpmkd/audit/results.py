@@ -15,7 +15,7 @@ from hpmkd.audit.sweep_dir import open_saved
 from hpmkd.config.specs import ModelSpec
 from hpmkd.files import commit_bytes
 from hpmkd.plan.architecture import parameter_count
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.sidecar import Header
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _parameters(shape: Mapping[str, Any]) -> int | None:
 
 
 def collect(
-    output: Output, planned: Collection[str] | None, known: Mapping[str, Header] = MappingProxyType({})
+    output: OutputDir, planned: Collection[str] | None, known: Mapping[str, Header] = MappingProxyType({})
 ) -> pd.DataFrame:
     """One row per valid file in `models/`: networks, and the choices of searches with what they cost.
 
@@ -115,7 +115,7 @@ def _ancestors(stem: str, found: Mapping[str, Header]) -> set[str]:
     return parents.union(*(_ancestors(parent, found) for parent in parents))
 
 
-def write(frame: pd.DataFrame, output: Output) -> None:
+def write(frame: pd.DataFrame, output: OutputDir) -> None:
     """Commits `results.csv` and `results.parquet`."""
     buffer = io.BytesIO()
     frame.to_parquet(buffer, index=False)

@@ -17,8 +17,8 @@ from hpmkd.audit.findings import with_lineage
 from hpmkd.audit.sweep_dir import Saved, open_saved
 from hpmkd.errors import DamagedModel
 from hpmkd.plan.job import Job
-from hpmkd.store.inspection import Finding, Unsealed, glance, judge
-from hpmkd.store.output_dir import Output, trial_folder
+from hpmkd.store.inspection import Finding, MissingSidecar, judge, quick_check
+from hpmkd.store.output_dir import OutputDir, trial_folder
 from hpmkd.store.progress_log import Progress, read_all
 
 State = Literal[
@@ -81,7 +81,7 @@ def read_status(root: Path) -> Status:
     return Status(str(saved.output.root), alive, owner, tuple(models), command)
 
 
-def _alive(output: Output) -> tuple[Alive, str | None]:
+def _alive(output: OutputDir) -> tuple[Alive, str | None]:
     """Whether a sweep works here, and which process on which host; from the file beside its lock.
 
     The lock itself is not tried: holding it for a moment could turn a starting sweep away.
@@ -111,12 +111,12 @@ def _models(saved: Saved, works: bool) -> list[ModelStatus]:
     looked, unsealed = [], set()
     for job in saved.jobs:
         try:
-            looked.append(judge(job, glance(saved.output.model_file(job))))
+            looked.append(judge(job, quick_check(saved.output.model_file(job))))
         except FileNotFoundError:
             looked.append(Finding(job, "missing"))
         except DamagedModel as error:
             looked.append(Finding(job, "damaged", f"{error.found}, expected {error.expected}"))
-            unsealed |= {job.key} if isinstance(error, Unsealed) else set()
+            unsealed |= {job.key} if isinstance(error, MissingSidecar) else set()
     findings = with_lineage(looked)
     records = read_all(saved.output)
     checkpoints = _saved_epochs(saved.output)
@@ -150,7 +150,7 @@ def _model(
         return ModelStatus(**names, state="unchecked" if unsealed else finding.state, reason=finding.reason)
     if record is not None and record.state == "failed":
         return ModelStatus(**names, state="failed", reason=record.message, updated=record.updated)
-    if waits := tuple(parent.key for parent in job.teachers if findings[parent.key].state != "done"):
+    if waits := tuple(parent.key for parent in job.parents if findings[parent.key].state != "done"):
         return ModelStatus(**names, state="waiting", waits_for=waits)
     epoch = checkpoints.get(trial_folder(job))
     if epoch is not None:
@@ -163,7 +163,7 @@ def _of(job: Job, record: Progress | None) -> int:
     return record.of if record is not None and record.of else job.fit.epochs
 
 
-def _saved_epochs(output: Output) -> dict[str, int]:
+def _saved_epochs(output: OutputDir) -> dict[str, int]:
     """Trial folder -> the furthest epoch of which a checkpoint lies there."""
     found: dict[str, int] = {}
     for path in output.tune.glob("round*/*/checkpoint_*/epoch.json"):
@@ -176,14 +176,14 @@ def _saved_epochs(output: Output) -> dict[str, int]:
     return found
 
 
-def _without_plan(output: Output) -> list[ModelStatus]:
+def _without_plan(output: OutputDir) -> list[ModelStatus]:
     """A folder that only has models: what lies there."""
     made = []
     for path in sorted([*output.models.glob("*.pt"), *output.models.glob("choice_*.json")]):
         try:
-            header = glance(path)
+            header = quick_check(path)
         except (DamagedModel, OSError) as error:
-            state: State = "unchecked" if isinstance(error, Unsealed) else "damaged"
+            state: State = "unchecked" if isinstance(error, MissingSidecar) else "damaged"
             made.append(ModelStatus(path.stem, path.stem.partition("_")[0], "?", None, None, state, reason=str(error)))
             continue
         meta = header.metadata

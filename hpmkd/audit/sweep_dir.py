@@ -11,10 +11,10 @@ from hpmkd.config.load import parse_yaml, read_config_file, validate
 from hpmkd.config.specs import spec_from_json
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.errors import UsageError
-from hpmkd.plan.catalog import lineages
+from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.job import Job
 from hpmkd.plan.planner import expand
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Sweep:
     """Config, output and jobs (parents first). Read from the output folder alone, so it can be moved."""
 
     config: SweepConfig
-    output: Output
+    output: OutputDir
     jobs: tuple[Job, ...]
 
     @functools.cached_property
@@ -39,16 +39,16 @@ def open_sweep(root: Path) -> Sweep:
         UsageError: the config cannot be read by this version.
         ValueError, KeyError, TypeError, AttributeError: `datasets.json` is not what a sweep wrote.
     """
-    output = Output(root)
+    output = OutputDir(root)
     return _open(str(root), output.config_file.read_text(), output.datasets_file.read_text())
 
 
 @functools.lru_cache(maxsize=4)
 def _open(root: str, config_text: str, datasets_text: str) -> Sweep:
-    output = Output(Path(root))
+    output = OutputDir(Path(root))
     config = validate(parse_yaml(config_text, str(output.config_file)), str(output.config_file))
     specs = [spec_from_json(values) for values in json.loads(datasets_text)]
-    return Sweep(config, output, expand(config, specs, lineages(config)))
+    return Sweep(config, output, expand(config, specs, baselines_of(config)))
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Saved:
     """An output folder. `config` is None where it holds no `sweep.yaml`; then, and before the data were first looked
     at, there are no `jobs` (parents first)."""
 
-    output: Output
+    output: OutputDir
     config: SweepConfig | None
     jobs: tuple[Job, ...]
 
@@ -67,7 +67,7 @@ def open_saved(root: Path) -> Saved:
     Raises:
         UsageError: it is neither, or its config cannot be read by this version.
     """
-    output = Output(root.expanduser().absolute())
+    output = OutputDir(root.expanduser().absolute())
     if not output.config_file.is_file():
         if not output.models.is_dir():
             raise UsageError(

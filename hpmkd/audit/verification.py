@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from hpmkd.errors import DamagedModel, EnvironmentFault
+from hpmkd.errors import DamagedModel, EnvironmentProblem
 from hpmkd.plan.job import Job, fingerprint_of
 from hpmkd.store.inspection import judge, learnt_from_stale, readers
 from hpmkd.store.model_file import check, examine
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.sidecar import Header
 
 State = Literal["good", "missing", "damaged", "stale", "unreadable"]
@@ -47,7 +47,7 @@ def look(path: Path) -> Verdict:
         return Verdict(path.name, "missing")
     except DamagedModel as error:
         return Verdict(path.name, "damaged", f"{error.found}, expected {error.expected}")
-    except EnvironmentFault as error:
+    except EnvironmentProblem as error:
         return Verdict(path.name, "unreadable", str(error.found))
     verdict = Verdict(path.name, "good", header=header)
     key = header.metadata.get("key")
@@ -87,7 +87,7 @@ def lineage(header: Header, found: Mapping[str, Header]) -> tuple[str, list[str]
     return "", []
 
 
-def verify_output(output: Output, jobs: Sequence[Job] | None) -> list[Verdict]:
+def verify_output(output: OutputDir, jobs: Sequence[Job] | None) -> list[Verdict]:
     """A verdict on every planned model in the plan's order, then on all other files.
 
     Args:
@@ -117,7 +117,7 @@ def _without_idle_tables(verdicts: list[Verdict], planned: Mapping[str, Job]) ->
         parent.file_name
         for verdict in verdicts
         if verdict.state != "good" and verdict.file in planned
-        for parent in planned[verdict.file].teachers
+        for parent in planned[verdict.file].parents
     }
     return [
         verdict

@@ -50,9 +50,9 @@ def call(name: str, argv: Sequence[str], prog: str, **more: Any) -> int:
         return 130
 
 
-def run_command(argv: Sequence[str], prog: str, alone: bool = False) -> int:
-    """`run`, which `run_sweep.py` is too. `alone`: this process does nothing else."""
-    return call("run", argv, prog, alone=alone)
+def run_command(argv: Sequence[str], prog: str, owns_process: bool = False) -> int:
+    """`run`, which `run_sweep.py` is too. `owns_process`: this process does nothing else."""
+    return call("run", argv, prog, owns_process=owns_process)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     first = words[0] if words else ""
     if first == "run":
-        return run_command(words[1:], "hpmkd run", alone=argv is None)
+        return run_command(words[1:], "hpmkd run", owns_process=argv is None)
     if first in COMMANDS:
         return call(first, words[1:], f"hpmkd {first}")
     if first == "--version":

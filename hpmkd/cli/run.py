@@ -8,6 +8,6 @@ from hpmkd.cli.parser import parse
 from hpmkd.sweep.api import execute
 
 
-def run(argv: Sequence[str], prog: str, alone: bool = False) -> int:
-    """Runs a sweep from command-line words; returns the exit code. `alone`: see `StopSignals`."""
-    return execute(parse(argv, prog), alone)
+def run(argv: Sequence[str], prog: str, owns_process: bool = False) -> int:
+    """Runs a sweep from command-line words; returns the exit code. `owns_process`: see `StopSignals`."""
+    return execute(parse(argv, prog), owns_process)

@@ -19,7 +19,7 @@ from hpmkd.audit.verification import Verdict, verify_output
 from hpmkd.cli.parser import Arguments
 from hpmkd.config.sweep import DataConfig
 from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_SOME_FAILED, UsageError
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 
 _EXAMPLES = """  hpmkd verify results/quick
   hpmkd verify results/quick --evaluate     measure every test accuracy again
@@ -44,7 +44,7 @@ def build_parser(prog: str) -> Arguments:
 def verify(argv: Sequence[str], prog: str) -> int:
     """Runs the command; returns the exit code."""
     given = build_parser(prog).parse_args(list(argv))
-    output = Output(Path(given.dir).expanduser().absolute())
+    output = OutputDir(Path(given.dir).expanduser().absolute())
     if not output.models.is_dir():
         raise UsageError(
             f"{output.root}: not the output of a sweep",
@@ -66,7 +66,7 @@ def verify(argv: Sequence[str], prog: str) -> int:
     return _exit_code(verdicts)
 
 
-def _plan(output: Output) -> tuple[Sweep | None, str]:
+def _plan(output: OutputDir) -> tuple[Sweep | None, str]:
     """The sweep as it was left, or None; and a word on it."""
     try:
         return open_sweep(output.root), ""
@@ -81,7 +81,7 @@ def _sources(plan: Sweep | None) -> dict[str, str | None]:
     return {job.data.name: job.data.source for job in plan.jobs} if plan else {}
 
 
-def _measured(verdict: Verdict, output: Output, data: DataConfig, sources: dict[str, str | None]) -> Verdict:
+def _measured(verdict: Verdict, output: OutputDir, data: DataConfig, sources: dict[str, str | None]) -> Verdict:
     header = verdict.header
     if header is None or verdict.state in ("damaged", "unreadable") or "recipe" not in header.metadata:
         return verdict
@@ -102,7 +102,7 @@ def _exit_code(verdicts: list[Verdict]) -> int:
     return EXIT_OK if states <= {"good"} else EXIT_SOME_FAILED
 
 
-def _as_json(output: Output, verdicts: list[Verdict], word: str) -> dict[str, Any]:
+def _as_json(output: OutputDir, verdicts: list[Verdict], word: str) -> dict[str, Any]:
     def row(verdict: Verdict) -> dict[str, Any]:
         header = verdict.header
         known: dict[str, Any] = {"accuracy_pct": None, "train_seconds": None, "size": None, "sha256": None}
@@ -119,7 +119,7 @@ def _as_json(output: Output, verdicts: list[Verdict], word: str) -> dict[str, An
     return {**about, "counts": dict(counts), "files": [row(verdict) for verdict in verdicts]}
 
 
-def _show(output: Output, verdicts: list[Verdict], word: str) -> None:
+def _show(output: OutputDir, verdicts: list[Verdict], word: str) -> None:
     console = Console(highlight=False)
     measured = any(verdict.measured_pct is not None for verdict in verdicts)
     table = Table()

@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 
-from hpmkd.errors import EnvironmentFault
+from hpmkd.errors import EnvironmentProblem
 from hpmkd.files import commit_json
 
 MARK = "HPMKD_RAY_OF"
@@ -46,7 +46,7 @@ class RayProcesses:
         """Ray is started inside. The mark is in the file first, so no process with a mark is ever unknown.
 
         Raises:
-            EnvironmentFault: the output cannot be written.
+            EnvironmentProblem: the output cannot be written.
         """
         self._write()
         os.environ[MARK] = self.mark
@@ -107,7 +107,7 @@ def end_leftovers(file: Path) -> int:
     A file from another machine, of an earlier boot, or one that cannot be read leads to nothing.
 
     Raises:
-        EnvironmentFault: one of them cannot be killed: it could still write into the output.
+        EnvironmentProblem: one of them cannot be killed: it could still write into the output.
     """
     try:
         values: dict[str, Any] = json.loads(file.read_text())
@@ -120,7 +120,7 @@ def end_leftovers(file: Path) -> int:
     stubborn = old.end()
     if stubborn:
         names = ", ".join(f"{process.pid} ({_name(process)})" for process in stubborn)
-        raise EnvironmentFault(
+        raise EnvironmentProblem(
             f"{file.parent}: processes of an earlier start still run",
             expected="none, since its driver is gone",
             found=names,

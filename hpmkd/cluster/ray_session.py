@@ -16,11 +16,11 @@ import ray
 
 from hpmkd.cluster.ray_processes import VITAL, RayProcesses, lives
 from hpmkd.cluster.resources import prepare_environment, worker_env
-from hpmkd.cluster.stop_signals import Interrupted, StopSignals, leave
+from hpmkd.cluster.stop_signals import Interrupted, StopSignals, hard_exit
 from hpmkd.config.sweep import SweepConfig
-from hpmkd.errors import EXIT_ENVIRONMENT, EnvironmentFault
+from hpmkd.errors import EXIT_ENVIRONMENT, EnvironmentProblem
 from hpmkd.hardware import cores
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 from hpmkd.timings import Timings
 
 START_SECONDS = 120.0
@@ -39,14 +39,14 @@ class RayLost(Interrupted):
 
 @contextmanager
 def running_ray(
-    config: SweepConfig, output: Output, stop: StopSignals, verbose: bool, timings: Timings | None = None
+    config: SweepConfig, output: OutputDir, stop: StopSignals, verbose: bool, timings: Timings | None = None
 ) -> Iterator[None]:
     """A private local Ray, or the cluster at `resources.address`; one that runs in this process already is kept.
 
     Ray's own output is shown only if `verbose`. How long its start and its end take is noted in `timings`.
 
     Raises:
-        EnvironmentFault: there is no cluster at the address, or the private Ray does not start.
+        EnvironmentProblem: there is no cluster at the address, or the private Ray does not start.
         RayLost: in the middle of the body, where the private Ray died.
     """
     timings = timings or Timings()
@@ -65,7 +65,7 @@ def running_ray(
             ray.shutdown()
         return
     ours = RayProcesses(output.ray_file)
-    stop.hurry = ours.end
+    stop.force_stop = ours.end
     try:
         with timings.part("ray_start"):
             _start(ours, stop, {**common, "include_dashboard": config.resources.dashboard})
@@ -81,7 +81,7 @@ def _join(address: str, common: dict[str, Any]) -> None:
         _reach(address)
         ray.init(address=address, **common)
     except (OSError, RuntimeError, ValueError) as error:
-        raise EnvironmentFault(
+        raise EnvironmentProblem(
             f"resources.address: no Ray cluster at {address}",
             expected="auto (on a node of the cluster) or HOST:PORT of its head",
             found=str(error),
@@ -108,7 +108,7 @@ def _start(ours: RayProcesses, stop: StopSignals, settings: dict[str, Any]) -> N
                 _init(stop, settings)
             return
         except (TooSlow, Exception) as error:
-            if isinstance(error, EnvironmentFault):
+            if isinstance(error, EnvironmentProblem):
                 raise
             _end(ours, stop)
             stop.arm()
@@ -128,12 +128,12 @@ def _init(stop: StopSignals, settings: dict[str, Any]) -> None:
     stop.arm()
 
 
-def _no_start(error: BaseException) -> EnvironmentFault:
+def _no_start(error: BaseException) -> EnvironmentProblem:
     text = next(iter(str(error).splitlines()), "") or f"nothing within {START_SECONDS:g} seconds"
     with contextlib.suppress(OSError):
         free = psutil.disk_usage("/dev/shm").free
         text += f" (free in /dev/shm: {free / 2**20:,.0f} MiB)"
-    return EnvironmentFault(
+    return EnvironmentProblem(
         "Ray: it does not start on this machine",
         expected=f"a local Ray with {cores()} cores and {_OBJECT_STORE_BYTES / 2**20:g} MiB of shared memory",
         found=f"{type(error).__name__}: {text}",
@@ -163,7 +163,7 @@ def _limit(seconds: float, ours: RayProcesses, stop: StopSignals, fault: type[In
 
     def stuck() -> None:
         ours.end()
-        leave(EXIT_ENVIRONMENT, f"error: Ray did not answer within {seconds:g} seconds; the same command continues")
+        hard_exit(EXIT_ENVIRONMENT, f"error: Ray did not answer within {seconds:g} seconds; the same command continues")
 
     def run_out() -> None:
         if not over.wait(seconds):
@@ -189,7 +189,7 @@ def _watched(ours: RayProcesses, stop: StopSignals) -> Iterator[None]:
 
     def stuck() -> None:
         ours.end()
-        leave(EXIT_ENVIRONMENT, "error: Ray died, and the sweep with it; the same command continues")
+        hard_exit(EXIT_ENVIRONMENT, "error: Ray died, and the sweep with it; the same command continues")
 
     def watch() -> None:
         while not over.wait(_LOOK_SECONDS):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import ray
 
 from hpmkd.config.sweep import SweepConfig
-from hpmkd.errors import EnvironmentFault
+from hpmkd.errors import EnvironmentProblem
 from hpmkd.hardware import ALLOCATOR
 
 _TUNE_ENV = {
@@ -25,7 +25,7 @@ _TUNE_ENV = {
 
 
 @dataclass(frozen=True)
-class Share:
+class TrialResources:
     """What every trial gets, and how many run side by side."""
 
     cpus: float
@@ -34,11 +34,11 @@ class Share:
     concurrent: int
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         """What a trial gets, for people: `1 core`, `0.2 GPU`."""
         return f"{self.gpus:.2g} GPU" if self.gpus else f"{self.cpus:g} core{'s' * (self.cpus != 1)}"
 
-    def fewer(self, concurrent: int) -> Share:
+    def fewer(self, concurrent: int) -> TrialResources:
         """The same with fewer trials side by side: each gets more memory, and of a GPU a larger share."""
         if concurrent >= self.concurrent:
             return self
@@ -66,14 +66,14 @@ def wants_measuring(config: SweepConfig) -> bool:
     return wanted.gpus_per_trial == "auto" and wanted.device != "cpu" and ray.cluster_resources().get("GPU", 0.0) > 0
 
 
-def share(config: SweepConfig, per_gpu: int | None = None) -> Share:
+def trial_resources(config: SweepConfig, per_gpu: int | None = None) -> TrialResources:
     """The resolved share of a trial; needs a started Ray.
 
     Without a GPU: one core per torch thread. With GPUs: `per_gpu` trials on each, but no more than cores have work
     for; where that is not known, so many that every core has work, at most 8.
 
     Raises:
-        EnvironmentFault: the request can never be met (Tune would wait without a word).
+        EnvironmentProblem: the request can never be met (Tune would wait without a word).
     """
     have = ray.cluster_resources()
     cpus_have, gpus_have = have.get("CPU", 0.0), have.get("GPU", 0.0)
@@ -89,7 +89,7 @@ def share(config: SweepConfig, per_gpu: int | None = None) -> Share:
     elif given:
         gpus = given
     if cpus > cpus_have or gpus > gpus_have:
-        raise EnvironmentFault(
+        raise EnvironmentProblem(
             "resources: one trial asks for more than there is",
             expected=f"at most {cpus_have:g} CPU cores and {gpus_have:g} GPUs",
             found=f"{cpus:g} cores and {gpus:g} GPUs per trial",
@@ -97,7 +97,7 @@ def share(config: SweepConfig, per_gpu: int | None = None) -> Share:
         )
     fits = min(cpus_have // cpus, _fits_gpus(gpus_have, gpus)) if gpus else cpus_have // cpus
     most = max(1, int(fits))
-    return Share(cpus, gpus, "cuda" if gpu else "cpu", min(most, wanted.max_concurrent or most))
+    return TrialResources(cpus, gpus, "cuda" if gpu else "cpu", min(most, wanted.max_concurrent or most))
 
 
 def _fits_gpus(have: float, each: float) -> float:

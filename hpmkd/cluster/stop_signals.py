@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-GENTLE_SECONDS = 27.0
-HURRIED_SECONDS = 1.5
+GRACEFUL_SECONDS = 27.0
+FORCED_SECONDS = 1.5
 
 
 class Interrupted(KeyboardInterrupt):
@@ -23,19 +23,19 @@ class Interrupted(KeyboardInterrupt):
 class StopSignals:
     """Notes which signal stopped the sweep. A context manager around the whole command.
 
-    The first signal: while `gently` is set, whoever set it ends the work (see `sweep/signals.py`); else, and where that
-    takes longer than `GENTLE_SECONDS`, KeyboardInterrupt. The second: `hurry()` ends what would keep us, then
+    The first signal: while `graceful` is set, whoever set it ends the work (see `sweep/graceful_stop.py`); else, and where that
+    takes longer than `GRACEFUL_SECONDS`, KeyboardInterrupt. The second: `force_stop()` ends what would keep us, then
     KeyboardInterrupt. Foreign code can still hold it up: Ray's end takes 5 to 7 s where its processes are dead. So
-    a process that is `alone` (it is nothing but this sweep) and still there after `HURRIED_SECONDS` exits, with
-    `last_words`.
+    a process that is `owns_process` (it is nothing but this sweep) and still there after `FORCED_SECONDS` exits, with
+    `exit_message`.
     """
 
-    def __init__(self, alone: bool = False) -> None:
-        self.alone = alone
-        self.last_words: Callable[[int], str] = lambda number: ""
+    def __init__(self, owns_process: bool = False) -> None:
+        self.owns_process = owns_process
+        self.exit_message: Callable[[int], str] = lambda number: ""
         self.caught: int | None = None
-        self.gently = False
-        self.hurry: Callable[[], object] = lambda: None
+        self.graceful = False
+        self.force_stop: Callable[[], object] = lambda: None
         self.main_thread = threading.current_thread() is threading.main_thread()
         self._hurried = False
         self._fault: Interrupted | None = None
@@ -77,8 +77,8 @@ class StopSignals:
             raise fault
         first, self.caught = self.caught is None, self.caught or number
         if first:
-            threading.Thread(target=self._lose_patience, daemon=True).start()
-            if self.gently:
+            threading.Thread(target=self._on_timeout, daemon=True).start()
+            if self.graceful:
                 return
         elif not self._hurried:
             self._hurried = True
@@ -120,19 +120,19 @@ class StopSignals:
         # Tune may hold SIGINT for a moment; SIGTERM is only ever Ray's or ours.
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
 
-    def _lose_patience(self) -> None:
-        if not self._left.wait(GENTLE_SECONDS):
+    def _on_timeout(self) -> None:
+        if not self._left.wait(GRACEFUL_SECONDS):
             self._wake()
 
     def _leave(self) -> None:
         start = time.monotonic()
-        self.hurry()
+        self.force_stop()
         number = self.caught or signal.SIGINT
-        if not self._left.wait(max(0.0, start + HURRIED_SECONDS - time.monotonic())) and self.alone:
-            leave(128 + number, self.last_words(number))
+        if not self._left.wait(max(0.0, start + FORCED_SECONDS - time.monotonic())) and self.owns_process:
+            hard_exit(128 + number, self.exit_message(number))
 
 
-def leave(code: int, message: str = "") -> None:
+def hard_exit(code: int, message: str = "") -> None:
     """Exits at once, without what Python does at an exit: for a process whose main thread no longer answers."""
     # Past a live view, whose lock the main thread may hold, and below the line that it has not ended.
     out, err = (getattr(stream, "rich_proxied_file", stream) for stream in (sys.stdout, sys.stderr))

@@ -23,12 +23,12 @@ class KDConfig(Section):
         json_schema_extra=PLAN,
     )  # fmt: skip
     logits: Literal["auto", "live", "table"] = Field(
-        "auto", description="mentors that only logits are needed of: asked at every step, or once for each view; "
+        "auto", description="teachers that only logits are needed of: asked at every step, or once for each view; "
         "auto: the table where it pays within one student's epochs and fits into table_gib",
         json_schema_extra=PLAN,
     )  # fmt: skip
     table_gib: Positive = Field(
-        2.0, description="logits auto: largest table in GiB; a larger one is not made, the mentor is asked instead",
+        2.0, description="logits auto: largest table in GiB; a larger one is not made, the teacher is asked instead",
         json_schema_extra=PLAN,
     )  # fmt: skip
 
@@ -76,14 +76,14 @@ class HPMKDConfig(Section):
     chain_length: Annotated[int, Field(ge=0, le=20)] | None = Field(
         None, description="assistants; default: so many that each step is about a quarter of the size"
     )
-    multi_teacher: bool = Field(True, description="several mentors at once: all teachers, and the chain's assistants")
+    multi_teacher: bool = Field(True, description="several teachers at once: all teachers, and the chain's assistants")
     teachers: Annotated[int, Field(ge=1, le=20)] = Field(
         2, description="M, independently seeded teachers (KD-Ensemble has the same ones)"
     )
     weighting: Literal["attention", "uniform", "confidence"] = Field(
-        "attention", description="how mentors are weighted, image by image"
+        "attention", description="how teachers are weighted, image by image"
     )
-    entropy_bonus: NonNegative = Field(0.1, description="attention: keeps it from betting on one mentor")
+    entropy_bonus: NonNegative = Field(0.1, description="attention: keeps it from betting on one teacher")
     gate_steps: PositiveInt = Field(200, description="attention: steps of its training on validation images")
     meta_temperature: bool = Field(True, description="T changes in the course of the training")
     schedule: Literal["cosine", "loss", "convergence"] = Field("cosine", description="meta temperature: what T follows")

@@ -67,7 +67,7 @@ class ModelSpec:
 
 @dataclass(frozen=True)
 class FitSpec:
-    """A training recipe; the meaning of each field is that of `config.FitConfig`."""
+    """A training recipe; the meaning of each field is that of `config.sweep.FitConfig`."""
 
     epochs: int
     batch_size: int

@@ -1,4 +1,4 @@
-"""What a sweep is: strict and typed. Values come from a YAML file and the command line (`settings.py`)."""
+"""What a sweep is: strict and typed. Values come from a YAML file and the command line (`config/load.py`)."""
 
 from __future__ import annotations
 
@@ -163,5 +163,5 @@ def cache_folder(config: DataConfig) -> Path:
 
 
 def memory_folder(config: DataConfig) -> Path:
-    """Where teachers, assistants and choices are kept for other sweeps (see `memory.py`)."""
+    """Where teachers, assistants and choices are kept for other sweeps (see `store/shared_cache.py`)."""
     return cache_folder(config) / "memory"

@@ -14,7 +14,7 @@ from hpmkd.config.sweep import DataConfig, SweepConfig, cache_folder
 from hpmkd.data.catalog import DATASETS, Dataset, find_all
 from hpmkd.data.decode import FORMAT, decode
 from hpmkd.data.source import content_hash
-from hpmkd.errors import EnvironmentFault
+from hpmkd.errors import EnvironmentProblem
 from hpmkd.files import acquire
 from hpmkd.log import silent
 
@@ -30,7 +30,7 @@ def describe(config: SweepConfig, say: Callable[[str], object] = silent) -> list
         say: is told what takes time.
 
     Raises:
-        UsageError: an unknown name. EnvironmentFault: a folder that can't be used.
+        UsageError: an unknown name. EnvironmentProblem: a folder that can't be used.
     """
     specs = []
     for dataset in find_all(config.datasets):
@@ -57,7 +57,7 @@ def prepare(spec: DataSpec, config: DataConfig, say: Callable[[str], object] = s
         say: is told what takes time.
 
     Raises:
-        EnvironmentFault: missing or corrupt data. UsageError: more training images are asked for than there are.
+        EnvironmentProblem: missing or corrupt data. UsageError: more training images are asked for than there are.
     """
     meta = _ensure(_dataset(spec), spec.content, config, say)
     spec.validation_count(meta["train_images"])
@@ -106,7 +106,7 @@ def _ensure(
         finally:
             lock.release()
     except OSError as error:
-        raise EnvironmentFault(
+        raise EnvironmentProblem(
             f"{path}: the cache cannot be used",
             expected="a writable folder",
             found=str(error),

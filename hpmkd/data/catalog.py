@@ -35,7 +35,7 @@ class Dataset:
     images: int = 0
 
     def read(self, config: DataConfig) -> RawData:
-        """All images and labels; EnvironmentFault where they are missing or corrupt."""
+        """All images and labels; EnvironmentProblem where they are missing or corrupt."""
         module, function = self.reader.split(":")
         reader: Reader = getattr(importlib.import_module(module), function)
         return reader(config, self)

@@ -11,7 +11,7 @@ from hpmkd.config.sweep import DataConfig
 from hpmkd.data.catalog import Dataset
 from hpmkd.data.download import download_or_fail
 from hpmkd.data.images import Images, RawData
-from hpmkd.errors import EnvironmentFault
+from hpmkd.errors import EnvironmentProblem
 
 _CLASSES = {"CIFAR10": datasets.CIFAR10, "CIFAR100": datasets.CIFAR100}
 
@@ -26,7 +26,7 @@ def read(config: DataConfig, dataset: Dataset) -> RawData:
     try:
         train, test = (_part(factory, config.dir, train) for train in (True, False))
     except (RuntimeError, OSError, EOFError) as error:
-        raise EnvironmentFault(
+        raise EnvironmentProblem(
             f"{folder}: corrupt or incomplete {dataset.name}",
             expected="the published files with their MD5 sums",
             found=str(error).splitlines()[0],

@@ -16,7 +16,7 @@ from typing import Any
 
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.catalog import Dataset
-from hpmkd.errors import EnvironmentFault, HpmkdError
+from hpmkd.errors import EnvironmentProblem, HpmkdError
 from hpmkd.files import commit_bytes, commit_json, sha256_of
 
 FORMAT = 2
@@ -34,7 +34,7 @@ def decode(dataset: Dataset, path: Path, config: DataConfig) -> dict[str, Any]:
         What stands in the sidecar: hash, number of images, their shape, number of classes.
 
     Raises:
-        EnvironmentFault: the images are missing or corrupt, or decoding was killed. OSError: the cache can't be used.
+        EnvironmentProblem: the images are missing or corrupt, or decoding was killed. OSError: the cache can't be used.
     """
     if "torch" in sys.modules:
         return _decode(dataset, path, config)
@@ -47,7 +47,7 @@ def decode(dataset: Dataset, path: Path, config: DataConfig) -> dict[str, Any]:
     try:
         answer = pickle.loads(done.stdout)
     except (EOFError, pickle.UnpicklingError) as error:
-        raise EnvironmentFault(
+        raise EnvironmentProblem(
             f"{dataset.source or dataset.name}: the process that decodes the images ended without an answer",
             expected="decoded images",
             found=f"exit code {done.returncode}",

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hpmkd.config.sweep import DataConfig
-from hpmkd.errors import EnvironmentFault
+from hpmkd.errors import EnvironmentProblem
 
 
 def download_or_fail(
@@ -17,7 +17,7 @@ def download_or_fail(
     """Downloads a torchvision data set into `config.dir`, or says what is missing and how to fetch it.
 
     Raises:
-        EnvironmentFault: downloading is off, or there is no network, or the folder can't be written.
+        EnvironmentProblem: downloading is off, or there is no network, or the folder can't be written.
     """
     command = (
         f'on a machine with a network: python -c "from torchvision.datasets import {name}; '
@@ -31,4 +31,4 @@ def download_or_fail(
             return
         except (OSError, RuntimeError) as error:
             found += f"; the download failed: {type(error).__name__}: {error}"
-    raise EnvironmentFault(f"{where}: {name} is not there", expected=expected, found=found, todo=command)
+    raise EnvironmentProblem(f"{where}: {name} is not there", expected=expected, found=found, todo=command)

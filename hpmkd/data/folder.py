@@ -16,13 +16,13 @@ from hpmkd.config.sweep import DataConfig
 from hpmkd.data.catalog import Dataset
 from hpmkd.data.images import Images, RawData
 from hpmkd.data.source import LAYOUT, parquet_files, source_files
-from hpmkd.errors import EnvironmentFault
+from hpmkd.errors import EnvironmentProblem
 
 _LABELS = ("label", "labels", "fine_label")
 
 
 def read(config: DataConfig, dataset: Dataset) -> RawData:
-    """Decodes every image once; EnvironmentFault names the file and row of one that can't be used."""
+    """Decodes every image once; EnvironmentProblem names the file and row of one that can't be used."""
     folder = Path(dataset.source or "")
     source_files(folder)
     if parquet_files(folder, "train"):
@@ -30,7 +30,7 @@ def read(config: DataConfig, dataset: Dataset) -> RawData:
     else:
         folders = [ImageFolder(str(folder / part)) for part in ("train", "test")]
         if folders[0].classes != folders[1].classes:
-            raise EnvironmentFault(
+            raise EnvironmentProblem(
                 f"{folder}: train/ and test/ have different classes",
                 expected=", ".join(folders[0].classes[:10]),
                 found=", ".join(folders[1].classes[:10]),
@@ -45,13 +45,13 @@ def _parquet_rows(paths: list[Path]) -> Iterator[tuple[str, bytes, int]]:
         try:
             table = pq.read_table(path)
         except (OSError, ValueError) as error:  # pyarrow's own errors derive from these
-            raise EnvironmentFault(
+            raise EnvironmentProblem(
                 f"{path}: corrupt Parquet file", expected=LAYOUT, found=str(error), todo="copy a good one there"
             ) from error
         image = next((name for name in ("image", "img") if name in table.column_names), None)
         label = next((name for name in _LABELS if name in table.column_names), None)
         if image is None or label is None:
-            raise EnvironmentFault(
+            raise EnvironmentProblem(
                 f"{path}: columns not understood",
                 expected="image (struct of bytes and path, an encoded image) and label (integer)",
                 found=", ".join(table.column_names),
@@ -61,7 +61,7 @@ def _parquet_rows(paths: list[Path]) -> Iterator[tuple[str, bytes, int]]:
         for row, (cell, value) in enumerate(zip(cells, labels, strict=True)):
             content = cell.get("bytes") if isinstance(cell, dict) else cell
             if content is None or value is None:
-                raise EnvironmentFault(f"{path}, row {row}: empty cell", expected="an encoded image and its label")
+                raise EnvironmentProblem(f"{path}, row {row}: empty cell", expected="an encoded image and its label")
             yield f"{path}, row {row}", content, int(value)
 
 
@@ -76,11 +76,11 @@ def _stack(rows: Iterable[tuple[str, bytes | str, int]]) -> Images:
                     mode = "L" if image.mode in ("L", "1", "I;16") else "RGB"
                 array = np.asarray(image.convert(mode))
         except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-            raise EnvironmentFault(
+            raise EnvironmentProblem(
                 f"{where}: not a readable image", expected="an encoded image (JPEG, PNG, ...)", found=str(error)
             ) from error
         if arrays and array.shape != arrays[0].shape:
-            raise EnvironmentFault(
+            raise EnvironmentProblem(
                 f"{where}: image of another size",
                 expected=f"{arrays[0].shape[1]}x{arrays[0].shape[0]} pixels, as the first",
                 found=f"{array.shape[1]}x{array.shape[0]}",

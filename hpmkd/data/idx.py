@@ -15,7 +15,7 @@ from hpmkd.config.sweep import DataConfig
 from hpmkd.data.catalog import Dataset
 from hpmkd.data.download import download_or_fail
 from hpmkd.data.images import Images, RawData
-from hpmkd.errors import EnvironmentFault
+from hpmkd.errors import EnvironmentProblem
 
 _CLASSES = {"MNIST": datasets.MNIST, "FashionMNIST": datasets.FashionMNIST}
 _COUNTS = {"train": 60_000, "t10k": 10_000}
@@ -87,8 +87,8 @@ def _md5(data: bytes) -> str:
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
-def _corrupt(path: Path, found: str) -> EnvironmentFault:
-    return EnvironmentFault(
+def _corrupt(path: Path, found: str) -> EnvironmentProblem:
+    return EnvironmentProblem(
         f"{path}: corrupt data file",
         expected="the published file, unchanged",
         found=found,

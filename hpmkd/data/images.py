@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from hpmkd.config.specs import DataSpec
-from hpmkd.errors import EnvironmentFault
+from hpmkd.errors import EnvironmentProblem
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class RawData:
     classes: int
 
     def check(self, where: str) -> None:
-        """EnvironmentFault unless shapes agree, images are square and labels are 0..classes-1."""
+        """EnvironmentProblem unless shapes agree, images are square and labels are 0..classes-1."""
         for name, part in (("train", self.train), ("test", self.test)):
             found = None
             if part.pixels.dtype != torch.uint8 or part.pixels.ndim != 4 or len(part.pixels) != len(part.labels):
@@ -58,7 +58,7 @@ class RawData:
                 found = f"{name}: labels {int(part.labels.min())} to {int(part.labels.max())}"
             if found:
                 expected = f"square images of one size, labels 0 to {self.classes - 1}"
-                raise EnvironmentFault(
+                raise EnvironmentProblem(
                     f"{where}: unusable data set", expected=expected, found=found, todo="correct the data set"
                 )
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from hpmkd.errors import EnvironmentFault
+from hpmkd.errors import EnvironmentProblem
 
 LAYOUT = "train.parquet and test.parquet (columns image, label), or train/<class>/ and test/<class>/ with images"
 
 
 def source_files(folder: Path) -> list[Path]:
-    """The files that make up the data set, sorted; EnvironmentFault where the folder has neither layout."""
+    """The files that make up the data set, sorted; EnvironmentProblem where the folder has neither layout."""
     parts = {part: parquet_files(folder, part) for part in ("train", "test")}
     if all(parts.values()):
         return [path for paths in parts.values() for path in paths]
     if all((folder / part).is_dir() for part in parts):
         return sorted(path for part in parts for path in (folder / part).rglob("*") if path.is_file())
     found = sorted(path.name for path in folder.iterdir())[:8] if folder.is_dir() else []
-    raise EnvironmentFault(
+    raise EnvironmentProblem(
         f"{folder}: not a data set",
         expected=LAYOUT,
         found=", ".join(found) or "an empty or missing folder",

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from hpmkd.methods.base import Distiller, kd_terms, paired_stages, same_size
-from hpmkd.models import Output
+from hpmkd.models import ModelOutput
 
 
 def attention_map(feature_NCHW: Tensor, p: float) -> Tensor:
@@ -25,7 +25,7 @@ class AT(Distiller):
     needs_features: ClassVar[bool] = True
 
     def loss(
-        self, student: Output, teachers: Sequence[Output], target: Tensor, progress: float | Tensor
+        self, student: ModelOutput, teachers: Sequence[ModelOutput], target: Tensor, progress: float | Tensor
     ) -> dict[str, Tensor]:
         """`kd_terms` + beta * sum over stages of the mean over images and positions of (Q_s - Q_t)^2.
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hpmkd.config.specs import ModelSpec
-from hpmkd.models import Output, build
+from hpmkd.models import ModelOutput, build
 
 
 class Distiller(nn.Module):
@@ -58,7 +58,7 @@ class Distiller(nn.Module):
         """
 
     def loss(
-        self, student: Output, teachers: Sequence[Output], target: Tensor, progress: float | Tensor
+        self, student: ModelOutput, teachers: Sequence[ModelOutput], target: Tensor, progress: float | Tensor
     ) -> dict[str, Tensor]:
         """The loss as named scalar terms, already weighted: their sum is what is minimised.
 

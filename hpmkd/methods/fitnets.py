@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from hpmkd.config.specs import ModelSpec
 from hpmkd.methods.base import Distiller, feature_shapes, kd_terms, same_size
-from hpmkd.models import Output
+from hpmkd.models import ModelOutput
 
 
 class FitNets(Distiller):
@@ -18,7 +18,7 @@ class FitNets(Distiller):
 
     The regressor is a 1x1 convolution with BatchNorm, which brings the student's channels to the teacher's number
     and scale. `joint` adds the hint to the KD loss throughout; `two_stage` is the paper's schedule: the hint alone
-    for `hint_part` of the run, then KD alone. For the weight of the hint see `method_config.FitNetsConfig`.
+    for `hint_part` of the run, then KD alone. For the weight of the hint see `config.methods.FitNetsConfig`.
     """
 
     needs_features: ClassVar[bool] = True
@@ -38,7 +38,7 @@ class FitNets(Distiller):
         return bool(self.hparams["fitnets.schedule"] == "joint")
 
     def loss(
-        self, student: Output, teachers: Sequence[Output], target: Tensor, progress: float | Tensor
+        self, student: ModelOutput, teachers: Sequence[ModelOutput], target: Tensor, progress: float | Tensor
     ) -> dict[str, Tensor]:
         """`kd_terms` + beta * mean (r(F_s) - F_t)^2, equation 3 with the mean instead of half the sum."""
         two_stage = self.hparams["fitnets.schedule"] == "two_stage"

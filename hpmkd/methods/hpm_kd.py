@@ -1,4 +1,4 @@
-"""HPM-KD: hierarchical progressive multi-teacher distillation; its chain and its teachers are in `variants.py`."""
+"""HPM-KD: hierarchical progressive multi-teacher distillation; its chain and its teachers are in `plan/ablations.py`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from hpmkd.config.specs import ModelSpec
 from hpmkd.methods.base import Distiller, kd_terms, soft_terms
 from hpmkd.methods.mixture import Attention, Confidence, Uniform, log_mixture
 from hpmkd.methods.temperature import SCHEDULES
-from hpmkd.models import Output
+from hpmkd.models import ModelOutput
 
 
 class HPMKD(Distiller):
-    """(1-a) CE + a T^2 KL(p || softmax(z_s/T)), p mixed from all mentors, T from the meta temperature.
+    """(1-a) CE + a T^2 KL(p || softmax(z_s/T)), p mixed from all teachers, T from the meta temperature.
 
-    With one mentor and no meta temperature this is TraditionalKD, operation for operation.
+    With one teacher and no meta temperature this is TraditionalKD, operation for operation.
     """
 
     def __init__(self, hparams: Mapping[str, Any], student: ModelSpec, teachers: Sequence[ModelSpec]) -> None:
@@ -32,11 +32,11 @@ class HPMKD(Distiller):
             high, low = base * hparams["hpmkd.t_high"], base * hparams["hpmkd.t_low"]
             self.schedule = SCHEDULES[hparams["hpmkd.schedule"]](high, low)
 
-    def _mixture(self, mentors: int, classes: int) -> nn.Module:
+    def _mixture(self, teachers: int, classes: int) -> nn.Module:
         kind = self.hparams["hpmkd.weighting"]
         if kind == "attention":
             bonus, steps = self.hparams["hpmkd.entropy_bonus"], self.hparams["hpmkd.gate_steps"]
-            return Attention(mentors, classes, bonus, steps)
+            return Attention(teachers, classes, bonus, steps)
         return Uniform() if kind == "uniform" else Confidence()
 
     @property
@@ -45,14 +45,14 @@ class HPMKD(Distiller):
         return isinstance(self.mixture, Attention)
 
     def prepare(self, teachers: Sequence[Tensor], target: Tensor) -> None:
-        """Trains the attention on the mentors' logits on validation images."""
+        """Trains the attention on the teachers' logits on validation images."""
         if isinstance(self.mixture, Attention):
             self.mixture.fit(teachers, target)
 
     def loss(
-        self, student: Output, teachers: Sequence[Output], target: Tensor, progress: float | Tensor
+        self, student: ModelOutput, teachers: Sequence[ModelOutput], target: Tensor, progress: float | Tensor
     ) -> dict[str, Tensor]:
-        """`soft_terms` with the mixture of all mentors."""
+        """`soft_terms` with the mixture of all teachers."""
         temperature, alpha = self.hparams["kd.temperature"], self.hparams["kd.alpha"]
         if self.schedule is not None:
             temperature = self.schedule(progress, F.cross_entropy(student.logits.detach(), target))

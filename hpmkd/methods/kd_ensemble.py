@@ -8,14 +8,14 @@ from torch import Tensor
 
 from hpmkd.methods.base import Distiller, soft_terms
 from hpmkd.methods.mixture import Uniform, log_mixture
-from hpmkd.models import Output
+from hpmkd.models import ModelOutput
 
 
 class KDEnsemble(Distiller):
     """TraditionalKD from the uniform mean of the same M teachers that HPM-KD has."""
 
     def loss(
-        self, student: Output, teachers: Sequence[Output], target: Tensor, progress: float | Tensor
+        self, student: ModelOutput, teachers: Sequence[ModelOutput], target: Tensor, progress: float | Tensor
     ) -> dict[str, Tensor]:
         """`soft_terms` with p = 1/M sum_m softmax(z_m / T)."""
         temperature, alpha = self.hparams["kd.temperature"], self.hparams["kd.alpha"]

@@ -8,14 +8,14 @@ from typing import final
 from torch import Tensor
 
 from hpmkd.methods.base import Distiller, kd_terms
-from hpmkd.models import Output
+from hpmkd.models import ModelOutput
 
 
 class TraditionalKD(Distiller):
     """Softened logits of one teacher beside the labels."""
 
     def loss(
-        self, student: Output, teachers: Sequence[Output], target: Tensor, progress: float | Tensor
+        self, student: ModelOutput, teachers: Sequence[ModelOutput], target: Tensor, progress: float | Tensor
     ) -> dict[str, Tensor]:
         """`kd_terms` with the first teacher."""
         temperature, alpha = self.hparams["kd.temperature"], self.hparams["kd.alpha"]

@@ -1,6 +1,6 @@
-"""Networks. `build` is the only way to one, and `Output` the only place where features are tapped."""
+"""Networks. `build` is the only way to one, and `ModelOutput` the only place where features are tapped."""
 
 from hpmkd.models.build import build
-from hpmkd.models.output import Output
+from hpmkd.models.output import ModelOutput
 
-__all__ = ["Output", "build"]
+__all__ = ["ModelOutput", "build"]

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hpmkd.config.specs import ModelSpec
-from hpmkd.models.output import Output
+from hpmkd.models.output import ModelOutput
 
 
 class LeNet5(nn.Module):
@@ -26,8 +26,8 @@ class LeNet5(nn.Module):
         self.fc1 = nn.Linear(second * side * side, hidden)
         self.fc2 = nn.Linear(hidden, spec.classes)
 
-    def forward(self, images: Tensor, features: bool = False) -> Output:
-        """Images float `(N, C, H, W)` -> `Output`; taps are the two ReLU maps before pooling."""
+    def forward(self, images: Tensor, features: bool = False) -> ModelOutput:
+        """Images float `(N, C, H, W)` -> `ModelOutput`; taps are the two ReLU maps before pooling."""
         taps: list[Tensor] = []
         x = images
         for conv in (self.conv1, self.conv2):
@@ -40,7 +40,7 @@ class LeNet5(nn.Module):
                 # max(relu(x)) = relu(max(x)), bit for bit, on a quarter of the values
                 x = F.relu(max_pool(x))
         x = F.relu(self.fc1(torch.flatten(x, 1)))
-        return Output(self.fc2(x), tuple(taps))
+        return ModelOutput(self.fc2(x), tuple(taps))
 
 
 def max_pool(maps_NCHW: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 
-class Output(NamedTuple):
+class ModelOutput(NamedTuple):
     """Logits `(N, K)`, and where asked for the feature maps `(N, C, H, W)` after each conv stage's ReLU."""
 
     logits: Tensor

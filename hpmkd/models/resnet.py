@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hpmkd.config.specs import ModelSpec, depth_of
-from hpmkd.models.output import Output
+from hpmkd.models.output import ModelOutput
 
 
 class Projection(nn.Conv2d):
@@ -68,12 +68,12 @@ class CifarResNet(nn.Module):
         self.stages = nn.ModuleList(stages)
         self.fc = nn.Linear(width_in, spec.classes)
 
-    def forward(self, images: Tensor, features: bool = False) -> Output:
-        """Images float `(N, C, H, W)` -> `Output`; taps are the three stages' outputs, after their last ReLU."""
+    def forward(self, images: Tensor, features: bool = False) -> ModelOutput:
+        """Images float `(N, C, H, W)` -> `ModelOutput`; taps are the three stages' outputs, after their last ReLU."""
         x = F.relu(self.bn1(self.conv1(images)))
         taps: list[Tensor] = []
         for stage in self.stages:
             x = stage(x)
             if features:
                 taps.append(x)
-        return Output(self.fc(torch.flatten(F.adaptive_avg_pool2d(x, 1), 1)), tuple(taps))
+        return ModelOutput(self.fc(torch.flatten(F.adaptive_avg_pool2d(x, 1), 1)), tuple(taps))

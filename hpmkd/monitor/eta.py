@@ -12,7 +12,7 @@ from hpmkd.plan.planner import training_cost
 
 def kind(job: Job) -> Hashable:
     """Jobs of one kind take equally long: the same network, recipe and parents' networks, whatever the seed."""
-    parents = tuple((parent.role, parent.model) for parent in job.teachers)
+    parents = tuple((parent.role, parent.model) for parent in job.parents)
     return job.role, job.method, job.data, job.model, job.fit, parents
 
 
@@ -53,7 +53,7 @@ class Times:
         found = self._at(self._now, job)
         found.seconds, found.trainings = found.seconds + seconds, found.trainings + part
 
-    def around(self, job: Job, before: float | None, after: float) -> None:
+    def overhead(self, job: Job, before: float | None, after: float) -> None:
         """What a job took besides its epochs: before the first one (None where that does not count, such as for the
         first job of a worker, which loads torch), and after the last one."""
         found = self._at(self._now, job)

@@ -46,7 +46,7 @@ class Running:
             return None
         return self.last[0] - self.first[0], self.last[1] - self.first[1]
 
-    def around(self, now: float) -> tuple[float, float] | None:
+    def overhead(self, now: float) -> tuple[float, float] | None:
         """Seconds before the first epoch and after the last, for a job that ends now."""
         pace = self.pace()
         if pace is None or self.first is None or self.last is None:
@@ -115,7 +115,7 @@ class Tracker:
             self.running[key] = Running(self.jobs[key], self.clock())
 
     def result(self, result: Mapping[str, Any]) -> None:
-        """What a trial reports after each epoch: see `progress.Recorder.record`. Of anything else nothing is noted."""
+        """What a trial reports after each epoch: see `store.progress_log.Recorder.record`. Of anything else nothing is noted."""
         one = self.running.get(str(result.get("job")))
         if one is None:
             return
@@ -141,13 +141,13 @@ class Tracker:
         (self.done if made else self._lost).add(key)
         if one is None or not made or not one.of:
             return
-        around = one.around(self.clock())
-        if around is not None:
-            self.times.around(one.job, None if one.fresh else around[0], around[1])
+        overhead = one.overhead(self.clock())
+        if overhead is not None:
+            self.times.overhead(one.job, None if one.fresh else overhead[0], overhead[1])
         elif not one.fresh:
             # Of a single epoch it is not known what was before it and after: it counts as the whole.
             self.times.trained(one.job, 1.0, self.clock() - one.started)
-            self.times.around(one.job, 0.0, 0.0)
+            self.times.overhead(one.job, 0.0, 0.0)
 
     def seconds_left(self) -> float | None:
         """Until the last wanted model is made; None where nothing was measured yet."""

@@ -1,4 +1,4 @@
-"""HPM-KD's switches: from a config, or from words in a baseline's name, to a lineage with a unique name.
+"""HPM-KD's switches: from a config, or from words in a baseline's name, to a baseline with a unique name.
 
 `HPM-KD` is what the section `hpmkd` of the config says. Words switch it further, so that one sweep can hold an
 ablation: `--baselines HPM-KD HPM-KD-noChain HPM-KD-noMetaTemp`. The canonical name lists every departure from the
@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hpmkd.errors import UsageError
-from hpmkd.plan.baseline import Lineage, section_values
+from hpmkd.plan.baseline import Baseline, hparams_of
 
 if TYPE_CHECKING:
     from hpmkd.config.methods import HPMKDConfig
@@ -61,14 +61,14 @@ def _matters(config: HPMKDConfig, key: str) -> bool:
     return owner.get(key, True)
 
 
-def lineage(config: SweepConfig, words: list[str], where: str) -> Lineage:
-    """The lineage of one variant.
+def variant(config: SweepConfig, words: list[str], where: str) -> Baseline:
+    """The baseline of one variant.
 
-    Mentors of a student: with several teachers all of them and the chain's assistants; with one, the last of the
+    Teachers of a student: with several teachers all of them and the chain's assistants; with one, the last of the
     chain, or the teacher where there is none.
     """
     section = switched(config.hpmkd, words, where)
-    hparams = dict(section_values(config, "kd"))
+    hparams = dict(hparams_of(config, "kd"))
     if section.multi_teacher:
         hparams["hpmkd.weighting"] = section.weighting
         if section.weighting == "attention":
@@ -76,13 +76,13 @@ def lineage(config: SweepConfig, words: list[str], where: str) -> Lineage:
     if section.meta_temperature:
         hparams |= {"hpmkd.schedule": section.schedule, "hpmkd.t_high": section.t_high, "hpmkd.t_low": section.t_low}
     name = label(section)
-    return Lineage(
+    return Baseline(
         name,
         NAME,
         tuple(sorted(hparams.items())),
         teachers=section.teachers if section.multi_teacher else 1,
         assistants=section.chain_length if section.chain else 0,
-        mentors="all" if section.multi_teacher else "last",
+        taught_by="all" if section.multi_teacher else "last",
         family=NAME if section.shared_memory else name,
         numbered=True,
         shared=section.shared_memory,

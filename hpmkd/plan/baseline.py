@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Lineage:
+class Baseline:
     """One baseline of a sweep.
 
     Args:
         label: its name in files.
-        method: the loss of its students (a key of `methods.METHODS`), with `hparams`.
+        method: the loss of its students (a key of `methods.build.DISTILLERS`), with `hparams`.
         teachers: how many independently seeded teachers there are; 0: students learn from labels alone.
         assistants: models between teacher and student, each taught by the one before it; None: as many as make
             steps of about a quarter, L - 1 with L = ln(teacher / student parameters) / ln 4.
         assistant_size: parameters of the only assistant; None: geometric sizes.
-        mentors: whom a student learns from: the `last` of the chain (a teacher where there is none), or `all`.
-        features: the loss looks at the mentors' feature maps, so a table of their logits is not enough.
+        taught_by: whom a student learns from: the `last` of the chain (a teacher where there is none), or `all`.
+        features: the loss looks at the teachers' feature maps, so a table of their logits is not enough.
         family: the name under which assistants are filed, so that variants of a baseline share them.
         numbered: assistants have numbers, from the largest to the smallest; else there is never more than one.
         choice: temperature and alpha are those that a search chose on validation images.
@@ -40,18 +40,18 @@ class Lineage:
     teachers: int = 1
     assistants: int | None = 0
     assistant_size: float | None = None
-    mentors: Literal["last", "all"] = "last"
+    taught_by: Literal["last", "all"] = "last"
     features: bool = False
     family: str = ""
     numbered: bool = False
     choice: bool = False
     shared: bool | None = None
     serial: bool = False
-    budget_of: Lineage | None = None
+    budget_of: Baseline | None = None
     budget_students: int = 1
 
 
-def section_values(config: SweepConfig, *sections: str) -> Hparams:
+def hparams_of(config: SweepConfig, *sections: str) -> Hparams:
     """The values of config sections that a loss looks at, as `(("kd.alpha", 0.9), ...)`."""
     pairs: list[tuple[str, Any]] = []
     for section in sections:

@@ -8,60 +8,60 @@ from typing import TYPE_CHECKING, Any
 
 from hpmkd.errors import UsageError
 from hpmkd.plan import ablations
-from hpmkd.plan.baseline import Lineage, section_values
+from hpmkd.plan.baseline import Baseline, hparams_of
 
 if TYPE_CHECKING:
     from hpmkd.config.sweep import SweepConfig
 
 
 @dataclass(frozen=True)
-class Method:
-    """One baseline. `lineage` makes its lineage from a config; the loss is in `methods.build.DISTILLERS`.
+class CatalogEntry:
+    """One baseline. `make` makes it from a config; the loss is in `methods.build.DISTILLERS`.
 
     `variant` makes it from a config and the words that follow the name, for a baseline that has switches.
     """
 
-    lineage: Callable[[SweepConfig], Lineage]
-    variant: Callable[[SweepConfig, list[str], str], Lineage] | None = None
+    make: Callable[[SweepConfig], Baseline]
+    variant: Callable[[SweepConfig, list[str], str], Baseline] | None = None
 
 
-def _taught(name: str, *sections: str, **more: Any) -> Callable[[SweepConfig], Lineage]:
+def _taught(name: str, *sections: str, **more: Any) -> Callable[[SweepConfig], Baseline]:
     """A baseline on top of KD, with config sections of its own."""
-    return lambda config: Lineage(name, name, section_values(config, "kd", *sections), **more)
+    return lambda config: Baseline(name, name, hparams_of(config, "kd", *sections), **more)
 
 
-def _takd(config: SweepConfig) -> Lineage:
+def _takd(config: SweepConfig) -> Baseline:
     return _taught("TAKD", assistants=1, assistant_size=config.takd.size)(config)
 
 
-def _ensemble(config: SweepConfig) -> Lineage:
-    return _taught("KD-Ensemble", teachers=config.hpmkd.teachers, mentors="all")(config)
+def _ensemble(config: SweepConfig) -> Baseline:
+    return _taught("KD-Ensemble", teachers=config.hpmkd.teachers, taught_by="all")(config)
 
 
-def _budget(config: SweepConfig) -> Lineage:
+def _budget(config: SweepConfig) -> Baseline:
     """TraditionalKD trained as long as all of HPM-KD takes."""
     plain = _taught("TraditionalKD")(config)
     return replace(plain, label="KD-Budget", budget_of=_hpm_kd(config), budget_students=config.kd_budget.students)
 
 
-def _hpm_kd(config: SweepConfig) -> Lineage:
-    return ablations.lineage(config, [], ablations.NAME)
+def _hpm_kd(config: SweepConfig) -> Baseline:
+    return ablations.variant(config, [], ablations.NAME)
 
 
-METHODS: dict[str, Method] = {
-    "Direct": Method(lambda config: Lineage("Direct", "Direct", teachers=0)),
-    "TraditionalKD": Method(_taught("TraditionalKD")),
-    "FitNets": Method(_taught("FitNets", "fitnets", features=True)),
-    "AT": Method(_taught("AT", "at", features=True)),
-    "TAKD": Method(_takd),
-    "KD-Ensemble": Method(_ensemble),
-    "KD-Budget": Method(_budget),
-    "HPM-KD": Method(_hpm_kd, ablations.lineage),
+BASELINES: dict[str, CatalogEntry] = {
+    "Direct": CatalogEntry(lambda config: Baseline("Direct", "Direct", teachers=0)),
+    "TraditionalKD": CatalogEntry(_taught("TraditionalKD")),
+    "FitNets": CatalogEntry(_taught("FitNets", "fitnets", features=True)),
+    "AT": CatalogEntry(_taught("AT", "at", features=True)),
+    "TAKD": CatalogEntry(_takd),
+    "KD-Ensemble": CatalogEntry(_ensemble),
+    "KD-Budget": CatalogEntry(_budget),
+    "HPM-KD": CatalogEntry(_hpm_kd, ablations.variant),
 }
 
 
-def lineages(config: SweepConfig) -> tuple[Lineage, ...]:
-    """The lineage of every entry of `config.baselines`.
+def baselines_of(config: SweepConfig) -> tuple[Baseline, ...]:
+    """The baseline of every entry of `config.baselines`.
 
     Raises:
         UsageError: an unknown name or switch, or two entries that are the same baseline.
@@ -69,32 +69,34 @@ def lineages(config: SweepConfig) -> tuple[Lineage, ...]:
     found: dict[str, str] = {}
     made = []
     for entry in config.baselines:
-        lineage = _lineage(config, entry)
-        if lineage.label in found:
+        baseline = _baseline_of(config, entry)
+        if baseline.label in found:
             raise UsageError(
                 "baselines: the same baseline twice",
-                found=f"{found[lineage.label]!r} and {entry!r} are both {lineage.label}",
+                found=f"{found[baseline.label]!r} and {entry!r} are both {baseline.label}",
                 todo="name it once, or give the config other switches (see `hpmkd`)",
             )
-        found[lineage.label] = entry
-        made.append(lineage)
+        found[baseline.label] = entry
+        made.append(baseline)
     return tuple(made)
 
 
-def _lineage(config: SweepConfig, entry: str) -> Lineage:
-    if entry in METHODS:
-        return METHODS[entry].lineage(config)
+def _baseline_of(config: SweepConfig, entry: str) -> Baseline:
+    if entry in BASELINES:
+        return BASELINES[entry].make(config)
     base = entry.removesuffix("-adaptive")
-    if base != entry and base in METHODS and METHODS[base].variant is None:
-        lineage = METHODS[base].lineage(config)
-        if lineage.teachers:
-            return replace(lineage, label=entry, family=lineage.family or lineage.label, choice=True)
-    for name, method in METHODS.items():
+    if base != entry and base in BASELINES and BASELINES[base].variant is None:
+        baseline = BASELINES[base].make(config)
+        if baseline.teachers:
+            return replace(baseline, label=entry, family=baseline.family or baseline.label, choice=True)
+    for name, method in BASELINES.items():
         if method.variant is not None and entry.startswith(f"{name}-"):
             return method.variant(config, entry.removeprefix(f"{name}-").split("-"), entry)
     raise UsageError(
         "baselines: unknown baseline",
-        expected="any of " + ", ".join(METHODS) + "; HPM-KD-noChain and the like; TraditionalKD-adaptive and the like",
+        expected="any of "
+        + ", ".join(BASELINES)
+        + "; HPM-KD-noChain and the like; TraditionalKD-adaptive and the like",
         found=repr(entry),
         todo="correct the name (upper and lower case count)",
     )

@@ -32,7 +32,7 @@ class Job:
     seed: int
     baseline: str | None = None
     run: int | None = None
-    teachers: tuple[Job, ...] = ()  # all parents: networks or tables of their logits, and the choice if there is one
+    parents: tuple[Job, ...] = ()  # all parents: networks or tables of their logits, and the choice if there is one
     number: int | None = None
     serial: bool = False
     shared: bool = field(default=False, compare=False)
@@ -44,7 +44,7 @@ class Job:
         A table is named after its network: `table_teacher_D_2`.
         """
         if self.role == "table":
-            return f"table_{self.teachers[0].key}"
+            return f"table_{self.parents[0].key}"
         number = None if self.number is None else str(self.number)
         run = None if self.run is None else f"run{self.run}"
         return "_".join(part for part in (self.role, self.data.name, self.baseline, number, run) if part)
@@ -57,7 +57,7 @@ class Job:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 (hex) over everything that the weights depend on, parents included."""
-        return fingerprint_of(self.recipe(), [job.fingerprint for job in self.teachers])
+        return fingerprint_of(self.recipe(), [job.fingerprint for job in self.parents])
 
     def recipe(self) -> dict[str, Any]:
         """Everything that the weights depend on, parents aside, as flat plain values."""
@@ -71,23 +71,23 @@ class Job:
         return flat | dict(self.hparams)
 
     @property
-    def mentors(self) -> tuple[Job, ...]:
+    def teachers(self) -> tuple[Job, ...]:
         """Whom a student of this job learns from: its parents, but for a choice."""
-        return tuple(parent for parent in self.teachers if parent.role != "choice")
+        return tuple(parent for parent in self.parents if parent.role != "choice")
 
     @property
     def sources(self) -> tuple[Job, ...]:
         """Whose identity a file of this job records: its parents, and the networks that parents are tables of."""
-        return (*self.teachers, *(parent.teachers[0] for parent in self.teachers if parent.role == "table"))
+        return (*self.parents, *(parent.parents[0] for parent in self.parents if parent.role == "table"))
 
     def ancestors(self) -> list[Job]:
         """All parents, parents' parents and so on, each before its children; some may come twice."""
-        return [one for parent in self.teachers for one in (*parent.ancestors(), parent)]
+        return [one for parent in self.parents for one in (*parent.ancestors(), parent)]
 
 
 def fingerprint_of(recipe: Mapping[str, Any], parents: Sequence[str]) -> str:
     """SHA-256 (hex) of a recipe and the fingerprints of all parents, in their order."""
-    text = json.dumps({**recipe, "teachers": list(parents)}, sort_keys=True)
+    text = json.dumps({**recipe, "parents": list(parents)}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -112,7 +112,7 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 def label(job: Job, runs: int) -> str:
     """How a line names a job: `Direct run 3/5 CIFAR10`, `teacher CIFAR10`, `TAKD assistant CIFAR10`."""
     if job.role == "table":
-        return f"table of {label(job.teachers[0], runs)}"
+        return f"table of {label(job.parents[0], runs)}"
     number = f" {job.number}" if job.number else ""
     if job.role == "teacher":
         return f"teacher{number} {job.data.name}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec, view_count
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.plan.architecture import forward_cost, geometric_sizes, parameter_count, resolve, sized
-from hpmkd.plan.baseline import Lineage, section_values
+from hpmkd.plan.baseline import Baseline, hparams_of
 from hpmkd.plan.halving import candidate_epochs, last_epoch, rungs
 from hpmkd.plan.job import Job, seed_of
 
@@ -38,12 +38,12 @@ class _Planner:
             return Job("teacher", self.data, self.large, fit, "Direct", (), seed)
         return Job("teacher", self.data, self.large, fit, "Direct", (), seed, owner, number=number)
 
-    def mentor(self, network: Job) -> Job:
+    def logits_of(self, network: Job) -> Job:
         """What a student learns from where logits are enough: the table of a network, or the network itself.
 
         The decision is a function of the recipe, never of how many students there are: more runs change nothing.
         """
-        if not self.tables():
+        if not self.caches_logits():
             return network
         # What does not matter to a table is the same in all of them, so that recipes share it.
         fit = FitSpec(
@@ -54,7 +54,7 @@ class _Planner:
             "table", self.data, network.model, fit, "Direct", (), 0, network.baseline, None, (network,), network.number
         )
 
-    def tables(self) -> bool:
+    def caches_logits(self) -> bool:
         """Whether tables are used; mixup makes images that are in none."""
         kd, fit = self.config.kd, self.fit(1)
         if kd.logits != "auto":
@@ -64,67 +64,67 @@ class _Planner:
         fits = 4 * views * images * self.data.classes <= kd.table_gib * 2**30
         return not fit.mixup and fits and views <= self.config.fit.student_epochs
 
-    def chain(self, lineage: Lineage) -> list[Job]:
+    def chain(self, baseline: Baseline) -> list[Job]:
         """The assistants from the largest to the smallest, each distilled (TraditionalKD) from the one before."""
         fit = self.fit(self.config.fit.assistant_epochs or self.config.fit.student_epochs)
         seed = seed_of(self.config.seed, self.data.name, None)
         jobs: list[Job] = []
-        sizes = self.sizes(lineage)
+        sizes = self.sizes(baseline)
         for place, size in enumerate(sizes, start=1):
             model = sized(self.large, self.small, size)
-            parent = self.mentor(jobs[-1] if jobs else self.teacher())
-            number = place if lineage.numbered else None
-            loss = section_values(self.config, "kd")
+            parent = self.logits_of(jobs[-1] if jobs else self.teacher())
+            number = place if baseline.numbered else None
+            loss = hparams_of(self.config, "kd")
             jobs.append(
                 Job(
                     "assistant", self.data, model, fit, "TraditionalKD", loss, seed,
-                    lineage.family or lineage.label, None, (parent,), number,
+                    baseline.family or baseline.label, None, (parent,), number,
                 )
             )  # fmt: skip
         return jobs
 
-    def sizes(self, lineage: Lineage) -> list[float]:
+    def sizes(self, baseline: Baseline) -> list[float]:
         """Wanted parameter counts of the assistants."""
         large, small = parameter_count(self.large), parameter_count(self.small)
-        steps = lineage.assistants
+        steps = baseline.assistants
         if steps is None:
             steps = max(1, round(math.log(large / small) / math.log(4))) - 1 if large > small else 0
-        if steps == 1 and lineage.assistant_size:
-            return [lineage.assistant_size]
+        if steps == 1 and baseline.assistant_size:
+            return [baseline.assistant_size]
         return [float(size) for size in geometric_sizes(large, small, steps + 1)]
 
     def choice(self, owner: str | None) -> Job:
         """The search for temperature and alpha, with TraditionalKD from the teacher, once per data set."""
         fit, seed = self.fit(self.config.fit.student_epochs), seed_of(self.config.seed, self.data.name, None)
-        grid = section_values(self.config, "adaptive")
-        parents = (self.mentor(self.teacher()),)
+        grid = hparams_of(self.config, "adaptive")
+        parents = (self.logits_of(self.teacher()),)
         return Job("choice", self.data, self.small, fit, "TraditionalKD", grid, seed, owner, None, parents)
 
-    def student(self, lineage: Lineage) -> Job:
+    def student(self, baseline: Baseline) -> Job:
         """Its first run."""
-        owner = lineage.label if lineage.shared is False else None
-        teachers = [self.teacher(number, owner) for number in range(1, lineage.teachers + 1)]
-        chain = self.chain(lineage)
-        networks = [*teachers, *chain] if lineage.mentors == "all" else (teachers[:1] + chain)[-1:]
-        parents = tuple(networks if lineage.features else map(self.mentor, networks))
-        if lineage.choice:
+        owner = baseline.label if baseline.shared is False else None
+        teachers = [self.teacher(number, owner) for number in range(1, baseline.teachers + 1)]
+        chain = self.chain(baseline)
+        networks = [*teachers, *chain] if baseline.taught_by == "all" else (teachers[:1] + chain)[-1:]
+        parents = tuple(networks if baseline.features else map(self.logits_of, networks))
+        if baseline.choice:
             parents = (*parents, self.choice(owner))
-        fit = self.fit(self.config.fit.student_epochs, distilled=lineage.teachers > 0)
-        if lineage.budget_of is not None:
-            fit = self.fit(self.budget(lineage))
+        fit = self.fit(self.config.fit.student_epochs, distilled=baseline.teachers > 0)
+        if baseline.budget_of is not None:
+            fit = self.fit(self.budget(baseline))
         seed = seed_of(self.config.seed, self.data.name, 1)
         return Job(
-            "student", self.data, self.small, fit, lineage.method, lineage.hparams, seed,
-            lineage.label, 1, parents, serial=lineage.serial,
+            "student", self.data, self.small, fit, baseline.method, baseline.hparams, seed,
+            baseline.label, 1, parents, serial=baseline.serial,
         )  # fmt: skip
 
-    def budget(self, lineage: Lineage) -> int:
-        """Epochs that cost what one student of `lineage.budget_of` costs, its share of the rest included."""
-        assert lineage.budget_of is not None
-        rich, plain = self.student(lineage.budget_of), self.student(replace(lineage, budget_of=None))
+    def budget(self, baseline: Baseline) -> int:
+        """Epochs that cost what one student of `baseline.budget_of` costs, its share of the rest included."""
+        assert baseline.budget_of is not None
+        rich, plain = self.student(baseline.budget_of), self.student(replace(baseline, budget_of=None))
         common = {job.key for job in plain.ancestors()}
         rest = {job.key: job for job in rich.ancestors() if job.key not in common}
-        total = sum(map(training_cost, rest.values())) / lineage.budget_students + training_cost(rich)
+        total = sum(map(training_cost, rest.values())) / baseline.budget_students + training_cost(rich)
         return max(1, round(total / (training_cost(plain) / plain.fit.epochs)))
 
 
@@ -133,23 +133,23 @@ def training_cost(job: Job) -> float:
     that is asked. A table costs a forward of its network per view, and nothing when it is used."""
     if job.role == "table":
         return float(job.fit.epochs * forward_cost(job.model))
-    mentors = sum(forward_cost(parent.model) for parent in job.teachers if parent.role not in ("choice", "table"))
+    asked = sum(forward_cost(parent.model) for parent in job.parents if parent.role not in ("choice", "table"))
     epochs = float(job.fit.epochs)
     if job.role == "choice":
         grid = dict(job.hparams)
         count = len(grid["adaptive.temperatures"]) * len(grid["adaptive.alphas"])
         last = last_epoch(grid["adaptive.part"], job.fit.epochs)
         epochs = candidate_epochs(rungs(count, grid["adaptive.keep"], last))
-    return epochs * (3 * forward_cost(job.model) + mentors)
+    return epochs * (3 * forward_cost(job.model) + asked)
 
 
-def expand(config: SweepConfig, datasets: Iterable[DataSpec], lineages: Sequence[Lineage]) -> tuple[Job, ...]:
+def expand(config: SweepConfig, datasets: Iterable[DataSpec], baselines: Sequence[Baseline]) -> tuple[Job, ...]:
     """All jobs of a sweep, parents before children, each once.
 
     Args:
         config: the sweep.
         datasets: one spec for each entry of `config.datasets`.
-        lineages: one for each entry of `config.baselines` (`methods.lineages` gives them).
+        baselines: one for each entry of `config.baselines` (`catalog.baselines_of` gives them).
     """
     jobs: dict[str, Job] = {}
     for data in datasets:
@@ -157,22 +157,22 @@ def expand(config: SweepConfig, datasets: Iterable[DataSpec], lineages: Sequence
         planner = _Planner(config, data, large, small)
         teacher = planner.teacher()
         jobs[teacher.key] = teacher
-        for lineage in lineages:
-            first = planner.student(lineage)
+        for baseline in baselines:
+            first = planner.student(baseline)
             for job in first.ancestors():
                 jobs.setdefault(job.key, job)
             for run in range(1, config.runs + 1):
                 # The runs share their parents as objects, too: each is planned and fingerprinted once.
                 student = replace(first, run=run, seed=seed_of(config.seed, data.name, run))
                 jobs.setdefault(student.key, student)
-    return tuple(sorted(_share(jobs.values(), lineages), key=_depth))
+    return tuple(sorted(_share(jobs.values(), baselines), key=_depth))
 
 
-def _share(jobs: Iterable[Job], lineages: Sequence[Lineage]) -> list[Job]:
+def _share(jobs: Iterable[Job], baselines: Sequence[Baseline]) -> list[Job]:
     """Marks what the shared memory may give, in a sweep with a baseline that has one: all but students, tables (large,
     and quickly made again) and what is a baseline's own."""
-    wanted = any(lineage.shared for lineage in lineages)
-    own = {lineage.label for lineage in lineages if lineage.shared is False}
+    wanted = any(baseline.shared for baseline in baselines)
+    own = {baseline.label for baseline in baselines if baseline.shared is False}
 
     def shared(job: Job) -> bool:
         return wanted and job.role not in ("student", "table") and not (job.baseline and job.baseline in own)
@@ -181,4 +181,4 @@ def _share(jobs: Iterable[Job], lineages: Sequence[Lineage]) -> list[Job]:
 
 
 def _depth(job: Job) -> int:
-    return 1 + max(map(_depth, job.teachers), default=-1)
+    return 1 + max(map(_depth, job.parents), default=-1)

@@ -18,7 +18,7 @@ def heights(jobs: Sequence[Job]) -> dict[str, int]:
     for job in reversed(jobs):
         height = below.get(job.key, 0) + job.fit.epochs
         below[job.key] = height
-        for parent in job.teachers:
+        for parent in job.parents:
             below[parent.key] = max(below.get(parent.key, 0), height)
     return below
 
@@ -56,7 +56,7 @@ def seconds_left(
     children: dict[str, list[Job]] = {}
     lacks: dict[str, int] = {}
     for job in jobs:
-        parents = {parent.key for parent in job.teachers if parent.key in left}
+        parents = {parent.key for parent in job.parents if parent.key in left}
         lacks[job.key] = len(parents)
         for key in parents:
             children.setdefault(key, []).append(job)
@@ -90,6 +90,6 @@ def without_lost(jobs: Sequence[Job], lost: Collection[str]) -> list[Job]:
     """`jobs` without those in `lost` and what descends from them: they are not made. Parents before children."""
     gone = set(lost)
     for job in jobs:
-        if any(parent.key in gone for parent in job.teachers):
+        if any(parent.key in gone for parent in job.parents):
             gone.add(job.key)
     return [job for job in jobs if job.key not in gone]

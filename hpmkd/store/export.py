@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from hpmkd.config.specs import ModelSpec
-from hpmkd.errors import EnvironmentFault, HpmkdError, UsageError
+from hpmkd.errors import EnvironmentProblem, HpmkdError, UsageError
 from hpmkd.files import commit_bytes
 from hpmkd.models import build
 from hpmkd.store.model_file import load_weights
@@ -60,7 +60,7 @@ def export(path: Path, kind: str, target: Path | None = None) -> Exported:
 
     Raises:
         UsageError: no such file, or not a network of ours. DamagedModel: it is not whole.
-        EnvironmentFault: a library is missing, or the disk does not take it.
+        EnvironmentProblem: a library is missing, or the disk does not take it.
         HpmkdError: the exported model gives other logits; nothing was written.
     """
     ending, modules, encode, decode = KINDS[kind]
@@ -88,7 +88,7 @@ def export(path: Path, kind: str, target: Path | None = None) -> Exported:
 def _need(kind: str, modules: tuple[str, ...]) -> None:
     missing = [name for name in modules if importlib.util.find_spec(name) is None]
     if missing:
-        raise EnvironmentFault(
+        raise EnvironmentProblem(
             f"export to {kind}: a library is missing",
             expected=", ".join(modules),
             found=f"no {', '.join(missing)} in this environment",

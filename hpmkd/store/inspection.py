@@ -11,29 +11,32 @@ from typing import Literal
 from hpmkd.errors import DamagedModel
 from hpmkd.plan.job import Job, differences
 from hpmkd.store.model_file import check, verify
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.search_file import verify_choice
 from hpmkd.store.sidecar import Header, read_sidecar, sidecar_path
 
 State = Literal["done", "missing", "damaged", "stale"]
 
 
-class Unsealed(DamagedModel):
+class MissingSidecar(DamagedModel):
     """There is a file, but no sidecar that can be read; only a full verification can tell what it is."""
 
 
-def glance(path: Path) -> Header:
+def quick_check(path: Path) -> Header:
     """The header of a model file that looks whole; `verify` is what makes sure.
 
     Raises:
-        DamagedModel: it has another size than was written. Unsealed: see there. FileNotFoundError: it is not there.
+        DamagedModel: it has another size than was written; MissingSidecar: there is none that can be read.
+        FileNotFoundError: it is not there.
     """
     if path.suffix == ".json":
         return verify_choice(path)
     size = path.stat().st_size
     header = read_sidecar(path)
     if header is None:
-        raise Unsealed(str(path), expected=f"its sidecar {sidecar_path(path).name}", found="none that can be read")
+        raise MissingSidecar(
+            str(path), expected=f"its sidecar {sidecar_path(path).name}", found="none that can be read"
+        )
     if size != header.size:
         raise DamagedModel(str(path), expected=f"{header.size:,} bytes", found=f"{size:,} bytes (truncated?)")
     return header
@@ -49,7 +52,7 @@ class Finding:
     header: Header | None = None
 
 
-def inspect(job: Job, output: Output, repair: bool = True) -> Finding:
+def inspect(job: Job, output: OutputDir, repair: bool = True) -> Finding:
     """Verifies one model file against its job; parents' files are not looked at.
 
     Args:
@@ -58,7 +61,7 @@ def inspect(job: Job, output: Output, repair: bool = True) -> Finding:
         repair: write a sidecar that is missing or wrong; if not, nothing on disk changes.
 
     Raises:
-        EnvironmentFault: the disk does not answer.
+        EnvironmentProblem: the disk does not answer.
     """
     path = output.model_file(job)
     try:

@@ -12,18 +12,18 @@ from pathlib import Path
 
 from filelock import Timeout
 
-from hpmkd.errors import EnvironmentFault, Locked
+from hpmkd.errors import EnvironmentProblem, Locked
 from hpmkd.files import acquire, commit_json
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 
 
 @contextmanager
-def locked(output: Output) -> Iterator[None]:
+def locked(output: OutputDir) -> Iterator[None]:
     """Holds the output folder (made if missing), see `file_lock.acquire`.
 
     Raises:
         Locked: another sweep holds it; the message names its host and process.
-        EnvironmentFault: the folder cannot be made or written.
+        EnvironmentProblem: the folder cannot be made or written.
     """
     owner = output.lock_file.with_suffix(".owner.json")
     try:
@@ -36,7 +36,7 @@ def locked(output: Output) -> Iterator[None]:
             todo="wait for it or stop it, or use another --output" + _by_hand(Path(error.lock_file)),
         ) from error
     except OSError as error:
-        raise EnvironmentFault(
+        raise EnvironmentProblem(
             f"{output.root}: cannot be used as the output folder",
             found=str(error),
             todo="choose another one with --output",

@@ -13,12 +13,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpmkd.errors import DamagedModel, EnvironmentFault
+from hpmkd.errors import DamagedModel, EnvironmentProblem
 from hpmkd.files import commit_bytes, sha256_of
 from hpmkd.store.logits_file import TABLE_SUFFIX, no_sidecar
 from hpmkd.store.payload import parse, reading, weights_hash
 from hpmkd.store.search_file import verify_choice
-from hpmkd.store.sidecar import SEAL, Header, file_hash, read_sidecar, seal_of, sidecar_path, write_sidecar
+from hpmkd.store.sidecar import SEAL, Header, content_hash, file_hash, read_sidecar, sidecar_path, write_sidecar
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,7 +52,7 @@ def save_model(
     """Commits a model file, then its sidecar. `metadata` gains `weights_sha256` and `seal`.
 
     Raises:
-        TypeError: metadata that is not plain. EnvironmentFault: it cannot be written; an old file is intact.
+        TypeError: metadata that is not plain. EnvironmentProblem: it cannot be written; an old file is intact.
     """
     import torch
 
@@ -60,7 +60,7 @@ def save_model(
     accuracy, train_time = float(accuracy), float(train_time)
     timestamp = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     meta = {**plain(metadata), "weights_sha256": weights_hash(cpu_state)}
-    meta[SEAL] = seal_of(accuracy, train_time, timestamp, meta)
+    meta[SEAL] = content_hash(accuracy, train_time, timestamp, meta)
     payload = {
         "model_state_dict": cpu_state,
         "accuracy": accuracy,
@@ -79,7 +79,7 @@ def save_model(
 
 def _renew_sidecar(path: Path, header: Header) -> None:
     """Writes the sidecar, if it can be written: without it, or beside an old one, the file speaks for itself."""
-    with contextlib.suppress(EnvironmentFault):
+    with contextlib.suppress(EnvironmentProblem):
         write_sidecar(path, header)
 
 
@@ -99,7 +99,7 @@ def check(path: Path) -> Header:
 
     Raises:
         DamagedModel: it is not whole, not a model file, no file at all, or must not be read.
-        FileNotFoundError: it is not there. EnvironmentFault: the disk does not answer.
+        FileNotFoundError: it is not there. EnvironmentProblem: the disk does not answer.
     """
     return _check(path)[0]
 
@@ -123,7 +123,7 @@ def _check(path: Path) -> tuple[Header, bool]:
             header = read_whole(path)[0]
         except DamagedModel as error:
             raise (damage if path.is_file() else error) from None
-        if header.meaning == sidecar.meaning:
+        if header.content_id == sidecar.content_id:
             raise damage
         return header, False  # whole, and written at another time than the sidecar
 
@@ -150,10 +150,10 @@ def examine(path: Path) -> tuple[Header, dict[str, Tensor], bool]:
     header, state = read_whole(path)
     if sidecar is None:
         return header, state, False
-    same_bytes, same_meaning = sidecar.sha256 == header.sha256, sidecar.meaning == header.meaning
-    if same_bytes and not same_meaning:
+    same_bytes, same_content = sidecar.sha256 == header.sha256, sidecar.content_id == header.content_id
+    if same_bytes and not same_content:
         raise DamagedModel(str(path), expected="a sidecar that says what the file says", found="a forged one")
-    if same_meaning and not same_bytes:
+    if same_content and not same_bytes:
         raise _other_bytes(path, sidecar, header.size, header.sha256)
     return header, state, same_bytes
 

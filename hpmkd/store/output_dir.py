@@ -12,7 +12,7 @@ from hpmkd.plan.job import Job
 
 
 @dataclass(frozen=True)
-class Output:
+class OutputDir:
     """Where a sweep keeps what."""
 
     root: Path
@@ -64,17 +64,17 @@ class Output:
 
     @property
     def progress(self) -> Path:
-        """Records of how far each model is, one file per model; see `progress.py`."""
+        """Records of how far each model is, one file per model; see `store/progress_log.py`."""
         return self.root / "progress"
 
     @property
     def gpu_file(self) -> Path:
-        """What one trial takes of a GPU, measured once; see `sweep/probe.py`."""
+        """What one trial takes of a GPU, measured once; see `sweep/gpu_probe.py`."""
         return self.root / "gpu.json"
 
     @property
     def profile_file(self) -> Path:
-        """Where the time went, of the starts with `--profile`; see `profiling.py`."""
+        """Where the time went, of the starts with `--profile`; see `store/profile_file.py`."""
         return self.root / "profile.json"
 
     @property

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpmkd.errors import DamagedModel, EnvironmentFault
+from hpmkd.errors import DamagedModel, EnvironmentProblem
 from hpmkd.files import sha256_of, system_words
-from hpmkd.store.sidecar import SEAL, Header, seal_of
+from hpmkd.store.sidecar import SEAL, Header, content_hash
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -91,7 +91,7 @@ def _check_seals(path: Path, state: Mapping[Any, Any], rest: Mapping[str, Any]) 
     if not all(isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in state.items()):
         raise _not_a_model(path, "model_state_dict holds other things than tensors")
     try:
-        seal = seal_of(**rest)
+        seal = content_hash(**rest)
         weights = weights_hash(state)
     except (TypeError, ValueError, RuntimeError, RecursionError) as error:
         raise _not_a_model(path, f"metadata or weights that hpmkd never writes ({error})") from error
@@ -113,7 +113,7 @@ def reading(path: Path) -> Iterator[None]:
     Raises:
         FileNotFoundError: nothing has that name.
         DamagedModel: a folder, a link that leads nowhere, or no permission: that can be moved aside.
-        EnvironmentFault: the disk or the network does not answer; the file may be as good as ever.
+        EnvironmentProblem: the disk or the network does not answer; the file may be as good as ever.
     """
     try:
         yield
@@ -128,7 +128,7 @@ def reading(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise DamagedModel(str(path), expected=_EXPECTED, found="a link that leads to itself") from None
-        raise EnvironmentFault(
+        raise EnvironmentProblem(
             f"{path}: cannot be read",
             expected="a disk that answers",
             found=system_words(error),

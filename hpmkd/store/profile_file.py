@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hpmkd.files import commit_json
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Profile:
         self.models[key] = {"seconds": seconds, "parts": parts, "operators": list(found.get("operators", []))}
 
 
-def read_profile(output: Output) -> Profile:
+def read_profile(output: OutputDir) -> Profile:
     """What an earlier start has noted; nothing where there is no file, or none that can be read."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         values = json.loads(output.profile_file.read_text())
@@ -46,6 +46,6 @@ def read_profile(output: Output) -> Profile:
     return Profile()
 
 
-def write_profile(profile: Profile, output: Output) -> None:
+def write_profile(profile: Profile, output: OutputDir) -> None:
     """Commits the file."""
     commit_json(output.profile_file, {"starts": profile.starts, "models": profile.models})

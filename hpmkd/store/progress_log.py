@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 
 SUFFIX = ".jsonl"
 # Of longer trainings every so many-th epoch is kept: enough for a curve, and a file stays below about 100 kB.
@@ -54,7 +54,7 @@ class Progress:
     epochs: tuple[dict[str, Any], ...] = field(default=(), repr=False)
 
 
-def progress_file(output: Output, key: str) -> Path:
+def progress_file(output: OutputDir, key: str) -> Path:
     """Where the records of a job lie."""
     return output.progress / f"{key}{SUFFIX}"
 
@@ -67,7 +67,7 @@ class Recorder:
         fingerprints: key -> fingerprint of the planned jobs, so that a curve is known to be of other settings.
     """
 
-    def __init__(self, output: Output, fingerprints: Mapping[str, str] | None = None) -> None:
+    def __init__(self, output: OutputDir, fingerprints: Mapping[str, str] | None = None) -> None:
         self.output, self.fingerprints = output, dict(fingerprints or {})
 
     def started(self, key: str) -> None:
@@ -148,7 +148,7 @@ def read(path: Path) -> Progress | None:
     return found
 
 
-def read_all(output: Output) -> dict[str, Progress]:
+def read_all(output: OutputDir) -> dict[str, Progress]:
     """Every job that has records, by key."""
     found = [read(path) for path in sorted(output.progress.glob(f"*{SUFFIX}"))]
     return {one.key: one for one in found if one is not None}

@@ -13,7 +13,7 @@ from hpmkd.errors import HpmkdError
 from hpmkd.files import commit_bytes
 from hpmkd.plan.job import Job
 from hpmkd.store.model_file import read_whole, save_model, verify
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.search_file import save_choice
 from hpmkd.store.sidecar import Header
 
@@ -23,7 +23,7 @@ def entry(folder: Path, job: Job, device: str) -> Path:
     return folder / f"{job.fingerprint}-{device}{Path(job.file_name).suffix}"
 
 
-def keep(folder: Path, job: Job, output: Output, device: str) -> None:
+def keep(folder: Path, job: Job, output: OutputDir, device: str) -> None:
     """Puts a finished job's file into the memory; one that is there already stays."""
     target = entry(folder, job, device)
     try:
@@ -33,7 +33,7 @@ def keep(folder: Path, job: Job, output: Output, device: str) -> None:
         verify(target)
 
 
-def recall(folder: Path, job: Job, output: Output, device: str, parents: Mapping[str, str]) -> Header | None:
+def recall(folder: Path, job: Job, output: OutputDir, device: str, parents: Mapping[str, str]) -> Header | None:
     """Writes the job's file from the memory, under the name it has here; None where there is none that fits.
 
     Args:
@@ -41,7 +41,7 @@ def recall(folder: Path, job: Job, output: Output, device: str, parents: Mapping
         job: what is wanted.
         output: where it is wanted.
         device: `cpu` or `cuda`.
-        parents: identity of the weights of each parent here, in the order of `job.teachers`.
+        parents: identity of the weights of each parent here, in the order of `job.parents`.
     """
     source = entry(folder, job, device)
     try:

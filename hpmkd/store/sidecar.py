@@ -31,12 +31,12 @@ class Header:
     metadata: dict[str, Any]
 
     @property
-    def meaning(self) -> str:
+    def content_id(self) -> str:
         """Two files of equal meaning hold the same numbers and metadata, the hash of the weights included."""
-        return seal_of(self.accuracy, self.train_time, self.timestamp, self.metadata)
+        return content_hash(self.accuracy, self.train_time, self.timestamp, self.metadata)
 
 
-def seal_of(accuracy: float, train_time: float, timestamp: str, metadata: Mapping[str, Any]) -> str:
+def content_hash(accuracy: float, train_time: float, timestamp: str, metadata: Mapping[str, Any]) -> str:
     """SHA-256 (hex) over everything in a model file but the weights, whose own hash stands in the metadata.
 
     A model file carries it as `metadata["seal"]`, so that it can be checked without its sidecar.

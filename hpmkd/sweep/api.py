@@ -24,11 +24,11 @@ from hpmkd.files import commit_bytes, commit_json, remove_leftovers
 from hpmkd.log import show, silent, tell, warn
 from hpmkd.monitor.live import watching
 from hpmkd.monitor.tracker import Tracker
-from hpmkd.plan.catalog import lineages
+from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.planner import expand
 from hpmkd.store import inspection
 from hpmkd.store.lock import locked
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 from hpmkd.timings import Timings
 
 
@@ -58,7 +58,7 @@ def run_sweep(
 
     Raises:
         UsageError: an unknown mode, key or value.
-        EnvironmentFault: a data set, a permission, a package is missing.
+        EnvironmentProblem: a data set, a permission, a package is missing.
         ConfigMismatch: there are models of other settings in the output, and no `force`.
         Locked: another sweep works in this output.
     """
@@ -66,8 +66,8 @@ def run_sweep(
     return execute(Request(str(mode), folder, force=force, quiet=quiet, overrides=dict(settings or {})))
 
 
-def execute(request: Request, alone: bool = False) -> int:
-    """Runs what is asked for; returns the exit code. `alone`: see `StopSignals`."""
+def execute(request: Request, owns_process: bool = False) -> int:
+    """Runs what is asked for; returns the exit code. `owns_process`: see `StopSignals`."""
     config, output = resolve(request)
     if request.print_config:
         print(to_yaml(config), end="")
@@ -75,20 +75,20 @@ def execute(request: Request, alone: bool = False) -> int:
     if request.dry_run:
         return _dry_run(config, output)
     code = EXIT_OK
-    with StopSignals(alone) as stop, locked(output):
-        stop.last_words = functools.partial(_last_words, output)
+    with StopSignals(owns_process) as stop, locked(output):
+        stop.exit_message = functools.partial(_exit_message, output)
         code = _sweep(request, config, output, stop)
     if stop.caught is None:
         return code
-    warn(_last_words(output, stop.caught))
+    warn(_exit_message(output, stop.caught))
     return 128 + stop.caught
 
 
-def resolve(request: Request) -> tuple[SweepConfig, Output]:
+def resolve(request: Request) -> tuple[SweepConfig, OutputDir]:
     """The config and the output folder that a request means."""
     if request.restore is not None:
         root = Path(request.restore or request.output or _newest())
-        source = Output(root).config_file
+        source = OutputDir(root).config_file
         if not source.is_file():
             raise UsageError(
                 f"--restore: no sweep in {root.absolute()}", expected=f"{source.name} there", found="no such file"
@@ -104,11 +104,11 @@ def resolve(request: Request) -> tuple[SweepConfig, Output]:
         mlflow = str(Path(mlflow).expanduser().absolute())
     record = config.record.model_copy(update={"mlflow": mlflow})
     changed = {"data": absolute, "datasets": names, "record": record}
-    return config.model_copy(update=changed), Output(root.expanduser().absolute())
+    return config.model_copy(update=changed), OutputDir(root.expanduser().absolute())
 
 
-def _dry_run(config: SweepConfig, output: Output) -> int:
-    jobs = expand(config, describe(config), lineages(config))
+def _dry_run(config: SweepConfig, output: OutputDir) -> int:
+    jobs = expand(config, describe(config), baselines_of(config))
     findings = audit(jobs, output, repair=False)
     width = max(len(job.file_name) for job in jobs)
     for job in (one for one in jobs if one.key in findings):
@@ -118,14 +118,14 @@ def _dry_run(config: SweepConfig, output: Output) -> int:
     return EXIT_OK
 
 
-def _last_words(output: Output, number: int) -> str:
+def _exit_message(output: OutputDir, number: int) -> str:
     command = "the same command starts it again"
     if output.config_file.exists():
         command = f"continue with: python run_sweep.py --restore {shlex.quote(str(output.root))}"
     return f"stopped by {signal.Signals(number).name}; {command}"
 
 
-def _sweep(request: Request, config: SweepConfig, output: Output, stop: StopSignals) -> int:
+def _sweep(request: Request, config: SweepConfig, output: OutputDir, stop: StopSignals) -> int:
     say = silent if request.quiet else tell
     ended = end_leftovers(output.ray_file)  # first of all: they could still write
     if ended:
@@ -137,7 +137,7 @@ def _sweep(request: Request, config: SweepConfig, output: Output, stop: StopSign
     remove_leftovers(*output.written_folders())
     output.remove_scratch()
     specs = describe(config, say)
-    jobs = expand(config, specs, lineages(config))
+    jobs = expand(config, specs, baselines_of(config))
     findings = audit(jobs, output)
     stale = [finding for finding in findings.values() if finding.state == "stale"]
     error = mismatch(findings, output)
@@ -156,23 +156,23 @@ def _sweep(request: Request, config: SweepConfig, output: Output, stop: StopSign
             say(f"found {finding.job.file_name} ({finding.header.accuracy:.2f}%), not trained again")
     missing = [finding.job for finding in findings.values() if finding.state != "done"]
     timings.add("plan", time.monotonic() - start)
-    code, last_words = EXIT_OK, ""
+    code, exit_message = EXIT_OK, ""
     if missing:
         with timings.part("images"):
             for spec in dict.fromkeys(job.data for job in missing):
                 prepare(spec, config.data, say)
-        code, last_words = _train(request, output, findings, say, stop, timings if config.record.profile else None)
-    _report(output, findings, [job.key for job in jobs], [one.label for one in lineages(config)], request.quiet)
+        code, exit_message = _train(request, output, findings, say, stop, timings if config.record.profile else None)
+    _report(output, findings, [job.key for job in jobs], [one.label for one in baselines_of(config)], request.quiet)
     if config.record.profile and missing:
         say(f"where the time went: {output.profile_file}, and hpmkd report {shlex.quote(str(output.root))}")
-    if last_words:
-        warn(last_words)
+    if exit_message:
+        warn(exit_message)
     return code
 
 
 def _train(
     request: Request,
-    output: Output,
+    output: OutputDir,
     findings: dict[str, inspection.Finding],
     say: Callable[[str], None],
     stop: StopSignals,
@@ -180,7 +180,7 @@ def _train(
 ) -> tuple[int, str]:
     from hpmkd.audit.sweep_dir import open_sweep
     from hpmkd.store.profile_file import read_profile, write_profile
-    from hpmkd.sweep.callbacks import Profiler, Watch
+    from hpmkd.sweep.callbacks import Profiler, TrackerCallback
     from hpmkd.sweep.driver import train_missing
     from hpmkd.sweep.failures import Lacking
 
@@ -192,7 +192,7 @@ def _train(
     tracker = Tracker([sweep.by_key[key] for key in findings], done)
     profiler = Profiler(read_profile(output), timings) if timings is not None else None
     with watching(tracker, sweep.config.runs, say, plain=request.quiet or request.verbose) as (say, show):
-        failed = train_missing(sweep, findings, say, stop, request.verbose, Watch(tracker, show), profiler)
+        failed = train_missing(sweep, findings, say, stop, request.verbose, TrackerCallback(tracker, show), profiler)
     if profiler is not None:
         profiler.close()
         write_profile(profiler.profile, output)
@@ -204,7 +204,7 @@ def _train(
 
 
 def _report(
-    output: Output, findings: Mapping[str, inspection.Finding], planned: list[str], labels: list[str], quiet: bool
+    output: OutputDir, findings: Mapping[str, inspection.Finding], planned: list[str], labels: list[str], quiet: bool
 ) -> None:
     from hpmkd.audit import results
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from ray.tune import Callback
 
-from hpmkd.cluster.resources import Share
+from hpmkd.cluster.resources import TrialResources
 from hpmkd.log import BadNews
 from hpmkd.monitor.tracker import Tracker
 from hpmkd.plan.job import Job, label
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.profile_file import Profile
 from hpmkd.store.progress_log import Recorder
 from hpmkd.sweep.failures import Kind, Lacking, NoRecord, _error, _log, _text, kind_of
@@ -20,7 +20,7 @@ from hpmkd.sweep.loggers import is_compared
 from hpmkd.timings import Timings
 
 
-class EventLines(Callback):
+class EventLog(Callback):
     """One line per model that ends. Nothing here may raise: Tune would stop the whole sweep."""
 
     def __init__(self, jobs: dict[str, Job], runs: int, say: Callable[[str], None]) -> None:
@@ -65,16 +65,16 @@ class EventLines(Callback):
             self.say(BadNews(f"{label(job, self.runs)}: FAILED, {self.failed[job.key]}"))
 
 
-class Watch(Callback):
+class TrackerCallback(Callback):
     """Keeps the tracker of a live view up to date, and has it shown; Tune comes by several times a second."""
 
     def __init__(self, tracker: Tracker, show: Callable[[], None]) -> None:
         self.tracker, self.show = tracker, show
         self._made: set[str] = set()
 
-    def round(self, wanted: Collection[str], share: Share) -> None:
+    def round(self, wanted: Collection[str], share: TrialResources) -> None:
         """A round begins."""
-        self.tracker.round(wanted, share.concurrent, share.words)
+        self.tracker.round(wanted, share.concurrent, share.description)
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """A moment to look."""
@@ -106,7 +106,7 @@ class Watch(Callback):
         self.show()
 
 
-class Lighten(Callback):
+class TrimMetrics(Callback):
     """Lets go of what Tune keeps of each metric of each trial: the last values, for running averages, and the extremes
     of its own metrics, such as the seconds since the start.
 
@@ -121,9 +121,9 @@ class Lighten(Callback):
 
 
 class Records(Callback):
-    """Keeps what `hpmkd status` and the learning curves of a report are made of; see `progress.Recorder`."""
+    """Keeps what `hpmkd status` and the learning curves of a report are made of; see `store.progress_log.Recorder`."""
 
-    def __init__(self, jobs: dict[str, Job], output: Output) -> None:
+    def __init__(self, jobs: dict[str, Job], output: OutputDir) -> None:
         self.recorder = Recorder(output, {key: job.fingerprint for key, job in jobs.items()})
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -155,7 +155,7 @@ class Profiler(Callback):
         self._started: dict[str, float] = {}
         self._found: dict[str, dict[str, Any]] = {}
 
-    def round(self, wanted: Collection[str], share: Share) -> None:
+    def round(self, wanted: Collection[str], share: TrialResources) -> None:
         """A round begins."""
         self.concurrent = share.concurrent
 

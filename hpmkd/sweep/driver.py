@@ -13,16 +13,16 @@ from ray.tune.error import TuneError
 
 from hpmkd.audit.sweep_dir import Sweep
 from hpmkd.cluster.ray_session import RayLost, running_ray
-from hpmkd.cluster.resources import Share, share, wants_measuring
+from hpmkd.cluster.resources import TrialResources, trial_resources, wants_measuring
 from hpmkd.cluster.stop_signals import StopSignals
-from hpmkd.errors import EnvironmentFault
+from hpmkd.errors import EnvironmentProblem
 from hpmkd.plan.job import Job
 from hpmkd.store.inspection import Finding, inspect
 from hpmkd.sweep import searcher
-from hpmkd.sweep.callbacks import EventLines, Lighten, Profiler, Records, Watch
+from hpmkd.sweep.callbacks import EventLog, Profiler, Records, TrackerCallback, TrimMetrics
 from hpmkd.sweep.failures import Attempts, Round
-from hpmkd.sweep.gpu_probe import known_need, measure
-from hpmkd.sweep.graceful_stop import GentleStop
+from hpmkd.sweep.gpu_probe import known_usage, measure
+from hpmkd.sweep.graceful_stop import GracefulStop
 from hpmkd.sweep.loggers import open_loggers
 from hpmkd.sweep.tune_run import finish_round, restorable, run_round
 from hpmkd.timings import Timings
@@ -37,7 +37,7 @@ def train_missing(
     say: Callable[[str], None],
     stop: StopSignals,
     verbose: bool,
-    watch: Watch | None = None,
+    watch: TrackerCallback | None = None,
     profiler: Profiler | None = None,
 ) -> dict[str, str]:
     """Trains every job that `findings` does not call done; changes `findings` to what is there afterwards.
@@ -55,10 +55,10 @@ def train_missing(
         The jobs that have no model file, each with the reason.
 
     Raises:
-        EnvironmentFault: Ray does not start here, or dies again and again; a logger that is asked for is not there.
+        EnvironmentProblem: Ray does not start here, or dies again and again; a logger that is asked for is not there.
     """
     logging.getLogger("ray").setLevel(logging.INFO if verbose else logging.CRITICAL)
-    work = _Work(sweep, findings, say, stop, [one for one in (watch, profiler) if one is not None])
+    work = SweepState(sweep, findings, say, stop, [one for one in (watch, profiler) if one is not None])
     timings = profiler.timings if profiler else Timings()
     losses = 0
     while work.missing() and stop.caught is None:
@@ -68,10 +68,10 @@ def train_missing(
                 work.run()
             break
         except RayLost as lost:
-            work.look()
+            work.refresh()
             losses = losses + 1 if len(work.missing()) == before else 1
             if losses == _LOSSES:
-                raise EnvironmentFault(
+                raise EnvironmentProblem(
                     f"Ray: {lost}, {losses} times without a model in between",
                     expected="a Ray that lives",
                     todo="see how much memory is free (dmesg names what was killed); the same command continues",
@@ -80,7 +80,7 @@ def train_missing(
     return work.reasons()
 
 
-class _Work:
+class SweepState:
     """What is left to do, and how often it has failed; it outlives a Ray that dies."""
 
     def __init__(
@@ -89,13 +89,13 @@ class _Work:
         findings: dict[str, Finding],
         say: Callable[[str], None],
         stop: StopSignals,
-        watchers: Sequence[Watch | Profiler],
+        watchers: Sequence[TrackerCallback | Profiler],
     ) -> None:
         self.sweep, self.findings, self.say, self.stop, self.watchers = sweep, findings, say, stop, watchers
         self.attempts = Attempts()
-        self.lines = EventLines(sweep.by_key, sweep.config.runs, say)
+        self.lines = EventLog(sweep.by_key, sweep.config.runs, say)
         self.loggers = open_loggers(sweep.config.record, sweep.output.root.name, say)
-        self.gentle = GentleStop(stop, sweep.output, say)
+        self.gentle = GracefulStop(stop, sweep.output, say)
         self.restore, why = restorable(sweep)
         if why:
             say(f"{why}; a new round goes on from the saved epochs")
@@ -112,23 +112,23 @@ class _Work:
                 self.say(f"trying {len(now.keys)} failed models again, {side} side by side")
             self._round(now, part.fewer(now.concurrent(part.concurrent)))
 
-    def _share(self) -> Share:
+    def _share(self) -> TrialResources:
         config = self.sweep.config
         if not wants_measuring(config):
-            return share(config)
-        need = known_need(self.sweep, measure)
-        part = share(config, need.side_by_side() if need else None)
+            return trial_resources(config)
+        need = known_usage(self.sweep, measure)
+        part = trial_resources(config, need.side_by_side() if need else None)
         if need:
-            self.say(f"{need.words}; {part.words} for each trial, {part.concurrent} side by side")
+            self.say(f"{need.description}; {part.description} for each trial, {part.concurrent} side by side")
         return part
 
-    def _round(self, now: Round, part: Share) -> None:
+    def _round(self, now: Round, part: TrialResources) -> None:
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(part.concurrent)
         restore, self.restore = self.restore, None
         held = {job.key for job in self.sweep.jobs} - now.keys
-        searcher.ACTIVE = searcher.Board(self.sweep.jobs, self.done(), self._is_there, part.concurrent, held)
+        searcher.ACTIVE = searcher.JobQueue(self.sweep.jobs, self.done(), self._is_there, part.concurrent, held)
         records = Records(self.sweep.by_key, self.sweep.output)
-        callbacks: list[Any] = [self.gentle, searcher.TellBoard(), self.lines, records, Lighten()]
+        callbacks: list[Any] = [self.gentle, searcher.QueueSync(), self.lines, records, TrimMetrics()]
         for watcher in self.watchers:
             watcher.round(now.keys - self.done(), part)
         callbacks += [*self.loggers, *self.watchers]
@@ -147,7 +147,7 @@ class _Work:
         finally:
             searcher.ACTIVE = None
             self.gentle.disarm()
-        self.look()
+        self.refresh()
         if self.stop.caught is None:
             finish_round(self.sweep)
             self._count(now, restored=restore is not None)
@@ -157,7 +157,7 @@ class _Work:
         for ever; but for a restored round, which may hold fewer trials than it should."""
         done = self.done()
         for key in sorted(now.keys - done):
-            ready = all(parent.key in done for parent in self.sweep.by_key[key].teachers)
+            ready = all(parent.key in done for parent in self.sweep.by_key[key].parents)
             if key in self.lines.kinds:
                 self.attempts.failed(key, self.lines.kinds[key])
             elif ready and not restored:
@@ -166,7 +166,7 @@ class _Work:
     def _is_there(self, job: Job) -> bool:
         return inspect(job, self.sweep.output).state == "done"
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """Verifies what was missing."""
         for key in self.missing():
             self.findings[key] = inspect(self.sweep.by_key[key], self.sweep.output)
@@ -184,6 +184,6 @@ class _Work:
         return {key: self.lines.failed.get(key) or self._why(key) for key in self.missing()}
 
     def _why(self, key: str) -> str:
-        parents = self.sweep.by_key[key].teachers
+        parents = self.sweep.by_key[key].parents
         waits = [parent.key for parent in parents if self.findings[parent.key].state != "done"]
         return f"waits for {', '.join(waits)}" if waits else "its trial left no model file"

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import ray
 from ray import cloudpickle
 
-from hpmkd.errors import EnvironmentFault, HpmkdError
+from hpmkd.errors import EnvironmentProblem, HpmkdError
 from hpmkd.plan.job import Job
 
 Kind = Literal["killed", "error", "diverged"]
@@ -75,10 +75,10 @@ class Attempts:
         for job in jobs:
             if job.key in done:
                 continue
-            if self.given_up(job.key) or any(parent.key in lost for parent in job.teachers):
+            if self.given_up(job.key) or any(parent.key in lost for parent in job.parents):
                 lost.add(job.key)
                 continue
-            waits = [attempt[parent.key] for parent in job.teachers if parent.key in attempt]
+            waits = [attempt[parent.key] for parent in job.parents if parent.key in attempt]
             attempt[job.key] = max([len(self.failures.get(job.key, ())), *waits])
         if not attempt:
             return None
@@ -116,7 +116,7 @@ class NoRecord(RuntimeError):
 def _text(error: BaseException) -> str:
     """What a user can act on: our own errors as they are, of others the type and the first line."""
     if isinstance(error, HpmkdError):
-        return Lacking(error) if isinstance(error, EnvironmentFault) else str(error)
+        return Lacking(error) if isinstance(error, EnvironmentProblem) else str(error)
     text = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
     # Tune copies checkpoints itself, and meets a full disk as often as we do.
     return Lacking(text) if isinstance(error, OSError) and error.errno in _MACHINE else text

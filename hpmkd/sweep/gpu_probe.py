@@ -31,7 +31,7 @@ TIMEOUT_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
-class Need:
+class GpuUsage:
     """What one trial alone takes of a GPU.
 
     Args:
@@ -52,30 +52,30 @@ class Need:
         return max(1, min(fit, math.ceil(1 / max(self.busy, 1 / _MOST)), _MOST))
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         """For people."""
         used, total = self.trial_bytes / 2**30, self.total_bytes / 2**30
         return f"{self.gpu}: one trial uses {used:.1f} of {total:.0f} GiB and keeps it {100 * self.busy:.0f} % busy"
 
 
 def most_demanding(jobs: Iterable[Job]) -> Job:
-    """The training with the largest step: forward and backward of the student, forward of its mentors."""
+    """The training with the largest step: forward and backward of the student, forward of its teachers."""
 
     def step(job: Job) -> float:
-        mentors = sum(forward_cost(parent.model) for parent in job.mentors)
-        return (3 * forward_cost(job.model) + mentors) * job.fit.batch_size
+        asked = sum(forward_cost(parent.model) for parent in job.teachers)
+        return (3 * forward_cost(job.model) + asked) * job.fit.batch_size
 
     return max((job for job in jobs if job.role not in ("table", "choice")), key=step)
 
 
-def known_need(sweep: Sweep, measure: Callable[[Sweep, Job], Need | None]) -> Need | None:
+def known_usage(sweep: Sweep, measure: Callable[[Sweep, Job], GpuUsage | None]) -> GpuUsage | None:
     """What an earlier start measured for the same training on such GPUs; else it is measured now, and kept."""
     job = most_demanding(sweep.jobs)
     about = {"fingerprint": job.fingerprint, "gpus": gpu_kinds()}
     try:
         kept = json.loads(sweep.output.gpu_file.read_text())
         if all(kept[name] == value for name, value in about.items()):
-            return Need(**kept["need"])
+            return GpuUsage(**kept["need"])
     except (OSError, ValueError, KeyError, TypeError):
         pass
     need = measure(sweep, job)
@@ -89,19 +89,19 @@ def gpu_kinds() -> list[str]:
     return sorted(name for name in ray.cluster_resources() if name.startswith("accelerator_type:"))
 
 
-def measure(sweep: Sweep, job: Job) -> Need | None:
+def measure(sweep: Sweep, job: Job) -> GpuUsage | None:
     """Tries the job on a GPU, in a process that ends with it; None where that fails (the sweep itself will say why)."""
     task = ray.remote(num_gpus=1, num_cpus=1, max_calls=1, max_retries=0)(_try)
     running = task.remote(str(sweep.output.root), job.key)
     try:
-        need: Need = ray.get(running, timeout=TIMEOUT_SECONDS)
+        need: GpuUsage = ray.get(running, timeout=TIMEOUT_SECONDS)
     except ray.exceptions.RayError:
         ray.cancel(running, force=True)
         return None
     return need
 
 
-def _try(output: str, key: str) -> Need:
+def _try(output: str, key: str) -> GpuUsage:
     """In a worker: memory and time of some steps of a job, whose parents have weights at random."""
     import torch
     from torch.profiler import ProfilerActivity, profile
@@ -133,7 +133,7 @@ def _try(output: str, key: str) -> Need:
     busy = sum(event.self_device_time_total for event in kernels.key_averages()) / 1e6
     properties = torch.cuda.get_device_properties(device)
     used = torch.cuda.max_memory_reserved(device) + CONTEXT_BYTES
-    return Need(properties.name, properties.total_memory, used, min(1.0, busy / wall))
+    return GpuUsage(properties.name, properties.total_memory, used, min(1.0, busy / wall))
 
 
 def _draws(training: Training) -> Iterator[tuple[Tensor, Tensor]]:
@@ -145,11 +145,11 @@ def _draws(training: Training) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 def rehearsal(job: Job, data_json: str, device: torch.device, graph: bool = True) -> Training:
-    """The training of a job with mentors of the planned architectures and weights at random."""
+    """The training of a job with teachers of the planned architectures and weights at random."""
     from hpmkd.data.cache import load
     from hpmkd.models import build
     from hpmkd.training.train import make_training
 
-    networks = [build(mentor.model, seed) for seed, mentor in enumerate(job.mentors)]
+    networks = [build(teacher.model, seed) for seed, teacher in enumerate(job.teachers)]
     chosen = {} if "kd.temperature" in dict(job.hparams) else {"kd.temperature": 4.0, "kd.alpha": 0.9}
     return make_training(job, networks, chosen, load(job.data, data_json), device, graph)

@@ -11,21 +11,21 @@ from typing import Any
 from ray.tune import Callback
 
 from hpmkd.cluster.stop_signals import StopSignals
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep import searcher
 
 SAVE_SECONDS = 12.0
 
 
-class GentleStop(Callback):
+class GracefulStop(Callback):
     """Asks the trials to save, waits for them, and then stops Tune by the handler that it set for Ctrl-C.
 
     `Tuner.fit` sets that handler anew each time, so it is taken over at the first step; of SIGTERM and SIGHUP Tune
-    knows nothing. The trials look for `Output.stop_file` after each epoch. One whose epoch lasts longer than
+    knows nothing. The trials look for `OutputDir.stop_file` after each epoch. One whose epoch lasts longer than
     `SAVE_SECONDS` goes on later from the last epoch that it had saved.
     """
 
-    def __init__(self, stop: StopSignals, output: Output, say: Callable[[str], None]) -> None:
+    def __init__(self, stop: StopSignals, output: OutputDir, say: Callable[[str], None]) -> None:
         self.stop, self.output, self.say = stop, output, say
         self._end_tune: Callable[..., Any] | None = None
         self._asked: float | None = None
@@ -39,7 +39,7 @@ class GentleStop(Callback):
 
     def disarm(self) -> None:
         """After each `fit`, however it ended."""
-        self.stop.gently = False
+        self.stop.graceful = False
         self.output.stop_file.unlink(missing_ok=True)
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
@@ -48,7 +48,7 @@ class GentleStop(Callback):
             return
         if self._end_tune is None:
             self._end_tune = signal.signal(signal.SIGINT, self.stop.handle)  # type: ignore[assignment]
-            self.stop.gently = True
+            self.stop.graceful = True
         if self.stop.caught is not None:
             self._end(trials)
 

@@ -12,7 +12,7 @@ from typing import Any
 from ray.tune import Callback
 
 from hpmkd.config.sweep import RecordConfig
-from hpmkd.errors import EnvironmentFault
+from hpmkd.errors import EnvironmentProblem
 from hpmkd.log import BadNews
 
 # At the end of a round, for what is not uploaded yet; Ctrl-C waits for it too.
@@ -20,10 +20,10 @@ _UPLOAD_SECONDS = 10
 
 
 def require(record: RecordConfig) -> None:
-    """Raises EnvironmentFault where a package that the config asks for is not installed."""
+    """Raises EnvironmentProblem where a package that the config asks for is not installed."""
     for name, wanted in (("wandb", record.wandb), ("mlflow", record.mlflow)):
         if wanted and importlib.util.find_spec(name) is None:
-            raise EnvironmentFault(
+            raise EnvironmentProblem(
                 f"record.{name}: the package {name} is not installed",
                 expected=f"the optional extra {name}",
                 found="none",
@@ -37,7 +37,7 @@ def mlflow_uri(where: str) -> str:
     return where if "://" in where else f"sqlite:///{Path(where) / 'mlflow.db'}"
 
 
-def open_loggers(record: RecordConfig, name: str, say: Callable[[str], None]) -> list[Guarded]:
+def open_loggers(record: RecordConfig, name: str, say: Callable[[str], None]) -> list[SafeLogger]:
     """The loggers that the config asks for, connected.
 
     Args:
@@ -46,7 +46,7 @@ def open_loggers(record: RecordConfig, name: str, say: Callable[[str], None]) ->
         say: is told when one of them fails later.
 
     Raises:
-        EnvironmentFault: one is not installed, or cannot be reached or written.
+        EnvironmentProblem: one is not installed, or cannot be reached or written.
     """
     require(record)
     made = []
@@ -74,21 +74,21 @@ def _mlflow(where: str, experiment: str) -> Any:
     return MLflowLoggerCallback(tracking_uri=mlflow_uri(where), experiment_name=experiment)
 
 
-def _connect(name: str, make: Callable[[], Any], say: Callable[[str], None]) -> Guarded:
+def _connect(name: str, make: Callable[[], Any], say: Callable[[str], None]) -> SafeLogger:
     try:
         callback = make()
         callback.setup()
     except Exception as error:
-        raise EnvironmentFault(
+        raise EnvironmentProblem(
             f"record.{name}: it cannot be set up",
             expected=f"a {name} that takes records",
             found=f"{type(error).__name__}: {error}",
             todo=f"see its own settings, or leave --record.{name} out: nothing else depends on it",
         ) from error
-    return Guarded(name, callback, say)
+    return SafeLogger(name, callback, say)
 
 
-class Guarded(Callback):
+class SafeLogger(Callback):
     """Passes on what happens, until the first error: then it says so once and is silent. Tune would end the sweep.
 
     Args:

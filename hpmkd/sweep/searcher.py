@@ -16,10 +16,10 @@ from hpmkd.files import commit_json
 from hpmkd.plan.job import Job
 from hpmkd.plan.schedule import heights, may_run_beside
 
-ACTIVE: Board | None = None
+ACTIVE: JobQueue | None = None
 
 
-class Board:
+class JobQueue:
     """What the driver knows of the running round. The searcher reaches it through `ACTIVE`, not as a field.
 
     Tune pickles the searcher into the output; a path inside it would break a moved output.
@@ -49,7 +49,7 @@ class Board:
             for job in reversed(list(self.jobs.values())):
                 in_grid = job.baseline in grid["baseline"] and job.run in grid["run"]
                 if (job.data.name in grid["dataset"] and (in_grid or job.role == "teacher")) or job.key in keys:
-                    keys |= {job.key, *(parent.key for parent in job.teachers)}
+                    keys |= {job.key, *(parent.key for parent in job.parents)}
             wanted = [job for job in self.jobs.values() if job.key in keys]
             self.waiting = sorted(wanted, key=lambda job: -self.height[job.key])
         return self.waiting
@@ -57,7 +57,7 @@ class Board:
     def ready(self, job: Job) -> bool:
         """Whether its parents are there, and nothing runs that it must wait for."""
         live = (self.jobs[key] for key in self.live.values())
-        return all(parent.key in self.done for parent in job.teachers) and may_run_beside(job, live)
+        return all(parent.key in self.done for parent in job.parents) and may_run_beside(job, live)
 
     def finished(self, trial_id: str) -> None:
         """A trial ended: its place is free; its file, not its result, decides whether the job is done."""
@@ -66,7 +66,7 @@ class Board:
             self.done.add(key)
 
 
-class TellBoard(Callback):
+class QueueSync(Callback):
     """Keeps the board true to Tune's trials, which after a restore need not be those that the searcher had given."""
 
     def __init__(self) -> None:
@@ -129,7 +129,7 @@ class DependencySearcher(Searcher):
             ACTIVE.finished(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
-        """State for `Tuner.restore`: the grid. What runs is Tune's own knowledge, see `TellBoard`."""
+        """State for `Tuner.restore`: the grid. What runs is Tune's own knowledge, see `QueueSync`."""
         commit_json(Path(checkpoint_path), {"grid": self.grid})
 
     def restore(self, checkpoint_path: str) -> None:
@@ -137,7 +137,7 @@ class DependencySearcher(Searcher):
         self.grid = json.loads(Path(checkpoint_path).read_text())["grid"]
 
 
-class FirstOpen(FIFOScheduler):
+class FifoScheduler(FIFOScheduler):
     """Runs trials in the order in which they came, as its base class does, which reads all trials at each step."""
 
     def __init__(self) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from ray.tune import Callback
 
-from hpmkd.errors import EnvironmentFault
+from hpmkd.errors import EnvironmentProblem
 from hpmkd.files import commit_bytes, commit_json, sha256_of
 from hpmkd.store.sidecar import file_hash
 
@@ -33,7 +33,7 @@ def signing_key(folder: Path) -> bytes:
             commit_bytes(path, secrets.token_bytes(32))
             path.chmod(0o600)
         return path.read_bytes()
-    except (OSError, EnvironmentFault):
+    except (OSError, EnvironmentProblem):
         return b""
 
 
@@ -52,7 +52,7 @@ def seal(folder: Path, key: bytes) -> None:
     commit_json(folder / SEAL, {"files": hashes, "signature": _signature(hashes, key)})
 
 
-def broken(folder: Path, key: bytes) -> str | None:
+def why_invalid(folder: Path, key: bytes) -> str | None:
     """Why a round's state cannot be used; None where every file is what was sealed. Executes nothing."""
     try:
         values = json.loads((folder / SEAL).read_text())
@@ -72,7 +72,7 @@ def broken(folder: Path, key: bytes) -> str | None:
     return None
 
 
-class Sealer(Callback):
+class StateSigner(Callback):
     """Seals a running round's state each time that Tune has written it."""
 
     def __init__(self, folder: Path, key: bytes) -> None:
@@ -93,7 +93,7 @@ class Sealer(Callback):
             if self.key and now != self._sealed:
                 seal(self.folder, self.key)
                 self._sealed = now
-        except (OSError, EnvironmentFault):
+        except (OSError, EnvironmentProblem):
             self._sealed = []
 
     def _files(self) -> list[Path]:

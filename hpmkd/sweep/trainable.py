@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 
 from hpmkd.audit.sweep_dir import open_sweep
-from hpmkd.errors import EnvironmentFault
+from hpmkd.errors import EnvironmentProblem
 from hpmkd.plan.job import Job
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep.tensorboard import EventFiles
 from hpmkd.timings import Timings
 
@@ -68,7 +68,7 @@ def train_model(config: dict[str, Any], output: str = "", device: str = "cpu", g
         watch.close()
 
 
-def _report_end(job: Job, event: Outcome, output: Output, curves: EventFiles, profile: dict[str, Any]) -> None:
+def _report_end(job: Job, event: Outcome, output: OutputDir, curves: EventFiles, profile: dict[str, Any]) -> None:
     """The last report: with the model, if there is one, as Tune's checkpoint."""
     from hpmkd.store.model_file import verify
 
@@ -93,7 +93,7 @@ def _report_end(job: Job, event: Outcome, output: Output, curves: EventFiles, pr
 
 
 def _report_epoch(
-    job: Job, event: Progress, resumed: int, output: Output, schedule: SaveSchedule, curves: EventFiles
+    job: Job, event: Progress, resumed: int, output: OutputDir, schedule: SaveSchedule, curves: EventFiles
 ) -> None:
     """The report of an epoch: with a checkpoint where one is due or the sweep is being stopped."""
     result = event.result
@@ -120,7 +120,7 @@ def _report_epoch(
         with tempfile.TemporaryDirectory(prefix=output.scratch_prefix, ignore_cleanup_errors=True) as folder:
             event.save(Path(folder))
             tune.report(metrics, checkpoint=tune.Checkpoint.from_directory(folder))
-    except (OSError, EnvironmentFault):
+    except (OSError, EnvironmentProblem):
         # A full disk costs the checkpoint, not the trial: what is left of it is room for the model.
         for torn in output.saved_folders(job) - before:
             shutil.rmtree(torn, ignore_errors=True)

@@ -13,13 +13,13 @@ from ray import tune
 from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig
 
 from hpmkd.audit.sweep_dir import Sweep
-from hpmkd.cluster.resources import Share
+from hpmkd.cluster.resources import TrialResources
 from hpmkd.config.sweep import cache_folder
 from hpmkd.files import commit_json
 from hpmkd.store.output_dir import trial_folder
 from hpmkd.sweep import searcher
-from hpmkd.sweep.searcher import FirstOpen
-from hpmkd.sweep.signed_state import Sealer, broken, signing_key
+from hpmkd.sweep.searcher import FifoScheduler
+from hpmkd.sweep.signed_state import StateSigner, signing_key, why_invalid
 from hpmkd.sweep.trainable import train_model
 from hpmkd.version import __version__
 
@@ -55,7 +55,7 @@ def restorable(sweep: Sweep) -> tuple[Path | None, str]:
     if versions != _versions():
         return None, f"{newest}: Tune's state is of {versions}, this is {_versions()}"
     # Tune writes its state in place, so a kill can leave anything; the model files are the truth.
-    reason = broken(newest, sweep_key(sweep))
+    reason = why_invalid(newest, sweep_key(sweep))
     return (None, f"{newest}: Tune's state cannot be used, {reason}") if reason else (newest, "")
 
 
@@ -73,7 +73,7 @@ def _plan_id(sweep: Sweep) -> list[str]:
 
 
 def run_round(
-    sweep: Sweep, jobs: int, share: Share, callbacks: Sequence[Any], restore: Path | None, restarts: int = 1
+    sweep: Sweep, jobs: int, share: TrialResources, callbacks: Sequence[Any], restore: Path | None, restarts: int = 1
 ) -> tune.ResultGrid:
     """Runs a round to its end and marks it finished unless it was interrupted.
 
@@ -92,7 +92,7 @@ def run_round(
     config = sweep.config
     number = max((int(path.name[5:]) for path in rounds(sweep.output.tune)), default=-1) + 1
     folder = restore or sweep.output.tune / f"round{number:03d}"
-    sealer = Sealer(folder, sweep_key(sweep))
+    sealer = StateSigner(folder, sweep_key(sweep))
     if restore is not None:
         tuner = tune.Tuner.restore(str(restore), trainable, restart_errored=True, resume_unfinished=True)
     else:
@@ -105,7 +105,7 @@ def run_round(
             },
             tune_config=TuneConfig(
                 search_alg=searcher.DependencySearcher(),
-                scheduler=FirstOpen(),
+                scheduler=FifoScheduler(),
                 num_samples=jobs,
                 reuse_actors=True,
                 trial_name_creator=_name,

@@ -84,7 +84,7 @@ class GraphedStep(Step):
         self.fallback = ""
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         """See `Step`."""
         return f"one by one: {self.fallback}" if self.fallback else "recorded as a CUDA graph"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from hpmkd.models import Output
+from hpmkd.models import ModelOutput
 
 # Of a GPU's memory a process uses so much beside its tensors: the context, loaded kernels, libraries' workspaces.
 CONTEXT_BYTES = 600 * 2**20
@@ -53,6 +53,6 @@ def needs_scaling(precision: str, device: torch.device) -> bool:
     return precision == "bf16" and half(device) == torch.float16
 
 
-def fp32(output: Output) -> Output:
+def fp32(output: ModelOutput) -> ModelOutput:
     """Losses are computed in fp32 whatever the network's precision was."""
-    return Output(output.logits.float(), tuple(feature.float() for feature in output.features))
+    return ModelOutput(output.logits.float(), tuple(feature.float() for feature in output.features))

@@ -19,11 +19,11 @@ from torch import Tensor, nn
 from hpmkd.config.specs import DataSpec, FitSpec
 from hpmkd.data.augment import Normalise, TrainBatches
 from hpmkd.data.images import Splits
-from hpmkd.training.teachers import LiveMentor
+from hpmkd.training.teachers import LiveTeacher
 from hpmkd.training.train import EpochResult
 
 
-class Tabulation:
+class LogitsCacheBuilder:
     """Makes a table in units that can be interrupted between: one view of all training images.
 
     It is driven like a `Training`: `epochs()` yields after each unit, `state_dict` holds everything.
@@ -37,7 +37,7 @@ class Tabulation:
     """
 
     def __init__(self, network: nn.Module, splits: Splits, data: DataSpec, fit: FitSpec, device: torch.device) -> None:
-        self.mentor, self.device = LiveMentor(network, fit.precision, device), device
+        self.teacher, self.device = LiveTeacher(network, fit.precision, device), device
         self.normalise = Normalise(splits.mean, splits.std, device)
         train = splits.train.to(device)
         self.batches = TrainBatches(train, self.normalise, data.augment, fit.batch_size, fit.views)
@@ -50,7 +50,7 @@ class Tabulation:
         while self.epoch < self.total:
             start = time.monotonic()
             if self.epoch == 0:
-                self.parts = [self.mentor.validation_logits(self.validation, self.normalise).cpu()]
+                self.parts = [self.teacher.validation_logits(self.validation, self.normalise).cpu()]
             self.parts.insert(-1, self._view(self.epoch))
             self.epoch += 1
             self.train_seconds += time.monotonic() - start
@@ -61,7 +61,7 @@ class Tabulation:
         for start, end in self.batches.bounds():
             index = torch.arange(start, end, device=self.device)
             batch = self.batches.take(index, torch.full_like(index, view))
-            parts.append(self.mentor.outputs(batch, features=False).logits)
+            parts.append(self.teacher.outputs(batch, features=False).logits)
         return torch.cat(parts).cpu()
 
     def validation_pct(self) -> float:

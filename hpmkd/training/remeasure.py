@@ -60,7 +60,7 @@ def measure(header: Header, path: Path, data: DataConfig, sources: Mapping[str, 
         single precision they must be equal, else they may differ by half a percentage point.
 
     Raises:
-        EnvironmentFault: the images are not there.
+        EnvironmentProblem: the images are not there.
     """
     job = job_of(header, sources)
     there = header.metadata.get("device", "cpu")

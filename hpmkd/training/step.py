@@ -12,7 +12,7 @@ from hpmkd.config.specs import FitSpec
 from hpmkd.data.augment import Batch, TrainBatches, mix, soft_labels
 from hpmkd.methods.base import Distiller
 from hpmkd.training.device import autocast, fp32, needs_scaling
-from hpmkd.training.teachers import Mentor
+from hpmkd.training.teachers import Teacher
 
 
 class Step:
@@ -21,7 +21,7 @@ class Step:
     Args:
         model: the student, on its device.
         distiller: the loss, there too.
-        mentors: the parents.
+        teachers: the parents.
         batches: where images and labels come from.
         optimizer: of student and distiller.
         fit: `precision`, `label_smoothing`, `mixup`.
@@ -32,19 +32,19 @@ class Step:
         self,
         model: nn.Module,
         distiller: Distiller,
-        mentors: Sequence[Mentor],
+        teachers: Sequence[Teacher],
         batches: TrainBatches,
         optimizer: torch.optim.Optimizer,
         fit: FitSpec,
         device: torch.device,
     ) -> None:
-        self.model, self.distiller, self.mentors, self.batches = model, distiller, mentors, batches
+        self.model, self.distiller, self.teachers, self.batches = model, distiller, teachers, batches
         self.optimizer, self.fit, self.device = optimizer, fit, device
         self.scaler = torch.amp.GradScaler(device.type, enabled=needs_scaling(fit.precision, device))
         self.sums: dict[str, Tensor] = {}
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         """How steps are done, for a model's metadata."""
         return "one by one"
 
@@ -95,7 +95,7 @@ class Step:
 
     def _terms(self, batch: Batch, progress: float | Tensor, taught: bool) -> dict[str, Tensor]:
         taps = self.distiller.needs_features and taught
-        known = [mentor.outputs(batch, taps) for mentor in self.mentors] if taught else []
+        known = [teacher.outputs(batch, taps) for teacher in self.teachers] if taught else []
         with autocast(self.fit.precision, self.device):
             student = fp32(self.model(batch.images, features=taps))
         if taught:

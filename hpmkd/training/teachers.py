@@ -11,21 +11,21 @@ from torch import Tensor, nn
 
 from hpmkd.data.augment import Batch, Normalise, plain_batches
 from hpmkd.data.images import Images
-from hpmkd.models import Output
+from hpmkd.models import ModelOutput
 from hpmkd.training.device import autocast, fp32
 
 
-class Mentor(Protocol):
+class Teacher(Protocol):
     """A parent of the student, without gradients."""
 
-    def outputs(self, batch: Batch, features: bool) -> Output:
+    def outputs(self, batch: Batch, features: bool) -> ModelOutput:
         """Logits `(B, K)` in fp32 on a training batch, and the feature maps if they are asked for."""
 
     def validation_logits(self, images: Images, normalise: Normalise) -> Tensor:
         """Logits `(N, K)` in fp32 on all validation images."""
 
 
-class LiveMentor:
+class LiveTeacher:
     """A trained network in eval mode.
 
     Args:
@@ -39,20 +39,20 @@ class LiveMentor:
         self.precision, self.device = precision, device
 
     @torch.no_grad()
-    def outputs(self, batch: Batch, features: bool) -> Output:
-        """See `Mentor`."""
+    def outputs(self, batch: Batch, features: bool) -> ModelOutput:
+        """See `Teacher`."""
         with autocast(self.precision, self.device):
             return fp32(self.network(batch.images, features=features))
 
     @torch.no_grad()
     def validation_logits(self, images: Images, normalise: Normalise) -> Tensor:
-        """See `Mentor`."""
+        """See `Teacher`."""
         with autocast(self.precision, self.device):
             return torch.cat([self.network(part).logits.float() for part, _ in plain_batches(images, normalise)])
 
 
-class TableMentor:
-    """A table of logits as `tabulate.Tabulation` makes it: views x training images, then validation images.
+class CachedTeacher:
+    """A table of logits as `tabulate.LogitsCacheBuilder` makes it: views x training images, then validation images.
 
     Args:
         path: the `.npy` file, verified before. It is mapped into memory, so trials share what they have read.
@@ -66,11 +66,11 @@ class TableMentor:
         self.rows, self.images = (rows if device.type == "cpu" else rows.to(device)), images
         self.views = len(rows) // images
 
-    def outputs(self, batch: Batch, features: bool) -> Output:
-        """See `Mentor`; a table has no feature maps."""
+    def outputs(self, batch: Batch, features: bool) -> ModelOutput:
+        """See `Teacher`; a table has no feature maps."""
         assert not features, "the plan gives no table to a loss that needs feature maps"
-        return Output(self.rows[batch.view * self.images + batch.which])
+        return ModelOutput(self.rows[batch.view * self.images + batch.which])
 
     def validation_logits(self, images: Images, normalise: Normalise) -> Tensor:
-        """See `Mentor`."""
+        """See `Teacher`."""
         return self.rows[-len(images) :].clone()

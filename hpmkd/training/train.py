@@ -24,7 +24,7 @@ from hpmkd.training.device import needs_scaling
 from hpmkd.training.evaluate import evaluate
 from hpmkd.training.optim import learning_rate, load_optimizer, make_optimizer, set_learning_rate
 from hpmkd.training.step import Step
-from hpmkd.training.teachers import LiveMentor, Mentor
+from hpmkd.training.teachers import LiveTeacher, Teacher
 
 _VALIDATION_PART = 0.1
 
@@ -56,7 +56,7 @@ class Training:
     Args:
         model: the student (or the teacher that is being trained).
         distiller: the loss, with its helper modules.
-        teachers: the parents, already trained: networks, or mentors that are no networks.
+        teachers: the parents, already trained: networks, or teachers that are no networks.
         splits: the data; the test part is not touched.
         augment: see `TrainBatches`.
         fit: the recipe.
@@ -69,7 +69,7 @@ class Training:
         self,
         model: nn.Module,
         distiller: Distiller,
-        teachers: Sequence[nn.Module | Mentor],
+        teachers: Sequence[nn.Module | Teacher],
         splits: Splits,
         augment: str,
         fit: FitSpec,
@@ -78,8 +78,8 @@ class Training:
         graph: bool = True,
     ) -> None:
         self.model, self.distiller = model.to(device), distiller.to(device)
-        self.mentors: list[Mentor] = [
-            LiveMentor(one, fit.precision, device) if isinstance(one, nn.Module) else one for one in teachers
+        self.teachers: list[Teacher] = [
+            LiveTeacher(one, fit.precision, device) if isinstance(one, nn.Module) else one for one in teachers
         ]
         self.fit, self.seed, self.device = fit, seed, device
         self.normalise = Normalise(splits.mean, splits.std, device)
@@ -89,7 +89,7 @@ class Training:
         self.optimizer = make_optimizer(fit, device, self.model, self.distiller)
         recorded = graph and device.type == "cuda" and distiller.recordable and not needs_scaling(fit.precision, device)
         kind = GraphedStep if recorded else Step
-        self.step = kind(self.model, self.distiller, self.mentors, self.batches, self.optimizer, fit, device)
+        self.step = kind(self.model, self.distiller, self.teachers, self.batches, self.optimizer, fit, device)
         self.epoch, self.train_seconds, self.total = 0, 0.0, fit.epochs
         self.prepare_seconds = 0.0  # of `train_seconds`: spent on helper modules before the first step
         self.validate_seconds = 0.0  # of this attempt's
@@ -125,7 +125,7 @@ class Training:
     def _prepare(self) -> None:
         """Shows the teachers' logits on validation images to the distiller."""
         start = time.monotonic()
-        logits = [mentor.validation_logits(self.validation, self.normalise) for mentor in self.mentors]
+        logits = [teacher.validation_logits(self.validation, self.normalise) for teacher in self.teachers]
         self.distiller.prepare(logits, self.validation.labels)
         self.prepare_seconds = time.monotonic() - start
 
@@ -164,14 +164,14 @@ class Training:
 
 def make_training(
     job: Job,
-    teachers: Sequence[nn.Module | Mentor],
+    teachers: Sequence[nn.Module | Teacher],
     values: Mapping[str, Any],
     splits: Splits,
     device: torch.device,
     graph: bool,
 ) -> Training:
     """A job's training from its seed, taught by `teachers`, with `values` in place of the job's own settings."""
-    specs = tuple(parent.model for parent in job.mentors)
+    specs = tuple(parent.model for parent in job.teachers)
     distiller = build_distiller(job.method, {**dict(job.hparams), **values}, job.model, specs, job.seed)
     model = build(job.model, job.seed)
     return Training(model, distiller, teachers, splits, job.data.augment, job.fit, job.seed, device, graph)

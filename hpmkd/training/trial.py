@@ -16,7 +16,7 @@ from torch import nn
 from hpmkd.config.sweep import DataConfig, memory_folder
 from hpmkd.data.cache import load
 from hpmkd.data.images import Splits
-from hpmkd.errors import Diverged, EnvironmentFault, HpmkdError
+from hpmkd.errors import Diverged, EnvironmentProblem, HpmkdError
 from hpmkd.models import build
 from hpmkd.plan.halving import last_epoch
 from hpmkd.plan.job import Job
@@ -24,19 +24,19 @@ from hpmkd.store.epoch_checkpoint import resume, save_epoch
 from hpmkd.store.inspection import inspect
 from hpmkd.store.logits_file import save_table
 from hpmkd.store.model_file import load_weights, save_model
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.search_file import save_choice
 from hpmkd.store.shared_cache import keep, recall
 from hpmkd.store.sidecar import Header
 from hpmkd.timings import Timings
 from hpmkd.training.evaluate import evaluate
 from hpmkd.training.halving_search import Search
-from hpmkd.training.logits_cache import Tabulation
+from hpmkd.training.logits_cache import LogitsCacheBuilder
 from hpmkd.training.provenance import provenance
-from hpmkd.training.teachers import TableMentor
+from hpmkd.training.teachers import CachedTeacher
 from hpmkd.training.train import EpochResult, Training, make_training
 
-Work = Training | Search | Tabulation
+Work = Training | Search | LogitsCacheBuilder
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Outcome:
 
 def run_job(
     job: Job,
-    output: Output,
+    output: OutputDir,
     data: DataConfig,
     device: torch.device,
     candidates: tuple[Path, ...] = (),
@@ -98,7 +98,7 @@ def run_job(
         return
     torch.set_num_threads(job.fit.threads)
     with timings.part("parents"):
-        known = {parent.key: _usable(parent, output) for parent in job.teachers}
+        known = {parent.key: _usable(parent, output) for parent in job.parents}
     weights = _identities(job, known)
     memory = memory_folder(data) if job.shared else None
     # A model that this sweep had and lost is trained again: whoever deletes a file wants just that.
@@ -127,7 +127,7 @@ def run_job(
     outcome = _finish(work, job, output, splits, metadata | {"val_accuracy": validation_pct}, timings)
     if memory:
         # The model is safe in the output; a full or read-only cache only costs other sweeps some time.
-        with contextlib.suppress(EnvironmentFault), timings.part("commit"):
+        with contextlib.suppress(EnvironmentProblem), timings.part("commit"):
             keep(memory, job, output, device.type)
     yield outcome
 
@@ -157,18 +157,18 @@ def _aside(work: Work) -> dict[str, float]:
 def _identities(job: Job, known: Mapping[str, Header]) -> dict[str, str]:
     """Key -> identity of the weights, of everything that the job learns from (see `Job.sources`)."""
     found = {key: str(header.metadata["weights_sha256"]) for key, header in known.items()}
-    for parent in job.teachers:
+    for parent in job.parents:
         if parent.role == "table":
             found |= known[parent.key].metadata["parents"]
     return found
 
 
 def _finish(
-    work: Work, job: Job, output: Output, splits: Splits, metadata: Mapping[str, Any], timings: Timings
+    work: Work, job: Job, output: OutputDir, splits: Splits, metadata: Mapping[str, Any], timings: Timings
 ) -> Outcome:
     """Commits the file; of a model, after its only look at the test set."""
     path = output.model_file(job)
-    if isinstance(work, Tabulation):
+    if isinstance(work, LogitsCacheBuilder):
         accuracy = work.validation_pct()
         with timings.part("commit"):
             save_table(path, work.content(), accuracy, work.train_seconds, metadata)
@@ -179,7 +179,7 @@ def _finish(
         save_choice(path, chosen, work.evidence, validation_pct, work.train_seconds, metadata)
         text = ", ".join(f"{name} {value:g}" for name, value in chosen.items())
         return Outcome("trained", validation_pct, work.train_seconds, f"{text} ({validation_pct:.2f}% on validation)")
-    metadata = {**metadata, "prepare_seconds": work.prepare_seconds, "steps": work.step.words}
+    metadata = {**metadata, "prepare_seconds": work.prepare_seconds, "steps": work.step.description}
     with timings.part("test"):
         test_pct = evaluate(work.model, splits.test.to(work.device), work.normalise, job.fit.precision)
     with timings.part("commit"):
@@ -188,19 +188,19 @@ def _finish(
 
 
 def _work(
-    job: Job, output: Output, known: Mapping[str, Header], splits: Splits, device: torch.device, graph: bool
+    job: Job, output: OutputDir, known: Mapping[str, Header], splits: Splits, device: torch.device, graph: bool
 ) -> Work:
     """What is to be done: a training, with the values that a choice among the parents sets, the search, or a table."""
-    teachers = [_mentor(parent, output, splits, device) for parent in job.mentors]
+    teachers = [_teacher(parent, output, splits, device) for parent in job.teachers]
     if job.role == "table":
         assert isinstance(teachers[0], nn.Module)
-        return Tabulation(teachers[0], splits, job.data, job.fit, device)
+        return LogitsCacheBuilder(teachers[0], splits, job.data, job.fit, device)
 
     def training(values: Mapping[str, Any]) -> Training:
         return make_training(job, teachers, values, splits, device, graph)
 
     if job.role != "choice":
-        chosen = [known[parent.key].metadata["chosen"] for parent in job.teachers if parent.role == "choice"]
+        chosen = [known[parent.key].metadata["chosen"] for parent in job.parents if parent.role == "choice"]
         return training(chosen[0] if chosen else {})
     grid = dict(job.hparams)
     pairs = itertools.product(grid["adaptive.temperatures"], grid["adaptive.alphas"])
@@ -208,17 +208,17 @@ def _work(
     return Search(training, values, grid["adaptive.keep"], last_epoch(grid["adaptive.part"], job.fit.epochs))
 
 
-def _mentor(parent: Job, output: Output, splits: Splits, device: torch.device) -> nn.Module | TableMentor:
+def _teacher(parent: Job, output: OutputDir, splits: Splits, device: torch.device) -> nn.Module | CachedTeacher:
     """A parent that a student can learn from: the network with its weights, or its table."""
     path = output.model_file(parent)
     if parent.role == "table":
-        return TableMentor(path, len(splits.train), device)
+        return CachedTeacher(path, len(splits.train), device)
     network = build(parent.model, seed=0)
     network.load_state_dict(load_weights(path)[1])
     return network
 
 
-def _usable(parent: Job, output: Output) -> Header:
+def _usable(parent: Job, output: OutputDir) -> Header:
     """A parent's header; it is verified here again, just before it is used."""
     finding = inspect(parent, output)
     if finding.state != "done" or finding.header is None:

@@ -18,7 +18,7 @@ from hpmkd.analysis.costs import costs
 from hpmkd.analysis.plots.cost import pareto_front
 from hpmkd.analysis.plots.lineage import nodes
 from hpmkd.analysis.plots.style import inline, render
-from hpmkd.plan.catalog import METHODS
+from hpmkd.plan.catalog import BASELINES
 
 
 def two_data_sets() -> pd.DataFrame:
@@ -69,7 +69,7 @@ def planned(**config: Any) -> pd.DataFrame:
             "dataset": job.data.name,
             "baseline": job.baseline,
             "planned": True,
-            "parents": " ".join(parent.key for parent in job.teachers),
+            "parents": " ".join(parent.key for parent in job.parents),
         }
         for job in make_jobs(make_config(runs=3, **config)).values()
     ]
@@ -81,8 +81,8 @@ def test_lineage_points_from_parents_to_children() -> None:
     graph = nodes(planned(baselines=order), "Digits", order)
     assert graph["student Direct"].parents == set()
     assert graph["student TraditionalKD"].parents == {"teacher_Digits"}
-    mentors = {"teacher_Digits", "teacher_Digits_2", "assistant_Digits_HPM-KD_1", "choice_Digits"}
-    assert graph["student HPM-KD"].parents == mentors
+    teachers = {"teacher_Digits", "teacher_Digits_2", "assistant_Digits_HPM-KD_1", "choice_Digits"}
+    assert graph["student HPM-KD"].parents == teachers
     for node in graph.values():
         assert all(graph[parent].column < node.column for parent in node.parents)
     assert next(name for name in graph if name.startswith("student")) == "student HPM-KD"
@@ -92,10 +92,10 @@ def test_lineage_is_legible_where_there_are_tables() -> None:
     """Boxes of a plan with every baseline, and a table of each teacher's logits, do not lie upon each other."""
     frame = planned(kd__logits="auto")
     assert "table" in set(frame["role"])
-    figure = plots.lineage(frame, list(METHODS))
+    figure = plots.lineage(frame, list(BASELINES))
     FigureCanvasAgg(figure).draw()
     boxes = [text.get_bbox_patch().get_window_extent() for axes in figure.axes for text in axes.texts]
-    assert len(boxes) > len(METHODS)
+    assert len(boxes) > len(BASELINES)
     for first, second in itertools.combinations(boxes, 2):
         assert not first.overlaps(second)
 

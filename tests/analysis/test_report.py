@@ -17,7 +17,7 @@ from hpmkd.analysis.report.tables import Table, digits, ordered
 from hpmkd.analysis.report.write import html
 from hpmkd.cli.main import main
 from hpmkd.plan.job import Job
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.progress_log import Recorder
 
 CHOOSE = {"baselines": ["Direct", "TraditionalKD", "HPM-KD"], "runs": 3}
@@ -167,6 +167,6 @@ def test_missing_numbers_are_dashes_and_rows_follow_the_config() -> None:
 
 
 def test_nothing_at_all(tmp_path: Path) -> None:
-    Output(tmp_path).models.mkdir()
+    OutputDir(tmp_path).models.mkdir()
     page = write_report(tmp_path).read_text()
     assert "Nothing can be compared yet" in page

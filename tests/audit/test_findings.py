@@ -13,17 +13,17 @@ import torch
 from support.builders import make_config, make_jobs
 
 from hpmkd.audit.findings import archive, audit, describe_finding, headers, mismatch, quarantine
-from hpmkd.errors import EnvironmentFault
+from hpmkd.errors import EnvironmentProblem
 from hpmkd.plan.job import Job
 from hpmkd.store import inspection, model_file
 from hpmkd.store.model_file import save_model
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.sidecar import sidecar_path
 
 TEACHER, ASSISTANT, STUDENT = "teacher_Digits", "assistant_Digits_TAKD", "student_Digits_TAKD_run1"
 
 
-def write(job: Job, output: Output, parents: dict[str, str], seed: int = 0) -> str:
+def write(job: Job, output: OutputDir, parents: dict[str, str], seed: int = 0) -> str:
     """A file as the trial of `job` leaves it; returns the identity of its weights."""
     meta = {"key": job.key, "recipe": job.recipe(), "fingerprint": job.fingerprint, "parents": parents}
     state = {"w": torch.full((2,), float(seed))}
@@ -36,27 +36,27 @@ def jobs() -> dict[str, Job]:
 
 
 @pytest.fixture
-def output(tmp_path: Path, jobs: dict[str, Job]) -> Output:
+def output(tmp_path: Path, jobs: dict[str, Job]) -> OutputDir:
     """Teacher, assistant and student, all done."""
-    out = Output(tmp_path)
+    out = OutputDir(tmp_path)
     teacher = write(jobs[TEACHER], out, {})
     assistant = write(jobs[ASSISTANT], out, {TEACHER: teacher})
     write(jobs[STUDENT], out, {ASSISTANT: assistant})
     return out
 
 
-def states(jobs: dict[str, Job], output: Output) -> list[str]:
+def states(jobs: dict[str, Job], output: OutputDir) -> list[str]:
     return [finding.state for finding in audit(jobs.values(), output).values()]
 
 
-def test_all_done(jobs: dict[str, Job], output: Output) -> None:
+def test_all_done(jobs: dict[str, Job], output: OutputDir) -> None:
     findings = audit(jobs.values(), output)
     assert states(jobs, output) == ["done"] * 3
     assert describe_finding(findings[STUDENT], findings) == "done (90.00%)"
     assert mismatch(findings, output) is None
 
 
-def test_missing_and_waiting(jobs: dict[str, Job], output: Output) -> None:
+def test_missing_and_waiting(jobs: dict[str, Job], output: OutputDir) -> None:
     for key in (ASSISTANT, STUDENT):
         output.model_file(jobs[key]).unlink()
     findings = audit(jobs.values(), output)
@@ -64,12 +64,12 @@ def test_missing_and_waiting(jobs: dict[str, Job], output: Output) -> None:
     assert describe_finding(findings[STUDENT], findings) == f"missing; waits for {ASSISTANT}"
 
 
-def test_a_missing_parent_does_not_touch_a_finished_child(jobs: dict[str, Job], output: Output) -> None:
+def test_a_missing_parent_does_not_touch_a_finished_child(jobs: dict[str, Job], output: OutputDir) -> None:
     output.model_file(jobs[TEACHER]).unlink()
     assert states(jobs, output) == ["missing", "done", "done"]
 
 
-def test_damaged(jobs: dict[str, Job], output: Output) -> None:
+def test_damaged(jobs: dict[str, Job], output: OutputDir) -> None:
     path = output.model_file(jobs[STUDENT])
     path.write_bytes(path.read_bytes()[:-5])
     findings = audit(jobs.values(), output)
@@ -83,14 +83,14 @@ def test_damaged(jobs: dict[str, Job], output: Output) -> None:
     assert not sidecar_path(path).exists()
 
 
-def test_a_model_under_another_name_is_not_believed(jobs: dict[str, Job], output: Output) -> None:
+def test_a_model_under_another_name_is_not_believed(jobs: dict[str, Job], output: OutputDir) -> None:
     output.model_file(jobs[ASSISTANT]).replace(output.model_file(jobs[STUDENT]))
     sidecar_path(output.model_file(jobs[ASSISTANT])).replace(sidecar_path(output.model_file(jobs[STUDENT])))
     finding = inspection.inspect(jobs[STUDENT], output)
     assert (finding.state, finding.reason) == ("damaged", f"holds another model: {ASSISTANT}")
 
 
-def test_other_settings_are_stale_and_explained(output: Output) -> None:
+def test_other_settings_are_stale_and_explained(output: OutputDir) -> None:
     now = make_jobs(make_config(baselines=["TAKD"], fit__lr=0.5, fit__batch_size=32))
     findings = audit(now.values(), output)
     assert {finding.state for finding in findings.values()} == {"stale"}
@@ -105,12 +105,12 @@ def test_other_settings_are_stale_and_explained(output: Output) -> None:
     assert list(output.models.iterdir()) == []
 
 
-def test_only_the_parents_settings_changed(output: Output) -> None:
+def test_only_the_parents_settings_changed(output: OutputDir) -> None:
     now = make_jobs(make_config(baselines=["TAKD"], fit__teacher_epochs=7))
     assert audit(now.values(), output)[STUDENT].reason == "its teacher's settings changed"
 
 
-def test_more_of_anything_is_no_change(output: Output) -> None:
+def test_more_of_anything_is_no_change(output: OutputDir) -> None:
     more = {"baselines": ["TAKD", "AT"], "runs": 3, "datasets": ["Digits", "MNIST"]}
     for changes in ({name: value} for name, value in more.items()):
         now = make_jobs(make_config(**{"baselines": ["TAKD"], **changes}))
@@ -121,7 +121,7 @@ def test_more_of_anything_is_no_change(output: Output) -> None:
         assert mismatch(findings, output) is None
 
 
-def test_a_child_of_other_weights_is_stale(jobs: dict[str, Job], output: Output) -> None:
+def test_a_child_of_other_weights_is_stale(jobs: dict[str, Job], output: OutputDir) -> None:
     """The same recipe on another machine gives other weights: what learnt from the old ones says so."""
     write(jobs[TEACHER], output, {}, seed=1)
     findings = audit(jobs.values(), output)
@@ -131,7 +131,7 @@ def test_a_child_of_other_weights_is_stale(jobs: dict[str, Job], output: Output)
 
 
 @pytest.mark.parametrize("what", ["a folder", "a link that leads nowhere", "foreign pickle", "empty", "zeros"])
-def test_whatever_lies_there_is_moved_aside(jobs: dict[str, Job], output: Output, what: str) -> None:
+def test_whatever_lies_there_is_moved_aside(jobs: dict[str, Job], output: OutputDir, what: str) -> None:
     path = output.model_file(jobs[STUDENT])
     size = path.stat().st_size
     path.unlink()
@@ -153,7 +153,7 @@ def test_whatever_lies_there_is_moved_aside(jobs: dict[str, Job], output: Output
     assert inspection.inspect(jobs[STUDENT], output).state == "missing"
 
 
-def test_the_dry_runs_audit_changes_nothing(jobs: dict[str, Job], output: Output) -> None:
+def test_the_dry_runs_audit_changes_nothing(jobs: dict[str, Job], output: OutputDir) -> None:
     for job in jobs.values():
         sidecar_path(output.model_file(job)).unlink()
     findings = audit(jobs.values(), output, repair=False)
@@ -164,17 +164,17 @@ def test_the_dry_runs_audit_changes_nothing(jobs: dict[str, Job], output: Output
 
 
 def test_a_disk_that_does_not_answer_ends_the_audit(
-    jobs: dict[str, Job], output: Output, monkeypatch: pytest.MonkeyPatch
+    jobs: dict[str, Job], output: OutputDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(path: Path) -> str:
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(model_file, "file_hash", broken)
-    with pytest.raises(EnvironmentFault, match="EIO"):
+    with pytest.raises(EnvironmentProblem, match="EIO"):
         audit(jobs.values(), output)
     assert headers(output) == {}
 
 
-def test_headers_of_all_valid_files(jobs: dict[str, Job], output: Output) -> None:
+def test_headers_of_all_valid_files(jobs: dict[str, Job], output: OutputDir) -> None:
     (output.models / "odd.pt").write_bytes(b"odd")
     assert set(headers(output)) == set(jobs)

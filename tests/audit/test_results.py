@@ -19,14 +19,14 @@ from hpmkd.audit.findings import headers
 from hpmkd.errors import UsageError
 from hpmkd.plan.architecture import parameter_count
 from hpmkd.store.model_file import check, save_model
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.search_file import save_choice
 
 
 @pytest.fixture
-def output(tmp_path: Path) -> Output:
+def output(tmp_path: Path) -> OutputDir:
     """A teacher at 80 %, three Direct students, one AT student and one that is no longer planned."""
-    out = Output(tmp_path)
+    out = OutputDir(tmp_path)
     accuracies = {"teacher_D": 80.0, "student_D_AT_run1": 76.0, "student_D_Old_run1": 10.0}
     accuracies |= {
         f"student_D_Direct_run{run}": value for run, value in zip((1, 2, 3), (70.0, 72.0, 71.0), strict=True)
@@ -45,7 +45,7 @@ def output(tmp_path: Path) -> Output:
 PLANNED = ["teacher_D", "student_D_AT_run1", *(f"student_D_Direct_run{run}" for run in (1, 2, 3))]
 
 
-def test_one_row_per_valid_file(output: Output) -> None:
+def test_one_row_per_valid_file(output: OutputDir) -> None:
     frame = results.collect(output, PLANNED)
     assert len(frame) == 7
     assert frame.set_index("file").loc["student_D_Direct_run2.pt", "accuracy_pct"] == 72.0
@@ -55,7 +55,7 @@ def test_one_row_per_valid_file(output: Output) -> None:
     assert math.isnan(choice["accuracy_pct"])
 
 
-def test_what_was_just_verified_is_not_read_again(output: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_just_verified_is_not_read_again(output: OutputDir, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, known = results.collect(output, PLANNED), headers(output)
     del known["student_D_AT_run1"], known["student_D_Old_run1"]
     read: list[str] = []
@@ -64,7 +64,7 @@ def test_what_was_just_verified_is_not_read_again(output: Output, monkeypatch: p
     assert sorted(read) == ["student_D_AT_run1", "student_D_Direct_run4", "student_D_Old_run1"]
 
 
-def test_summary_against_hand_counts(output: Output) -> None:
+def test_summary_against_hand_counts(output: OutputDir) -> None:
     table = results.summary(results.collect(output, PLANNED)).set_index("baseline")
     assert list(table.index) == ["teacher", "AT", "Direct"]
     direct = table.loc["Direct"]
@@ -76,7 +76,7 @@ def test_summary_against_hand_counts(output: Output) -> None:
     assert table.loc["AT", "total_seconds"] == pytest.approx(11 + 10 + 5)
 
 
-def test_written_files_agree(output: Output) -> None:
+def test_written_files_agree(output: OutputDir) -> None:
     frame = results.collect(output, PLANNED)
     results.write(frame, output)
     csv, parquet = pd.read_csv(output.root / "results.csv"), pd.read_parquet(output.root / "results.parquet")
@@ -86,7 +86,7 @@ def test_written_files_agree(output: Output) -> None:
     pd.testing.assert_frame_equal(results.summary(parquet), results.summary(frame))
 
 
-def test_one_call_from_folder_to_frame(output: Output) -> None:
+def test_one_call_from_folder_to_frame(output: OutputDir) -> None:
     frame = hpmkd.load_results(str(output.root))
     assert frame["planned"].all()
     assert len(frame) == 7
@@ -103,7 +103,7 @@ def test_with_a_plan_it_says_what_belongs(tmp_path: Path, cache_dir: Path) -> No
     assert not frame.loc["student_Digits_Old_run1.pt", "planned"]
     for job in jobs.values():
         row = frame.loc[job.file_name]
-        assert row["parents"].split() == [parent.key for parent in job.teachers]
+        assert row["parents"].split() == [parent.key for parent in job.parents]
         assert job.role == "choice" or row["parameters"] == parameter_count(job.model)
         others = {one.key: one for one in job.ancestors()}
         seconds = sum(5.0 if one.role == "choice" else 10.0 for one in others.values())
@@ -131,7 +131,7 @@ def test_a_plan_that_cannot_be_read_is_said(tmp_path: Path, cache_dir: Path) -> 
     assert hpmkd.load_results(tmp_path).empty
 
 
-def test_table_follows_the_order_of_the_config(output: Output) -> None:
+def test_table_follows_the_order_of_the_config(output: OutputDir) -> None:
     (table,) = results.tables(results.collect(output, PLANNED), ["Direct", "AT"])
     text = io.StringIO()
     Console(file=text, width=100).print(table)
@@ -140,8 +140,8 @@ def test_table_follows_the_order_of_the_config(output: Output) -> None:
 
 
 def test_no_models_no_tables(tmp_path: Path) -> None:
-    frame = results.collect(Output(tmp_path), [])
+    frame = results.collect(OutputDir(tmp_path), [])
     assert frame.empty
     assert results.tables(frame, ["Direct"]) == []
-    results.write(frame, Output(tmp_path))
+    results.write(frame, OutputDir(tmp_path))
     assert (tmp_path / "results.csv").read_text().startswith("file,dataset")

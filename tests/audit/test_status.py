@@ -127,7 +127,7 @@ def test_a_table_is_missed_only_while_somebody_needs_it(tmp_path: Path, cache_di
     for suffix in ("", ".json"):
         path = output.model_file(jobs["student_Digits_TAKD_run1"])
         path.with_name(path.name + suffix).unlink()
-    missing = [parent.key for parent in jobs["student_Digits_TAKD_run1"].teachers]
+    missing = [parent.key for parent in jobs["student_Digits_TAKD_run1"].parents]
     assert models(tmp_path)["student_Digits_TAKD_run1"].state == "ready", missing
 
 

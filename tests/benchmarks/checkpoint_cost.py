@@ -24,18 +24,18 @@ import torch
 from hpmkd.cli.parser import parse
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.cache import describe
-from hpmkd.plan.catalog import lineages
+from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.job import Job
 from hpmkd.plan.planner import expand
 from hpmkd.store.epoch_checkpoint import SaveSchedule
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep.api import resolve
 from hpmkd.training.trial import Progress, run_job
 
 PAIRS = 5
 
 
-def train(job: Job, config: SweepConfig, output: Output, checkpoints: bool) -> dict[str, float]:
+def train(job: Job, config: SweepConfig, output: OutputDir, checkpoints: bool) -> dict[str, float]:
     """Trains a job from its seed; seconds in all and in saves, and how many saves there were."""
     output.model_file(job).unlink(missing_ok=True)
     shutil.rmtree(output.tune, ignore_errors=True)
@@ -57,10 +57,10 @@ def train(job: Job, config: SweepConfig, output: Output, checkpoints: bool) -> d
 def main(words: list[str]) -> int:
     """Prints one JSON line per run, and one at the end."""
     config, _ = resolve(parse(words, "checkpoint_cost.py"))
-    jobs = expand(config, describe(config), lineages(config))
-    student = next(job for job in jobs if job.role == "student" and len(job.teachers) == 1)
+    jobs = expand(config, describe(config), baselines_of(config))
+    student = next(job for job in jobs if job.role == "student" and len(job.parents) == 1)
     with tempfile.TemporaryDirectory(prefix="checkpoint-cost-") as folder:
-        output = Output(Path(folder))
+        output = OutputDir(Path(folder))
         for job in student.ancestors():
             list(run_job(job, output, config.data, torch.device("cpu")))
         train(student, config, output, False)  # caches of images and of the allocator

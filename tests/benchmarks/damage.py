@@ -7,7 +7,7 @@ import dataclasses
 from hpmkd.cluster.ray_processes import RayProcesses, lives
 from hpmkd.errors import DamagedModel
 from hpmkd.store.model_file import load_weights, verify, weights_hash
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.sidecar import Header
 
 
@@ -49,7 +49,7 @@ class Counts:
 class Watch:
     """The files of one sweep under final names: each, once it verified, must stay what it is."""
 
-    def __init__(self, output: Output, counts: Counts) -> None:
+    def __init__(self, output: OutputDir, counts: Counts) -> None:
         self.output, self.counts = output, counts
         self.known: dict[str, Header] = {}
 
@@ -74,12 +74,12 @@ class Watch:
         self.known = found
 
 
-def hashes(output: Output) -> dict[str, str]:
+def hashes(output: OutputDir) -> dict[str, str]:
     """File -> identity of its weights, from the tensors themselves."""
     return {path.name: weights_hash(load_weights(path)[1]) for path in sorted(output.models.glob("*.pt"))}
 
 
-def count_leftovers(marks: list[str], counts: Counts, output: Output) -> None:
+def count_leftovers(marks: list[str], counts: Counts, output: OutputDir) -> None:
     """Processes that dead Rays of this sweep have left."""
     for mark in marks:
         left = [process for process in RayProcesses(output.ray_file, mark).find() if lives(process)]

@@ -117,7 +117,7 @@ def core(splits: Splits, options: argparse.Namespace) -> None:
         eager, recorded = (statistics.median(rates[graph]) for graph in (False, True))
         row = {"part": "core", "method": method, "model": model.arch, "one_by_one_images_s": round(eager)}
         ratio = round(statistics.median(b / a for a, b in zip(rates[False], rates[True], strict=True)), 2)
-        say({**row, "recorded_images_s": round(recorded), "ratio": ratio, "steps": pair[True].step.words})
+        say({**row, "recorded_images_s": round(recorded), "ratio": ratio, "steps": pair[True].step.description})
 
 
 def accuracy(splits: Splits, options: argparse.Namespace) -> None:
@@ -126,7 +126,7 @@ def accuracy(splits: Splits, options: argparse.Namespace) -> None:
         one = training("Direct", STUDENT, splits, options.student_epochs, options, graph)
         *_, last = one.epochs()
         test = evaluate(one.model, splits.test.to(one.device), one.normalise, options.precision)
-        row = {"part": "accuracy", "method": "Direct", "epochs": options.student_epochs, "steps": one.step.words}
+        row = {"part": "accuracy", "method": "Direct", "epochs": options.student_epochs, "steps": one.step.description}
         say({**row, "test_pct": round(test, 2), "seconds": round(last.train_seconds, 1)})
 
 

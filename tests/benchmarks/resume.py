@@ -25,10 +25,10 @@ from hpmkd.audit.findings import audit
 from hpmkd.config.load import validate
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.cache import describe
-from hpmkd.plan.catalog import lineages
+from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.job import Job
 from hpmkd.plan.planner import expand
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 
 CASES = [(31, 50.0), (10_000, 0.25)]
 
@@ -41,7 +41,7 @@ def make_config(models: int) -> SweepConfig:
 
 def plan(config: SweepConfig) -> tuple[Job, ...]:
     """What a start of the sweep does before it looks at files."""
-    return expand(config, describe(config), lineages(config))
+    return expand(config, describe(config), baselines_of(config))
 
 
 @contextmanager
@@ -55,7 +55,7 @@ def without_fsync() -> Iterator[None]:
         os.fsync = real
 
 
-def build(jobs: tuple[Job, ...], output: Output, megabytes: float) -> None:
+def build(jobs: tuple[Job, ...], output: OutputDir, megabytes: float) -> None:
     """Every model of the plan, finished."""
     import torch
 
@@ -66,12 +66,12 @@ def build(jobs: tuple[Job, ...], output: Output, megabytes: float) -> None:
     with without_fsync():
         for job in jobs:
             meta = {"key": job.key, "recipe": job.recipe(), "fingerprint": job.fingerprint}
-            meta["parents"] = {parent.key: weights[parent.key] for parent in job.teachers}
+            meta["parents"] = {parent.key: weights[parent.key] for parent in job.parents}
             header = save_model(state, output.model_file(job), 90.0, 1.0, meta)
             weights[job.key] = header.metadata["weights_sha256"]
 
 
-def read_all(output: Output) -> float:
+def read_all(output: OutputDir) -> float:
     """Seconds to read every file once, one after the other."""
     start = time.perf_counter()
     for path in output.models.iterdir():
@@ -81,7 +81,7 @@ def read_all(output: Output) -> float:
 
 def measure(models: int, megabytes: float, whole: bool, folder: Path) -> dict[str, float]:
     """Builds one output and times it; seconds."""
-    output = Output(folder / f"{models}x{megabytes:g}")
+    output = OutputDir(folder / f"{models}x{megabytes:g}")
     config = make_config(models)
     build(plan(config), output, megabytes)
     result = {"models": models, "megabytes": megabytes, "read_seconds": read_all(output)}

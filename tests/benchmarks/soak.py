@@ -25,8 +25,8 @@ from damage import Counts, Watch, count_leftovers, hashes
 
 from hpmkd.cluster.ray_processes import MARK
 from hpmkd.files import commit_json
-from hpmkd.plan.catalog import METHODS
-from hpmkd.store.output_dir import Output
+from hpmkd.plan.catalog import BASELINES
+from hpmkd.store.output_dir import OutputDir
 
 ROOT = Path(__file__).resolve().parents[2]
 # How often each is the victim. A killed driver costs a whole start, a killed worker some seconds.
@@ -58,7 +58,7 @@ def victim(chance: random.Random, kind: str, driver: subprocess.Popen[bytes]) ->
     return None
 
 
-def current_mark(output: Output) -> str | None:
+def current_mark(output: OutputDir) -> str | None:
     """The mark of the Ray that runs or has just run."""
     try:
         return str(json.loads(output.ray_file.read_text())["mark"])
@@ -84,13 +84,13 @@ class Soak:
         self.last = time.monotonic()
         commit_json(self.state, dataclasses.asdict(self.counts))
 
-    def command(self, output: Output) -> list[str]:
+    def command(self, output: OutputDir) -> list[str]:
         """A sweep's command line."""
         return command(output.root, self.cache, self.options.runs, self.options.baselines)
 
     def reference(self) -> dict[str, str]:
         """Weights of the sweep that nobody disturbs; trained once."""
-        output = Output(self.root / "undisturbed")
+        output = OutputDir(self.root / "undisturbed")
         subprocess.run([*self.command(output), "-q"], check=True)
         return hashes(output)
 
@@ -105,7 +105,7 @@ class Soak:
         while not self.over():
             # A sweep's shared memory would train its teachers only the first time.
             shutil.rmtree(self.cache / "memory", ignore_errors=True)
-            output = Output(self.root / "disturbed")
+            output = OutputDir(self.root / "disturbed")
             self.one_sweep(output)
             found = hashes(output)
             wrong = sorted(name for name in expected | found if expected.get(name) != found.get(name))
@@ -119,7 +119,7 @@ class Soak:
             shutil.rmtree(output.root)
         return self.counts
 
-    def one_sweep(self, output: Output) -> None:
+    def one_sweep(self, output: OutputDir) -> None:
         """Starts until exit code 0."""
         watch, dead = Watch(output, self.counts), list[str]()
         watch.look()
@@ -132,7 +132,7 @@ class Soak:
                 count_leftovers(dead, self.counts, output)
                 return
 
-    def one_start(self, output: Output, watch: Watch, dead: list[str]) -> int:
+    def one_start(self, output: OutputDir, watch: Watch, dead: list[str]) -> int:
         """One start with its kills; returns its exit code."""
         log = (self.root / "log.txt").open("ab")
         driver = subprocess.Popen(self.command(output), stdout=log, stderr=log)
@@ -187,7 +187,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=50, help="in all, those of earlier calls included")
     parser.add_argument("--minutes", type=float, default=60, help="no more kills after so many")
     parser.add_argument("--runs", type=int, default=2, help="students per baseline in each sweep")
-    parser.add_argument("--baselines", nargs="+", default=list(METHODS), help="default: all")
+    parser.add_argument("--baselines", nargs="+", default=list(BASELINES), help="default: all")
     parser.add_argument("--pause", type=float, default=6, help="between kills: random, at most so many seconds")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", default="results/soak", help="folder of state, sweeps and log")

@@ -36,8 +36,8 @@ from hpmkd.data.images import Splits
 from hpmkd.hardware import ALLOCATOR
 from hpmkd.methods.build import build_distiller
 from hpmkd.models import build
-from hpmkd.training.logits_cache import Tabulation
-from hpmkd.training.teachers import Mentor, TableMentor
+from hpmkd.training.logits_cache import LogitsCacheBuilder
+from hpmkd.training.teachers import CachedTeacher, Teacher
 from hpmkd.training.train import Training
 
 STUDENT = ModelSpec("lenet5", (10, 20, 100), 3, 32, 10)
@@ -104,12 +104,12 @@ def trial(spec: DataSpec, data: DataConfig, fit: FitSpec, case: str, table: Path
     torch.set_num_threads(1)
     splits = load(spec, data.model_dump_json())
     cpu = torch.device("cpu")
-    mentors: list[nn.Module | Mentor] = []
+    teachers: list[nn.Module | Teacher] = []
     if case != "Direct":
-        mentors = [TableMentor(table, len(splits.train), cpu) if "table" in case else build(TEACHER, 2)]
+        teachers = [CachedTeacher(table, len(splits.train), cpu) if "table" in case else build(TEACHER, 2)]
     method = case.split(",")[0]
-    distiller = build_distiller(method, KD, STUDENT, (TEACHER,) * len(mentors), 1)
-    training = Training(build(STUDENT, 1), distiller, mentors, splits, spec.augment, fit, 1, cpu)
+    distiller = build_distiller(method, KD, STUDENT, (TEACHER,) * len(teachers), 1)
+    training = Training(build(STUDENT, 1), distiller, teachers, splits, spec.augment, fit, 1, cpu)
     epochs = training.epochs()
     next(epochs)
     ready.wait()
@@ -135,7 +135,7 @@ def ours(spec: DataSpec, data: DataConfig, fit: FitSpec, case: str, table: Path)
 
 def make_table(splits: Splits, spec: DataSpec, fit: FitSpec, path: Path) -> float:
     """Writes a table; returns the seconds that it took."""
-    work = Tabulation(build(TEACHER, 2), splits, spec, fit, torch.device("cpu"))
+    work = LogitsCacheBuilder(build(TEACHER, 2), splits, spec, fit, torch.device("cpu"))
     for _ in work.epochs():
         pass
     path.write_bytes(work.content())

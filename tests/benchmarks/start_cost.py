@@ -26,7 +26,7 @@ from resume import build, make_config, plan
 from hpmkd.config.load import to_yaml
 from hpmkd.files import commit_bytes
 from hpmkd.hardware import cores
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 
 COMMAND = Path(__file__).resolve().parents[2] / "run_sweep.py"
 
@@ -44,7 +44,7 @@ def seconds(*words: str, cache: Path | None = None) -> float:
 
 def finished(models: int, pairs: int, folder: Path) -> dict[str, float]:
     """A start on a finished sweep, and `--help`, in turns; medians."""
-    output = Output(folder / str(models))
+    output = OutputDir(folder / str(models))
     config = make_config(models)
     build(plan(config), output, 0.25)
     commit_bytes(output.config_file, to_yaml(config).encode())

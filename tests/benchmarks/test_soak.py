@@ -14,19 +14,19 @@ import torch
 
 from hpmkd.cluster.ray_processes import MARK
 from hpmkd.store.model_file import save_model
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 
 
 @pytest.fixture
-def output(tmp_path: Path) -> Output:
+def output(tmp_path: Path) -> OutputDir:
     """Two models."""
     for name in ("a", "b"):
         save_model({"w": torch.ones(3)}, tmp_path / "models" / f"{name}.pt", 50.0, 1.0, {})
-    return Output(tmp_path)
+    return OutputDir(tmp_path)
 
 
 @pytest.fixture
-def watch(output: Output) -> soak.Watch:
+def watch(output: OutputDir) -> soak.Watch:
     made = soak.Watch(output, soak.Counts())
     made.look()
     made.look()
@@ -54,7 +54,7 @@ def test_the_same_model_written_again_was_trained_twice(watch: soak.Watch) -> No
     assert (watch.counts.trained_twice, watch.counts.damage) == (1, 1)
 
 
-def test_weights_are_hashed_from_the_tensors(output: Output) -> None:
+def test_weights_are_hashed_from_the_tensors(output: OutputDir) -> None:
     before = soak.hashes(output)
     save_model({"w": torch.zeros(3)}, output.models / "a.pt", 50.0, 1.0, {})
     after = soak.hashes(output)
@@ -62,7 +62,7 @@ def test_weights_are_hashed_from_the_tensors(output: Output) -> None:
     assert before["b.pt"] == after["b.pt"]
 
 
-def test_processes_that_are_left_are_counted(output: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_that_are_left_are_counted(output: OutputDir, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(MARK, "a dead sweep")
     with subprocess.Popen(["sleep", "60"]) as process:
         counts = soak.Counts()

@@ -28,7 +28,7 @@ from pathlib import Path
 from scipy.stats import ttest_1samp
 
 from hpmkd.audit.findings import headers
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.sidecar import Header
 
 HERE = Path(__file__).resolve().parents[2]
@@ -41,7 +41,7 @@ def sweep(code: Path, folder: Path, flags: Sequence[str]) -> dict[str, Header]:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{code}: exit code {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-    return headers(Output(folder / "out"))
+    return headers(OutputDir(folder / "out"))
 
 
 def interval(shifts: Sequence[float]) -> list[float] | None:

@@ -16,7 +16,7 @@ import pytest
 
 from hpmkd.cluster import ray_processes as module
 from hpmkd.cluster.ray_processes import MARK, RayProcesses, end_leftovers, lives
-from hpmkd.errors import EnvironmentFault
+from hpmkd.errors import EnvironmentProblem
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 CHILD = "import subprocess, sys, time, os; os.environ.clear(); subprocess.Popen(['sleep', '60']); time.sleep(60)"
@@ -122,7 +122,7 @@ def test_one_that_does_not_die_is_named(tmp_path: Path, start: Start, monkeypatc
     remembered(tmp_path / "ray.json", "mine")
     monkeypatch.setattr(psutil.Process, "kill", lambda self: None)
     monkeypatch.setattr(RayProcesses.end, "__defaults__", (0.1,))
-    with pytest.raises(EnvironmentFault, match=f"{process.pid} \\(sleep\\)") as caught:
+    with pytest.raises(EnvironmentProblem, match=f"{process.pid} \\(sleep\\)") as caught:
         end_leftovers(tmp_path / "ray.json")
     assert caught.value.exit_code == 3
     assert (tmp_path / "ray.json").exists(), "the next start tries again"

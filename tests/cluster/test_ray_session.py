@@ -17,8 +17,8 @@ from support.builders import config
 
 from hpmkd.cluster import ray_session
 from hpmkd.cluster.stop_signals import StopSignals
-from hpmkd.errors import EnvironmentFault
-from hpmkd.store.output_dir import Output
+from hpmkd.errors import EnvironmentProblem
+from hpmkd.store.output_dir import OutputDir
 
 
 @pytest.fixture
@@ -40,8 +40,8 @@ def test_a_cluster_that_is_not_there(
     """Said within seconds; Ray's own start would try for minutes."""
     monkeypatch.setattr(ray_session.ray, "init", lambda *given, **more: pytest.fail("Ray was asked"))
     given = config(resources__address=address)
-    running = ray_session.running_ray(given, Output(tmp_path), stop, verbose=False)
-    with pytest.raises(EnvironmentFault, match=address), running:
+    running = ray_session.running_ray(given, OutputDir(tmp_path), stop, verbose=False)
+    with pytest.raises(EnvironmentProblem, match=address), running:
         pytest.fail("it started")
 
 
@@ -56,10 +56,10 @@ def test_a_start_that_fails_is_tried_once_more(
             raise RuntimeError("the raylet died")
 
     monkeypatch.setattr(ray_session.ray, "init", init)
-    with ray_session.running_ray(config(), Output(tmp_path), stop, verbose=False):
-        assert Output(tmp_path).ray_file.exists()
+    with ray_session.running_ray(config(), OutputDir(tmp_path), stop, verbose=False):
+        assert OutputDir(tmp_path).ray_file.exists()
     assert len(calls) == 2
-    assert not Output(tmp_path).ray_file.exists()
+    assert not OutputDir(tmp_path).ray_file.exists()
 
 
 def test_a_start_that_fails_twice_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stop: StopSignals) -> None:
@@ -67,8 +67,8 @@ def test_a_start_that_fails_twice_says_why(monkeypatch: pytest.MonkeyPatch, tmp_
         raise RuntimeError("No space left on device\nand more")
 
     monkeypatch.setattr(ray_session.ray, "init", init)
-    running = ray_session.running_ray(config(), Output(tmp_path), stop, verbose=False)
-    with pytest.raises(EnvironmentFault, match=r"No space left on device .*free in /dev/shm") as caught, running:
+    running = ray_session.running_ray(config(), OutputDir(tmp_path), stop, verbose=False)
+    with pytest.raises(EnvironmentProblem, match=r"No space left on device .*free in /dev/shm") as caught, running:
         pytest.fail("it started")
     assert caught.value.exit_code == 3
 
@@ -77,18 +77,18 @@ def test_a_start_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setattr(ray_session, "START_SECONDS", 0.2)
     monkeypatch.setattr(ray_session.ray, "init", lambda **given: time.sleep(60))
     begun = time.monotonic()
-    running = ray_session.running_ray(config(), Output(tmp_path), stop, verbose=False)
-    with pytest.raises(EnvironmentFault, match=r"TooSlow: nothing within 0\.2 seconds"), running:
+    running = ray_session.running_ray(config(), OutputDir(tmp_path), stop, verbose=False)
+    with pytest.raises(EnvironmentProblem, match=r"TooSlow: nothing within 0\.2 seconds"), running:
         pytest.fail("it started")
     assert time.monotonic() - begun < 15
 
 
 def test_a_signal_in_the_middle_of_the_start_stops_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(ray_session.ray, "init", lambda **given: signal.raise_signal(signal.SIGTERM))
-    with StopSignals() as stop, ray_session.running_ray(config(), Output(tmp_path), stop, verbose=False):
+    with StopSignals() as stop, ray_session.running_ray(config(), OutputDir(tmp_path), stop, verbose=False):
         pytest.fail("it started")
     assert stop.caught == signal.SIGTERM
-    assert not Output(tmp_path).ray_file.exists()
+    assert not OutputDir(tmp_path).ray_file.exists()
 
 
 @pytest.mark.parametrize("slow", [False, True])
@@ -105,8 +105,8 @@ def test_the_handler_that_ray_sets_in_the_middle_of_its_start_decides_nothing(
 
     monkeypatch.setattr(ray_session, "START_SECONDS", 0.2 if slow else 60)
     monkeypatch.setattr(ray_session.ray, "init", init)
-    with contextlib.suppress(EnvironmentFault), StopSignals() as stop:
-        with ray_session.running_ray(config(), Output(tmp_path), stop, verbose=False):
+    with contextlib.suppress(EnvironmentProblem), StopSignals() as stop:
+        with ray_session.running_ray(config(), OutputDir(tmp_path), stop, verbose=False):
             pytest.fail("it started")
         pytest.fail("it went on")
     assert stop.caught == (None if slow else signal.SIGTERM)
@@ -123,7 +123,7 @@ def test_a_raylet_that_dies_ends_the_body_and_all_its_processes(
         started.append(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]))
 
     monkeypatch.setattr(ray_session.ray, "init", init)
-    running = ray_session.running_ray(config(), Output(tmp_path), stop, verbose=False)
+    running = ray_session.running_ray(config(), OutputDir(tmp_path), stop, verbose=False)
     with pytest.raises(ray_session.RayLost, match=r"Ray's raylet \(process \d+\) died"), running:  # noqa: PT012
         started[0].kill()
         time.sleep(60)
@@ -137,6 +137,6 @@ def test_sighup_is_kept_from_ray(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     monkeypatch.setattr(
         ray_session.ray, "init", lambda **given: blocked.append(signal.pthread_sigmask(signal.SIG_BLOCK, []))
     )
-    with ray_session.running_ray(config(), Output(tmp_path), stop, verbose=False):
+    with ray_session.running_ray(config(), OutputDir(tmp_path), stop, verbose=False):
         assert signal.SIGHUP in blocked[0]
         assert signal.SIGHUP not in signal.pthread_sigmask(signal.SIG_BLOCK, [])

@@ -6,7 +6,7 @@ import pytest
 from support.builders import config
 
 from hpmkd.cluster import resources
-from hpmkd.errors import EnvironmentFault
+from hpmkd.errors import EnvironmentProblem
 
 
 @pytest.fixture
@@ -80,6 +80,6 @@ def test_when_a_gpu_is_measured(machine, gpus: float, given: dict, expected: boo
 def test_a_request_that_can_never_be_met_is_refused(machine, given: dict) -> None:
     """Tune would wait for ever without a word."""
     machine(2)
-    with pytest.raises(EnvironmentFault, match=r"at most 2 CPU cores and 0 GPUs") as caught:
+    with pytest.raises(EnvironmentProblem, match=r"at most 2 CPU cores and 0 GPUs") as caught:
         resources.share(config(**given))
     assert caught.value.exit_code == 3

@@ -33,7 +33,7 @@ def test_a_signal_stops_at_once_where_nobody_ends_the_work(number: signal.Signal
 def test_gently_the_first_is_noted_and_the_second_stops_at_once(number: signal.Signals) -> None:
     hurried = threading.Event()
     with StopSignals() as stop:
-        stop.gently, stop.hurry = True, hurried.set
+        stop.graceful, stop.force_stop = True, hurried.set
         signal.raise_signal(number)
         assert stop.caught == number
         assert not hurried.is_set()
@@ -44,11 +44,11 @@ def test_gently_the_first_is_noted_and_the_second_stops_at_once(number: signal.S
 
 
 def test_who_ends_the_work_may_not_take_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "GENTLE_SECONDS", 0.2)
+    monkeypatch.setattr(module, "GRACEFUL_SECONDS", 0.2)
     hurried = threading.Event()
     start = time.monotonic()
     with StopSignals() as stop:
-        stop.gently, stop.hurry = True, hurried.set
+        stop.graceful, stop.force_stop = True, hurried.set
         signal.raise_signal(signal.SIGTERM)
         time.sleep(30)
     assert time.monotonic() - start < 10
@@ -118,9 +118,9 @@ def test_other_errors_pass() -> None:
 STUCK = """
 import signal, sys, threading, time
 from hpmkd.cluster.stop_signals import StopSignals
-with StopSignals(alone=True) as stop:
-    stop.gently = True
-    stop.last_words = lambda number: f"stopped by {number}"
+with StopSignals(owns_process=True) as stop:
+    stop.graceful = True
+    stop.exit_message = lambda number: f"stopped by {number}"
     print("ready", flush=True)
     try:
         time.sleep(60)

@@ -14,7 +14,7 @@ from support.builders import make_config
 from hpmkd.config import specs, sweep
 from hpmkd.data import cache, digits
 from hpmkd.data.images import RawData
-from hpmkd.errors import EnvironmentFault, UsageError
+from hpmkd.errors import EnvironmentProblem, UsageError
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_a_cache_that_cannot_be_used(tmp_path: Path, reads: list[str]) -> None:
     (tmp_path / "file").write_text("")
     config = make_config(tmp_path / "file")
     (spec,) = cache.describe(config)
-    with pytest.raises(EnvironmentFault, match=r"--data\.cache_dir"):
+    with pytest.raises(EnvironmentProblem, match=r"--data\.cache_dir"):
         cache.prepare(spec, config.data)
 
 

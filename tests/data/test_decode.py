@@ -57,7 +57,7 @@ def test_a_process_without_torch_stays_without(folder: Path, tmp_path: Path) -> 
 def test_errors_are_those_of_the_reader(folder: Path, tmp_path: Path) -> None:
     (folder / "test.parquet").write_bytes(b"PAR1")
     done = subprocess.run(command(folder, tmp_path / "cache"), capture_output=True, text=True, check=True)
-    assert done.stdout.startswith(f"EnvironmentFault 3 {folder / 'test.parquet'}: corrupt Parquet file\n  expected: ")
+    assert done.stdout.startswith(f"EnvironmentProblem 3 {folder / 'test.parquet'}: corrupt Parquet file\n  expected: ")
     assert done.stderr == ""
 
 
@@ -73,7 +73,7 @@ subprocess.Popen.communicate = communicate
 
 def test_a_decoder_that_is_killed(folder: Path, tmp_path: Path) -> None:
     done = subprocess.run(command(folder, tmp_path / "cache", KILLED), capture_output=True, text=True, check=True)
-    assert done.stdout.startswith(f"EnvironmentFault 3 {folder}: the process that decodes the images ended without")
+    assert done.stdout.startswith(f"EnvironmentProblem 3 {folder}: the process that decodes the images ended without")
     assert "found: exit code -9" in done.stdout
     assert not list((tmp_path / "cache").glob("*.pt"))
 

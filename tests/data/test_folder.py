@@ -17,7 +17,7 @@ from support.pictures import picture, table
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.catalog import find
 from hpmkd.data.source import content_hash
-from hpmkd.errors import EnvironmentFault
+from hpmkd.errors import EnvironmentProblem
 
 CONFIG = DataConfig()
 
@@ -124,7 +124,7 @@ def torn(folder: Path) -> None:
 )
 def test_bad_parquet_is_named(pair: Path, spoil: Any, parts: list[str]) -> None:
     spoil(pair)
-    with pytest.raises(EnvironmentFault) as caught:
+    with pytest.raises(EnvironmentProblem) as caught:
         read(pair)
     assert caught.value.exit_code == 3
     for part in parts:
@@ -133,8 +133,8 @@ def test_bad_parquet_is_named(pair: Path, spoil: Any, parts: list[str]) -> None:
 
 def test_bad_trees_are_named(tree: Path) -> None:
     (tree / "train" / "cat" / "0.png").write_bytes(b"x")
-    with pytest.raises(EnvironmentFault, match=r"0\.png: not a readable image"):
+    with pytest.raises(EnvironmentProblem, match=r"0\.png: not a readable image"):
         read(tree)
     shutil.rmtree(tree / "test" / "dog")
-    with pytest.raises(EnvironmentFault, match="different classes"):
+    with pytest.raises(EnvironmentProblem, match="different classes"):
         read(tree)

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from hpmkd.data import augment
 from hpmkd.data.augment import Normalise, TrainBatches, plain_batches
 from hpmkd.data.images import Images, RawData, split
-from hpmkd.errors import EnvironmentFault
+from hpmkd.errors import EnvironmentProblem
 
 
 def rows(pixels: torch.Tensor) -> set[bytes]:
@@ -62,7 +62,7 @@ def spoilt(**parts: torch.Tensor) -> RawData:
     ],
 )
 def test_unusable_data_is_refused(raw: RawData) -> None:
-    with pytest.raises(EnvironmentFault, match="here: unusable data set"):
+    with pytest.raises(EnvironmentProblem, match="here: unusable data set"):
         raw.check("here")
 
 

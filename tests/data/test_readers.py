@@ -17,7 +17,7 @@ from sklearn.datasets import load_digits
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data import cifar, digits, idx
 from hpmkd.data.catalog import DATASETS
-from hpmkd.errors import EnvironmentFault
+from hpmkd.errors import EnvironmentProblem
 
 
 def test_digits_are_sklearns(cache_dir: Path) -> None:
@@ -87,7 +87,7 @@ def test_corrupt_mnist_is_named(mnist: Any, packed: bool, damage: str, name: str
     data = bytearray(path.read_bytes())
     data[-12] ^= 1
     path.write_bytes({"flip": bytes(data), "cut": bytes(data[:-3]), "empty": b""}[damage])
-    with pytest.raises(EnvironmentFault, match=name) as caught:
+    with pytest.raises(EnvironmentProblem, match=name) as caught:
         idx.read(config, DATASETS["MNIST"])
     assert caught.value.exit_code == 3
     assert "copy a good one" in str(caught.value)
@@ -107,7 +107,7 @@ def test_missing_data_without_a_network(name: str, tmp_path: Path, monkeypatch: 
             monkeypatch.setitem(classes, name, fake)
     for download in (False, True):
         config = DataConfig(dir=str(tmp_path), download=download)
-        with pytest.raises(EnvironmentFault, match=f"{name} is not there") as caught:
+        with pytest.raises(EnvironmentProblem, match=f"{name} is not there") as caught:
             DATASETS[name].read(config)
         message = str(caught.value)
         assert str(tmp_path) in message
@@ -140,6 +140,6 @@ def test_cifar10_as_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     data = bytearray((folder / "test_batch").read_bytes())
     data[500] ^= 1
     (folder / "test_batch").write_bytes(data)
-    with pytest.raises(EnvironmentFault, match="corrupt or incomplete CIFAR10") as caught:
+    with pytest.raises(EnvironmentProblem, match="corrupt or incomplete CIFAR10") as caught:
         DATASETS["CIFAR10"].read(config)
     assert caught.value.exit_code == 3

@@ -10,7 +10,7 @@ from support.sweeps import CONTRACT
 
 from hpmkd.cli.parser import build_parser, parse
 from hpmkd.data.catalog import DATASETS
-from hpmkd.plan.catalog import METHODS
+from hpmkd.plan.catalog import BASELINES
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -33,7 +33,7 @@ def test_its_sweep_commands_parse() -> None:
 
 def test_it_names_every_method_and_data_set() -> None:
     rows = re.findall(r"^\| `([A-Z][\w-]+)` \| .* \|$", README, re.MULTILINE)
-    assert rows == list(METHODS)
+    assert rows == list(BASELINES)
     for name in DATASETS:
         assert f"`{name}`" in README
 

@@ -15,7 +15,7 @@ from hpmkd.cli.main import main, run_command
 from hpmkd.config.load import validate
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.store.lock import locked
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -111,7 +111,7 @@ def test_bad_key_in_a_file_names_file_and_known_keys(tmp_path: Path, capsys: pyt
 
 
 def test_output_in_use_names_the_owner(tmp_path: Path, capsys: pytest.CaptureFixture[str], cache_dir: Path) -> None:
-    with locked(Output(tmp_path / "out")):
+    with locked(OutputDir(tmp_path / "out")):
         assert run_command(words(tmp_path / "out", cache_dir), "run_sweep.py") == 11
     assert f"process {os.getpid()} on " in capsys.readouterr().err
 

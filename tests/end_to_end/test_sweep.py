@@ -15,7 +15,7 @@ from support.sweeps import damage, restore, stamps, start, weights
 
 from hpmkd.cli.status import status
 from hpmkd.store.model_file import load_weights, save_model
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.progress_log import read_all
 from hpmkd.store.sidecar import read_sidecar, sidecar_path
 
@@ -57,7 +57,7 @@ def test_leaves_every_file_it_promises(finished: Path) -> None:
 
 
 def test_progress_of_every_model_is_kept(finished: Path) -> None:
-    found = read_all(Output(finished))
+    found = read_all(OutputDir(finished))
     assert set(found) == {path.rpartition(".")[0] for path in MODELS | TABLES | {"choice_Digits.json"}}
     assert {one.state for one in found.values()} == {"ended"}
     assert len(found["student_Digits_AT_run1"].epochs) == 2

@@ -53,11 +53,11 @@ LEAVES = """
 import sys, threading
 from support.live import tracker
 from hpmkd.monitor.live import watching
-from hpmkd.cluster.stop_signals import leave
+from hpmkd.cluster.stop_signals import hard_exit
 with watching(tracker(), 3, print, plain=False) as (say, show):
     console = sys.stdout._FileProxy__console
     with console._lock:  # as where the signal has come in the middle of painting
-        threading.Thread(target=leave, args=(130, "stopped, the last words")).start()
+        threading.Thread(target=hard_exit, args=(130, "stopped, the last words")).start()
         threading.Event().wait(60)
 """
 

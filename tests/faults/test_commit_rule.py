@@ -14,7 +14,7 @@ from support.disk_model import Disk, assert_complete, every_cut, power_cuts, rec
 
 from hpmkd import files
 from hpmkd.config.load import read_config_file, to_yaml, validate
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 
 
 def in_place(path: Path, data: bytes) -> None:
@@ -61,14 +61,14 @@ def test_the_proof_refutes_wrong_ways_to_write(tmp_path: Path, writer: Callable[
 @pytest.mark.parametrize("before", ["nothing", "old"])
 def test_the_config_is_the_old_or_the_new_one(tmp_path: Path, before: str) -> None:
     root = tmp_path / "parent" / "out"
-    output = Output(root)
+    output = OutputDir(root)
     tmp_path.joinpath("parent").mkdir()
     texts = {number: to_yaml(make_config(fit__batch_size=number)).encode() for number in (1, 2)}
     if before == "old":
         files.commit_bytes(output.config_file, texts[1])
     disk, ops = record(tmp_path / "parent", lambda: files.commit_bytes(output.config_file, texts[2]))
 
-    def check(there: Output, made: int, done: bool) -> None:
+    def check(there: OutputDir, made: int, done: bool) -> None:
         path = there.root / "out" / "sweep.yaml"
         if not path.exists():
             assert before == "nothing"

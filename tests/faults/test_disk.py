@@ -16,8 +16,8 @@ from support.sweeps import restore, stamps, start, weights
 
 import hpmkd
 from hpmkd.cli.main import main
-from hpmkd.errors import EnvironmentFault
-from hpmkd.store.output_dir import Output
+from hpmkd.errors import EnvironmentProblem
+from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.sidecar import sidecar_path
 from hpmkd.training.trial import run_job
 
@@ -88,7 +88,7 @@ def test_a_read_only_output(
     """Nothing can be trained there; everything that only reads works, sidecars or not."""
     folder, mount = disk
     config = make_config(cache_dir, baselines=["Direct"])
-    output = Output(folder / "out")
+    output = OutputDir(folder / "out")
     for job in make_jobs(config).values():
         list(run_job(job, output, config.data, torch.device("cpu")))
     sidecar_path(output.models / STUDENT).unlink()
@@ -100,7 +100,7 @@ def test_a_read_only_output(
     assert main(["verify", str(output.root)]) == 0
     assert main(["show", str(output.models / STUDENT)]) == 0
     assert hpmkd.model_checkpoint_exists(output.models / STUDENT)
-    with pytest.raises(EnvironmentFault, match="EROFS"):
+    with pytest.raises(EnvironmentProblem, match="EROFS"):
         hpmkd.save_model_checkpoint(torch.nn.Linear(2, 2), output.models / STUDENT, 1.0, 1.0)
     mount("rw")
     assert hpmkd.model_checkpoint_exists(output.models / STUDENT)
@@ -118,9 +118,9 @@ def test_a_trial_whose_disk_fails_leaves_nothing_behind(
 
     inner = os.fsync
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(EnvironmentFault, match=code) as caught:
-        list(run_job(job, Output(tmp_path), config.data, torch.device("cpu")))
+    with pytest.raises(EnvironmentProblem, match=code) as caught:
+        list(run_job(job, OutputDir(tmp_path), config.data, torch.device("cpu")))
     assert caught.value.exit_code == 3
     assert list(tmp_path.rglob("*.*")) == []
     monkeypatch.setattr(os, "fsync", inner)
-    assert list(run_job(job, Output(tmp_path), config.data, torch.device("cpu")))[-1].status == "trained"
+    assert list(run_job(job, OutputDir(tmp_path), config.data, torch.device("cpu")))[-1].status == "trained"

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from support.sweeps import ROOT, restore, stamps, start, weights, words
 
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 
 LONG = ["--baselines", "TraditionalKD", "FitNets", "--student-epochs", "100", "--record.checkpoint_overhead", "1"]
 ONE = "student_Digits_FitNets_run1"
@@ -34,7 +34,7 @@ def saved(output: Path) -> set[Path]:
     return set(output.glob(f"tune/round*/{ONE}-*/checkpoint_*/epoch.json"))
 
 
-def mark(output: Output) -> str:
+def mark(output: OutputDir) -> str:
     """Tells one start's Ray from another's; empty while there is none."""
     return str(json.loads(output.ray_file.read_text())["mark"]) if output.ray_file.exists() else ""
 
@@ -45,14 +45,14 @@ def running(output: Path, arguments: list[str]) -> Iterator[subprocess.Popen[str
 
     Workers of a killed driver train on for some seconds: what they save before this start has ended them is not its.
     """
-    before, earlier = mark(Output(output)), set[Path]()
+    before, earlier = mark(OutputDir(output)), set[Path]()
     command = [sys.executable, str(ROOT / "run_sweep.py"), *arguments]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as process:
         deadline = time.monotonic() + 120
         begun = False
         while not begun or not saved(output) - earlier:
-            if not begun and mark(Output(output)) not in ("", before):
+            if not begun and mark(OutputDir(output)) not in ("", before):
                 begun, earlier = True, saved(output)
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < deadline, "no epoch was saved in two minutes"

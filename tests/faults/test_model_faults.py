@@ -17,7 +17,7 @@ import pytest
 import torch
 from support.malicious import STATE, write_evil
 
-from hpmkd.errors import DamagedModel, EnvironmentFault
+from hpmkd.errors import DamagedModel, EnvironmentProblem
 from hpmkd.store.model_file import check, load_weights, read_whole, save_model, verify
 from hpmkd.store.search_file import save_choice
 from hpmkd.store.sidecar import Header, file_hash, read_sidecar, sidecar_path, write_sidecar
@@ -163,16 +163,16 @@ def test_a_file_that_must_not_be_read(path: Path) -> None:
 
 @pytest.mark.parametrize("code", ["EIO", "ESTALE", "ENOTCONN"])
 def test_a_disk_that_does_not_answer_is_no_damage(path: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
-    def broken(*args: Any, **kwargs: Any) -> None:
+    def why_invalid(*args: Any, **kwargs: Any) -> None:
         raise OSError(getattr(errno, code), "the disk says no")
 
     inner = Path.open
     for name in ("student_D_AT_run1.pt", "choice_D.json"):
         target = path.with_name(name)
         monkeypatch.setattr(
-            Path, "open", lambda self, *a, target=target, **k: broken() if self == target else inner(self, *a, **k)
+            Path, "open", lambda self, *a, target=target, **k: why_invalid() if self == target else inner(self, *a, **k)
         )
-        with pytest.raises(EnvironmentFault, match=code) as caught:
+        with pytest.raises(EnvironmentProblem, match=code) as caught:
             check(target)
         assert str(target) in str(caught.value)
 

@@ -20,7 +20,7 @@ from support.builders import make_config, make_jobs
 
 from hpmkd.errors import DamagedModel
 from hpmkd.store.model_file import check, read_whole, save_model, verify, weights_hash
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.sidecar import sidecar_path
 from hpmkd.training.trial import run_job
 
@@ -76,7 +76,7 @@ MUTATIONS = st.tuples(
 def models(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> list[Path]:
     """Two trained students of one sweep."""
     config = make_config(cache_dir, baselines=["Direct"], runs=2, fit__student_epochs=1)
-    output, before = Output(tmp_path_factory.mktemp("mutations")), torch.get_num_threads()
+    output, before = OutputDir(tmp_path_factory.mktemp("mutations")), torch.get_num_threads()
     paths = []
     for job in make_jobs(config).values():
         if job.role == "student":
@@ -119,7 +119,7 @@ def attack(paths: list[Path], examples: int) -> Counter[str]:
             counts["refused without it"] += 1
             return
         # Bytes that no reader looks at: what the file means is sealed, and is as it was.
-        assert header.meaning == before.meaning
+        assert header.content_id == before.content_id
         assert weights_hash(state) == before.metadata["weights_sha256"]
         counts["the same without it, to the last weight"] += 1
 
@@ -185,7 +185,7 @@ def false_alarms(folder: Path, examples: int) -> tuple[int, int]:
                 sidecar_path(path).write_bytes(content)
             try:
                 found = check(path)
-                assert found.meaning == saved.meaning
+                assert found.content_id == saved.content_id
                 assert (found.sha256, math.isfinite(found.accuracy)) == (saved.sha256, True)
             except DamagedModel:
                 alarms += 1

@@ -20,7 +20,7 @@ from hpmkd.store import inspection
 from hpmkd.store.epoch_checkpoint import EPOCH_FILE, resume, save_epoch
 from hpmkd.store.logits_file import save_table
 from hpmkd.store.model_file import load_weights, save_model
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.search_file import save_choice
 from hpmkd.store.sidecar import sidecar_path
 
@@ -36,7 +36,7 @@ def meta_of(job: Job) -> dict[str, Any]:
     return {"key": job.key, "recipe": job.recipe(), "fingerprint": job.fingerprint, "parents": {}}
 
 
-def save(job: Job, output: Output, number: int) -> None:
+def save(job: Job, output: OutputDir, number: int) -> None:
     """The model or choice number `number`: its accuracy and its weights or values say which one it is."""
     path = output.model_file(job)
     if job.role == "choice":
@@ -45,7 +45,7 @@ def save(job: Job, output: Output, number: int) -> None:
         save_model({"w": torch.full((50,), float(number))}, path, float(number), 1.0, meta_of(job))
 
 
-def number_of(job: Job, output: Output) -> int | None:
+def number_of(job: Job, output: OutputDir) -> int | None:
     """Which model lies there, by its content alone; None for none."""
     path = output.model_file(job)
     if not path.exists():
@@ -59,7 +59,7 @@ def number_of(job: Job, output: Output) -> int | None:
 @pytest.mark.parametrize("before", ["nothing", "old", "old without sidecar", "another's sidecar", "sidecar alone"])
 def test_a_model_is_the_old_or_the_new_one(jobs: dict[str, Job], tmp_path: Path, key: str, before: str) -> None:
     job, root = jobs[key], tmp_path / "out"
-    output = Output(root)
+    output = OutputDir(root)
     root.mkdir()
     old = None if before in ("nothing", "sidecar alone") else 1
     if before != "nothing":
@@ -70,12 +70,12 @@ def test_a_model_is_the_old_or_the_new_one(jobs: dict[str, Job], tmp_path: Path,
     if before == "sidecar alone":
         output.model_file(job).unlink()
     if before == "another's sidecar":
-        save(job, Output(tmp_path / "other"), 3)
+        save(job, OutputDir(tmp_path / "other"), 3)
         if key == KEY:
-            shutil.copy(sidecar_path(Output(tmp_path / "other").model_file(job)), side)
+            shutil.copy(sidecar_path(OutputDir(tmp_path / "other").model_file(job)), side)
     disk, ops = record(root, lambda: save(job, output, 2))
 
-    def check(there: Output, made: int, done: bool) -> None:
+    def check(there: OutputDir, made: int, done: bool) -> None:
         number = number_of(job, there)
         assert number in (old, 2), f"after {made} calls"
         assert number == 2 or not done, "saved, said so, and lost"
@@ -92,7 +92,7 @@ def test_a_model_is_the_old_or_the_new_one(jobs: dict[str, Job], tmp_path: Path,
 def test_a_table_is_never_without_its_description(before: str, tmp_path: Path) -> None:
     """It can be made again, so the old one goes first; a power cut may bring that back: then it is called damaged."""
     job = make_jobs(make_config(baselines=["TraditionalKD"], kd__logits="table"))["table_teacher_Digits"]
-    output = Output(tmp_path / "out")
+    output = OutputDir(tmp_path / "out")
     output.models.mkdir(parents=True)
 
     def write(number: int) -> None:
@@ -102,7 +102,7 @@ def test_a_table_is_never_without_its_description(before: str, tmp_path: Path) -
         write(1)
     disk, ops = record(output.root, lambda: write(2))
 
-    def check(there: Output, made: int, done: bool) -> None:
+    def check(there: OutputDir, made: int, done: bool) -> None:
         finding = inspection.inspect(job, there, repair=False)
         assert finding.state in ("missing", "done") or (before, finding.state) == ("old", "damaged"), finding.reason
         assert finding.header is None or finding.header.accuracy in (1, 2)
@@ -119,14 +119,14 @@ def test_without_fsync_what_is_torn_is_called_damaged(
     def unknown(descriptor: int) -> None:
         raise OSError(errno.EINVAL, "Invalid argument")
 
-    job, output = jobs[KEY], Output(tmp_path / "out")
+    job, output = jobs[KEY], OutputDir(tmp_path / "out")
     save(job, output, 1)
     monkeypatch.setattr(os, "fsync", unknown)
     disk, ops = record(output.root, lambda: save(job, output, 2))
     monkeypatch.undo()
     seen = set()
 
-    def check(there: Output, made: int, done: bool) -> None:
+    def check(there: OutputDir, made: int, done: bool) -> None:
         finding = inspection.inspect(job, there, repair=False)
         seen.add(finding.state)
         assert finding.state != "missing", "the old name never goes away"
@@ -158,7 +158,7 @@ class Work:
 @pytest.mark.parametrize("older", [True, False])
 def test_an_epoch_is_a_whole_one_or_none(jobs: dict[str, Job], tmp_path: Path, folder: str, older: bool) -> None:
     job, root = jobs[KEY], tmp_path / "out"
-    output = Output(root)
+    output = OutputDir(root)
     places = [output.tune / "round000" / "trial" / f"checkpoint_{number}" for number in (0, 1)]
     root.mkdir()
     new = places[0] if folder == "the same" else places[1]
@@ -166,7 +166,7 @@ def test_an_epoch_is_a_whole_one_or_none(jobs: dict[str, Job], tmp_path: Path, f
         save_epoch(Work(3), job, {}, places[0])
     disk, ops = record(root, lambda: save_epoch(Work(7), job, {}, new))
 
-    def check(there: Output, made: int, done: bool) -> None:
+    def check(there: OutputDir, made: int, done: bool) -> None:
         work = Work(0)
         resume(work, job, {}, [there.root / place.relative_to(root) for place in places])
         assert torch.equal(work.value, torch.full((20,), float(work.epoch)))
@@ -180,7 +180,7 @@ def test_an_epoch_is_a_whole_one_or_none(jobs: dict[str, Job], tmp_path: Path, f
 @pytest.mark.parametrize("damaged", [True, False])
 def test_moved_aside_means_moved_not_lost(jobs: dict[str, Job], tmp_path: Path, damaged: bool) -> None:
     """Quarantine and archive: the bytes are always in one of the two places."""
-    job, output = jobs[KEY], Output(tmp_path / "out")
+    job, output = jobs[KEY], OutputDir(tmp_path / "out")
     save(job, output, 1)
     path = output.model_file(job)
     if damaged:
@@ -191,7 +191,7 @@ def test_moved_aside_means_moved_not_lost(jobs: dict[str, Job], tmp_path: Path, 
     move = quarantine if damaged else lambda one, there: archive([one], there)
     disk, ops = record(output.root, lambda: move(finding, output))
 
-    def check(there: Output, made: int, done: bool) -> None:
+    def check(there: OutputDir, made: int, done: bool) -> None:
         aside = list((there.quarantine if damaged else there.archive).glob("*.pt"))
         here = there.model_file(job)
         found = [one.read_bytes() for one in [here, *aside] if one.exists()]

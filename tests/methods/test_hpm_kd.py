@@ -13,10 +13,10 @@ from support.trainings import make, same
 from hpmkd.errors import UsageError
 from hpmkd.plan.ablations import WORDS
 from hpmkd.plan.architecture import geometric_sizes, parameter_count
-from hpmkd.plan.catalog import lineages
+from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.job import Job
 from hpmkd.store.model_file import verify
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 from hpmkd.training.trial import run_job
 
 NARROW = {"hpmkd__chain_length": 1, "hpmkd__gate_steps": 20, "adaptive__temperatures": [8.0], "adaptive__alphas": [0.5]}
@@ -26,7 +26,7 @@ OFF = "HPM-KD-noChain-noMultiTeacher-noMetaTemp-noAdaptive"
 def test_all_switches_off_is_traditional_kd_bit_for_bit() -> None:
     jobs = make_jobs(make_config(baselines=["TraditionalKD", OFF]))
     kd, hpm = jobs["student_Digits_TraditionalKD_run1"], jobs[f"student_Digits_{OFF}_run1"]
-    assert (kd.teachers, kd.seed, kd.fit, kd.hparams) == (hpm.teachers, hpm.seed, hpm.fit, hpm.hparams)
+    assert (kd.parents, kd.seed, kd.fit, kd.hparams) == (hpm.parents, hpm.seed, hpm.fit, hpm.hparams)
     first, second = make("TraditionalKD"), make("HPM-KD")
     assert list(first.epochs())[-1].terms == list(second.epochs())[-1].terms
     same(first, second)
@@ -38,7 +38,7 @@ def weights(cache_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     words = [f"HPM-KD-{word}" for word in WORDS]
     entries = ["TraditionalKD", "KD-Ensemble", "HPM-KD", OFF, *words]
     config = make_config(cache_dir, baselines=entries, **NARROW)
-    output, threads = Output(tmp_path_factory.mktemp("hpm")), torch.get_num_threads()
+    output, threads = OutputDir(tmp_path_factory.mktemp("hpm")), torch.get_num_threads()
     found = {}
     for job in make_jobs(config).values():
         assert list(run_job(job, output, config.data, torch.device("cpu")))[-1].status == "trained"
@@ -58,7 +58,7 @@ def test_every_switch_that_should_changes_the_weights_and_the_others_do_not(weig
 
 def test_names_are_canonical() -> None:
     def name(*entries: str, **config: Any) -> list[str]:
-        return [one.label for one in lineages(make_config(baselines=list(entries), **config))]
+        return [one.label for one in baselines_of(make_config(baselines=list(entries), **config))]
 
     assert name("HPM-KD-noMetaTemp-noChain") == ["HPM-KD-noChain-noMetaTemp"]
     assert name("HPM-KD", hpmkd__meta_temperature=False) == ["HPM-KD-noMetaTemp"]
@@ -79,11 +79,11 @@ def test_names_are_canonical() -> None:
 )
 def test_names_that_mean_nothing(entries: list[str], match: str) -> None:
     with pytest.raises(UsageError, match=match):
-        lineages(make_config(baselines=entries))
+        baselines_of(make_config(baselines=entries))
 
 
 def _nets(job: Job) -> list[str]:
-    return [parent.key for parent in job.teachers if parent.role != "choice"]
+    return [parent.key for parent in job.parents if parent.role != "choice"]
 
 
 def test_parents_of_each_combination() -> None:
@@ -95,7 +95,7 @@ def test_parents_of_each_combination() -> None:
     assert parents["HPM-KD"] == teachers + chain
     assert parents["HPM-KD-noChain"] == parents["KD-Ensemble"] == teachers
     assert parents["HPM-KD-noMultiTeacher"] == chain[-1:]
-    assert [one.key for one in jobs[chain[1]].teachers] == chain[:1]
+    assert [one.key for one in jobs[chain[1]].parents] == chain[:1]
     assert len({jobs[key].seed for key in teachers}) == 3
     large, small = (parameter_count(jobs[key].model) for key in ("teacher_Digits", "student_Digits_HPM-KD_run1"))
     for key, size in zip(chain, geometric_sizes(large, small, 3), strict=True):

@@ -15,7 +15,7 @@ from hpmkd.config.specs import ModelSpec
 from hpmkd.methods.at import attention_map
 from hpmkd.methods.base import kd_terms, paired_stages, same_size
 from hpmkd.methods.build import DISTILLERS, build_distiller
-from hpmkd.plan.catalog import METHODS, lineages
+from hpmkd.plan.catalog import BASELINES, baselines_of
 
 HPARAMS |= {"fitnets.beta": 20.0, "fitnets.schedule": "joint", "fitnets.hint_part": 0.3}
 CHANCE = np.random.default_rng(5)
@@ -143,8 +143,8 @@ def test_same_size_pools_the_larger_map() -> None:
 
 def test_every_baseline_has_a_distiller_and_every_distiller_a_baseline() -> None:
     """What a baseline learns from stands in `plan`, which knows no torch, and its loss here: two dicts, held equal."""
-    assert list(METHODS) == ["Direct", "TraditionalKD", "FitNets", "AT", "TAKD", "KD-Ensemble", "KD-Budget", "HPM-KD"]
-    losses = {baseline.method for baseline in lineages(make_config(baselines=list(METHODS)))}
+    assert list(BASELINES) == ["Direct", "TraditionalKD", "FitNets", "AT", "TAKD", "KD-Ensemble", "KD-Budget", "HPM-KD"]
+    losses = {baseline.method for baseline in baselines_of(make_config(baselines=list(BASELINES)))}
     assert losses == set(DISTILLERS)
     for name, kind in DISTILLERS.items():
         assert type(build_distiller(name, HPARAMS, STUDENT, (TEACHER,), 0)) is kind

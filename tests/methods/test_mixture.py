@@ -1,4 +1,4 @@
-"""Several mentors as one distribution: weights, gradients, and a teacher that knows."""
+"""Several teachers as one distribution: weights, gradients, and a teacher that knows."""
 
 from __future__ import annotations
 

@@ -66,11 +66,11 @@ def test_an_earlier_start_counts_until_this_one_has_measured() -> None:
 def test_what_is_around_the_epochs() -> None:
     times = Times()
     times.trained(DIRECT, 1.0, 10.0)
-    times.around(DIRECT, None, 0.5)
+    times.overhead(DIRECT, None, 0.5)
     assert times.whole(DIRECT) == 10.5, "the first job of a worker loads torch; the others do not"
     for before in (1.0, 2.0, 30.0):
-        times.around(DIRECT, before, 0.5)
-    times.around(TEACHER, 7.0, 0.25)
+        times.overhead(DIRECT, before, 0.5)
+    times.overhead(TEACHER, 7.0, 0.25)
     assert times.before(DIRECT) == 2.0
     assert times.before(TEACHER) == 7.0
     assert times.before(JOBS["teacher_D1"]) == 4.5, "the median of all"

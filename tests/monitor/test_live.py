@@ -15,7 +15,7 @@ from hpmkd.log import BadNews
 from hpmkd.monitor import live
 from hpmkd.monitor.live import LiveView, clock, render, watching
 from hpmkd.monitor.tracker import Tracker
-from hpmkd.sweep.callbacks import Watch
+from hpmkd.sweep.callbacks import TrackerCallback
 
 
 class Terminal(io.StringIO):
@@ -147,7 +147,7 @@ def test_tune_keeps_the_tracker_up_to_date() -> None:
     shown: list[int] = []
     made = Tracker(JOBS, {})
     made.round([LONG], 1, "")
-    watch: Any = Watch(made, lambda: shown.append(1))
+    watch: Any = TrackerCallback(made, lambda: shown.append(1))
     for end in ("error", "complete"):
         watch.on_trial_start(0, [], Trial)
         assert list(made.running) == [LONG]
@@ -167,7 +167,7 @@ def test_a_diverged_trial_has_made_nothing() -> None:
         config = {"job": LONG}  # noqa: RUF012
 
     made = Tracker(JOBS, {})
-    watch: Any = Watch(made, lambda: None)
+    watch: Any = TrackerCallback(made, lambda: None)
     watch.on_trial_start(0, [], Trial)
     watch.on_trial_result(0, [], Trial, {"job": LONG, "status": "diverged"})
     watch.on_trial_complete(0, [], Trial)

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.builders import make_config, make_jobs, make_spec
 
-from hpmkd.plan.catalog import lineages
+from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.job import Job
 from hpmkd.plan.planner import expand, training_cost
 
 
 def roles(jobs: dict[str, Job], student: str) -> list[str]:
-    return [parent.role for parent in jobs[f"student_Digits_{student}_run1"].teachers]
+    return [parent.role for parent in jobs[f"student_Digits_{student}_run1"].parents]
 
 
 def test_who_learns_from_tables() -> None:
@@ -25,8 +25,8 @@ def test_who_learns_from_tables() -> None:
     assert roles(jobs, "TraditionalKD") == roles(jobs, "TAKD") == ["table"]
     assert roles(jobs, "KD-Ensemble") == ["table", "table"]
     assert roles(jobs, "HPM-KD") == ["table", "table", "table", "choice"]
-    assert [one.role for one in jobs["choice_Digits"].teachers] == ["table"]
-    assert [one.key for one in jobs["assistant_Digits_TAKD"].teachers] == ["table_teacher_Digits"]
+    assert [one.role for one in jobs["choice_Digits"].parents] == ["table"]
+    assert [one.key for one in jobs["assistant_Digits_TAKD"].parents] == ["table_teacher_Digits"]
     assert jobs["table_assistant_Digits_TAKD"].file_name == "table_assistant_Digits_TAKD.npy"
     assert all(job.role != "table" for job in make_jobs(make_config()).values())
 
@@ -34,7 +34,7 @@ def test_who_learns_from_tables() -> None:
 def plan(augment: str, images: int = 1000, **more: Any) -> dict[str, Job]:
     config = make_config(baselines=["TraditionalKD", "KD-Budget"], data__train_images=None, **more)
     spec = make_spec(augment=augment, image_size=28, classes=10, images=images)
-    return {job.key: job for job in expand(config, [spec], lineages(config))}
+    return {job.key: job for job in expand(config, [spec], baselines_of(config))}
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from support.builders import make_config, make_spec
 
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.errors import UsageError
-from hpmkd.plan.catalog import METHODS, lineages
+from hpmkd.plan.catalog import BASELINES, baselines_of
 from hpmkd.plan.job import Job, differences, seed_of
 from hpmkd.plan.planner import expand
 
@@ -20,7 +20,7 @@ NAMES = ["A", "B-1", "c10"]
 ANY = st.builds(
     lambda datasets, baselines, runs, seed: (datasets, baselines, runs, seed),
     st.lists(st.sampled_from(NAMES), min_size=1, unique=True),
-    st.lists(st.sampled_from(list(METHODS)), min_size=1, unique=True),
+    st.lists(st.sampled_from(list(BASELINES)), min_size=1, unique=True),
     st.integers(1, 4),
     st.integers(0, 2**63 - 1),
 )
@@ -29,7 +29,7 @@ ANY = st.builds(
 def plan(datasets: list[str], baselines: list[str], runs: int, seed: int = 0, **more: Any) -> dict[str, Job]:
     config = make_config(datasets=datasets, baselines=baselines, runs=runs, seed=seed, **more)
     specs = [make_spec(name=name, content=name, image_size=28, classes=10) for name in datasets]
-    return {job.key: job for job in expand(config, specs, lineages(config))}
+    return {job.key: job for job in expand(config, specs, baselines_of(config))}
 
 
 ABOVE = ("Direct", "AT", "TAKD")
@@ -49,7 +49,7 @@ def test_every_plan_is_a_dag_of_uniquely_named_jobs(given_: tuple) -> None:
     assert len(students) == len(datasets) * len(baselines) * runs
     seen: set[str] = set()
     for job in jobs.values():
-        assert all(parent.key in seen and jobs[parent.key] == parent for parent in job.teachers)
+        assert all(parent.key in seen and jobs[parent.key] == parent for parent in job.parents)
         seen.add(job.key)
         assert job.file_name == f"{job.key}.{'json' if job.role == 'choice' else 'pt'}"
         assert "/" not in job.file_name
@@ -62,7 +62,7 @@ def test_runs_share_their_parents(given_: tuple) -> None:
     parents: dict[tuple[str, str | None], set[int]] = {}
     for job in plan(*given_).values():
         if job.role == "student":
-            parents.setdefault((job.data.name, job.baseline), set()).add(id(job.teachers))
+            parents.setdefault((job.data.name, job.baseline), set()).add(id(job.parents))
     assert all(len(found) == 1 for found in parents.values())
 
 
@@ -133,7 +133,7 @@ def test_a_setting_changes_exactly_the_models_that_depend_on_it(change: dict, sa
     ],
 )
 def test_what_no_weight_depends_on_changes_nothing(change: dict) -> None:
-    base = ["A"], list(METHODS), 2
+    base = ["A"], list(BASELINES), 2
     assert fingerprints(plan(*base)) == fingerprints(plan(*base, **change))
 
 
@@ -149,7 +149,7 @@ def test_every_field_of_a_recipe_is_in_the_fingerprint() -> None:
                     dataclasses.replace(job, **{part: dataclasses.replace(getattr(job, part), **{field.name: new})})
                 )
     others += [dataclasses.replace(job, seed=1), dataclasses.replace(job, method="Direct")]
-    others += [dataclasses.replace(job, hparams=()), dataclasses.replace(job, teachers=())]
+    others += [dataclasses.replace(job, hparams=()), dataclasses.replace(job, parents=())]
     prints = {job.fingerprint, *(other.fingerprint for other in others)}
     assert len(prints) == len(others) + 1
 
@@ -164,4 +164,4 @@ def test_differences_are_readable() -> None:
 def test_unknown_baseline() -> None:
     config = SweepConfig(datasets=["A"], baselines=["HintNets"])
     with pytest.raises(UsageError, match="'HintNets'"):
-        expand(config, [make_spec(name="A")], lineages(config))
+        expand(config, [make_spec(name="A")], baselines_of(config))

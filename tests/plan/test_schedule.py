@@ -82,7 +82,7 @@ def test_between_the_bounds_of_any_schedule(
     each = {job.key: data.draw(st.floats(0.1, 10)) for job in jobs}
     longest: dict[str, float] = {}
     for job in jobs:
-        longest[job.key] = each[job.key] + max((longest[parent.key] for parent in job.teachers), default=0.0)
+        longest[job.key] = each[job.key] + max((longest[parent.key] for parent in job.parents), default=0.0)
     work, path = sum(each.values()), max(longest.values())
     found = seconds_left(jobs, {}, each, concurrent)
     assert max(work / concurrent, path) - 1e-9 <= found <= work / concurrent + path + 1e-9

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from hpmkd.errors import EnvironmentFault, Locked
+from hpmkd.errors import EnvironmentProblem, Locked
 from hpmkd.store.lock import locked
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 
 HOLD = """
 import errno, fcntl, sys, time, pathlib
@@ -25,15 +25,15 @@ if sys.argv[2:]:
         raise OSError(int(sys.argv[2]), "no locks here")
     fcntl.flock = flock
 from hpmkd.store.lock import locked
-from hpmkd.store.output_dir import Output
-with locked(Output(pathlib.Path(sys.argv[1]))):
+from hpmkd.store.output_dir import OutputDir
+with locked(OutputDir(pathlib.Path(sys.argv[1]))):
     print("held", flush=True)
     time.sleep(60)
 """
 
 
 def test_another_process_is_named_and_its_death_frees_the_lock(tmp_path: Path) -> None:
-    output = Output(tmp_path / "new")
+    output = OutputDir(tmp_path / "new")
     with subprocess.Popen([sys.executable, "-c", HOLD, str(output.root)], stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
@@ -46,7 +46,7 @@ def test_another_process_is_named_and_its_death_frees_the_lock(tmp_path: Path) -
 
 
 def test_an_owner_file_that_is_torn_is_no_error(tmp_path: Path) -> None:
-    output = Output(tmp_path)
+    output = OutputDir(tmp_path)
     with locked(output):
         (owner,) = tmp_path.glob(".sweep.owner*")
         owner.write_text("{")
@@ -56,9 +56,9 @@ def test_an_owner_file_that_is_torn_is_no_error(tmp_path: Path) -> None:
 
 
 def test_freed_after_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="mine"), locked(Output(tmp_path)):
+    with pytest.raises(ValueError, match="mine"), locked(OutputDir(tmp_path)):
         raise ValueError("mine")
-    with locked(Output(tmp_path)):
+    with locked(OutputDir(tmp_path)):
         pass
 
 
@@ -86,7 +86,7 @@ def hold(root: Path, *more: str) -> subprocess.Popen[str]:
 
 @pytest.mark.parametrize("no_flock", NO_FLOCK, indirect=True)
 def test_without_flock_a_file_stands_in(tmp_path: Path, no_flock: int) -> None:
-    output = Output(tmp_path)
+    output = OutputDir(tmp_path)
     for _ in range(2):
         with locked(output):
             assert list(tmp_path.glob("*.soft"))
@@ -97,7 +97,7 @@ def test_without_flock_a_file_stands_in(tmp_path: Path, no_flock: int) -> None:
 
 @pytest.mark.parametrize("no_flock", [errno.ENOSYS], indirect=True)
 def test_without_flock_another_process_is_named_and_taken_over_when_it_is_dead(tmp_path: Path, no_flock: int) -> None:
-    output = Output(tmp_path)
+    output = OutputDir(tmp_path)
     with hold(tmp_path, str(no_flock)) as holder:
         with pytest.raises(Locked, match=f"process {holder.pid} on .*, since 2"), locked(output):
             pytest.fail("two hold it")
@@ -109,7 +109,7 @@ def test_without_flock_another_process_is_named_and_taken_over_when_it_is_dead(t
 @pytest.mark.parametrize("no_flock", [errno.ENOTSUP], indirect=True)
 def test_without_flock_a_number_that_another_process_has_now_is_no_owner(tmp_path: Path, no_flock: int) -> None:
     """Host, boot and process are those of a live one, but it started at another time than the owner."""
-    output = Output(tmp_path)
+    output = OutputDir(tmp_path)
     with locked(output):
         (soft,) = tmp_path.glob("*.soft")
         _, host, started = soft.read_text().split()
@@ -120,7 +120,7 @@ def test_without_flock_a_number_that_another_process_has_now_is_no_owner(tmp_pat
 
 @pytest.mark.parametrize("no_flock", [errno.ENOSYS], indirect=True)
 def test_without_flock_an_owner_on_another_host_stays(tmp_path: Path, no_flock: int) -> None:
-    output = Output(tmp_path)
+    output = OutputDir(tmp_path)
     with locked(output):
         (soft,) = tmp_path.glob("*.soft")
         text = soft.read_text().split()
@@ -139,14 +139,14 @@ def test_other_errors_of_the_lock_are_said(tmp_path: Path, monkeypatch: pytest.M
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(fcntl, "flock", flock)
-    with pytest.raises(EnvironmentFault, match="Input/output"), locked(Output(tmp_path)):
+    with pytest.raises(EnvironmentProblem, match="Input/output"), locked(OutputDir(tmp_path)):
         pytest.fail("held")
 
 
 @pytest.mark.parametrize("years", [-1, 1])
 def test_clocks_do_not_matter(tmp_path: Path, years: int) -> None:
     """A lock whose files are a year old, or from next year, is held all the same; without its process it is not."""
-    output = Output(tmp_path)
+    output = OutputDir(tmp_path)
     with hold(tmp_path) as holder:
         for path in tmp_path.iterdir():
             os.utime(path, (path.stat().st_atime, path.stat().st_mtime + years * 366 * 86400))

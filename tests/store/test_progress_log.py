@@ -11,16 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.frames import KEY, epoch
 
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.progress_log import MAX_EPOCHS, Recorder, progress_file, read, read_all
 
 
 @pytest.fixture
-def output(tmp_path: Path) -> Output:
-    return Output(tmp_path)
+def output(tmp_path: Path) -> OutputDir:
+    return OutputDir(tmp_path)
 
 
-def test_a_training_from_start_to_end(output: Output) -> None:
+def test_a_training_from_start_to_end(output: OutputDir) -> None:
     recorder = Recorder(output, {KEY: "abc"})
     recorder.started(KEY)
     found = read_all(output)[KEY]
@@ -36,7 +36,7 @@ def test_a_training_from_start_to_end(output: Output) -> None:
     assert read_all(output)[KEY].state == "ended"
 
 
-def test_what_is_trained_twice_counts_once(output: Output) -> None:
+def test_what_is_trained_twice_counts_once(output: OutputDir) -> None:
     """A kill after epoch 3, a resume from the checkpoint of epoch 1."""
     recorder = Recorder(output)
     for number in (1, 2, 3):
@@ -47,7 +47,7 @@ def test_what_is_trained_twice_counts_once(output: Output) -> None:
     assert [(row["epoch"], row["train_loss"]) for row in found.epochs] == [(1, 1.0), (2, 0.7)]
 
 
-def test_a_failure_is_kept_until_the_next_attempt(output: Output) -> None:
+def test_a_failure_is_kept_until_the_next_attempt(output: OutputDir) -> None:
     recorder = Recorder(output)
     recorder.record(epoch(1))
     recorder.failed(KEY, "RuntimeError: boom")
@@ -58,14 +58,14 @@ def test_a_failure_is_kept_until_the_next_attempt(output: Output) -> None:
     assert "nan" in read_all(output)[KEY].message
 
 
-def test_other_settings_start_another_curve(output: Output) -> None:
+def test_other_settings_start_another_curve(output: OutputDir) -> None:
     Recorder(output, {KEY: "old"}).started(KEY)
     Recorder(output).record(epoch(1))
     Recorder(output, {KEY: "new"}).started(KEY)
     assert read_all(output)[KEY].epochs == ()
 
 
-def test_since_is_when_the_attempt_began(output: Output) -> None:
+def test_since_is_when_the_attempt_began(output: OutputDir) -> None:
     path = progress_file(output, KEY)
     path.parent.mkdir()
     lines = [("01", 1), ("02", 2), ("03", 1), ("04", 2)]
@@ -83,7 +83,7 @@ def test_since_is_when_the_attempt_began(output: Output) -> None:
 @given(cut=st.integers(0, 2000), more=st.integers(0, 2))
 def test_torn_lines_cost_only_themselves(cut: int, more: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A kill at any byte, then further records by another process."""
-    output = Output(tmp_path_factory.mktemp("torn"))
+    output = OutputDir(tmp_path_factory.mktemp("torn"))
     recorder = Recorder(output)
     for number in range(1, 6):
         recorder.record(epoch(number))
@@ -102,7 +102,7 @@ def test_torn_lines_cost_only_themselves(cut: int, more: int, tmp_path_factory: 
     "line",
     ["", "{", "[]", "1", '{"event": "epoch"}', '{"event": "later", "time": "t", "host": "h", "pid": 1}', "\0\xff"],
 )
-def test_lines_of_others_are_left_out(line: str, output: Output) -> None:
+def test_lines_of_others_are_left_out(line: str, output: OutputDir) -> None:
     recorder = Recorder(output)
     recorder.record(epoch(1))
     with progress_file(output, KEY).open("a", encoding="latin-1") as file:
@@ -111,13 +111,13 @@ def test_lines_of_others_are_left_out(line: str, output: Output) -> None:
     assert [row["epoch"] for row in read_all(output)[KEY].epochs] == [1, 2]
 
 
-def test_what_is_no_number_is_none_and_the_file_stays_json(output: Output) -> None:
+def test_what_is_no_number_is_none_and_the_file_stays_json(output: OutputDir) -> None:
     Recorder(output).record(epoch(1, train_loss=math.nan, lr=math.inf))
     row = read_all(output)[KEY].epochs[0]
     assert (row["train_loss"], row["lr"]) == (None, None)
 
 
-def test_long_trainings_stay_small(output: Output) -> None:
+def test_long_trainings_stay_small(output: OutputDir) -> None:
     recorder = Recorder(output)
     for number in range(1, 5001):
         recorder.record(epoch(number, 5000))
@@ -126,7 +126,7 @@ def test_long_trainings_stay_small(output: Output) -> None:
     assert progress_file(output, KEY).stat().st_size < 150_000
 
 
-def test_reports_that_concern_nothing_here(output: Output) -> None:
+def test_reports_that_concern_nothing_here(output: OutputDir) -> None:
     recorder = Recorder(output)
     recorder.record({"done": True})
     recorder.record({"job": KEY, "status": "something new"})
@@ -136,5 +136,5 @@ def test_reports_that_concern_nothing_here(output: Output) -> None:
 
 def test_a_disk_that_takes_nothing_stops_no_sweep(tmp_path: Path) -> None:
     (tmp_path / "progress").write_text("a file in the way")
-    Recorder(Output(tmp_path)).record(epoch(1))
+    Recorder(OutputDir(tmp_path)).record(epoch(1))
     assert (tmp_path / "progress").read_text() == "a file in the way"

@@ -12,7 +12,7 @@ from support.builders import make_config, make_jobs
 from hpmkd.config.sweep import memory_folder
 from hpmkd.plan.job import Job
 from hpmkd.store.model_file import load_weights, verify
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.shared_cache import entry, recall
 from hpmkd.training.trial import run_job
 
@@ -26,7 +26,7 @@ def run(tmp_path: Path) -> Any:
 
     def go(name: str, *baselines: str, **more: Any) -> dict[str, tuple[str, str]]:
         config = make_config(tmp_path / "cache", baselines=list(baselines), **BASE, **more)
-        output, found = Output(tmp_path / name), {}
+        output, found = OutputDir(tmp_path / name), {}
         for job in make_jobs(config).values():
             status = list(run_job(job, output, config.data, CPU))[-1].status
             found[job.key] = (status, verify(output.model_file(job)).metadata["weights_sha256"])
@@ -74,14 +74,14 @@ def test_other_recipes_are_not_found(run: Any) -> None:
 
 
 @pytest.fixture
-def kept(run: Any, tmp_path: Path) -> tuple[Job, Path, Output]:
+def kept(run: Any, tmp_path: Path) -> tuple[Job, Path, OutputDir]:
     """The assistant, its place in the memory, and an output that does not have it."""
     run("one", "HPM-KD")
     config = make_config(tmp_path / "cache", baselines=["HPM-KD"], **BASE)
-    return make_jobs(config)["assistant_Digits_HPM-KD_1"], memory_folder(config.data), Output(tmp_path / "new")
+    return make_jobs(config)["assistant_Digits_HPM-KD_1"], memory_folder(config.data), OutputDir(tmp_path / "new")
 
 
-def test_what_is_taken_out_is_whole_and_fits(kept: tuple[Job, Path, Output], tmp_path: Path) -> None:
+def test_what_is_taken_out_is_whole_and_fits(kept: tuple[Job, Path, OutputDir], tmp_path: Path) -> None:
     job, folder, output = kept
     path = entry(folder, job, "cpu")
     parents = {"teacher_Digits": verify(tmp_path / "one" / "models" / "teacher_Digits.pt").metadata["weights_sha256"]}

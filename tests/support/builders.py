@@ -13,7 +13,7 @@ from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.augment import Batch, TrainBatches
 from hpmkd.data.cache import describe
 from hpmkd.data.images import Images, RawData, Splits, split
-from hpmkd.plan.catalog import METHODS, lineages
+from hpmkd.plan.catalog import BASELINES, baselines_of
 from hpmkd.plan.job import Job
 from hpmkd.plan.planner import expand
 
@@ -23,7 +23,7 @@ STUDENT = ModelSpec("lenet5", (3, 5, 12), 1, 16, 4)
 
 def make_config(cache_dir: Path | None = None, **overrides: Any) -> SweepConfig:
     """Every baseline on 200 Digits for two epochs, with live teachers; `fit__lr=0.1` overrides `fit.lr`."""
-    raw: dict[str, Any] = {"datasets": ["Digits"], "baselines": list(METHODS), "runs": 1}
+    raw: dict[str, Any] = {"datasets": ["Digits"], "baselines": list(BASELINES), "runs": 1}
     raw |= {"data": {"train_images": 200}, "kd": {"logits": "live"}}
     if cache_dir is not None:
         raw["data"]["cache_dir"] = str(cache_dir)
@@ -33,7 +33,7 @@ def make_config(cache_dir: Path | None = None, **overrides: Any) -> SweepConfig:
 
 def make_jobs(config: SweepConfig) -> dict[str, Job]:
     """The plan of a config, by key, parents first."""
-    return {job.key: job for job in expand(config, describe(config), lineages(config))}
+    return {job.key: job for job in expand(config, describe(config), baselines_of(config))}
 
 
 def batches_of(batches: TrainBatches, seed: int, epoch: int) -> list[Batch]:

@@ -20,10 +20,10 @@ from typing import Any
 
 import pytest
 
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 
 Op = tuple[Any, ...]
-Check = Callable[[Output, int, bool], Any]
+Check = Callable[[OutputDir, int, bool], Any]
 FOLDER = -1
 
 
@@ -233,7 +233,7 @@ def every_cut(root: Path, work: Path, disk: Disk, ops: list[Op], check: Check) -
     for made, files in power_cuts(disk, ops):
         target = work / str(count)
         materialise(files, root, target)
-        check(Output(target), made, made == len(ops))
+        check(OutputDir(target), made, made == len(ops))
         shutil.rmtree(target, ignore_errors=True)
         count += 1
     return count

@@ -15,12 +15,12 @@ from hpmkd.config.specs import spec_to_json
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.cache import describe
 from hpmkd.files import commit_bytes, commit_json
-from hpmkd.plan.catalog import lineages
+from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.job import Job
 from hpmkd.plan.planner import expand
 from hpmkd.store.logits_file import save_table
 from hpmkd.store.model_file import save_model
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.search_file import save_choice
 from support.builders import make_config
 
@@ -51,16 +51,16 @@ def _row(stem: str, dataset: str, role: str, baseline: str | None, run: int | No
 
 def make_output(
     root: Path, cache_dir: Path, accuracy: Callable[[Job], float | None], **overrides: Any
-) -> tuple[Output, SweepConfig, dict[str, Job]]:
+) -> tuple[OutputDir, SweepConfig, dict[str, Job]]:
     """An output as a sweep leaves it: config, data sets, and a file for every job that `accuracy` has a number for.
 
     Without tables of logits, unless `kd__logits` says so.
     """
-    config, output = make_config(cache_dir, **{"kd__logits": "live", **overrides}), Output(root)
+    config, output = make_config(cache_dir, **{"kd__logits": "live", **overrides}), OutputDir(root)
     specs = describe(config)
     commit_bytes(output.config_file, to_yaml(config).encode())
     commit_json(output.datasets_file, [spec_to_json(spec) for spec in specs])
-    jobs = {job.key: job for job in expand(config, specs, lineages(config))}
+    jobs = {job.key: job for job in expand(config, specs, baselines_of(config))}
     identity: dict[str, str] = {}
     for job in jobs.values():
         percent = accuracy(job)
@@ -69,7 +69,7 @@ def make_output(
     return output, config, jobs
 
 
-def put_model(output: Output, job: Job, percent: float, identity: Mapping[str, str]) -> str:
+def put_model(output: OutputDir, job: Job, percent: float, identity: Mapping[str, str]) -> str:
     """Writes the file of one job, whose parents' weights are in `identity`; the identity of its own."""
     meta = {"key": job.key, "role": job.role, "dataset": job.data.name, "baseline": job.baseline, "run": job.run}
     meta |= {"epochs": job.fit.epochs, "seed": job.seed, "fingerprint": job.fingerprint, "recipe": job.recipe()}
@@ -85,7 +85,7 @@ def put_model(output: Output, job: Job, percent: float, identity: Mapping[str, s
     return str(header.metadata["weights_sha256"])
 
 
-def _identity(output: Output, job: Job) -> Any:
+def _identity(output: OutputDir, job: Job) -> Any:
     from hpmkd.store.model_file import verify
 
     return verify(output.model_file(job)).metadata["weights_sha256"]

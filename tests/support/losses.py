@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from hpmkd.config.specs import ModelSpec
-from hpmkd.models import Output, build
+from hpmkd.models import ModelOutput, build
 from support.builders import STUDENT, TEACHER
 
 HPARAMS = {"kd.temperature": 3.0, "kd.alpha": 0.7, "at.beta": 50.0, "at.p": 2.0}
@@ -19,12 +19,12 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 def outputs(
     student_spec: ModelSpec = STUDENT, teacher_spec: ModelSpec = TEACHER
-) -> tuple[Output, Output, torch.Tensor]:
+) -> tuple[ModelOutput, ModelOutput, torch.Tensor]:
     """What student and teacher say on six random images, features included; logits as large as trained ones."""
     images = torch.randn(6, 1, 16, 16, generator=torch.Generator().manual_seed(1))
     student, teacher = build(student_spec, 2)(images, features=True), build(teacher_spec, 1)(images, features=True)
-    known = Output(20 * teacher.logits.detach(), tuple(feature.detach() for feature in teacher.features))
-    return Output(20 * student.logits, student.features), known, torch.arange(6) % 4
+    known = ModelOutput(20 * teacher.logits.detach(), tuple(feature.detach() for feature in teacher.features))
+    return ModelOutput(20 * student.logits, student.features), known, torch.arange(6) % 4
 
 
 def numpy(tensor: torch.Tensor) -> np.ndarray:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hpmkd.config.specs import DataSpec
 from hpmkd.config.sweep import SweepConfig
-from hpmkd.plan.catalog import lineages
+from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.job import Job
 from hpmkd.plan.planner import expand
 
@@ -17,7 +17,7 @@ def plan(datasets: int, baselines: list[str], runs: int) -> tuple[Job, ...]:
     """A plan over made-up grey data sets."""
     specs = [DataSpec(f"D{i}", f"D{i}", 1, 28, 10, "none", 0.1, None, None) for i in range(datasets)]
     config = SweepConfig(datasets=[spec.name for spec in specs], baselines=baselines, runs=runs)
-    return expand(config, specs, lineages(config))
+    return expand(config, specs, baselines_of(config))
 
 
 class Raises:

@@ -22,13 +22,13 @@ def make(
     method: str = "TraditionalKD",
     teacher: ModelSpec = TEACHER,
     student: ModelSpec = STUDENT,
-    mentors: int = 1,
+    count: int = 1,
     hparams: dict[str, Any] | None = None,
     **fit: Any,
 ) -> Training:
     """A training of a small student; teachers differ by their seeds."""
-    distiller = build_distiller(method, {**HPARAMS, **(hparams or {})}, student, (teacher,) * mentors, 3)
-    teachers = [] if method == "Direct" else [build(teacher, seed) for seed in range(1, mentors + 1)]
+    distiller = build_distiller(method, {**HPARAMS, **(hparams or {})}, student, (teacher,) * count, 3)
+    teachers = [] if method == "Direct" else [build(teacher, seed) for seed in range(1, count + 1)]
     return Training(build(student, 2), distiller, teachers, make_splits(), "crop_flip", make_fit(**fit), 5, CPU)
 
 

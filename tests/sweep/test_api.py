@@ -13,7 +13,7 @@ from support.sweeps import stamps, tiny
 import hpmkd
 from hpmkd.errors import ConfigMismatch, Locked, UsageError
 from hpmkd.store.lock import locked
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep import api
 
 
@@ -61,5 +61,5 @@ def test_errors_are_raised(tmp_path: Path) -> None:
         hpmkd.run_sweep(output=tmp_path, settings={"fit.learning_rate": 1})
     with pytest.raises(UsageError, match="runs"):
         hpmkd.run_sweep(output=tmp_path, settings={"runs": "many"})
-    with locked(Output(tmp_path)), pytest.raises(Locked):
+    with locked(OutputDir(tmp_path)), pytest.raises(Locked):
         hpmkd.run_sweep(output=tmp_path)

@@ -12,11 +12,11 @@ import pytest
 from ray.tune.trainable.metadata import _TrainingRunMetadata
 from support.plans import plan
 
-from hpmkd.errors import EnvironmentFault, HpmkdError
+from hpmkd.errors import EnvironmentProblem, HpmkdError
 from hpmkd.plan.job import label
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.progress_log import read_all
-from hpmkd.sweep.callbacks import EventLines, Lighten, Records
+from hpmkd.sweep.callbacks import EventLog, Records, TrimMetrics
 from hpmkd.sweep.failures import Lacking
 
 JOBS = {job.key: job for job in plan(1, ["Direct", "TAKD"], 5)}
@@ -38,9 +38,9 @@ class Trial:
 
 
 @pytest.fixture
-def lines() -> tuple[EventLines, list[str]]:
+def lines() -> tuple[EventLog, list[str]]:
     said: list[str] = []
-    return EventLines(JOBS, 5, said.append), said
+    return EventLog(JOBS, 5, said.append), said
 
 
 def test_a_finished_trial_keeps_its_numbers_without_their_windows() -> None:
@@ -51,7 +51,7 @@ def test_a_finished_trial_keeps_its_numbers_without_their_windows() -> None:
     before = len(metadata.get_json_state())
     trial = Trial(STUDENT)
     trial.run_metadata = metadata
-    Lighten().on_trial_complete(0, [], trial)
+    TrimMetrics().on_trial_complete(0, [], trial)
     assert len(metadata.get_json_state()) < before - 400
     kept = _TrainingRunMetadata.from_json_state(metadata.get_json_state()).metric_analysis
     assert list(kept) == ["accuracy"]
@@ -67,7 +67,7 @@ def test_labels() -> None:
     assert texts == ["Direct run 3/5 D0", "teacher D0", "TAKD assistant D0"]
 
 
-def test_trained_and_resumed(lines: tuple[EventLines, list[str]]) -> None:
+def test_trained_and_resumed(lines: tuple[EventLog, list[str]]) -> None:
     callback, said = lines
     for epoch in (8, 9):
         report(callback, STUDENT, status="training", epoch=epoch, epochs=30, resumed_after=7)
@@ -78,7 +78,7 @@ def test_trained_and_resumed(lines: tuple[EventLines, list[str]]) -> None:
     ]
 
 
-def test_failures_are_kept_until_a_later_attempt_succeeds(lines: tuple[EventLines, list[str]]) -> None:
+def test_failures_are_kept_until_a_later_attempt_succeeds(lines: tuple[EventLog, list[str]]) -> None:
     callback, said = lines
     report(callback, STUDENT, status="diverged", message="epoch 1: the training loss is nan", accuracy=math.nan)
     callback.on_trial_error(0, [], Trial(TEACHER, HpmkdError("disk", found="full")))
@@ -95,7 +95,7 @@ def test_failures_are_kept_until_a_later_attempt_succeeds(lines: tuple[EventLine
 @pytest.mark.parametrize(
     ("error", "lacking"),
     [
-        (EnvironmentFault("x.pt: cannot be written", expected="10 bytes"), True),
+        (EnvironmentProblem("x.pt: cannot be written", expected="10 bytes"), True),
         (OSError(errno.ENOSPC, "No space left on device"), True),
         (OSError(errno.EIO, "Input/output error"), True),
         (FileNotFoundError(errno.ENOENT, "No such file"), False),
@@ -104,13 +104,13 @@ def test_failures_are_kept_until_a_later_attempt_succeeds(lines: tuple[EventLine
     ],
 )
 def test_what_the_machine_lacks_is_told_apart(
-    lines: tuple[EventLines, list[str]], error: Exception, lacking: bool
+    lines: tuple[EventLog, list[str]], error: Exception, lacking: bool
 ) -> None:
     lines[0].on_trial_error(0, [], Trial(TEACHER, error))
     assert isinstance(lines[0].failed[TEACHER], Lacking) == lacking
 
 
-def test_a_torn_record_of_a_failure(lines: tuple[EventLines, list[str]], tmp_path: Path) -> None:
+def test_a_torn_record_of_a_failure(lines: tuple[EventLog, list[str]], tmp_path: Path) -> None:
     """On a full disk Tune cannot read its own record in the output; the cause is known all the same."""
 
     class Torn(Trial):
@@ -132,7 +132,7 @@ def test_a_torn_record_of_a_failure(lines: tuple[EventLines, list[str]], tmp_pat
     assert not isinstance(lines[0].failed[STUDENT], Lacking)
 
 
-def test_failures_are_told_apart(lines: tuple[EventLines, list[str]]) -> None:
+def test_failures_are_told_apart(lines: tuple[EventLog, list[str]]) -> None:
     callback, _ = lines
     callback.on_trial_error(0, [], Trial(STUDENT, MemoryError()))
     callback.on_trial_error(0, [], Trial(ASSISTANT, ValueError("mine")))
@@ -140,7 +140,7 @@ def test_failures_are_told_apart(lines: tuple[EventLines, list[str]]) -> None:
     assert callback.kinds == {STUDENT: "killed", ASSISTANT: "error", TEACHER: "diverged"}
 
 
-def test_the_error_log_that_is_named_lies_in_the_output(lines: tuple[EventLines, list[str]], tmp_path: Path) -> None:
+def test_the_error_log_that_is_named_lies_in_the_output(lines: tuple[EventLog, list[str]], tmp_path: Path) -> None:
     """Tune writes it into a session folder of Ray first, which is no place for people to look in."""
     trial = Trial(STUDENT, ValueError("mine"))
     session, kept = tmp_path / "session", tmp_path / "out"
@@ -155,15 +155,15 @@ def test_the_error_log_that_is_named_lies_in_the_output(lines: tuple[EventLines,
 
 
 def test_records_follow_a_trial_to_its_end_and_to_its_failure(tmp_path: Path) -> None:
-    callback = Records(JOBS, Output(tmp_path))
+    callback = Records(JOBS, OutputDir(tmp_path))
     callback.on_trial_start(0, [], Trial(STUDENT))
     report(callback, STUDENT, status="training", epoch=1, epochs=2, train_loss=2.0, hostname="node7", pid=41)
-    found = read_all(Output(tmp_path))[STUDENT]
+    found = read_all(OutputDir(tmp_path))[STUDENT]
     assert (found.state, found.epoch, found.of, found.host, found.pid) == ("training", 1, 2, "node7", 41)
     assert found.fingerprint == JOBS[STUDENT].fingerprint
     report(callback, STUDENT, status="trained", accuracy=50.0)
-    assert read_all(Output(tmp_path))[STUDENT].state == "ended"
+    assert read_all(OutputDir(tmp_path))[STUDENT].state == "ended"
     callback.on_trial_start(0, [], Trial(TEACHER))
     callback.on_trial_error(0, [], Trial(TEACHER, ValueError("no luck")))
-    found = read_all(Output(tmp_path))[TEACHER]
+    found = read_all(OutputDir(tmp_path))[TEACHER]
     assert (found.state, found.message) == ("failed", "ValueError: no luck")

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.plans import plan
 
-from hpmkd.cluster.resources import Share
-from hpmkd.errors import EnvironmentFault
+from hpmkd.cluster.resources import TrialResources
+from hpmkd.errors import EnvironmentProblem
 from hpmkd.sweep.failures import TRIES, Attempts, Round, kind_of
 
 JOBS = plan(1, ["Direct", "TAKD"], 2)
@@ -33,7 +33,7 @@ TEACHER, ASSISTANT = "teacher_D0", "assistant_D0_TAKD"
         (ray.exceptions.OutOfMemoryError("the node was low on memory"), "killed"),
         (ValueError("mine"), "error"),
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), "error"),
-        (EnvironmentFault("the disk is full"), "error"),
+        (EnvironmentProblem("the disk is full"), "error"),
         (OSError(errno.ENOSPC, "No space left on device"), "error"),
     ],
 )
@@ -47,12 +47,14 @@ def test_fewer_side_by_side_each_time(most: int, side: list[int]) -> None:
 
 
 def test_fewer_trials_get_larger_shares_of_a_gpu() -> None:
-    assert Share(1, 0.125, "cuda", 8).fewer(4) == Share(1, 0.25, "cuda", 4)
-    assert Share(1, 0.125, "cuda", 8).fewer(1) == Share(1, 1.0, "cuda", 1)
-    assert Share(1, 0.2, "cuda", 15).fewer(1) == Share(1, 1.0, "cuda", 1), "three GPUs: a share lies on one"
-    assert Share(1, 1.0, "cuda", 4).fewer(2) == Share(1, 1.0, "cuda", 2)
-    assert Share(1, 0, "cpu", 4).fewer(2) == Share(1, 0, "cpu", 2)
-    assert Share(1, 0, "cpu", 4).fewer(4) == Share(1, 0, "cpu", 4)
+    assert TrialResources(1, 0.125, "cuda", 8).fewer(4) == TrialResources(1, 0.25, "cuda", 4)
+    assert TrialResources(1, 0.125, "cuda", 8).fewer(1) == TrialResources(1, 1.0, "cuda", 1)
+    assert TrialResources(1, 0.2, "cuda", 15).fewer(1) == TrialResources(1, 1.0, "cuda", 1), (
+        "three GPUs: a share lies on one"
+    )
+    assert TrialResources(1, 1.0, "cuda", 4).fewer(2) == TrialResources(1, 1.0, "cuda", 2)
+    assert TrialResources(1, 0, "cpu", 4).fewer(2) == TrialResources(1, 0, "cpu", 2)
+    assert TrialResources(1, 0, "cpu", 4).fewer(4) == TrialResources(1, 0, "cpu", 4)
 
 
 def test_what_never_failed_goes_first_then_what_did_alone() -> None:
@@ -101,7 +103,7 @@ def test_it_ends_whatever_fails_and_tries_everything_often_enough(data: st.DataO
             break
         progress = False
         for job in JOBS:
-            if job.key in now.keys and all(parent.key in done for parent in job.teachers):
+            if job.key in now.keys and all(parent.key in done for parent in job.parents):
                 progress = True
                 tried[job.key] = tried.get(job.key, 0) + 1
                 kind = data.draw(st.sampled_from([None, *TRIES]))
@@ -110,6 +112,6 @@ def test_it_ends_whatever_fails_and_tries_everything_often_enough(data: st.DataO
     else:
         pytest.fail("it does not end")
     for job in JOBS:
-        if job.key not in done and all(parent.key in done for parent in job.teachers):
+        if job.key not in done and all(parent.key in done for parent in job.parents):
             assert attempts.given_up(job.key)
     assert all(count <= max(TRIES.values()) for count in tried.values())

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from hpmkd.cluster.stop_signals import StopSignals
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep import graceful_stop as module
-from hpmkd.sweep.graceful_stop import GentleStop
+from hpmkd.sweep.graceful_stop import GracefulStop
 
 pytestmark = pytest.mark.usefixtures("hangup_as_usual")
 
@@ -29,7 +29,7 @@ class Trial:
 class FakeTune:
     """Does as `tune.run` does: takes SIGINT over, and puts back what it found at the first one."""
 
-    def __init__(self, gentle: GentleStop, *trials: Trial) -> None:
+    def __init__(self, gentle: GracefulStop, *trials: Trial) -> None:
         self.ended, self.gentle, self.trials = False, gentle, list(trials)
         gentle.arm()
         self.before = signal.signal(signal.SIGINT, self.handle)
@@ -52,13 +52,13 @@ def said() -> list[str]:
 
 
 @pytest.fixture
-def gentle(tmp_path: Path, said: list[str]) -> Iterator[GentleStop]:
+def gentle(tmp_path: Path, said: list[str]) -> Iterator[GracefulStop]:
     with StopSignals() as stop:
-        yield GentleStop(stop, Output(tmp_path), said.append)
+        yield GracefulStop(stop, OutputDir(tmp_path), said.append)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_tune_ends_when_all_that_run_have_saved(number: signal.Signals, gentle: GentleStop, said: list[str]) -> None:
+def test_tune_ends_when_all_that_run_have_saved(number: signal.Signals, gentle: GracefulStop, said: list[str]) -> None:
     first, second = Trial("a"), Trial("b")
     tune = FakeTune(gentle, first, second, Trial("c", "PENDING"))
     tune.step()
@@ -77,7 +77,7 @@ def test_tune_ends_when_all_that_run_have_saved(number: signal.Signals, gentle: 
     assert said == ["stopping: saving 2 running trials; once more stops at once"]
 
 
-def test_a_long_epoch_is_not_waited_for(gentle: GentleStop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_epoch_is_not_waited_for(gentle: GracefulStop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SAVE_SECONDS", 0)
     tune = FakeTune(gentle, Trial("a"))
     signal.raise_signal(signal.SIGTERM)
@@ -85,7 +85,7 @@ def test_a_long_epoch_is_not_waited_for(gentle: GentleStop, monkeypatch: pytest.
     assert tune.ended
 
 
-def test_a_trial_that_died_meanwhile_is_not_waited_for(gentle: GentleStop) -> None:
+def test_a_trial_that_died_meanwhile_is_not_waited_for(gentle: GracefulStop) -> None:
     trial = Trial("a")
     tune = FakeTune(gentle, trial)
     signal.raise_signal(signal.SIGTERM)
@@ -95,10 +95,10 @@ def test_a_trial_that_died_meanwhile_is_not_waited_for(gentle: GentleStop) -> No
     assert tune.ended
 
 
-def test_the_second_round_is_watched_like_the_first(gentle: GentleStop) -> None:
+def test_the_second_round_is_watched_like_the_first(gentle: GracefulStop) -> None:
     FakeTune(gentle)
     gentle.disarm()
-    assert not gentle.stop.gently
+    assert not gentle.stop.graceful
     second = FakeTune(gentle, Trial("a"))
     signal.raise_signal(signal.SIGINT)
     second.step()
@@ -109,7 +109,7 @@ def test_the_second_round_is_watched_like_the_first(gentle: GentleStop) -> None:
         signal.raise_signal(signal.SIGINT)
 
 
-def test_a_full_disk_ends_tune_all_the_same(gentle: GentleStop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_ends_tune_all_the_same(gentle: GracefulStop, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(path: Path) -> None:
         raise OSError(28, "No space left on device")
 

@@ -12,9 +12,9 @@ from support.builders import make_config, make_jobs
 from support.sweeps import restore, start
 
 from hpmkd.config.sweep import RecordConfig
-from hpmkd.errors import EnvironmentFault
+from hpmkd.errors import EnvironmentProblem
 from hpmkd.sweep import loggers
-from hpmkd.sweep.loggers import Guarded, chosen, mlflow_uri, open_loggers
+from hpmkd.sweep.loggers import SafeLogger, chosen, mlflow_uri, open_loggers
 
 KEY = "student_Digits_Direct_run1"
 
@@ -63,7 +63,7 @@ class Inner:
 
 def test_what_is_passed_on() -> None:
     inner = Inner()
-    follow(Guarded("mlflow", inner, print), Trial())
+    follow(SafeLogger("mlflow", inner, print), Trial())
     names = [name for name, _ in inner.calls]
     results = ["on_trial_result"] * 3
     assert names == ["on_trial_start", *results, "on_trial_complete", "on_experiment_end"]
@@ -77,7 +77,7 @@ def test_one_that_fails_is_left_alone(last: int) -> None:
     """A raise in a callback would end Tune's whole run."""
     said: list[str] = []
     inner = Inner(last)
-    follow(Guarded("mlflow", inner, said.append), Trial())
+    follow(SafeLogger("mlflow", inner, said.append), Trial())
     assert said == ["mlflow: no more records, ConnectionError: no route; the training goes on"]
     assert len(inner.calls) == last
 
@@ -129,7 +129,7 @@ needs_mlflow = pytest.mark.skipif(importlib.util.find_spec("mlflow") is None, re
 @needs_mlflow
 def test_a_store_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(EnvironmentFault, match=r"record.mlflow: it cannot be set up"):
+    with pytest.raises(EnvironmentProblem, match=r"record.mlflow: it cannot be set up"):
         open_loggers(RecordConfig(mlflow=str(tmp_path / "file" / "folder")), "sweep", print)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 
-from hpmkd.sweep.searcher import FirstOpen
+from hpmkd.sweep.searcher import FifoScheduler
 
 STATES = (Trial.PENDING, Trial.RUNNING, Trial.PAUSED, Trial.TERMINATED, Trial.ERROR)
 
@@ -32,7 +32,7 @@ def test_it_chooses_what_first_in_first_out_chooses(events: list[Any]) -> None:
     """Trials come, change their state, and start again after a failure, which Tune tells of as of a new one."""
     trials: list[Any] = []
     controller: Any = SimpleNamespace(get_trials=lambda: trials)
-    ours, theirs = FirstOpen(), FIFOScheduler()
+    ours, theirs = FifoScheduler(), FIFOScheduler()
     for event in events:
         if isinstance(event, str):
             trials.append(Made(status=event, number=len(trials)))

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from ray.tune.search import Searcher
 from support.plans import plan
 
-from hpmkd.plan.catalog import METHODS
+from hpmkd.plan.catalog import BASELINES
 from hpmkd.plan.job import Job
 from hpmkd.sweep import searcher
 
-BASELINES = list(METHODS)
+BASELINES = list(BASELINES)
 
 
 def grid(jobs: tuple[Job, ...]) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def _no_board_left() -> Any:
 def play(jobs: tuple[Job, ...], done: set[str], failing: set[str], concurrent: int, seed: int) -> list[str]:
     """Lets made-up trials end in random order; returns the keys in the order in which they were given."""
     files = set(done)
-    searcher.ACTIVE = board = searcher.Board(jobs, done, lambda job: job.key in files, concurrent)
+    searcher.ACTIVE = board = searcher.JobQueue(jobs, done, lambda job: job.key in files, concurrent)
     search = searcher.DependencySearcher()
     search.set_search_properties(None, None, grid(jobs))
     chance, order, running, count = random.Random(seed), [], {}, 0
@@ -47,7 +47,7 @@ def play(jobs: tuple[Job, ...], done: set[str], failing: set[str], concurrent: i
         answer = search.suggest(f"t{count}")
         if isinstance(answer, dict):
             job = board.jobs[answer["job"]]
-            assert all(parent.key in files for parent in job.teachers), "given before its parents were there"
+            assert all(parent.key in files for parent in job.parents), "given before its parents were there"
             order.append(job.key)
             running[f"t{count}"] = job.key
             count += 1
@@ -82,7 +82,7 @@ def test_gives_every_job_once_and_drops_only_descendants_of_failed_ones(
     order = play(jobs, done, failing, concurrent, seed)
     lost: set[str] = set()
     for job in jobs:
-        if any(parent.key in failing | lost and parent.key not in done for parent in job.teachers):
+        if any(parent.key in failing | lost and parent.key not in done for parent in job.parents):
             lost.add(job.key)
     assert len(order) == len(set(order))
     assert set(order) == set(keys) - done - lost
@@ -105,10 +105,10 @@ def test_board_follows_the_trials_that_tune_has() -> None:
             return self.over
 
     jobs = plan(1, ["Direct"], 2)
-    searcher.ACTIVE = board = searcher.Board(jobs, set(), lambda job: False, 8)
+    searcher.ACTIVE = board = searcher.JobQueue(jobs, set(), lambda job: False, 8)
     board.live = {"gone": "teacher_D0"}
     first, second, third = (job.key for job in jobs)
-    searcher.TellBoard().on_step_begin(0, [Trial("a", first, True), Trial("b", second, False)])
+    searcher.QueueSync().on_step_begin(0, [Trial("a", first, True), Trial("b", second, False)])
     assert board.live == {"b": second}
     search = searcher.DependencySearcher()
     search.set_search_properties(None, None, grid(jobs))
@@ -137,9 +137,9 @@ def test_without_a_board_there_is_nothing_to_do() -> None:
     assert searcher.DependencySearcher().suggest("x") == Searcher.FINISHED
 
 
-def running(jobs: tuple[Job, ...], live: list[str]) -> searcher.Board:
+def running(jobs: tuple[Job, ...], live: list[str]) -> searcher.JobQueue:
     """A board on which all parents are there and some jobs run."""
-    board = searcher.Board(jobs, {job.key for job in jobs}, lambda job: True, 8)
+    board = searcher.JobQueue(jobs, {job.key for job in jobs}, lambda job: True, 8)
     board.live = {str(number): key for number, key in enumerate(live)}
     return board
 
@@ -166,7 +166,7 @@ def test_held_jobs_are_not_given_and_a_stop_gives_nothing() -> None:
     jobs = plan(1, ["Direct"], 3)
     keys = [job.key for job in jobs]
     held = set(keys) - {keys[2]}
-    searcher.ACTIVE = searcher.Board(jobs, {keys[0]}, lambda job: False, 8, held)
+    searcher.ACTIVE = searcher.JobQueue(jobs, {keys[0]}, lambda job: False, 8, held)
     search = searcher.DependencySearcher()
     search.set_search_properties(None, None, grid(jobs))
     searcher.ACTIVE.stopping = True

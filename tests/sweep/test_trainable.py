@@ -11,10 +11,10 @@ import pytest
 from ray import tune
 from support.builders import make_config, make_jobs
 
-from hpmkd.errors import EnvironmentFault
+from hpmkd.errors import EnvironmentProblem
 from hpmkd.plan.job import Job
 from hpmkd.store.epoch_checkpoint import SaveSchedule
-from hpmkd.store.output_dir import Output, trial_folder
+from hpmkd.store.output_dir import OutputDir, trial_folder
 from hpmkd.sweep import trainable
 from hpmkd.sweep.tensorboard import EventFiles
 from hpmkd.training.train import EpochResult
@@ -40,7 +40,7 @@ def reports(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict[str, Any], bool]
     return seen
 
 
-def report_one(job: Job, output: Output, save: Save) -> None:
+def report_one(job: Job, output: OutputDir, save: Save) -> None:
     """The report of the first epoch of three, with a checkpoint that is due."""
     schedule = SaveSchedule(overhead=1.0)
     schedule.last -= 60
@@ -52,7 +52,7 @@ def report_one(job: Job, output: Output, save: Save) -> None:
 def test_a_checkpoint_that_is_due_goes_with_the_report(
     tmp_path: Path, job: Job, reports: list[tuple[dict[str, Any], bool]]
 ) -> None:
-    report_one(job, Output(tmp_path), lambda folder: (folder / "epoch.pt").write_bytes(b"x") and None)
+    report_one(job, OutputDir(tmp_path), lambda folder: (folder / "epoch.pt").write_bytes(b"x") and None)
     ((metrics, checkpoint),) = reports
     assert checkpoint
     assert metrics["epoch"] == 1
@@ -60,7 +60,7 @@ def test_a_checkpoint_that_is_due_goes_with_the_report(
 
 
 @pytest.mark.parametrize(
-    "error", [EnvironmentFault("here", found="full"), OSError(errno.ENOSPC, "No space left on device")]
+    "error", [EnvironmentProblem("here", found="full"), OSError(errno.ENOSPC, "No space left on device")]
 )
 def test_a_checkpoint_that_cannot_be_written_costs_only_itself(
     tmp_path: Path, job: Job, reports: list[tuple[dict[str, Any], bool]], error: Exception
@@ -68,7 +68,7 @@ def test_a_checkpoint_that_cannot_be_written_costs_only_itself(
     def fail(folder: Path) -> None:
         raise error
 
-    report_one(job, Output(tmp_path), fail)
+    report_one(job, OutputDir(tmp_path), fail)
     ((metrics, checkpoint),) = reports
     assert not checkpoint
     assert metrics["epoch"] == 1
@@ -78,7 +78,7 @@ def test_what_a_full_disk_left_of_a_checkpoint_is_removed(
     tmp_path: Path, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Tune copies the checkpoint into the output, and that disk is full; an older checkpoint stays."""
-    trial = Output(tmp_path).tune / "round000" / trial_folder(job)
+    trial = OutputDir(tmp_path).tune / "round000" / trial_folder(job)
     older, torn = trial / "checkpoint_000000", trial / "checkpoint_000001"
     older.mkdir(parents=True)
     seen = []
@@ -91,7 +91,7 @@ def test_what_a_full_disk_left_of_a_checkpoint_is_removed(
             raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(tune, "report", report)
-    report_one(job, Output(tmp_path), lambda folder: None)
+    report_one(job, OutputDir(tmp_path), lambda folder: None)
     assert seen == [1, 1]
     assert older.exists()
     assert not torn.exists()

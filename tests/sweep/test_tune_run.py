@@ -15,9 +15,9 @@ from support.plans import Raises, plan
 
 from hpmkd.audit.sweep_dir import Sweep
 from hpmkd.config.sweep import DataConfig, SweepConfig
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep import searcher
-from hpmkd.sweep.signed_state import SEAL, Sealer, seal, signing_key
+from hpmkd.sweep.signed_state import SEAL, StateSigner, seal, signing_key
 from hpmkd.sweep.tune_run import finish_round, name_folder, restorable, rounds, sweep_key
 
 STATES = ("tuner.pkl", "experiment_state-1.json", "searcher-state-1.pkl")
@@ -27,7 +27,7 @@ STATES = ("tuner.pkl", "experiment_state-1.json", "searcher-state-1.pkl")
 def sweep(tmp_path: Path) -> Sweep:
     """A sweep whose newest round, the 1001st, was interrupted."""
     config = SweepConfig(datasets=["D0"], baselines=["Direct"], data=DataConfig(cache_dir=str(tmp_path / "cache")))
-    made = Sweep(config, Output(tmp_path / "out"), plan(1, ["Direct"], 1))
+    made = Sweep(config, OutputDir(tmp_path / "out"), plan(1, ["Direct"], 1))
     (made.output.tune / "round000").mkdir(parents=True)
     folder = made.output.tune / "round1000"
     folder.mkdir()
@@ -48,7 +48,7 @@ def newest(sweep: Sweep) -> Path:
 def test_what_names_a_folder_is_small_in_the_state_of_each_trial(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tune keeps a pickle of it per trial: with the sweep's jobs in it, thousands of trials would fill the memory."""
     key = sweep.jobs[-1].key
-    board = searcher.Board(sweep.jobs, set(), lambda job: True, 1)
+    board = searcher.JobQueue(sweep.jobs, set(), lambda job: True, 1)
     monkeypatch.setattr(searcher, "ACTIVE", board)
     assert name_folder(SimpleNamespace(config={"job": key})).startswith(f"{key}-")
     assert len(cloudpickle.dumps(name_folder)) < 100
@@ -77,7 +77,7 @@ def test_a_finished_one_is_not(sweep: Sweep) -> None:
 
 
 def test_no_round_nothing_to_restore(tmp_path: Path, sweep: Sweep) -> None:
-    assert restorable(Sweep(sweep.config, Output(tmp_path / "new"), sweep.jobs)) == (None, "")
+    assert restorable(Sweep(sweep.config, OutputDir(tmp_path / "new"), sweep.jobs)) == (None, "")
 
 
 @pytest.mark.parametrize("name", [*STATES, "hpmkd-round.json", SEAL])
@@ -136,11 +136,11 @@ def test_neither_moved_nor_of_another_plan(sweep: Sweep, tmp_path: Path) -> None
     moved = tmp_path / "moved"
     moved.mkdir()
     sweep.output.tune.rename(moved / "tune")
-    assert restorable(Sweep(sweep.config, Output(moved), sweep.jobs)) == (None, "")
+    assert restorable(Sweep(sweep.config, OutputDir(moved), sweep.jobs)) == (None, "")
 
 
 def test_the_seal_follows_what_tune_writes(sweep: Sweep) -> None:
-    sealer = Sealer(newest(sweep), sweep_key(sweep))
+    sealer = StateSigner(newest(sweep), sweep_key(sweep))
     (newest(sweep) / STATES[1]).write_text("[1]")
     assert restorable(sweep)[0] is None
     sealer.on_step_begin(0, [])
@@ -154,7 +154,7 @@ def test_files_of_a_restored_round_are_sealed_without_a_look_into_the_folder(
     sweep: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It goes on under a new name; the folder is read until that is known, and not at each step of thousands."""
-    sealer, listed, list_folder = Sealer(newest(sweep), sweep_key(sweep)), [Path()], os.listdir
+    sealer, listed, list_folder = StateSigner(newest(sweep), sweep_key(sweep)), [Path()], os.listdir
 
     def counted(folder: Path) -> list[str]:
         listed.append(folder)
@@ -176,6 +176,6 @@ def test_files_of_a_restored_round_are_sealed_without_a_look_into_the_folder(
 def test_without_a_key_nothing_is_restored_and_nothing_fails(sweep: Sweep, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert signing_key(tmp_path / "file") == b""
-    Sealer(newest(sweep), b"").update()
+    StateSigner(newest(sweep), b"").update()
     (tmp_path / "cache" / "key").unlink()
     assert restorable(sweep)[0] is None, "sealed with the key of before"

@@ -60,7 +60,7 @@ def graphed(tape: type[FakeTape], *given: Any, **more: Any) -> Training:
         group["lr"], group["foreach"] = torch.tensor(group["lr"]), False
     step = training.step
     training.step = GraphedStep(
-        step.model, step.distiller, step.mentors, step.batches, step.optimizer, step.fit, step.device, tape=tape
+        step.model, step.distiller, step.teachers, step.batches, step.optimizer, step.fit, step.device, tape=tape
     )
     return training
 
@@ -81,7 +81,7 @@ def close(one: Training, other: Training) -> None:
         ("TraditionalKD", {"hparams": {"kd.until": 0.5}}),
         ("FitNets", {}),
         ("AT", {}),
-        ("HPM-KD", {"mentors": 2, "hparams": {"hpmkd.weighting": "confidence"}}),
+        ("HPM-KD", {"count": 2, "hparams": {"hpmkd.weighting": "confidence"}}),
         ("HPM-KD", {"hparams": {"hpmkd.schedule": "cosine", "hpmkd.t_high": 1.5, "hpmkd.t_low": 0.5}}),
         ("HPM-KD", {"hparams": {"hpmkd.schedule": "loss", "hpmkd.t_high": 1.5, "hpmkd.t_low": 0.5}}),
     ],

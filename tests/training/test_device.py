@@ -18,9 +18,9 @@ from hpmkd.config.specs import spec_to_json
 from hpmkd.data.cache import describe
 from hpmkd.files import commit_bytes, commit_json
 from hpmkd.plan.job import Job
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep import gpu_probe
-from hpmkd.sweep.gpu_probe import Need, known_need, most_demanding, rehearsal
+from hpmkd.sweep.gpu_probe import GpuUsage, known_usage, most_demanding, rehearsal
 from hpmkd.training import device
 
 GIB = 2**30
@@ -78,13 +78,13 @@ def test_nothing_is_set_for_the_cpu(settings: dict[str, Any]) -> None:
     ],
 )
 def test_side_by_side(total: float, each: float, busy: float, expected: int) -> None:
-    assert Need("X", int(total * GIB), int(each * GIB), busy).side_by_side() == expected
+    assert GpuUsage("X", int(total * GIB), int(each * GIB), busy).side_by_side() == expected
 
 
 @pytest.fixture
 def sweep(tmp_path: Path, cache_dir: Path) -> Sweep:
     config = make_config(cache_dir)
-    output = Output(tmp_path)
+    output = OutputDir(tmp_path)
     commit_bytes(output.config_file, to_yaml(config).encode())
     commit_json(output.datasets_file, [spec_to_json(spec) for spec in describe(config)])
     return open_sweep(tmp_path)
@@ -94,19 +94,19 @@ def test_it_is_measured_once(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(gpu_probe.ray, "cluster_resources", lambda: {"GPU": 1.0, "accelerator_type:H100": 1.0})
     asked: list[str] = []
 
-    def measure(given: Sweep, job: Job) -> Need | None:
+    def measure(given: Sweep, job: Job) -> GpuUsage | None:
         asked.append(job.key)
-        return Need("X", 80 * GIB, GIB, 0.5) if len(asked) > 1 else None
+        return GpuUsage("X", 80 * GIB, GIB, 0.5) if len(asked) > 1 else None
 
-    assert known_need(sweep, measure) is None, "what failed is not kept"
-    first = known_need(sweep, measure)
-    assert first == known_need(sweep, measure)
+    assert known_usage(sweep, measure) is None, "what failed is not kept"
+    first = known_usage(sweep, measure)
+    assert first == known_usage(sweep, measure)
     assert len(asked) == 2
     sweep.output.gpu_file.write_text("{")
-    assert known_need(sweep, measure) == first
+    assert known_usage(sweep, measure) == first
     for number, change in enumerate(({"fingerprint": "of other settings"}, {"gpus": ["accelerator_type:T4"]}), start=4):
         commit_json(sweep.output.gpu_file, json.loads(sweep.output.gpu_file.read_text()) | change)
-        known_need(sweep, measure)
+        known_usage(sweep, measure)
         assert len(asked) == number
 
 

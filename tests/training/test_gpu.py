@@ -35,7 +35,7 @@ def test_recorded_steps_train_like_steps(method: str, precision: str, optimizer:
     tolerance = 1e-3 if precision == "fp32" else 5e-2
     for plain, recorded in zip(one.epochs(), other.epochs(), strict=True):
         assert recorded.train_loss == pytest.approx(plain.train_loss, rel=tolerance)
-    assert other.step.words == "recorded as a CUDA graph"
+    assert other.step.description == "recorded as a CUDA graph"
 
 
 def test_a_resumed_training_goes_on(tmp_path: Any) -> None:

@@ -17,7 +17,7 @@ from hpmkd.errors import DamagedModel
 from hpmkd.plan.halving import candidate_epochs, rungs
 from hpmkd.plan.job import Job
 from hpmkd.store.model_file import verify
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.search_file import save_choice
 from hpmkd.training.halving_search import Search
 from hpmkd.training.trial import Progress, Resumed, run_job
@@ -105,7 +105,7 @@ def jobs(cache_dir: Path) -> dict[str, Job]:
 
 def test_the_choice_of_a_sweep(jobs: dict[str, Job], cache_dir: Path, tmp_path: Path) -> None:
     """Stored with its evidence; a student of the adaptive baseline is trained with it; a kill loses one unit."""
-    config, output = make_config(cache_dir), Output(tmp_path)
+    config, output = make_config(cache_dir), OutputDir(tmp_path)
     teacher, choice = jobs["teacher_Digits"], jobs["choice_Digits"]
     list(run_job(teacher, output, config.data, CPU))
     for event in run_job(choice, output, config.data, CPU):
@@ -130,8 +130,8 @@ def test_the_choice_of_a_sweep(jobs: dict[str, Job], cache_dir: Path, tmp_path: 
     by_hand = make_jobs(make_config(cache_dir, baselines=["TraditionalKD"], **fixed))[
         "student_Digits_TraditionalKD_run1"
     ]
-    other = Output(tmp_path / "by hand")
-    list(run_job(by_hand.teachers[0], other, config.data, CPU))
+    other = OutputDir(tmp_path / "by hand")
+    list(run_job(by_hand.parents[0], other, config.data, CPU))
     list(run_job(by_hand, other, config.data, CPU))
     assert verify(other.model_file(by_hand)).metadata["weights_sha256"] == hashes["TraditionalKD-adaptive"]
 

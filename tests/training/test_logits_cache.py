@@ -21,10 +21,10 @@ from hpmkd.methods.build import build_distiller
 from hpmkd.models import build
 from hpmkd.plan.job import Job
 from hpmkd.store.model_file import verify
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.sidecar import sidecar_path
-from hpmkd.training.logits_cache import Tabulation
-from hpmkd.training.teachers import TableMentor
+from hpmkd.training.logits_cache import LogitsCacheBuilder
+from hpmkd.training.teachers import CachedTeacher
 from hpmkd.training.train import Training
 from hpmkd.training.trial import run_job
 
@@ -40,17 +40,17 @@ def _one_thread() -> Any:
     torch.set_num_threads(before)
 
 
-def tabulation(augment: str, views: int | None = None, seed: int = 1) -> Tabulation:
+def tabulation(augment: str, views: int | None = None, seed: int = 1) -> LogitsCacheBuilder:
     spec = make_spec(augment=augment)
-    return Tabulation(build(TEACHER, seed), make_splits(), spec, make_fit(batch_size=16, views=views), CPU)
+    return LogitsCacheBuilder(build(TEACHER, seed), make_splits(), spec, make_fit(batch_size=16, views=views), CPU)
 
 
-def table(folder: Path, augment: str, views: int | None = None, seed: int = 1) -> TableMentor:
+def table(folder: Path, augment: str, views: int | None = None, seed: int = 1) -> CachedTeacher:
     made = tabulation(augment, views, seed)
     list(made.epochs())
     path = folder / f"{augment}-{views}-{seed}.npy"
     path.write_bytes(made.content())
-    return TableMentor(path, len(made.batches.labels), CPU)
+    return CachedTeacher(path, len(made.batches.labels), CPU)
 
 
 def training(method: str, teachers: list[Any], augment: str, views: int | None, **hparams: Any) -> Training:
@@ -63,21 +63,21 @@ def training(method: str, teachers: list[Any], augment: str, views: int | None, 
 @pytest.mark.parametrize("augment", AUGMENTS)
 def test_a_table_holds_what_the_live_teacher_says(augment: str, views: int | None, tmp_path: Path) -> None:
     """Every training batch of two epochs, and the validation images."""
-    mentor = table(tmp_path, augment, views)
+    teacher = table(tmp_path, augment, views)
     live = training("TraditionalKD", [build(TEACHER, 1)], augment, views)
-    assert mentor.views == min(views or 162, AUGMENTS[augment])
+    assert teacher.views == min(views or 162, AUGMENTS[augment])
     for batch in [*batches_of(live.batches, 5, 0), *batches_of(live.batches, 5, 1)]:
-        expected = live.mentors[0].outputs(batch, False).logits
-        assert torch.allclose(mentor.outputs(batch, False).logits, expected, atol=1e-5)
-    expected = live.mentors[0].validation_logits(live.validation, live.normalise)
-    assert torch.allclose(mentor.validation_logits(live.validation, live.normalise), expected, atol=1e-5)
+        expected = live.teachers[0].outputs(batch, False).logits
+        assert torch.allclose(teacher.outputs(batch, False).logits, expected, atol=1e-5)
+    expected = live.teachers[0].validation_logits(live.validation, live.normalise)
+    assert torch.allclose(teacher.validation_logits(live.validation, live.normalise), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize(("method", "mentors"), [("TraditionalKD", 1), ("KD-Ensemble", 2), ("HPM-KD", 3)])
-def test_table_and_live_teacher_give_the_same_training(method: str, mentors: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("method", "count"), [("TraditionalKD", 1), ("KD-Ensemble", 2), ("HPM-KD", 3)])
+def test_table_and_live_teacher_give_the_same_training(method: str, count: int, tmp_path: Path) -> None:
     more = HPM | {"hpmkd.schedule": "cosine"} if method == "HPM-KD" else {}
-    live = training(method, [build(TEACHER, seed) for seed in range(1, mentors + 1)], "crop_flip", 7, **more)
-    tables = [table(tmp_path, "crop_flip", 7, seed) for seed in range(1, mentors + 1)]
+    live = training(method, [build(TEACHER, seed) for seed in range(1, count + 1)], "crop_flip", 7, **more)
+    tables = [table(tmp_path, "crop_flip", 7, seed) for seed in range(1, count + 1)]
     looked_up = training(method, tables, "crop_flip", 7, **more)
     for ours, theirs in zip(live.epochs(), looked_up.epochs(), strict=True):
         assert ours.train_loss == pytest.approx(theirs.train_loss, rel=1e-4)
@@ -98,21 +98,21 @@ def test_an_interrupted_table_goes_on_and_is_the_same() -> None:
 
 
 @pytest.fixture(scope="module")
-def trained(cache_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Job], Output, Any]:
+def trained(cache_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Job], OutputDir, Any]:
     config = make_config(cache_dir, baselines=["TraditionalKD"], kd__logits="table")
-    jobs, output = make_jobs(config), Output(tmp_path_factory.mktemp("tables"))
+    jobs, output = make_jobs(config), OutputDir(tmp_path_factory.mktemp("tables"))
     for job in jobs.values():
         list(run_job(job, output, config.data, CPU))
     return jobs, output, config
 
 
 @pytest.fixture
-def copy(trained: tuple[dict[str, Job], Output, Any], tmp_path: Path) -> Output:
+def copy(trained: tuple[dict[str, Job], OutputDir, Any], tmp_path: Path) -> OutputDir:
     shutil.copytree(trained[1].root, tmp_path / "copy")
-    return Output(tmp_path / "copy")
+    return OutputDir(tmp_path / "copy")
 
 
-def test_a_file_of_a_table_is_verified_by_its_sidecar(trained: Any, copy: Output) -> None:
+def test_a_file_of_a_table_is_verified_by_its_sidecar(trained: Any, copy: OutputDir) -> None:
     path = copy.model_file(trained[0]["table_teacher_Digits"])
     header = verify(path)
     assert header.metadata["role"] == "table"
@@ -127,7 +127,7 @@ def test_a_file_of_a_table_is_verified_by_its_sidecar(trained: Any, copy: Output
         verify(path)
 
 
-def test_a_lost_table_is_made_again_only_for_students_that_need_it(trained: Any, copy: Output) -> None:
+def test_a_lost_table_is_made_again_only_for_students_that_need_it(trained: Any, copy: OutputDir) -> None:
     jobs = trained[0]
     copy.model_file(jobs["table_teacher_Digits"]).unlink()
     assert {finding.state for finding in audit(jobs.values(), copy).values()} == {"done"}
@@ -137,7 +137,7 @@ def test_a_lost_table_is_made_again_only_for_students_that_need_it(trained: Any,
     assert states["table_teacher_Digits"] == states["student_Digits_TraditionalKD_run1"] == "missing"
 
 
-def test_a_table_made_again_leaves_its_students_valid(trained: Any, copy: Output) -> None:
+def test_a_table_made_again_leaves_its_students_valid(trained: Any, copy: OutputDir) -> None:
     """Whatever its last bits are: the student's lineage is the teacher, not the bytes of the table."""
     jobs, _, config = trained
     path = copy.model_file(jobs["table_teacher_Digits"])
@@ -150,7 +150,7 @@ def test_a_table_made_again_leaves_its_students_valid(trained: Any, copy: Output
 
 @pytest.mark.parametrize("table_is_there", [True, False])
 def test_other_teacher_weights_make_the_student_stale_and_the_table_is_made_again(
-    trained: Any, copy: Output, table_is_there: bool
+    trained: Any, copy: OutputDir, table_is_there: bool
 ) -> None:
     from hpmkd.store.model_file import load_weights, save_model
 
@@ -182,7 +182,7 @@ def test_a_sweep_makes_its_tables_and_needs_them_no_more(
     assert weights(tmp_path / "out") == whole
 
 
-def test_verify_knows_tables_and_does_not_miss_one_that_is_gone(trained: Any, copy: Output) -> None:
+def test_verify_knows_tables_and_does_not_miss_one_that_is_gone(trained: Any, copy: OutputDir) -> None:
     """The student's fingerprint is checked through the table, and still where the table was deleted."""
     from hpmkd.audit.verification import verify_output
 

@@ -76,7 +76,7 @@ def test_every_option_changes_training_and_survives_a_resume(method: str, more: 
 def test_after_until_the_student_learns_from_labels_and_nobody_asks_the_teacher() -> None:
     training = make("FitNets", hparams={"kd.until": 1 / 3})
     asked: list[int] = []
-    training.mentors[0].network.register_forward_pre_hook(lambda part, given: asked.append(training.epoch))
+    training.teachers[0].network.register_forward_pre_hook(lambda part, given: asked.append(training.epoch))
     terms = [set(result.terms) for result in training.epochs()]
     assert terms == [{"ce", "kd", "hint"}, {"ce"}, {"ce"}]
     assert set(asked) == {0}

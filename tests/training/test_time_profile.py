@@ -16,9 +16,9 @@ from hpmkd.analysis import time_profile
 from hpmkd.analysis.report.content import gather
 from hpmkd.analysis.report.write import html
 from hpmkd.analysis.time_profile import PARTS
-from hpmkd.cluster.resources import Share
+from hpmkd.cluster.resources import TrialResources
 from hpmkd.store import profile_file
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.profile_file import Profile
 from hpmkd.sweep.callbacks import Profiler
 from hpmkd.timings import Timings
@@ -41,7 +41,7 @@ def test_parts_add_up() -> None:
 def test_the_parts_of_a_trial_are_its_time(tmp_path: Path, cache_dir: Path) -> None:
     """Nothing is counted twice, and no part is left out."""
     config = make_config(cache_dir, baselines=["HPM-KD"], hpmkd__schedule="cosine")
-    output, jobs, seen = Output(tmp_path), make_jobs(config), set[str]()
+    output, jobs, seen = OutputDir(tmp_path), make_jobs(config), set[str]()
     for job in jobs.values():
         timings, begun = Timings(), time.monotonic()
         list(run_job(job, output, config.data, torch.device("cpu"), timings=timings))
@@ -86,7 +86,7 @@ def test_what_the_driver_notes(monkeypatch: pytest.MonkeyPatch) -> None:
     timings = Timings()
     timings.add("rounds", 20.0)
     profiler = Profiler(Profile(), timings)
-    profiler.round({"a", "b"}, Share(1, 0, "cpu", 2))
+    profiler.round({"a", "b"}, TrialResources(1, 0, "cpu", 2))
     for key in "ab":
         profiler.on_trial_start(1, [], trial(key))
     profiler.on_trial_result(1, [], trial("a"), {"profile": {"parts": {"train": 6.0}, "operators": []}})
@@ -105,7 +105,7 @@ def test_what_the_driver_notes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("text", [None, "{", "[]", '{"starts": 3}'])
 def test_no_file_or_a_torn_one(tmp_path: Path, text: str | None) -> None:
-    output = Output(tmp_path)
+    output = OutputDir(tmp_path)
     if text is not None:
         output.profile_file.write_text(text)
     assert profile_file.read_profile(output) == Profile()

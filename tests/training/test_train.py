@@ -13,7 +13,7 @@ from support.trainings import HPM, make, same, saved
 from hpmkd.config.specs import ModelSpec
 from hpmkd.errors import Diverged
 from hpmkd.methods.temperature import SCHEDULES
-from hpmkd.plan.catalog import METHODS
+from hpmkd.plan.catalog import BASELINES
 from hpmkd.training.evaluate import evaluate
 from hpmkd.training.optim import learning_rate
 from hpmkd.training.train import validation_period
@@ -30,10 +30,10 @@ def _one_thread() -> Any:
 
 
 HPM |= {"hpmkd.t_high": 1.5, "hpmkd.t_low": 0.5}
-CASES: list[tuple[str, dict[str, Any]]] = [(name, {}) for name in METHODS if name != "KD-Budget"]
-CASES += [("HPM-KD", {"mentors": 3, "hparams": HPM | {"hpmkd.schedule": name}}) for name in SCHEDULES]
-CASES += [("HPM-KD", {"mentors": 2, "hparams": HPM | {"hpmkd.weighting": name}}) for name in ("uniform", "confidence")]
-CASES += [("KD-Ensemble", {"mentors": 3})]
+CASES: list[tuple[str, dict[str, Any]]] = [(name, {}) for name in BASELINES if name != "KD-Budget"]
+CASES += [("HPM-KD", {"count": 3, "hparams": HPM | {"hpmkd.schedule": name}}) for name in SCHEDULES]
+CASES += [("HPM-KD", {"count": 2, "hparams": HPM | {"hpmkd.weighting": name}}) for name in ("uniform", "confidence")]
+CASES += [("KD-Ensemble", {"count": 3})]
 CASES += [("FitNets", {"student": RESNET}), ("TraditionalKD", {"precision": "bf16"}), ("AT", {"precision": "bf16"})]
 CASES += [("Direct", {"optimizer": "sgd", "schedule": "step", "weight_decay": 1e-3})]
 
@@ -89,8 +89,8 @@ def test_it_learns_and_methods_differ() -> None:
 
 def test_the_teacher_is_frozen_in_eval_mode() -> None:
     training = make("FitNets", teacher=RESNET)
-    (mentor,) = training.mentors
-    teacher = mentor.network
+    (teacher,) = training.teachers
+    teacher = teacher.network
     before = {name: value.clone() for name, value in teacher.state_dict().items()}
     list(training.epochs())
     assert not teacher.training
@@ -102,7 +102,7 @@ def test_teacher_and_student_see_the_same_view() -> None:
     training = make()
     seen: dict[str, list[torch.Tensor]] = {"student": [], "teacher": []}
     training.model.register_forward_pre_hook(lambda part, given: seen["student"].append(given[0].clone()))
-    training.mentors[0].network.register_forward_pre_hook(lambda part, given: seen["teacher"].append(given[0].clone()))
+    training.teachers[0].network.register_forward_pre_hook(lambda part, given: seen["teacher"].append(given[0].clone()))
     training._train_epoch()
     assert len(seen["teacher"]) == len(seen["student"]) == 3
     for ours, theirs in zip(seen["student"], seen["teacher"], strict=True):

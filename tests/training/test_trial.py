@@ -15,12 +15,12 @@ from support.malicious import Evil
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.cache import prepare
 from hpmkd.errors import HpmkdError
-from hpmkd.plan.catalog import METHODS
+from hpmkd.plan.catalog import BASELINES
 from hpmkd.plan.job import Job
 from hpmkd.store import epoch_checkpoint
 from hpmkd.store.epoch_checkpoint import SaveSchedule
 from hpmkd.store.model_file import verify
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.sidecar import file_hash, sidecar_path
 from hpmkd.training.remeasure import evaluate_file
 from hpmkd.training.trial import Outcome, Progress, Resumed, run_job
@@ -32,7 +32,7 @@ STUDENT = "student_Digits_FitNets_run1"
 @pytest.fixture(scope="module")
 def config(cache_dir: Path) -> SweepConfig:
     # Nothing from the shared memory: here every job is to be trained.
-    baselines = ["HPM-KD-noSharedMemory" if name == "HPM-KD" else name for name in METHODS]
+    baselines = ["HPM-KD-noSharedMemory" if name == "HPM-KD" else name for name in BASELINES]
     return make_config(cache_dir, baselines=baselines, fit__teacher_epochs=4, fit__student_epochs=4)
 
 
@@ -42,9 +42,9 @@ def jobs(config: SweepConfig) -> dict[str, Job]:
 
 
 @pytest.fixture(scope="module")
-def finished(config: SweepConfig, jobs: dict[str, Job], tmp_path_factory: pytest.TempPathFactory) -> Output:
+def finished(config: SweepConfig, jobs: dict[str, Job], tmp_path_factory: pytest.TempPathFactory) -> OutputDir:
     """Every job of the plan, trained."""
-    output = Output(tmp_path_factory.mktemp("trial"))
+    output = OutputDir(tmp_path_factory.mktemp("trial"))
     before = torch.get_num_threads()
     for job in jobs.values():
         assert events(job, output, config)[-1].status == "trained"
@@ -53,24 +53,24 @@ def finished(config: SweepConfig, jobs: dict[str, Job], tmp_path_factory: pytest
 
 
 @pytest.fixture
-def output(finished: Output, tmp_path: Path) -> Output:
+def output(finished: OutputDir, tmp_path: Path) -> OutputDir:
     """A copy without the FitNets student."""
     shutil.copytree(finished.root, tmp_path / "copy")
-    copy = Output(tmp_path / "copy")
+    copy = OutputDir(tmp_path / "copy")
     for path in copy.models.glob(f"{STUDENT}*"):
         path.unlink()
     return copy
 
 
-def events(job: Job, output: Output, config: SweepConfig, *candidates: Path) -> list[Any]:
+def events(job: Job, output: OutputDir, config: SweepConfig, *candidates: Path) -> list[Any]:
     return list(run_job(job, output, config.data, CPU, candidates))
 
 
-def weights(job: Job, output: Output) -> str:
+def weights(job: Job, output: OutputDir) -> str:
     return str(verify(output.model_file(job)).metadata["weights_sha256"])
 
 
-def test_every_accuracy_in_a_file_is_reproduced_exactly(finished: Output, jobs: dict[str, Job], config: Any) -> None:
+def test_every_accuracy_in_a_file_is_reproduced_exactly(finished: OutputDir, jobs: dict[str, Job], config: Any) -> None:
     """Load the file, evaluate it on the test set: the same number to the last bit, for every role and method."""
     assert {job.role for job in jobs.values()} == {"teacher", "assistant", "student", "choice"}
     found = {}
@@ -81,7 +81,7 @@ def test_every_accuracy_in_a_file_is_reproduced_exactly(finished: Output, jobs: 
     assert len(set(found.values())) > 1
 
 
-def test_a_file_says_what_it_is(finished: Output, jobs: dict[str, Job], config: Any) -> None:
+def test_a_file_says_what_it_is(finished: OutputDir, jobs: dict[str, Job], config: Any) -> None:
     job = jobs["student_Digits_TAKD_run1"]
     header = verify(finished.model_file(job))
     meta = header.metadata
@@ -94,13 +94,13 @@ def test_a_file_says_what_it_is(finished: Output, jobs: dict[str, Job], config: 
     assert json.loads(json.dumps(meta["recipe"])) == meta["recipe"]
 
 
-def test_a_finished_job_is_found(finished: Output, jobs: dict[str, Job], config: Any) -> None:
+def test_a_finished_job_is_found(finished: OutputDir, jobs: dict[str, Job], config: Any) -> None:
     (found,) = events(jobs[STUDENT], finished, config)
     assert found.status == "found"
     assert found.accuracy == verify(finished.model_file(jobs[STUDENT])).accuracy
 
 
-def interrupt(job: Job, output: Output, config: Any, epoch: int, folder: Path) -> None:
+def interrupt(job: Job, output: OutputDir, config: Any, epoch: int, folder: Path) -> None:
     """Trains up to `epoch`, saves it in `folder` and stops as a kill does."""
     for event in run_job(job, output, config.data, CPU):
         if isinstance(event, Progress) and event.result.epoch == epoch:
@@ -110,7 +110,7 @@ def interrupt(job: Job, output: Output, config: Any, epoch: int, folder: Path) -
 
 @pytest.mark.parametrize("epoch", [1, 3])
 def test_resumed_from_its_furthest_checkpoint(
-    output: Output, finished: Output, jobs: dict[str, Job], config: Any, epoch: int, tmp_path: Path
+    output: OutputDir, finished: OutputDir, jobs: dict[str, Job], config: Any, epoch: int, tmp_path: Path
 ) -> None:
     job = jobs[STUDENT]
     interrupt(job, output, config, 1, tmp_path / "first")
@@ -122,7 +122,7 @@ def test_resumed_from_its_furthest_checkpoint(
 
 
 def test_checkpoints_are_found_in_any_round(
-    output: Output, jobs: dict[str, Job], config: Any, finished: Output
+    output: OutputDir, jobs: dict[str, Job], config: Any, finished: OutputDir
 ) -> None:
     job = jobs[STUDENT]
     folder = output.tune / "round007" / trial_name(job) / "checkpoint_000002"
@@ -155,7 +155,7 @@ def trial_name(job: Job) -> str:
     ],
 )
 def test_useless_checkpoints_are_passed_over(
-    output: Output, finished: Output, jobs: dict[str, Job], config: Any, tmp_path: Path, what: str
+    output: OutputDir, finished: OutputDir, jobs: dict[str, Job], config: Any, tmp_path: Path, what: str
 ) -> None:
     job = jobs[STUDENT]
     interrupt(job, output, config, 1, tmp_path / "good")
@@ -198,7 +198,7 @@ def test_useless_checkpoints_are_passed_over(
 
 @pytest.mark.parametrize("what", ["missing", "damaged"])
 def test_without_its_teacher_a_student_is_not_trained(
-    output: Output, jobs: dict[str, Job], config: Any, what: str
+    output: OutputDir, jobs: dict[str, Job], config: Any, what: str
 ) -> None:
     path = output.model_file(jobs["teacher_Digits"])
     if what == "missing":
@@ -214,11 +214,11 @@ def test_without_its_teacher_a_student_is_not_trained(
 def test_divergence_leaves_no_file(cache_dir: Path, tmp_path: Path) -> None:
     config = make_config(cache_dir, baselines=["Direct"], fit__optimizer="sgd", fit__lr=1e30)
     job = make_jobs(config)["teacher_Digits"]
-    last = events(job, Output(tmp_path), config)[-1]
+    last = events(job, OutputDir(tmp_path), config)[-1]
     assert isinstance(last, Outcome)
     assert last.status == "diverged"
     assert "training loss" in last.message
-    assert not Output(tmp_path).model_file(job).exists()
+    assert not OutputDir(tmp_path).model_file(job).exists()
 
 
 def test_saves_cost_at_most_their_part(monkeypatch: pytest.MonkeyPatch) -> None:

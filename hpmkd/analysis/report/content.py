@@ -21,10 +21,10 @@ from hpmkd.audit.status import Status, read_status
 from hpmkd.audit.sweep_dir import open_saved
 from hpmkd.config.load import to_yaml
 from hpmkd.config.sweep import SweepConfig
-from hpmkd.plan.catalog import lineages
+from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.job import Job
 from hpmkd.store import profile_file
-from hpmkd.store.output_dir import Output
+from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.progress_log import read_all
 
 
@@ -44,7 +44,7 @@ class Report:
 
     title: str
     made: str
-    output: Output
+    output: OutputDir
     frame: pd.DataFrame
     facts: tuple[tuple[str, str], ...]
     missing: tuple[str, ...]
@@ -96,7 +96,7 @@ _BAD = ("failed", "stale", "damaged")
 def _order(config: SweepConfig | None, frame: pd.DataFrame) -> list[str]:
     """Baselines as the config has them; without one as they come."""
     if config is not None:
-        return [one.label for one in lineages(config)]
+        return [one.label for one in baselines_of(config)]
     return list(dict.fromkeys(stats.students(frame)["baseline"].dropna()))
 
 
@@ -153,7 +153,7 @@ def _tables(frame: pd.DataFrame, compared: pd.DataFrame, order: Sequence[str]) -
     return [*made, tables.model_table(frame)]
 
 
-def _profile(output: Output, jobs: Sequence[Job]) -> list[Table]:
+def _profile(output: OutputDir, jobs: Sequence[Job]) -> list[Table]:
     """Of a sweep that was started with `--profile`."""
     profile = profile_file.read_profile(output)
     if not profile.models:
@@ -188,10 +188,10 @@ def _drawings(frame: pd.DataFrame, compared: pd.DataFrame, curves: pd.DataFrame,
     text = "What several baselines share counts in each of them, and once in 'all'."
     made.append(Drawing("times", "Where the time went", plots.times(costs(frame), order), text))
     text = "Lines lead from a model to those that learnt from it, through a table of its logits or not."
-    return [*made, Drawing("lineage", "Lineage", plots.lineage(frame, order), text)]
+    return [*made, Drawing("lineage", "Baseline", plots.lineage(frame, order), text)]
 
 
-def _curves(output: Output, fingerprints: dict[str, str], frame: pd.DataFrame) -> pd.DataFrame:
+def _curves(output: OutputDir, fingerprints: dict[str, str], frame: pd.DataFrame) -> pd.DataFrame:
     """The kept epochs of planned students whose models are there, from the records in `progress/`."""
     students = stats.students(frame)
     names = {str(row["file"]).rpartition(".")[0]: row for row in students.to_dict("records")}

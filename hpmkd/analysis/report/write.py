@@ -19,7 +19,7 @@ def write_report(root: Path) -> Path:
     `results.parquet` and `results.csv` are written anew from the same model files, so that both agree.
 
     Raises:
-        UsageError: there is no sweep. EnvironmentFault: the folder cannot be written.
+        UsageError: there is no sweep. EnvironmentProblem: the folder cannot be written.
     """
     report = gather(root)
     folder = report.output.root
