@@ -6,7 +6,7 @@ import pandas as pd
 
 from hpmkd.audit import results
 
-ROLES = ("teacher", "assistant", "choice", "table", "student")
+ROLES = ("teacher", "assistant", "search", "logits", "student")
 
 
 def costs(frame: pd.DataFrame) -> pd.DataFrame:

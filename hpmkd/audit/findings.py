@@ -29,21 +29,21 @@ def with_lineage(looked: Iterable[Finding]) -> dict[str, Finding]:
         job = finding.job
         if finding.state == "done" and finding.header is not None:
             wrong = _other_parent(finding.header, job, findings)
-            if wrong and job.role == "table":
+            if wrong and job.role == "logits":
                 finding = Finding(job, "missing")
             elif wrong:
                 finding = Finding(job, "stale", wrong, finding.header)
         findings[job.key] = finding
-    return _without_idle_tables(findings)
+    return _without_idle_caches(findings)
 
 
-def _without_idle_tables(findings: dict[str, Finding]) -> dict[str, Finding]:
-    """Without the tables that are not there and that nobody needs, because all who learn from them are done."""
+def _without_idle_caches(findings: dict[str, Finding]) -> dict[str, Finding]:
+    """Without the logits caches that are not there and that nobody needs, because all who learn from them are done."""
     needed = {parent.key for finding in findings.values() if finding.state != "done" for parent in finding.job.parents}
     return {
         key: finding
         for key, finding in findings.items()
-        if finding.job.role != "table" or finding.state == "done" or key in needed
+        if finding.job.role != "logits" or finding.state == "done" or key in needed
     }
 
 
@@ -124,7 +124,7 @@ def known_headers(findings: Mapping[str, Finding]) -> dict[str, Header]:
 
 
 def headers(output: OutputDir, known: Mapping[str, Header] = MappingProxyType({})) -> dict[str, Header]:
-    """Every valid file of an output by its stem, in the plan or not: models, tables, and the choices of searches.
+    """Every valid file of an output by its stem, in the plan or not: models, logits caches and searches.
 
     `known`, by key, was verified a moment ago, and is not read again.
     """

@@ -24,7 +24,7 @@ def card(path: Path) -> dict[str, Any]:
     """Everything about one file as plain values: `state` and `problem` first, then what is known.
 
     Args:
-        path: of a model file or a choice; FileNotFoundError where there is none.
+        path: of a model file or a search; FileNotFoundError where there is none.
     """
     verdict = look(path)
     if verdict.state == "missing":

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-_SUFFIX = {"choice": ".json", "table": ".npy"}
+_SUFFIX = {"search": ".json", "logits": ".npy"}
 
 
 def _row(stem: str, header: Header, planned: bool) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def _parameters(shape: Mapping[str, Any]) -> int | None:
 def collect(
     output: OutputDir, planned: Collection[str] | None, known: Mapping[str, Header] = MappingProxyType({})
 ) -> pd.DataFrame:
-    """One row per valid file in `models/`: networks, and the choices of searches with what they cost.
+    """One row per valid file in `models/`: networks, and searches with what they cost.
 
     Args:
         output: the sweep's folder.

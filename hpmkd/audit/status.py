@@ -35,7 +35,7 @@ class ModelStatus:
     (begun, and goes on after epoch `epoch`, the last that was saved); `waiting` for the models in `waits_for`;
     `ready` (nothing is in its way); `failed` (why is in `reason`); `stale` (of other settings, or its parents have
     other weights now); `damaged`. `epoch`: the newest that ended, of `of`. `since`, `updated`: ISO 8601; `by`: host
-    and process. `accuracy_pct`: on the test set, of a choice on validation images.
+    and process. `accuracy_pct`: on the test set, of a search on validation images.
     """
 
     key: str
@@ -108,7 +108,7 @@ def _alive(output: OutputDir) -> tuple[Alive, str | None]:
 def _models(saved: Saved, works: bool) -> list[ModelStatus]:
     if not saved.jobs:
         return _without_plan(saved.output) if saved.config is None else []
-    looked, unsealed = [], set()
+    looked, unchecked = [], set()
     for job in saved.jobs:
         try:
             looked.append(judge(job, quick_check(saved.output.model_file(job))))
@@ -116,12 +116,12 @@ def _models(saved: Saved, works: bool) -> list[ModelStatus]:
             looked.append(Finding(job, "missing"))
         except DamagedModel as error:
             looked.append(Finding(job, "damaged", f"{error.found}, expected {error.expected}"))
-            unsealed |= {job.key} if isinstance(error, MissingSidecar) else set()
+            unchecked |= {job.key} if isinstance(error, MissingSidecar) else set()
     findings = with_lineage(looked)
     records = read_all(saved.output)
     checkpoints = _saved_epochs(saved.output)
     return [
-        _model(finding, findings, records.get(key), works, checkpoints, key in unsealed)
+        _model(finding, findings, records.get(key), works, checkpoints, key in unchecked)
         for key, finding in findings.items()
     ]
 
@@ -132,7 +132,7 @@ def _model(
     record: Progress | None,
     works: bool,
     checkpoints: Mapping[str, int],
-    unsealed: bool,
+    unchecked: bool,
 ) -> ModelStatus:
     job = finding.job
     names: dict[str, Any] = {"key": job.key, "role": job.role, "dataset": job.data.name, "baseline": job.baseline}
@@ -147,7 +147,7 @@ def _model(
         times["by"] = f"process {record.pid} on {record.host}"
         return ModelStatus(**names, state="running", epoch=record.epoch, of=record.of or job.fit.epochs, **times)
     if finding.state != "missing":
-        return ModelStatus(**names, state="unchecked" if unsealed else finding.state, reason=finding.reason)
+        return ModelStatus(**names, state="unchecked" if unchecked else finding.state, reason=finding.reason)
     if record is not None and record.state == "failed":
         return ModelStatus(**names, state="failed", reason=record.message, updated=record.updated)
     if waits := tuple(parent.key for parent in job.parents if findings[parent.key].state != "done"):
@@ -179,7 +179,7 @@ def _saved_epochs(output: OutputDir) -> dict[str, int]:
 def _without_plan(output: OutputDir) -> list[ModelStatus]:
     """A folder that only has models: what lies there."""
     made = []
-    for path in sorted([*output.models.glob("*.pt"), *output.models.glob("choice_*.json")]):
+    for path in sorted([*output.models.glob("*.pt"), *output.models.glob("search_*.json")]):
         try:
             header = quick_check(path)
         except (DamagedModel, OSError) as error:

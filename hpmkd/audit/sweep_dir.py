@@ -7,10 +7,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpmkd.config.load import parse_yaml, read_config_file, validate
+from hpmkd.config.load import is_of_0_1, parse_yaml, read_config_file, validate
 from hpmkd.config.specs import spec_from_json
 from hpmkd.config.sweep import SweepConfig
-from hpmkd.errors import UsageError
+from hpmkd.errors import ConfigMismatch, UsageError
+from hpmkd.log import warn
 from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.job import Job
 from hpmkd.plan.planner import expand
@@ -51,10 +52,27 @@ def _open(root: str, config_text: str, datasets_text: str) -> Sweep:
     return Sweep(config, output, expand(config, specs, baselines_of(config)))
 
 
+def is_older(output: OutputDir) -> bool:
+    """Whether hpmkd 0.1 has made the output."""
+    return output.config_file.is_file() and is_of_0_1(read_config_file(output.config_file))
+
+
+def refuse_older(output: OutputDir) -> None:
+    """ConfigMismatch where hpmkd 0.1 has made the output: the files of its searches have other names."""
+    if is_older(output):
+        raise ConfigMismatch(
+            f"{output.root}: made by hpmkd 0.1, which this version cannot continue",
+            expected="the output of a sweep of 0.2, or a new folder",
+            found=f"{output.config_file.name} of 0.1 (its models can be read: hpmkd show, hpmkd.load_results)",
+            todo="name another --output, or start it with --mode and --force: that moves what has changed to "
+            f"{output.archive}, or go on with hpmkd 0.1",
+        )
+
+
 @dataclass(frozen=True)
 class Saved:
-    """An output folder. `config` is None where it holds no `sweep.yaml`; then, and before the data were first looked
-    at, there are no `jobs` (parents first)."""
+    """An output folder. `config` is None where it holds no `sweep.yaml`, or one of hpmkd 0.1; then, and before the data
+    were first looked at, there are no `jobs` (parents first)."""
 
     output: OutputDir
     config: SweepConfig | None
@@ -76,6 +94,9 @@ def open_saved(root: Path) -> Saved:
                 found="neither" if output.root.is_dir() else "no such folder",
                 todo="name the --output of a sweep",
             )
+        return Saved(output, None, ())
+    if is_older(output):
+        warn(f"{output.root}: a sweep of hpmkd 0.1; what lies in {output.models.name}/ is judged by itself")
         return Saved(output, None, ())
     try:
         sweep = open_sweep(output.root)

@@ -16,6 +16,7 @@ from hpmkd.store.sidecar import Header
 
 State = Literal["good", "missing", "damaged", "stale", "unreadable"]
 NO_SIDECAR = "no sidecar of its own; the next start of the sweep writes it"
+_CACHES = ("logits_", "table_")  # what names of logits caches begin with, now and in hpmkd 0.1
 UNPLANNED = "not in the plan"
 
 
@@ -40,7 +41,7 @@ class Verdict:
 
 
 def look(path: Path) -> Verdict:
-    """One file by itself: hash, CRCs, types, seals, and that it is what its name says."""
+    """One file by itself: hashes, CRCs, types, and that it is what its name says."""
     try:
         header, whole = examine(path)[::2] if path.suffix == ".pt" else (check(path), True)
     except FileNotFoundError:
@@ -73,14 +74,14 @@ def lineage(header: Header, found: Mapping[str, Header]) -> tuple[str, list[str]
     for key, weights in parents.items():
         if key in found and found[key].metadata.get("weights_sha256") != weights:
             return f"{key} was trained again and has other weights", []
-    # A table may go when its students are trained; then its network still vouches for them.
-    gone = [key for key in parents if key not in found and not key.startswith("table_")]
+    # A logits cache may go when its students are trained; then its network still vouches for them.
+    gone = [key for key in parents if key not in found and not key.startswith(_CACHES)]
     if any(key not in found for key in parents) and not gone:
         return "", []
     if gone or "recipe" not in meta:
         return "", [f"cannot be compared with {key}: there is no good file" for key in gone]
-    # The network behind a table is recorded too, but it is the table that the recipe names.
-    direct = [key for key in parents if f"table_{key}" not in parents]
+    # The network behind a logits cache is recorded too, but it is the cache that the recipe names.
+    direct = [key for key in parents if not any(f"{prefix}{key}" in parents for prefix in _CACHES)]
     fingerprints = [str(found[key].metadata.get("fingerprint")) for key in direct]
     if fingerprint_of(meta["recipe"], fingerprints) != meta.get("fingerprint"):
         return "its recipe and parents do not give its fingerprint", []
@@ -108,11 +109,11 @@ def verify_output(output: OutputDir, jobs: Sequence[Job] | None) -> list[Verdict
         verdict = looked.get(name, Verdict(name, "missing"))
         verdict = _compare(verdict, planned.get(name), found)
         verdicts.append(verdict.note(UNPLANNED) if jobs is not None and name not in planned else verdict)
-    return _without_idle_tables(_hand_down(verdicts), planned)
+    return _without_idle_caches(_hand_down(verdicts), planned)
 
 
-def _without_idle_tables(verdicts: list[Verdict], planned: Mapping[str, Job]) -> list[Verdict]:
-    """Without the tables that are not there and that nobody needs: all who learnt from them are good."""
+def _without_idle_caches(verdicts: list[Verdict], planned: Mapping[str, Job]) -> list[Verdict]:
+    """Without the logits caches that are not there and that nobody needs: all who learnt from them are good."""
     needed = {
         parent.file_name
         for verdict in verdicts
@@ -122,7 +123,7 @@ def _without_idle_tables(verdicts: list[Verdict], planned: Mapping[str, Job]) ->
     return [
         verdict
         for verdict in verdicts
-        if verdict.state != "missing" or planned[verdict.file].role != "table" or verdict.file in needed
+        if verdict.state != "missing" or planned[verdict.file].role != "logits" or verdict.file in needed
     ]
 
 

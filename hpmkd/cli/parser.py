@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import jsonargparse
 
-from hpmkd.config.load import default_of, leaves, parse_yaml, type_name
+from hpmkd.config.load import RENAMED_KEYS, default_of, leaves, parse_yaml, type_name
 from hpmkd.config.request import Request
 from hpmkd.errors import UsageError
 from hpmkd.version import __version__
@@ -94,6 +94,9 @@ def _check_flags(parser: jsonargparse.ArgumentParser, argv: Sequence[str]) -> No
     for word in argv:
         flag = word.partition("=")[0]
         if word.startswith("--") and len(word) > 2 and flag not in known:
+            renamed = RENAMED_KEYS.get(flag.removeprefix("--"))
+            if renamed:
+                raise UsageError(f"command line: unknown flag {flag}", todo=f"it is called --{renamed} since 0.2")
             close = difflib.get_close_matches(flag, known, 3)
             raise UsageError(
                 f"command line: unknown flag {flag}",

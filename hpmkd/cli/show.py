@@ -27,7 +27,7 @@ _LONG = ("recipe", "versions", "metadata", "parents", "notes", "sidecar")
 def build_parser(prog: str) -> Arguments:
     """The flags of the command."""
     parser = Arguments(prog, _DESCRIPTION, _EXAMPLES)
-    parser.add_argument("file", metavar="FILE", help="a model file, or a choice_*.json")
+    parser.add_argument("file", metavar="FILE", help="a model file, or a search_*.json")
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from hpmkd.audit.sweep_dir import Sweep, open_sweep
+from hpmkd.audit.sweep_dir import Sweep, is_older, open_sweep
 from hpmkd.audit.verification import Verdict, verify_output
 from hpmkd.cli.parser import Arguments
 from hpmkd.config.sweep import DataConfig
@@ -25,9 +25,9 @@ _EXAMPLES = """  hpmkd verify results/quick
   hpmkd verify results/quick --evaluate     measure every test accuracy again
   hpmkd verify results/quick --json | jq '.files[] | select(.state != "good")'"""
 _DESCRIPTION = """Checks every model of an output: the hash and size in its sidecar, the CRC of every part, types and
-seals, that it is the planned model of the planned settings, and that its parents still have the weights that it
-learnt from. Writes nothing, and may run beside a sweep. Exit code 0: all is there and good; 1: something is not;
-3: the disk does not answer, or (--evaluate) images are missing."""
+the hash of its metadata, that it is the planned model of the planned settings, and that its parents still have the
+weights that it learnt from. Writes nothing, and may run beside a sweep. Exit code 0: all is there and good; 1:
+something is not; 3: the disk does not answer, or (--evaluate) images are missing."""
 _STYLES = {"good": "green", "missing": "yellow", "damaged": "red", "stale": "yellow", "unreadable": "red"}
 
 
@@ -69,6 +69,8 @@ def verify(argv: Sequence[str], prog: str) -> int:
 def _plan(output: OutputDir) -> tuple[Sweep | None, str]:
     """The sweep as it was left, or None; and a word on it."""
     try:
+        if is_older(output):
+            return None, "a sweep of hpmkd 0.1: judged without the plan, so nothing can be called missing"
         return open_sweep(output.root), ""
     except FileNotFoundError as error:
         name = Path(str(error.filename)).name

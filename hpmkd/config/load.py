@@ -52,6 +52,17 @@ def read_config_file(path: Path) -> dict[str, Any]:
     return raw
 
 
+# Keys and values of hpmkd 0.1 -> what they are called since 0.2.
+RENAMED_KEYS = {"adaptive.keep": "adaptive.reduction_factor", "kd.table_gib": "kd.cache_gib"}
+_RENAMED_VALUES = {("kd.logits", "table"): "cached"}
+
+
+def is_of_0_1(raw: Mapping[str, Any]) -> bool:
+    """Whether hpmkd 0.1 has written this `sweep.yaml`: it wrote all keys, also those that have other names now."""
+    sections = (key.split(".") for key in RENAMED_KEYS)
+    return any(isinstance(raw.get(section), dict) and key in raw[section] for section, key in sections)
+
+
 def _section(field: FieldInfo) -> type[BaseModel] | None:
     kind = field.annotation
     return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
@@ -125,6 +136,10 @@ def _readable(error: ValidationError, where: str, overridden: set[str]) -> Usage
     problems = len(set(keys))
     rest = f" ({problems} problems, this is the first)" if problems > 1 else ""
     if first["type"] == "extra_forbidden":
+        if key in RENAMED_KEYS:
+            return UsageError(
+                f"{place}: unknown key `{key}`{rest}", todo=f"it is called `{RENAMED_KEYS[key]}` since 0.2"
+            )
         known = _known_keys(names[:-1])
         close = difflib.get_close_matches(names[-1], known, 1)
         return UsageError(
@@ -134,12 +149,15 @@ def _readable(error: ValidationError, where: str, overridden: set[str]) -> Usage
             todo=f"did you mean `{close[0]}`?" if close else "remove it or correct its name",
         )
     field = fields.get(key)
+    renamed = _RENAMED_VALUES.get((key, str(first["input"])))
     messages = dict.fromkeys(one["msg"] for one, own in zip(error.errors(), keys, strict=True) if own == key)
     return UsageError(
         f"{place}: bad value for `{key}`{rest}" if key else f"{place}: {first['msg']}{rest}",
         expected=", or: ".join(messages) + (f" ({type_name(field.annotation)}: {field.description})" if field else ""),
         found="nothing" if first["type"] == "missing" else repr(first["input"]),
-        todo="known keys here: " + ", ".join(_known_keys(key.split(".")[:-1])),
+        todo=f"it is called `{renamed}` since 0.2"
+        if renamed
+        else "known keys here: " + ", ".join(_known_keys(key.split(".")[:-1])),
     )
 
 

@@ -22,13 +22,13 @@ class KDConfig(Section):
         None, description="as fit.mixup, for all that is distilled (Beyer et al. 2022); default: as fit.mixup",
         json_schema_extra=PLAN,
     )  # fmt: skip
-    logits: Literal["auto", "live", "table"] = Field(
+    logits: Literal["auto", "live", "cached"] = Field(
         "auto", description="teachers that only logits are needed of: asked at every step, or once for each view; "
-        "auto: the table where it pays within one student's epochs and fits into table_gib",
+        "auto: the cache where it pays within one student's epochs and fits into cache_gib",
         json_schema_extra=PLAN,
     )  # fmt: skip
-    table_gib: Positive = Field(
-        2.0, description="logits auto: largest table in GiB; a larger one is not made, the teacher is asked instead",
+    cache_gib: Positive = Field(
+        2.0, description="logits auto: largest cache in GiB; a larger one is not made, the teacher is asked instead",
         json_schema_extra=PLAN,
     )  # fmt: skip
 
@@ -90,7 +90,7 @@ class HPMKDConfig(Section):
     t_high: Positive = Field(1.5, description="meta temperature: T at the start, in parts of kd.temperature")
     t_low: Positive = Field(0.5, description="meta temperature: T at the end, likewise")
     shared_memory: bool = Field(
-        True, description="shared memory: teachers, assistants and choices of any sweep are found by their content"
+        True, description="shared memory: teachers, assistants and searches of any sweep are found by their content"
     )
     adaptive: bool = Field(True, description="adaptive configuration: T and alpha from a search on validation images")
     parallel: bool = Field(True, description="parallel pipeline: its models are trained side by side where they can be")
@@ -107,7 +107,7 @@ class AdaptiveConfig(Section):
 
     temperatures: Annotated[list[Positive], Field(min_length=1)] = Field([2.0, 4.0, 8.0], description="T to try")
     alphas: Annotated[list[Fraction], Field(min_length=1)] = Field([0.5, 0.9], description="alpha to try")
-    keep: Annotated[int, Field(ge=2)] = Field(3, description="one of so many survives each rung")
+    reduction_factor: Annotated[int, Field(ge=2)] = Field(3, description="one of so many survives each rung")
     part: Annotated[float, Field(gt=0, le=1)] = Field(
         0.5, description="part of the student's epochs that the last rung trains"
     )

@@ -163,5 +163,5 @@ def cache_folder(config: DataConfig) -> Path:
 
 
 def memory_folder(config: DataConfig) -> Path:
-    """Where teachers, assistants and choices are kept for other sweeps (see `store/shared_cache.py`)."""
+    """Where teachers, assistants and searches are kept for other sweeps (see `store/shared_cache.py`)."""
     return cache_folder(config) / "memory"

@@ -42,7 +42,7 @@ class Normalise:
 class Batch(NamedTuple):
     """Images float `(B, C, H, W)`, labels `(B,)`, which training images they are `(B,)`, and which view of each.
 
-    A view is a number in `[0, views)`: the row of a table of teacher logits is (view, image).
+    A view is a number in `[0, views)`: the row of a logits cache is (view, image).
     """
 
     images: Tensor

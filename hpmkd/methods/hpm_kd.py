@@ -1,4 +1,4 @@
-"""HPM-KD: hierarchical progressive multi-teacher distillation; its chain and its teachers are in `plan/ablations.py`."""
+"""HPM-KD: hierarchical progressive multi-teacher distillation; its parents are in `plan/ablations.py`."""
 
 from __future__ import annotations
 

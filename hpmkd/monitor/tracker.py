@@ -115,7 +115,7 @@ class Tracker:
             self.running[key] = Running(self.jobs[key], self.clock())
 
     def result(self, result: Mapping[str, Any]) -> None:
-        """What a trial reports after each epoch: see `store.progress_log.Recorder.record`. Of anything else nothing is noted."""
+        """What a trial reports after each epoch: see `store.progress_log.Recorder.record`; nothing else is noted."""
         one = self.running.get(str(result.get("job")))
         if one is None:
             return

@@ -86,6 +86,6 @@ def variant(config: SweepConfig, words: list[str], where: str) -> Baseline:
         family=NAME if section.shared_memory else name,
         numbered=True,
         shared=section.shared_memory,
-        choice=section.adaptive,
+        search=section.adaptive,
         serial=not section.parallel,
     )

@@ -23,15 +23,15 @@ class Baseline:
             steps of about a quarter, L - 1 with L = ln(teacher / student parameters) / ln 4.
         assistant_size: parameters of the only assistant; None: geometric sizes.
         taught_by: whom a student learns from: the `last` of the chain (a teacher where there is none), or `all`.
-        features: the loss looks at the teachers' feature maps, so a table of their logits is not enough.
+        features: the loss looks at the teachers' feature maps, so a cache of their logits is not enough.
         family: the name under which assistants are filed, so that variants of a baseline share them.
         numbered: assistants have numbers, from the largest to the smallest; else there is never more than one.
-        choice: temperature and alpha are those that a search chose on validation images.
-        shared: teachers, assistants and choices may come from the shared memory, and are put there; if not, they
+        search: temperature and alpha are those that a search chose on validation images.
+        shared: teachers, assistants and searches may come from the shared memory, and are put there; if not, they
             are this baseline's own (but for the first teacher).
         serial: at most one model of this baseline is trained at a time.
         budget_of: students are trained for as many epochs as cost what a student of that baseline costs, its further
-            teachers, assistants and choice included, which `budget_students` students share.
+            teachers, assistants and search included, which `budget_students` students share.
     """
 
     label: str
@@ -44,7 +44,7 @@ class Baseline:
     features: bool = False
     family: str = ""
     numbered: bool = False
-    choice: bool = False
+    search: bool = False
     shared: bool | None = None
     serial: bool = False
     budget_of: Baseline | None = None

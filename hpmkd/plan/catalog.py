@@ -88,7 +88,7 @@ def _baseline_of(config: SweepConfig, entry: str) -> Baseline:
     if base != entry and base in BASELINES and BASELINES[base].variant is None:
         baseline = BASELINES[base].make(config)
         if baseline.teachers:
-            return replace(baseline, label=entry, family=baseline.family or baseline.label, choice=True)
+            return replace(baseline, label=entry, family=baseline.family or baseline.label, search=True)
     for name, method in BASELINES.items():
         if method.variant is not None and entry.startswith(f"{name}-"):
             return method.variant(config, entry.removeprefix(f"{name}-").split("-"), entry)

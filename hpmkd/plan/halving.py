@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 
-def rungs(candidates: int, keep: int, epochs: int) -> list[tuple[int, int]]:
+def rungs(candidates: int, reduction_factor: int, epochs: int) -> list[tuple[int, int]]:
     """How many candidates are trained to which epoch: Jamieson and Talwalkar 2016, algorithm 1.
 
     Args:
         candidates: n at the start.
-        keep: one of so many survives each rung.
-        epochs: of the last rung; a rung before it has `keep` times fewer.
+        reduction_factor: one of so many survives each rung.
+        epochs: of the last rung; a rung before it has `reduction_factor` times fewer.
 
     Returns:
         `(candidates, epochs)` per rung. A rung that would train nothing, as in schedules of one or two epochs, is left
-        out; the last one has at most `keep` candidates where none was.
+        out; the last one has at most `reduction_factor` candidates where none was.
     """
     sizes = [candidates]
-    while sizes[-1] > keep:
-        sizes.append(-(-sizes[-1] // keep))
-    ends = [max(1, round(epochs / keep ** (len(sizes) - 1 - place))) for place in range(len(sizes))]
+    while sizes[-1] > reduction_factor:
+        sizes.append(-(-sizes[-1] // reduction_factor))
+    ends = [max(1, round(epochs / reduction_factor ** (len(sizes) - 1 - place))) for place in range(len(sizes))]
     return [(size, end) for size, end, before in zip(sizes, ends, [0, *ends], strict=False) if end > before]
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec
 
-Role = Literal["teacher", "assistant", "table", "choice", "student"]
+Role = Literal["teacher", "assistant", "logits", "search", "student"]
 Hparams = tuple[tuple[str, Any], ...]
 
 
@@ -32,7 +32,7 @@ class Job:
     seed: int
     baseline: str | None = None
     run: int | None = None
-    parents: tuple[Job, ...] = ()  # all parents: networks or tables of their logits, and the choice if there is one
+    parents: tuple[Job, ...] = ()  # all parents: networks or caches of their logits, and the search if there is one
     number: int | None = None
     serial: bool = False
     shared: bool = field(default=False, compare=False)
@@ -41,10 +41,10 @@ class Job:
     def key(self) -> str:
         """The canonical name without its ending, unique in a sweep: `teacher_D_2`, `student_D_HPM-KD_run3`.
 
-        A table is named after its network: `table_teacher_D_2`.
+        A logits cache is named after its network: `logits_teacher_D_2`.
         """
-        if self.role == "table":
-            return f"table_{self.parents[0].key}"
+        if self.role == "logits":
+            return f"logits_{self.parents[0].key}"
         number = None if self.number is None else str(self.number)
         run = None if self.run is None else f"run{self.run}"
         return "_".join(part for part in (self.role, self.data.name, self.baseline, number, run) if part)
@@ -52,7 +52,7 @@ class Job:
     @property
     def file_name(self) -> str:
         """The canonical file name, such as `student_CIFAR10_Direct_run1.pt`."""
-        return self.key + {"choice": ".json", "table": ".npy"}.get(self.role, ".pt")
+        return self.key + {"search": ".json", "logits": ".npy"}.get(self.role, ".pt")
 
     @cached_property
     def fingerprint(self) -> str:
@@ -72,13 +72,13 @@ class Job:
 
     @property
     def teachers(self) -> tuple[Job, ...]:
-        """Whom a student of this job learns from: its parents, but for a choice."""
-        return tuple(parent for parent in self.parents if parent.role != "choice")
+        """Whom a student of this job learns from: its parents, but for a search."""
+        return tuple(parent for parent in self.parents if parent.role != "search")
 
     @property
     def sources(self) -> tuple[Job, ...]:
-        """Whose identity a file of this job records: its parents, and the networks that parents are tables of."""
-        return (*self.parents, *(parent.parents[0] for parent in self.parents if parent.role == "table"))
+        """Whose identity a file of this job records: its parents, and the networks whose logits a parent holds."""
+        return (*self.parents, *(parent.parents[0] for parent in self.parents if parent.role == "logits"))
 
     def ancestors(self) -> list[Job]:
         """All parents, parents' parents and so on, each before its children; some may come twice."""
@@ -87,7 +87,8 @@ class Job:
 
 def fingerprint_of(recipe: Mapping[str, Any], parents: Sequence[str]) -> str:
     """SHA-256 (hex) of a recipe and the fingerprints of all parents, in their order."""
-    text = json.dumps({**recipe, "parents": list(parents)}, sort_keys=True)
+    # As hpmkd 0.1 hashed them, so that what both mean by the same recipe has one fingerprint.
+    text = json.dumps({**recipe, "teachers": list(parents)}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -111,13 +112,13 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 def label(job: Job, runs: int) -> str:
     """How a line names a job: `Direct run 3/5 CIFAR10`, `teacher CIFAR10`, `TAKD assistant CIFAR10`."""
-    if job.role == "table":
-        return f"table of {label(job.parents[0], runs)}"
+    if job.role == "logits":
+        return f"logits of {label(job.parents[0], runs)}"
     number = f" {job.number}" if job.number else ""
     if job.role == "teacher":
         return f"teacher{number} {job.data.name}"
-    if job.role == "choice":
-        return f"choice {job.data.name}"
+    if job.role == "search":
+        return f"search {job.data.name}"
     if job.role == "assistant":
         return f"{job.baseline} assistant{number} {job.data.name}"
     return f"{job.baseline} run {job.run}/{runs} {job.data.name}"

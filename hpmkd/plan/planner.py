@@ -39,29 +39,29 @@ class _Planner:
         return Job("teacher", self.data, self.large, fit, "Direct", (), seed, owner, number=number)
 
     def logits_of(self, network: Job) -> Job:
-        """What a student learns from where logits are enough: the table of a network, or the network itself.
+        """What a student learns from where logits are enough: the logits cache of a network, or the network itself.
 
         The decision is a function of the recipe, never of how many students there are: more runs change nothing.
         """
         if not self.caches_logits():
             return network
-        # What does not matter to a table is the same in all of them, so that recipes share it.
+        # What does not matter to a logits cache is the same in all of them, so that recipes share it.
         fit = FitSpec(
             view_count(self.data.augment, self.config.fit.views), 512, "none", 0.0, 0.0, 0.0, "constant", (), 1.0,
             self.config.fit.precision, self.config.fit.threads, views=self.config.fit.views,
         )  # fmt: skip
         return Job(
-            "table", self.data, network.model, fit, "Direct", (), 0, network.baseline, None, (network,), network.number
+            "logits", self.data, network.model, fit, "Direct", (), 0, network.baseline, None, (network,), network.number
         )
 
     def caches_logits(self) -> bool:
-        """Whether tables are used; mixup makes images that are in none."""
+        """Whether logits caches are used; mixup makes images that are in none."""
         kd, fit = self.config.kd, self.fit(1)
         if kd.logits != "auto":
-            return kd.logits == "table" and not fit.mixup
+            return kd.logits == "cached" and not fit.mixup
         views = view_count(self.data.augment, fit.views)
         images = self.data.train_images or self.data.images
-        fits = 4 * views * images * self.data.classes <= kd.table_gib * 2**30
+        fits = 4 * views * images * self.data.classes <= kd.cache_gib * 2**30
         return not fit.mixup and fits and views <= self.config.fit.student_epochs
 
     def chain(self, baseline: Baseline) -> list[Job]:
@@ -93,12 +93,12 @@ class _Planner:
             return [baseline.assistant_size]
         return [float(size) for size in geometric_sizes(large, small, steps + 1)]
 
-    def choice(self, owner: str | None) -> Job:
+    def search(self, owner: str | None) -> Job:
         """The search for temperature and alpha, with TraditionalKD from the teacher, once per data set."""
         fit, seed = self.fit(self.config.fit.student_epochs), seed_of(self.config.seed, self.data.name, None)
         grid = hparams_of(self.config, "adaptive")
         parents = (self.logits_of(self.teacher()),)
-        return Job("choice", self.data, self.small, fit, "TraditionalKD", grid, seed, owner, None, parents)
+        return Job("search", self.data, self.small, fit, "TraditionalKD", grid, seed, owner, None, parents)
 
     def student(self, baseline: Baseline) -> Job:
         """Its first run."""
@@ -107,8 +107,8 @@ class _Planner:
         chain = self.chain(baseline)
         networks = [*teachers, *chain] if baseline.taught_by == "all" else (teachers[:1] + chain)[-1:]
         parents = tuple(networks if baseline.features else map(self.logits_of, networks))
-        if baseline.choice:
-            parents = (*parents, self.choice(owner))
+        if baseline.search:
+            parents = (*parents, self.search(owner))
         fit = self.fit(self.config.fit.student_epochs, distilled=baseline.teachers > 0)
         if baseline.budget_of is not None:
             fit = self.fit(self.budget(baseline))
@@ -130,16 +130,16 @@ class _Planner:
 
 def training_cost(job: Job) -> float:
     """Multiply-adds per training image of a whole job: forward and backward (3 forwards), and a forward per network
-    that is asked. A table costs a forward of its network per view, and nothing when it is used."""
-    if job.role == "table":
+    that is asked. A logits cache costs a forward of its network per view, and nothing when it is used."""
+    if job.role == "logits":
         return float(job.fit.epochs * forward_cost(job.model))
-    asked = sum(forward_cost(parent.model) for parent in job.parents if parent.role not in ("choice", "table"))
+    asked = sum(forward_cost(parent.model) for parent in job.parents if parent.role not in ("search", "logits"))
     epochs = float(job.fit.epochs)
-    if job.role == "choice":
+    if job.role == "search":
         grid = dict(job.hparams)
         count = len(grid["adaptive.temperatures"]) * len(grid["adaptive.alphas"])
         last = last_epoch(grid["adaptive.part"], job.fit.epochs)
-        epochs = candidate_epochs(rungs(count, grid["adaptive.keep"], last))
+        epochs = candidate_epochs(rungs(count, grid["adaptive.reduction_factor"], last))
     return epochs * (3 * forward_cost(job.model) + asked)
 
 
@@ -169,13 +169,13 @@ def expand(config: SweepConfig, datasets: Iterable[DataSpec], baselines: Sequenc
 
 
 def _share(jobs: Iterable[Job], baselines: Sequence[Baseline]) -> list[Job]:
-    """Marks what the shared memory may give, in a sweep with a baseline that has one: all but students, tables (large,
-    and quickly made again) and what is a baseline's own."""
+    """Marks what the shared memory may give, in a sweep with a baseline that has one: all but students, logits caches
+    (large, and quickly made again) and what is a baseline's own."""
     wanted = any(baseline.shared for baseline in baselines)
     own = {baseline.label for baseline in baselines if baseline.shared is False}
 
     def shared(job: Job) -> bool:
-        return wanted and job.role not in ("student", "table") and not (job.baseline and job.baseline in own)
+        return wanted and job.role not in ("student", "logits") and not (job.baseline and job.baseline in own)
 
     return [replace(job, shared=shared(job)) for job in jobs]
 

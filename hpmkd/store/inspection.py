@@ -12,7 +12,7 @@ from hpmkd.errors import DamagedModel
 from hpmkd.plan.job import Job, differences
 from hpmkd.store.model_file import check, verify
 from hpmkd.store.output_dir import OutputDir
-from hpmkd.store.search_file import verify_choice
+from hpmkd.store.search_file import verify_search
 from hpmkd.store.sidecar import Header, read_sidecar, sidecar_path
 
 State = Literal["done", "missing", "damaged", "stale"]
@@ -30,7 +30,7 @@ def quick_check(path: Path) -> Header:
         FileNotFoundError: it is not there.
     """
     if path.suffix == ".json":
-        return verify_choice(path)
+        return verify_search(path)
     size = path.stat().st_size
     header = read_sidecar(path)
     if header is None:
@@ -79,7 +79,7 @@ def judge(job: Job, header: Header) -> Finding:
     if meta.get("key") != job.key:
         return Finding(job, "damaged", f"holds another model: {meta.get('key', 'not one of a sweep')}")
     if meta.get("fingerprint") != job.fingerprint:
-        if job.role == "table":
+        if job.role == "logits":
             return Finding(job, "missing")  # it is derived, so it is made again, whatever it was made of
         changed = differences(meta.get("recipe", {}), job.recipe())
         return Finding(job, "stale", "; ".join(changed) or "its teacher's settings changed", header)

@@ -1,4 +1,4 @@
-"""A table of logits: a `.npy` file whose hash, size and description are in its sidecar. It can always be made again."""
+"""A logits cache: a `.npy` file whose hash, size and description are in its sidecar. It can always be made again."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from hpmkd.errors import DamagedModel
 from hpmkd.files import commit_bytes, sha256_of
 from hpmkd.store.sidecar import Header, write_sidecar
 
-TABLE_SUFFIX = ".npy"
+LOGITS_SUFFIX = ".npy"
 
 
-def save_table(
+def save_logits(
     path: Path, content: memoryview, accuracy: float, train_time: float, metadata: Mapping[str, Any]
 ) -> None:
-    """Commits a table.
+    """Commits a logits cache.
 
     Args:
         path: where to.
@@ -32,12 +32,12 @@ def save_table(
     about = json.dumps([metadata["fingerprint"], sorted(metadata["parents"].items())])
     meta = {**metadata, "weights_sha256": sha256_of(about.encode())}
     timestamp = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    # The sidecar first: whenever this is cut off, there is no table without its description.
+    # The sidecar first: whenever this is cut off, there is no logits cache without its description.
     path.unlink(missing_ok=True)
     write_sidecar(path, Header(sha256_of(content), len(content), accuracy, train_time, timestamp, meta))
     commit_bytes(path, content)
 
 
 def no_sidecar(path: Path) -> DamagedModel:
-    """What `verify` says of a table without its description."""
+    """What `verify` says of a logits cache without its description."""
     return DamagedModel(str(path), expected="its sidecar beside it", found="none that is whole")

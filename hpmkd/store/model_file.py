@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from hpmkd.errors import DamagedModel, EnvironmentProblem
 from hpmkd.files import commit_bytes, sha256_of
-from hpmkd.store.logits_file import TABLE_SUFFIX, no_sidecar
+from hpmkd.store.logits_file import LOGITS_SUFFIX, no_sidecar
 from hpmkd.store.payload import parse, reading, weights_hash
-from hpmkd.store.search_file import verify_choice
-from hpmkd.store.sidecar import SEAL, Header, content_hash, file_hash, read_sidecar, sidecar_path, write_sidecar
+from hpmkd.store.search_file import verify_search
+from hpmkd.store.sidecar import CONTENT_HASH, Header, content_hash, file_hash, read_sidecar, sidecar_path, write_sidecar
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,7 +49,7 @@ def plain(value: Any, where: str = "metadata") -> Any:
 def save_model(
     state: Mapping[str, Tensor], path: Path, accuracy: float, train_time: float, metadata: Mapping[str, Any]
 ) -> Header:
-    """Commits a model file, then its sidecar. `metadata` gains `weights_sha256` and `seal`.
+    """Commits a model file, then its sidecar. `metadata` gains `weights_sha256` and `content_hash`.
 
     Raises:
         TypeError: metadata that is not plain. EnvironmentProblem: it cannot be written; an old file is intact.
@@ -60,7 +60,7 @@ def save_model(
     accuracy, train_time = float(accuracy), float(train_time)
     timestamp = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     meta = {**plain(metadata), "weights_sha256": weights_hash(cpu_state)}
-    meta[SEAL] = content_hash(accuracy, train_time, timestamp, meta)
+    meta[CONTENT_HASH] = content_hash(accuracy, train_time, timestamp, meta)
     payload = {
         "model_state_dict": cpu_state,
         "accuracy": accuracy,
@@ -94,8 +94,8 @@ def verify(path: Path) -> Header:
 def check(path: Path) -> Header:
     """The header of a model file whose bytes are those that were written. Changes nothing on disk.
 
-    A choice (`.json`) carries its own digest. A model or table with a sidecar: size and hash. A model without one, or
-    with the sidecar of another file: zip CRC, safe load, schema, hash of the weights, seal.
+    A search (`.json`) carries its own digest. A model or logits cache with a sidecar: size and hash. A model without
+    one, or with the sidecar of another file: zip CRC, safe load, schema, hash of the weights, hash of the rest.
 
     Raises:
         DamagedModel: it is not whole, not a model file, no file at all, or must not be read.
@@ -108,9 +108,9 @@ def _check(path: Path) -> tuple[Header, bool]:
     """The header, and whether it is what stands beside the file."""
     with reading(path):
         if path.suffix == ".json":
-            return verify_choice(path), True
+            return verify_search(path), True
         sidecar = read_sidecar(path)
-        if path.suffix == TABLE_SUFFIX and path.is_file() and sidecar is None:
+        if path.suffix == LOGITS_SUFFIX and path.is_file() and sidecar is None:
             raise no_sidecar(path)
         if sidecar is None:
             return read_whole(path)[0], False

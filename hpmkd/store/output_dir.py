@@ -103,8 +103,8 @@ class OutputDir:
         return self.models / job.file_name
 
     def model_files(self) -> list[Path]:
-        """Whatever lies under the name of a model, a choice or a table, in the plan or not, sorted by name."""
-        patterns = ("*.pt", "choice_*.json", "table_*.npy")
+        """Whatever lies under the name of a model, a search or a logits cache, in the plan or not, sorted by name."""
+        patterns = ("*.pt", "search_*.json", "logits_*.npy")
         return sorted(path for pattern in patterns for path in self.models.glob(pattern))
 
     def checkpoint_folders(self, job: Job) -> list[Path]:

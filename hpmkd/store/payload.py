@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpmkd.errors import DamagedModel, EnvironmentProblem
 from hpmkd.files import sha256_of, system_words
-from hpmkd.store.sidecar import SEAL, Header, content_hash
+from hpmkd.store.sidecar import Header, content_hash, hash_key
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,8 +46,8 @@ def weights_hash(state: Mapping[str, Tensor]) -> str:
 def parse(path: Path, data: bytes) -> tuple[Header, dict[str, Tensor]]:
     """Header and weights from the bytes of a model file alone.
 
-    The CRC of every member of the zip, the fields and their types, the hash of the weights, and the seal over the
-    rest are checked (files from before there was a seal have none). Bytes that no reader looks at, such as padding,
+    The CRC of every member of the zip, the fields and their types, the hash of the weights, and the hash of the
+    rest are checked (the oldest files have none). Bytes that no reader looks at, such as padding,
     may differ; what is returned may not.
 
     Raises:
@@ -62,7 +62,7 @@ def parse(path: Path, data: bytes) -> tuple[Header, dict[str, Tensor]]:
     rest = {name: payload[name] for name in ("accuracy", "train_time", "timestamp", "metadata")}
     if not (0 <= rest["accuracy"] <= 100 and math.isfinite(rest["train_time"])):
         raise _not_a_model(path, f"accuracy {rest['accuracy']}, train_time {rest['train_time']}")
-    _check_seals(path, payload["model_state_dict"], rest)
+    _check_hashes(path, payload["model_state_dict"], rest)
     return Header(sha256_of(data), len(data), **rest), payload["model_state_dict"]
 
 
@@ -84,22 +84,22 @@ def _unpickle(path: Path, data: bytes) -> Any:
         raise _not_a_model(path, f"{type(error).__name__}: {error}") from error
 
 
-def _check_seals(path: Path, state: Mapping[Any, Any], rest: Mapping[str, Any]) -> None:
+def _check_hashes(path: Path, state: Mapping[Any, Any], rest: Mapping[str, Any]) -> None:
     """The weights and the rest against the digests that the file carries."""
     import torch
 
     if not all(isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in state.items()):
         raise _not_a_model(path, "model_state_dict holds other things than tensors")
     try:
-        seal = content_hash(**rest)
+        content = content_hash(**rest)
         weights = weights_hash(state)
     except (TypeError, ValueError, RuntimeError, RecursionError) as error:
         raise _not_a_model(path, f"metadata or weights that hpmkd never writes ({error})") from error
     meta = rest["metadata"]
     if meta.get("weights_sha256", weights) != weights:
         raise DamagedModel(str(path), expected="the weights that its metadata names", found="other weights")
-    if meta.get(SEAL, seal) != seal:
-        raise DamagedModel(str(path), expected="the metadata that was sealed", found="other metadata")
+    if meta.get(hash_key(meta), content) != content:
+        raise DamagedModel(str(path), expected="the metadata that was written", found="other metadata")
 
 
 def _not_a_model(path: Path, found: str) -> DamagedModel:

@@ -1,4 +1,4 @@
-"""The choice of a search: one JSON file with what was chosen, and the evidence for it."""
+"""A search: one JSON file with what was chosen, and the evidence for it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hpmkd.store.sidecar import Header
 _FIELDS = {"accuracy": float, "train_time": float, "timestamp": str, "metadata": dict}
 
 
-def save_choice(
+def save_search(
     path: Path,
     chosen: Mapping[str, Any],
     evidence: Sequence[Mapping[str, Any]],
@@ -23,7 +23,7 @@ def save_choice(
     train_time: float,
     metadata: Mapping[str, Any],
 ) -> None:
-    """Commits a choice.
+    """Commits a search.
 
     Args:
         path: where to.
@@ -40,7 +40,7 @@ def save_choice(
     commit_bytes(path, json.dumps({**values, "digest": _digest(values)}, indent=1).encode())
 
 
-def verify_choice(path: Path) -> Header:
+def verify_search(path: Path) -> Header:
     """Its header; DamagedModel where it is not what was written, FileNotFoundError where there is none."""
     data = path.read_bytes()
     try:
@@ -51,7 +51,7 @@ def verify_choice(path: Path) -> Header:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         whole = False
     if not whole or not {"chosen", "evidence", "weights_sha256"} <= set(values["metadata"]):
-        raise DamagedModel(str(path), expected="a choice written by hpmkd", found="other content")
+        raise DamagedModel(str(path), expected="a search written by hpmkd", found="other content")
     return Header(sha256_of(data), len(data), **values)
 
 

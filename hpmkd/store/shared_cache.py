@@ -1,4 +1,4 @@
-"""Shared memory: finished teachers, assistants and choices, found by what they are made of, in any sweep.
+"""Shared memory: finished teachers, assistants and searches, found by what they are made of, in any sweep.
 
 An entry's address is the job's fingerprint (recipe and parents) with the kind of device: the same recipe gives other
 bits on a GPU than on a CPU. What is taken out is verified, and learnt from the very weights that its parents have here.
@@ -14,7 +14,7 @@ from hpmkd.files import commit_bytes
 from hpmkd.plan.job import Job
 from hpmkd.store.model_file import read_whole, save_model, verify
 from hpmkd.store.output_dir import OutputDir
-from hpmkd.store.search_file import save_choice
+from hpmkd.store.search_file import save_search
 from hpmkd.store.sidecar import Header
 
 
@@ -54,8 +54,8 @@ def recall(folder: Path, job: Job, output: OutputDir, device: str, parents: Mapp
     names = {"key": job.key, "dataset": job.data.name, "baseline": job.baseline, "run": job.run}
     meta = {**meta, **names, "parents": dict(parents), "recalled": True}
     path = output.model_file(job)
-    if job.role == "choice":
-        save_choice(path, meta["chosen"], meta["evidence"], header.accuracy, header.train_time, meta)
+    if job.role == "search":
+        save_search(path, meta["chosen"], meta["evidence"], header.accuracy, header.train_time, meta)
     else:
         save_model(read_whole(source)[1], path, header.accuracy, header.train_time, meta)
     return header

@@ -12,7 +12,7 @@ from typing import Any
 
 from hpmkd.files import commit_json, sha256_of
 
-SEAL = "seal"
+CONTENT_HASH = "content_hash"
 _TYPES = {"sha256": str, "size": int, "accuracy": float, "train_time": float, "timestamp": str, "metadata": dict}
 
 
@@ -36,15 +36,22 @@ class Header:
         return content_hash(self.accuracy, self.train_time, self.timestamp, self.metadata)
 
 
+def hash_key(metadata: Mapping[str, Any]) -> str:
+    """The key in a model's metadata under which its content hash stands."""
+    return "seal" if "seal" in metadata and CONTENT_HASH not in metadata else CONTENT_HASH
+
+
 def content_hash(accuracy: float, train_time: float, timestamp: str, metadata: Mapping[str, Any]) -> str:
     """SHA-256 (hex) over everything in a model file but the weights, whose own hash stands in the metadata.
 
-    A model file carries it as `metadata["seal"]`, so that it can be checked without its sidecar.
+    A model file carries it as `metadata["content_hash"]` (those of hpmkd 0.1 as `metadata["seal"]`), so that it can be
+    checked without its sidecar.
 
     Raises:
         TypeError: metadata that JSON does not know.
     """
-    rest = {name: value for name, value in metadata.items() if name != SEAL}
+    own = hash_key(metadata)
+    rest = {name: value for name, value in metadata.items() if name != own}
     return _digest({"accuracy": accuracy, "train_time": train_time, "timestamp": timestamp, "metadata": rest})
 
 
@@ -58,7 +65,7 @@ def _digest(values: dict[str, Any]) -> str:
 
 
 def write_sidecar(path: Path, header: Header) -> None:
-    """Commits the sidecar of `path`, sealed by a digest of its own."""
+    """Commits the sidecar of `path`, with a digest of its own."""
     values = asdict(header)
     commit_json(sidecar_path(path), {**values, "digest": _digest(values)})
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hpmkd.audit.findings import archive, audit, describe_finding, known_headers, mismatch, quarantine
+from hpmkd.audit.sweep_dir import refuse_older
 from hpmkd.cluster.ray_processes import end_leftovers
 from hpmkd.cluster.stop_signals import StopSignals
 from hpmkd.config.load import read_config_file, to_yaml, validate
@@ -93,9 +94,12 @@ def resolve(request: Request) -> tuple[SweepConfig, OutputDir]:
             raise UsageError(
                 f"--restore: no sweep in {root.absolute()}", expected=f"{source.name} there", found="no such file"
             )
+        refuse_older(OutputDir(root))
     else:
         source = _config_file(request.mode or "quick")
         root = Path(request.output or Path("results") / source.stem)
+        if not request.force:
+            refuse_older(OutputDir(root.expanduser()))
     config = validate(read_config_file(source), str(source), request.overrides)
     absolute = config.data.model_copy(update={"dir": str(Path(config.data.dir).expanduser().absolute())})
     names = [_absolute(entry) for entry in config.datasets]

@@ -176,7 +176,7 @@ class SweepState:
         return [key for key, finding in self.findings.items() if finding.state != "done"]
 
     def done(self) -> set[str]:
-        """Keys of the others; what the audit left out (tables that nobody needs) is not to be made."""
+        """Keys of the others; what the audit left out (logits caches that nobody needs) is not to be made."""
         return {job.key for job in self.sweep.jobs} - set(self.missing())
 
     def reasons(self) -> dict[str, str]:

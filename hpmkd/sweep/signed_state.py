@@ -1,7 +1,7 @@
 """Which of Tune's state files may be read again: those that are, byte for byte, what this user's sweep wrote.
 
 Tune writes them in place, so a kill can tear them, and it reads them by pickle, which runs what stands in them.
-So a state is used only under a seal: hashes of its files, signed with a key that lies outside the output.
+So a state is used only under a signature: hashes of its files, signed with a key that lies outside the output.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from hpmkd.errors import EnvironmentProblem
 from hpmkd.files import commit_bytes, commit_json, sha256_of
 from hpmkd.store.sidecar import file_hash
 
-SEAL = "hpmkd-seal.json"
+SIGNATURE = "hpmkd-signature.json"
 # Each kind must be there, but for the last: Tune's generator of grids writes one only for some searchers.
 _KINDS = ("tuner.pkl", "experiment_state-*.json", "searcher-state-*.pkl", "search_gen_state-*.json")
 
@@ -46,20 +46,20 @@ def _signature(hashes: dict[str, str], key: bytes) -> str:
     return hmac.new(key, json.dumps(hashes, sort_keys=True).encode(), "sha256").hexdigest()
 
 
-def seal(folder: Path, key: bytes) -> None:
+def sign(folder: Path, key: bytes) -> None:
     """Signs the state files of a round as they are now."""
     hashes = {path.name: file_hash(path) for path in _states(folder)}
-    commit_json(folder / SEAL, {"files": hashes, "signature": _signature(hashes, key)})
+    commit_json(folder / SIGNATURE, {"files": hashes, "signature": _signature(hashes, key)})
 
 
 def why_invalid(folder: Path, key: bytes) -> str | None:
-    """Why a round's state cannot be used; None where every file is what was sealed. Executes nothing."""
+    """Why a round's state cannot be used; None where every file is what was signed. Executes nothing."""
     try:
-        values = json.loads((folder / SEAL).read_text())
+        values = json.loads((folder / SIGNATURE).read_text())
         hashes = {str(name): str(digest) for name, digest in values["files"].items()}
         signature = str(values["signature"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return f"{SEAL} is missing or torn"
+        return f"{SIGNATURE} is missing or torn"
     if not key or not hmac.compare_digest(signature.encode(), _signature(hashes, key).encode()):
         return "it was not written by you on this machine"
     found = {path.name: path for path in _states(folder)}
@@ -77,7 +77,7 @@ class StateSigner(Callback):
 
     def __init__(self, folder: Path, key: bytes) -> None:
         self.folder, self.key = folder, key
-        self._sealed: list[tuple[str, int, int]] = []
+        self._signed: list[tuple[str, int, int]] = []
         self._before = set(_states(folder)) if folder.is_dir() else set()
         self._session: set[Path] = set()
 
@@ -90,11 +90,11 @@ class StateSigner(Callback):
         try:
             found = ((path, path.stat()) for path in self._files() if path.exists())
             now = [(path.name, at.st_size, at.st_mtime_ns) for path, at in found]
-            if self.key and now != self._sealed:
-                seal(self.folder, self.key)
-                self._sealed = now
+            if self.key and now != self._signed:
+                sign(self.folder, self.key)
+                self._signed = now
         except (OSError, EnvironmentProblem):
-            self._sealed = []
+            self._signed = []
 
     def _files(self) -> list[Path]:
         """What Tune may write. Each round, a restored one too, has one name for its session, which all its files bear;

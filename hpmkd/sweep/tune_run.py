@@ -33,7 +33,7 @@ def rounds(tune_folder: Path) -> list[Path]:
 
 
 def restorable(sweep: Sweep) -> tuple[Path | None, str]:
-    """The newest round, if it is unfinished, was not moved, and its state files are those that were sealed.
+    """The newest round, if it is unfinished, was not moved, and its state files are those that were signed.
 
     A moved one is not restored by Tune (it keeps absolute paths, and confuses nested ones). One that is not restored
     is left as it is: a fresh round, with a number of its own, finds the same epoch checkpoints itself.
@@ -60,7 +60,7 @@ def restorable(sweep: Sweep) -> tuple[Path | None, str]:
 
 
 def sweep_key(sweep: Sweep) -> bytes:
-    """What the sweep's seals are signed with."""
+    """What the sweep's states are signed with."""
     return signing_key(cache_folder(sweep.config.data))
 
 
@@ -92,7 +92,7 @@ def run_round(
     config = sweep.config
     number = max((int(path.name[5:]) for path in rounds(sweep.output.tune)), default=-1) + 1
     folder = restore or sweep.output.tune / f"round{number:03d}"
-    sealer = StateSigner(folder, sweep_key(sweep))
+    signer = StateSigner(folder, sweep_key(sweep))
     if restore is not None:
         tuner = tune.Tuner.restore(str(restore), trainable, restart_errored=True, resume_unfinished=True)
     else:
@@ -119,15 +119,15 @@ def run_round(
                 checkpoint_config=CheckpointConfig(num_to_keep=2),
             ),
         )
-    _give_callbacks(tuner, [*callbacks, sealer])
+    _give_callbacks(tuner, [*callbacks, signer])
     _mark(sweep, folder, finished=False)
     results = tuner.fit()
-    sealer.update()
+    signer.update()
     return results
 
 
 def _give_callbacks(tuner: tune.Tuner, callbacks: Sequence[Any]) -> None:
-    """Callbacks stay out of Tune's saved state (one holds the key of the seals), and `Tuner.restore` takes none."""
+    """Callbacks stay out of Tune's saved state (one holds the signing key), and `Tuner.restore` takes none."""
     inner = tuner._local_tuner
     assert inner is not None, "the driver runs where Ray does, never through Ray Client"
     inner._run_config.callbacks = list(callbacks)

@@ -11,7 +11,7 @@ from hpmkd.training.train import EpochResult, Training
 Values = Mapping[str, Any]
 
 
-class Search:
+class HalvingSearch:
     """Successive halving in units that can be interrupted between: one candidate trained to the end of one rung.
 
     It is driven like a `Training`: `epochs()` yields after each unit, `state_dict` holds everything.
@@ -19,14 +19,14 @@ class Search:
     Args:
         make: a fresh training of the candidate with these values.
         candidates: the values to choose from; the first wins a tie.
-        keep: one of so many survives each rung.
+        reduction_factor: one of so many survives each rung.
         epochs: of the last rung.
     """
 
     def __init__(
-        self, make: Callable[[Values], Training], candidates: Sequence[Values], keep: int, epochs: int
+        self, make: Callable[[Values], Training], candidates: Sequence[Values], reduction_factor: int, epochs: int
     ) -> None:
-        self.make, self.candidates, self.plan = make, list(candidates), rungs(len(candidates), keep, epochs)
+        self.make, self.candidates, self.plan = make, list(candidates), rungs(len(candidates), reduction_factor, epochs)
         self.total = sum(count for count, _ in self.plan)
         self.epoch, self.train_seconds = 0, 0.0
         self.evidence: list[dict[str, Any]] = []

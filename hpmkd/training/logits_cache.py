@@ -1,4 +1,4 @@
-"""A table of a network's logits on every view of every training image, and on the validation images.
+"""A cache: a network's logits on every view of every training image, and on the validation images.
 
 They depend on nothing but the network, the image and the view, so a student that needs no more can look them up
 instead of asking the network again at every step: same numbers, made once for all students.
@@ -24,7 +24,7 @@ from hpmkd.training.train import EpochResult
 
 
 class LogitsCacheBuilder:
-    """Makes a table in units that can be interrupted between: one view of all training images.
+    """Makes a logits cache in units that can be interrupted between: one view of all training images.
 
     It is driven like a `Training`: `epochs()` yields after each unit, `state_dict` holds everything.
 

@@ -1,4 +1,4 @@
-"""Whom a student learns from: a network that is asked at every step, or a table of what it said."""
+"""Whom a student learns from: a network that is asked at every step, or a cache of its logits."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ class LiveTeacher:
 
 
 class CachedTeacher:
-    """A table of logits as `tabulate.LogitsCacheBuilder` makes it: views x training images, then validation images.
+    """A logits cache as `logits_cache.LogitsCacheBuilder` makes it: views x training images, then validation images.
 
     Args:
         path: the `.npy` file, verified before. It is mapped into memory, so trials share what they have read.
         images: training images.
-        device: where the logits are wanted; on a GPU the whole table is put there.
+        device: where the logits are wanted; on a GPU the whole cache is put there.
     """
 
     def __init__(self, path: Path, images: int, device: torch.device) -> None:
@@ -67,8 +67,8 @@ class CachedTeacher:
         self.views = len(rows) // images
 
     def outputs(self, batch: Batch, features: bool) -> ModelOutput:
-        """See `Teacher`; a table has no feature maps."""
-        assert not features, "the plan gives no table to a loss that needs feature maps"
+        """See `Teacher`; a logits cache has no feature maps."""
+        assert not features, "the plan gives no logits cache to a loss that needs feature maps"
         return ModelOutput(self.rows[batch.view * self.images + batch.which])
 
     def validation_logits(self, images: Images, normalise: Normalise) -> Tensor:

@@ -22,21 +22,21 @@ from hpmkd.plan.halving import last_epoch
 from hpmkd.plan.job import Job
 from hpmkd.store.epoch_checkpoint import resume, save_epoch
 from hpmkd.store.inspection import inspect
-from hpmkd.store.logits_file import save_table
+from hpmkd.store.logits_file import save_logits
 from hpmkd.store.model_file import load_weights, save_model
 from hpmkd.store.output_dir import OutputDir
-from hpmkd.store.search_file import save_choice
+from hpmkd.store.search_file import save_search
 from hpmkd.store.shared_cache import keep, recall
 from hpmkd.store.sidecar import Header
 from hpmkd.timings import Timings
 from hpmkd.training.evaluate import evaluate
-from hpmkd.training.halving_search import Search
+from hpmkd.training.halving_search import HalvingSearch
 from hpmkd.training.logits_cache import LogitsCacheBuilder
 from hpmkd.training.provenance import provenance
 from hpmkd.training.teachers import CachedTeacher
 from hpmkd.training.train import EpochResult, Training, make_training
 
-Work = Training | Search | LogitsCacheBuilder
+Work = Training | HalvingSearch | LogitsCacheBuilder
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def _identities(job: Job, known: Mapping[str, Header]) -> dict[str, str]:
     """Key -> identity of the weights, of everything that the job learns from (see `Job.sources`)."""
     found = {key: str(header.metadata["weights_sha256"]) for key, header in known.items()}
     for parent in job.parents:
-        if parent.role == "table":
+        if parent.role == "logits":
             found |= known[parent.key].metadata["parents"]
     return found
 
@@ -171,12 +171,12 @@ def _finish(
     if isinstance(work, LogitsCacheBuilder):
         accuracy = work.validation_pct()
         with timings.part("commit"):
-            save_table(path, work.content(), accuracy, work.train_seconds, metadata)
+            save_logits(path, work.content(), accuracy, work.train_seconds, metadata)
         text = f"{work.total} view{'s' * (work.total > 1)} of each image"
         return Outcome("trained", accuracy, work.train_seconds, f"{text} ({accuracy:.2f}% on validation)")
-    if isinstance(work, Search):
+    if isinstance(work, HalvingSearch):
         chosen, validation_pct = work.winner()
-        save_choice(path, chosen, work.evidence, validation_pct, work.train_seconds, metadata)
+        save_search(path, chosen, work.evidence, validation_pct, work.train_seconds, metadata)
         text = ", ".join(f"{name} {value:g}" for name, value in chosen.items())
         return Outcome("trained", validation_pct, work.train_seconds, f"{text} ({validation_pct:.2f}% on validation)")
     metadata = {**metadata, "prepare_seconds": work.prepare_seconds, "steps": work.step.description}
@@ -190,28 +190,30 @@ def _finish(
 def _work(
     job: Job, output: OutputDir, known: Mapping[str, Header], splits: Splits, device: torch.device, graph: bool
 ) -> Work:
-    """What is to be done: a training, with the values that a choice among the parents sets, the search, or a table."""
+    """A training (with the values that a search among its parents chose), a search, or a logits cache to build."""
     teachers = [_teacher(parent, output, splits, device) for parent in job.teachers]
-    if job.role == "table":
+    if job.role == "logits":
         assert isinstance(teachers[0], nn.Module)
         return LogitsCacheBuilder(teachers[0], splits, job.data, job.fit, device)
 
     def training(values: Mapping[str, Any]) -> Training:
         return make_training(job, teachers, values, splits, device, graph)
 
-    if job.role != "choice":
-        chosen = [known[parent.key].metadata["chosen"] for parent in job.parents if parent.role == "choice"]
+    if job.role != "search":
+        chosen = [known[parent.key].metadata["chosen"] for parent in job.parents if parent.role == "search"]
         return training(chosen[0] if chosen else {})
     grid = dict(job.hparams)
     pairs = itertools.product(grid["adaptive.temperatures"], grid["adaptive.alphas"])
     values = [{"kd.temperature": temperature, "kd.alpha": alpha} for temperature, alpha in pairs]
-    return Search(training, values, grid["adaptive.keep"], last_epoch(grid["adaptive.part"], job.fit.epochs))
+    return HalvingSearch(
+        training, values, grid["adaptive.reduction_factor"], last_epoch(grid["adaptive.part"], job.fit.epochs)
+    )
 
 
 def _teacher(parent: Job, output: OutputDir, splits: Splits, device: torch.device) -> nn.Module | CachedTeacher:
-    """A parent that a student can learn from: the network with its weights, or its table."""
+    """A parent that a student can learn from: the network with its weights, or its logits cache."""
     path = output.model_file(parent)
-    if parent.role == "table":
+    if parent.role == "logits":
         return CachedTeacher(path, len(splits.train), device)
     network = build(parent.model, seed=0)
     network.load_state_dict(load_weights(path)[1])

@@ -142,7 +142,7 @@ def test_unfinished_sweeps_say_what_is_missing(
     assert {"report.html", "report.md"} <= set(found["files"])
     assert all((Path(found["root"]) / name).is_file() for name in found["files"])
     page = (tmp_path / "report.html").read_text()
-    left = len(jobs) - len(list(output.models.glob("*.pt")) + list(output.models.glob("choice_*.json")))
+    left = len(jobs) - len(list(output.models.glob("*.pt")) + list(output.models.glob("search_*.json")))
     assert f"{left} of {len(jobs)} models are missing" in page
     assert f"hpmkd run --restore {tmp_path}" in page
     assert "failed, RuntimeError: &lt;boom&gt;" in page

@@ -20,7 +20,7 @@ from hpmkd.errors import UsageError
 from hpmkd.plan.architecture import parameter_count
 from hpmkd.store.model_file import check, save_model
 from hpmkd.store.output_dir import OutputDir
-from hpmkd.store.search_file import save_choice
+from hpmkd.store.search_file import save_search
 
 
 @pytest.fixture
@@ -35,10 +35,10 @@ def output(tmp_path: Path) -> OutputDir:
         role, dataset, *rest = key.split("_")
         meta = {"role": role, "dataset": dataset, "baseline": rest[0] if rest else None, "epochs": 2}
         meta["run"] = int(rest[1][3:]) if rest else None
-        meta["parents"] = {"teacher_D": "", "choice_D": ""} if "AT" in key else {}
+        meta["parents"] = {"teacher_D": "", "search_D": ""} if "AT" in key else {}
         save_model({"w": torch.zeros(2)}, out.models / f"{key}.pt", accuracy, 10.0 + number, meta)
     (out.models / "student_D_Direct_run4.pt").write_bytes(b"torn")
-    save_choice(out.models / "choice_D.json", {}, [], 60.0, 5.0, {"role": "choice", "parents": {"teacher_D": ""}})
+    save_search(out.models / "search_D.json", {}, [], 60.0, 5.0, {"role": "search", "parents": {"teacher_D": ""}})
     return out
 
 
@@ -49,8 +49,8 @@ def test_one_row_per_valid_file(output: OutputDir) -> None:
     frame = results.collect(output, PLANNED)
     assert len(frame) == 7
     assert frame.set_index("file").loc["student_D_Direct_run2.pt", "accuracy_pct"] == 72.0
-    assert frame.loc[~frame["planned"], "file"].tolist() == ["choice_D.json", "student_D_Old_run1.pt"]
-    choice = frame.set_index("file").loc["choice_D.json"]
+    assert frame.loc[~frame["planned"], "file"].tolist() == ["search_D.json", "student_D_Old_run1.pt"]
+    choice = frame.set_index("file").loc["search_D.json"]
     assert (choice["validation_accuracy_pct"], choice["train_seconds"]) == (60.0, 5.0)
     assert math.isnan(choice["accuracy_pct"])
 
@@ -104,22 +104,22 @@ def test_with_a_plan_it_says_what_belongs(tmp_path: Path, cache_dir: Path) -> No
     for job in jobs.values():
         row = frame.loc[job.file_name]
         assert row["parents"].split() == [parent.key for parent in job.parents]
-        assert job.role == "choice" or row["parameters"] == parameter_count(job.model)
+        assert job.role == "search" or row["parameters"] == parameter_count(job.model)
         others = {one.key: one for one in job.ancestors()}
-        seconds = sum(5.0 if one.role == "choice" else 10.0 for one in others.values())
+        seconds = sum(5.0 if one.role == "search" else 10.0 for one in others.values())
         assert row["ancestor_seconds"] == seconds
 
 
 def test_tables_of_logits_are_a_cost_and_have_no_accuracy(tmp_path: Path, cache_dir: Path) -> None:
-    choose = {"baselines": ["Direct", "TraditionalKD"], "kd__logits": "table"}
+    choose = {"baselines": ["Direct", "TraditionalKD"], "kd__logits": "cached"}
     make_output(tmp_path, cache_dir, lambda job: 90.0, **choose)
     frame = hpmkd.load_results(tmp_path).set_index("file")
-    table = frame.loc["table_teacher_Digits.npy"]
-    assert (table["role"], table["validation_accuracy_pct"], table["train_seconds"]) == ("table", 90.0, 5.0)
+    table = frame.loc["logits_teacher_Digits.npy"]
+    assert (table["role"], table["validation_accuracy_pct"], table["train_seconds"]) == ("logits", 90.0, 5.0)
     assert math.isnan(table["accuracy_pct"])
     assert frame.loc["student_Digits_TraditionalKD_run1.pt", "ancestor_seconds"] == 15.0
     seconds = costs(frame.reset_index()).set_index(["baseline", "role"])["seconds"]
-    assert seconds["TraditionalKD"].to_dict() == {"teacher": 10.0, "table": 5.0, "student": 10.0}
+    assert seconds["TraditionalKD"].to_dict() == {"teacher": 10.0, "logits": 5.0, "student": 10.0}
 
 
 def test_a_plan_that_cannot_be_read_is_said(tmp_path: Path, cache_dir: Path) -> None:

@@ -118,11 +118,11 @@ def test_failed_interrupted_stale_damaged_unchecked(tmp_path: Path, cache_dir: P
 
 
 def test_a_table_is_missed_only_while_somebody_needs_it(tmp_path: Path, cache_dir: Path) -> None:
-    tables = {**CHOOSE, "kd__logits": "table"}
+    tables = {**CHOOSE, "kd__logits": "cached"}
     output, _, jobs = make_output(tmp_path, cache_dir, lambda job: 90.0, **tables)
-    assert models(tmp_path)["table_teacher_Digits"].state == "done"
-    output.model_file(jobs["table_teacher_Digits"]).unlink()
-    assert "table_teacher_Digits" not in models(tmp_path)
+    assert models(tmp_path)["logits_teacher_Digits"].state == "done"
+    output.model_file(jobs["logits_teacher_Digits"]).unlink()
+    assert "logits_teacher_Digits" not in models(tmp_path)
     assert read_status(tmp_path).command is None
     for suffix in ("", ".json"):
         path = output.model_file(jobs["student_Digits_TAKD_run1"])

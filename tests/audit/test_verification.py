@@ -51,7 +51,7 @@ def test_all_good_and_measured_again(out: Path, verify: Run) -> None:
     assert said["counts"] == {"good": 5}
     assert said["plan"]
     for row in said["files"]:
-        assert row["measured_pct"] == (None if row["file"].startswith("choice") else row["accuracy_pct"])
+        assert row["measured_pct"] == (None if row["file"].startswith("search") else row["accuracy_pct"])
         assert row["notes"] == []
 
 
@@ -76,7 +76,7 @@ def test_every_kind_of_fault_in_one_output(out: Path, verify: Run, sidecars: boo
             path.unlink()
     flip(models / f"{ASSISTANT}.pt")
     (models / f"{STUDENT}.pt").unlink()
-    (models / "choice_Digits.json").write_text("{}")
+    (models / "search_Digits.json").write_text("{}")
     (models / "student_Digits_TraditionalKD-adaptive_run1.pt").unlink()
     (models / "student_Digits_TraditionalKD-adaptive_run1.pt").mkdir()
     (models / "student_Digits_Old_run1.pt").write_bytes((models / f"{TEACHER}.pt").read_bytes())
@@ -86,7 +86,7 @@ def test_every_kind_of_fault_in_one_output(out: Path, verify: Run, sidecars: boo
     assert found.pop(f"{ASSISTANT}.pt").startswith("damaged: ")
     assert found == {
         f"{STUDENT}.pt": "missing: None",
-        "choice_Digits.json": "damaged: other content, expected a choice written by hpmkd",
+        "search_Digits.json": "damaged: other content, expected a choice written by hpmkd",
         "student_Digits_TraditionalKD-adaptive_run1.pt": "damaged: a folder, expected a model file that can be read",
         "student_Digits_Old_run1.pt": f"damaged: holds another model: {TEACHER}",
     }
@@ -98,7 +98,7 @@ def test_other_weights_of_a_parent(out: Path, verify: Run) -> None:
     save_model({name: value + 1 for name, value in state.items()}, path, 1.0, 1.0, header.metadata)
     code, said = verify()
     assert code == 1
-    children = (f"{ASSISTANT}.pt", "choice_Digits.json", "student_Digits_TraditionalKD-adaptive_run1.pt")
+    children = (f"{ASSISTANT}.pt", "search_Digits.json", "student_Digits_TraditionalKD-adaptive_run1.pt")
     wanted = dict.fromkeys(children, f"stale: {TEACHER} was trained again and has other weights")
     wanted[f"{STUDENT}.pt"] = f"stale: learnt from {ASSISTANT}.pt, which is stale"
     assert states(said) == wanted

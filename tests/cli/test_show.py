@@ -43,7 +43,7 @@ def test_show_a_good_model(out: Path, capsys: pytest.CaptureFixture[str], monkey
 
 
 def test_show_a_choice(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, said = show(out / "models" / "choice_Digits.json", capsys)
+    code, said = show(out / "models" / "search_Digits.json", capsys)
     assert code == 0
     assert said["metadata"]["chosen"]["kd.alpha"] == 0.5
 

@@ -18,6 +18,7 @@ from hpmkd.cluster import ray_processes as module
 from hpmkd.cluster.ray_processes import MARK, RayProcesses, end_leftovers, lives
 from hpmkd.errors import EnvironmentProblem
 
+pytestmark = pytest.mark.xdist_group("ray")  # they share marks, by which processes are ended
 Start = Callable[..., "subprocess.Popen[bytes]"]
 CHILD = "import subprocess, sys, time, os; os.environ.clear(); subprocess.Popen(['sleep', '60']); time.sleep(60)"
 

@@ -68,7 +68,7 @@ def test_dry_run_names_every_model_and_writes_nothing(capsys: pytest.CaptureFixt
     assert len(lines) == 2 + 2 + 1 + 4 + 18 + 1  # teachers, assistants, choice, tables, students, the sum
     assert lines[0].split() == ["teacher_Digits.pt", "missing"]
     assert any(
-        line.split() == ["student_Digits_TAKD_run3.pt", "missing;", "waits", "for", "table_assistant_Digits_TAKD"]
+        line.split() == ["student_Digits_TAKD_run3.pt", "missing;", "waits", "for", "logits_assistant_Digits_TAKD"]
         for line in lines
     )
     assert lines[-1] == f"27 files in {tmp_path / 'results' / 'quick'}: 0 done, 27 to make"

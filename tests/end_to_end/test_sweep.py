@@ -22,7 +22,7 @@ from hpmkd.store.sidecar import read_sidecar, sidecar_path
 pytestmark = pytest.mark.usefixtures("small_ray")
 BASELINES = ("Direct", "TraditionalKD", "FitNets", "AT", "TAKD", "HPM-KD")
 MODELS = {"teacher_Digits.pt", "teacher_Digits_2.pt", "assistant_Digits_TAKD.pt", "assistant_Digits_HPM-KD_1.pt"}
-TABLES = {f"table_{name.removesuffix('.pt')}.npy" for name in MODELS}
+TABLES = {f"logits_{name.removesuffix('.pt')}.npy" for name in MODELS}
 MODELS |= {f"student_Digits_{name}_run1.pt" for name in BASELINES}
 
 
@@ -43,7 +43,7 @@ def sweep(finished: Path, tmp_path: Path) -> Path:
 def test_leaves_every_file_it_promises(finished: Path) -> None:
     assert {path.name for path in (finished / "models").glob("*.pt")} == MODELS
     sidecars = {f"{name}.json" for name in MODELS}
-    assert {path.name for path in (finished / "models").glob("*.json")} == sidecars | {"choice_Digits.json"} | {
+    assert {path.name for path in (finished / "models").glob("*.json")} == sidecars | {"search_Digits.json"} | {
         f"{name}.json" for name in TABLES
     }
     assert {path.name for path in (finished / "models").glob("*.npy")} == TABLES
@@ -58,7 +58,7 @@ def test_leaves_every_file_it_promises(finished: Path) -> None:
 
 def test_progress_of_every_model_is_kept(finished: Path) -> None:
     found = read_all(OutputDir(finished))
-    assert set(found) == {path.rpartition(".")[0] for path in MODELS | TABLES | {"choice_Digits.json"}}
+    assert set(found) == {path.rpartition(".")[0] for path in MODELS | TABLES | {"search_Digits.json"}}
     assert {one.state for one in found.values()} == {"ended"}
     assert len(found["student_Digits_AT_run1"].epochs) == 2
     assert status(["--json", str(finished)], "hpmkd status") == 0
@@ -66,7 +66,7 @@ def test_progress_of_every_model_is_kept(finished: Path) -> None:
 
 def test_results_have_one_row_per_file(finished: Path) -> None:
     table = pd.read_csv(finished / "results.csv")
-    assert set(table["file"]) == MODELS | TABLES | {"choice_Digits.json"}
+    assert set(table["file"]) == MODELS | TABLES | {"search_Digits.json"}
     assert table["planned"].all()
     assert table.loc[table["file"].isin(MODELS), "accuracy_pct"].between(5, 100).all()
     pd.testing.assert_series_equal(pd.read_parquet(finished / "results.parquet")["sha256"], table["sha256"])
@@ -118,7 +118,7 @@ def test_every_fault_of_files_at_once(
     before = stamps(sweep)
     students["TraditionalKD"].unlink()
     students["TraditionalKD"].symlink_to("nowhere")
-    (models / "choice_Digits.json").write_bytes((models / "choice_Digits.json").read_bytes()[:-9])
+    (models / "search_Digits.json").write_bytes((models / "search_Digits.json").read_bytes()[:-9])
     sidecar_path(models / "assistant_Digits_TAKD.pt").unlink()
     shutil.copy(sidecar_path(models / "teacher_Digits.pt"), sidecar_path(models / "assistant_Digits_HPM-KD_1.pt"))
     leftovers = [folder / ".tmp-x-1-2" for folder in (sweep, models, sweep / "quarantine", sweep / "tune/round000")]
@@ -139,7 +139,7 @@ def test_every_fault_of_files_at_once(
         "TAKD": "a folder, expected a model file that can be read",
         "TraditionalKD": "a link that leads nowhere, expected a model file that can be read",
     }
-    assert reasons.keys() == {"teacher_Digits_2", "student_Digits_AT_run1", "choice_Digits"}
+    assert reasons.keys() == {"teacher_Digits_2", "student_Digits_AT_run1", "search_Digits"}
     assert capsys.readouterr().out.count("moved to") == 6
 
 
@@ -222,7 +222,7 @@ def test_diverged_teacher_fails_alone_with_its_descendants(
     assert captured.out.count("teacher Digits: DIVERGED") == 1, "it is not tried again"
     assert "the same command tries them again" in captured.err
     assert "student_Digits_Direct_run1.pt: epoch 1: the training loss is" in captured.err
-    assert "student_Digits_TAKD_run1.pt: waits for table_assistant_Digits_TAKD" in captured.err
+    assert "student_Digits_TAKD_run1.pt: waits for logits_assistant_Digits_TAKD" in captured.err
     assert list((tmp_path / "out" / "models").glob("*.pt")) == []
 
 

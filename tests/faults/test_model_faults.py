@@ -19,7 +19,7 @@ from support.malicious import STATE, write_evil
 
 from hpmkd.errors import DamagedModel, EnvironmentProblem
 from hpmkd.store.model_file import check, load_weights, read_whole, save_model, verify
-from hpmkd.store.search_file import save_choice
+from hpmkd.store.search_file import save_search
 from hpmkd.store.sidecar import Header, file_hash, read_sidecar, sidecar_path, write_sidecar
 
 
@@ -61,16 +61,16 @@ def test_an_evil_pickle_is_never_run(
 
 def test_an_older_file_without_a_seal_is_a_model(path: Path) -> None:
     saved = torch.load(path)
-    del saved["metadata"]["seal"]
+    del saved["metadata"]["content_hash"]
     torch.save(saved, path)
     sidecar_path(path).unlink()
     assert verify(path).accuracy == 69.5
-    assert "seal" not in verify(path).metadata
+    assert "content_hash" not in verify(path).metadata
 
 
 @pytest.mark.parametrize("field", ["accuracy", "train_time", "timestamp", "metadata", "model_state_dict"])
 def test_an_edited_file_is_not_believed(path: Path, field: str) -> None:
-    """Saved anew by torch itself, so that every CRC is right; only the seal and the weights' hash know."""
+    """Saved anew by torch itself, so that every CRC is right; only the content hash and the weights' hash know."""
     saved = torch.load(path)
     changes = {"accuracy": 99.0, "train_time": 0.5, "timestamp": "2020-01-01", "model_state_dict": {"w": torch.ones(6)}}
     saved[field] = changes.get(field, {**saved["metadata"], "key": "other"})
@@ -123,7 +123,7 @@ def test_a_folder_under_the_sidecars_name(path: Path) -> None:
 
 @pytest.mark.parametrize("what", ["a folder", "a link that leads nowhere", "a link that leads to itself"])
 @pytest.mark.parametrize("sidecar", [True, False])
-@pytest.mark.parametrize("name", ["student_D_AT_run1.pt", "choice_D.json"])
+@pytest.mark.parametrize("name", ["student_D_AT_run1.pt", "search_D.json"])
 def test_no_file_at_all(path: Path, what: str, sidecar: bool, name: str) -> None:
     path.unlink()
     if not sidecar:
@@ -133,7 +133,7 @@ def test_no_file_at_all(path: Path, what: str, sidecar: bool, name: str) -> None
         path.mkdir()
     else:
         path.symlink_to("nowhere" if what == "a link that leads nowhere" else path.name)
-    for read in (check, verify, load_weights)[: 2 if name.startswith("choice") else 3]:
+    for read in (check, verify, load_weights)[: 2 if name.startswith("search") else 3]:
         with pytest.raises(DamagedModel) as caught:
             read(path)
         assert caught.value.found == what
@@ -167,7 +167,7 @@ def test_a_disk_that_does_not_answer_is_no_damage(path: Path, monkeypatch: pytes
         raise OSError(getattr(errno, code), "the disk says no")
 
     inner = Path.open
-    for name in ("student_D_AT_run1.pt", "choice_D.json"):
+    for name in ("student_D_AT_run1.pt", "search_D.json"):
         target = path.with_name(name)
         monkeypatch.setattr(
             Path, "open", lambda self, *a, target=target, **k: why_invalid() if self == target else inner(self, *a, **k)
@@ -197,8 +197,8 @@ def test_a_good_file_that_has_no_place_for_a_sidecar(path: Path, monkeypatch: py
 
 @pytest.mark.parametrize("change", ["flip", "cut", "empty", "zeros", "other json", "extra key", "a model"])
 def test_damaged_choices(tmp_path: Path, path: Path, change: str) -> None:
-    choice = tmp_path / "choice_D.json"
-    save_choice(choice, {"kd.alpha": 0.5}, [{"rung": 1}], 70.0, 1.0, {"key": "choice_D"})
+    choice = tmp_path / "search_D.json"
+    save_search(choice, {"kd.alpha": 0.5}, [{"rung": 1}], 70.0, 1.0, {"key": "search_D"})
     good = choice.read_bytes()
     assert check(choice).metadata["chosen"] == {"kd.alpha": 0.5}
     data = {

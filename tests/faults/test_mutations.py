@@ -118,7 +118,7 @@ def attack(paths: list[Path], examples: int) -> Counter[str]:
         except DamagedModel:
             counts["refused without it"] += 1
             return
-        # Bytes that no reader looks at: what the file means is sealed, and is as it was.
+        # Bytes that no reader looks at: what the file means is hashed, and is as it was.
         assert header.content_id == before.content_id
         assert weights_hash(state) == before.metadata["weights_sha256"]
         counts["the same without it, to the last weight"] += 1

@@ -18,13 +18,13 @@ from hpmkd.audit.verification import look
 from hpmkd.plan.job import Job
 from hpmkd.store import inspection
 from hpmkd.store.epoch_checkpoint import EPOCH_FILE, resume, save_epoch
-from hpmkd.store.logits_file import save_table
+from hpmkd.store.logits_file import save_logits
 from hpmkd.store.model_file import load_weights, save_model
 from hpmkd.store.output_dir import OutputDir
-from hpmkd.store.search_file import save_choice
+from hpmkd.store.search_file import save_search
 from hpmkd.store.sidecar import sidecar_path
 
-KEY, CHOICE = "teacher_Digits", "choice_Digits"
+KEY, CHOICE = "teacher_Digits", "search_Digits"
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +39,8 @@ def meta_of(job: Job) -> dict[str, Any]:
 def save(job: Job, output: OutputDir, number: int) -> None:
     """The model or choice number `number`: its accuracy and its weights or values say which one it is."""
     path = output.model_file(job)
-    if job.role == "choice":
-        save_choice(path, {"kd.alpha": number / 10}, [], float(number), 1.0, meta_of(job))
+    if job.role == "search":
+        save_search(path, {"kd.alpha": number / 10}, [], float(number), 1.0, meta_of(job))
     else:
         save_model({"w": torch.full((50,), float(number))}, path, float(number), 1.0, meta_of(job))
 
@@ -91,12 +91,12 @@ def test_a_model_is_the_old_or_the_new_one(jobs: dict[str, Job], tmp_path: Path,
 @pytest.mark.parametrize("before", ["nothing", "old"])
 def test_a_table_is_never_without_its_description(before: str, tmp_path: Path) -> None:
     """It can be made again, so the old one goes first; a power cut may bring that back: then it is called damaged."""
-    job = make_jobs(make_config(baselines=["TraditionalKD"], kd__logits="table"))["table_teacher_Digits"]
+    job = make_jobs(make_config(baselines=["TraditionalKD"], kd__logits="cached"))["logits_teacher_Digits"]
     output = OutputDir(tmp_path / "out")
     output.models.mkdir(parents=True)
 
     def write(number: int) -> None:
-        save_table(output.model_file(job), memoryview(bytes([number]) * 99), float(number), 1.0, meta_of(job))
+        save_logits(output.model_file(job), memoryview(bytes([number]) * 99), float(number), 1.0, meta_of(job))
 
     if before == "old":
         write(1)

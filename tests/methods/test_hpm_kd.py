@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,11 +32,12 @@ def test_all_switches_off_is_traditional_kd_bit_for_bit() -> None:
 
 
 @pytest.fixture(scope="module")
-def weights(cache_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Baseline -> identity of the weights of its student, trained through the plan on real Digits."""
     words = [f"HPM-KD-{word}" for word in WORDS]
     entries = ["TraditionalKD", "KD-Ensemble", "HPM-KD", OFF, *words]
-    config = make_config(cache_dir, baselines=entries, **NARROW)
+    cache = tmp_path_factory.mktemp("cache")  # of its own: no other test has put a teacher there
+    config = make_config(cache, baselines=entries, **NARROW)
     output, threads = OutputDir(tmp_path_factory.mktemp("hpm")), torch.get_num_threads()
     found = {}
     for job in make_jobs(config).values():
@@ -83,7 +83,7 @@ def test_names_that_mean_nothing(entries: list[str], match: str) -> None:
 
 
 def _nets(job: Job) -> list[str]:
-    return [parent.key for parent in job.parents if parent.role != "choice"]
+    return [parent.key for parent in job.parents if parent.role != "search"]
 
 
 def test_parents_of_each_combination() -> None:

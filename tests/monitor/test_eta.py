@@ -35,8 +35,8 @@ def test_parts_of_trainings_add_up() -> None:
         ("student_D0_Direct_run1", "student_D0_FitNets_run1"),  # the same role
         ("teacher_D0", "student_D0_Direct_run1"),  # the same data
         ("teacher_D0", "teacher_D1"),  # anything
-        ("teacher_D0", "choice_D0"),
-        ("teacher_D0", "table_teacher_D0"),
+        ("teacher_D0", "search_D0"),
+        ("teacher_D0", "logits_teacher_D0"),
     ],
 )
 def test_what_was_not_measured_is_scaled_by_multiply_adds(measured: str, wanted: str) -> None:

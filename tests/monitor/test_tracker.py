@@ -65,7 +65,7 @@ def test_the_estimate_is_exact_where_all_goes_on_as_before() -> None:
     """One at a time; the first job of the worker loads torch for 30 s, which says nothing of the others."""
     sweep = Sweep()
     sweep.train("teacher_D0", 30, 4, 1)
-    sweep.train("table_teacher_D0", 2, 1, 1, of=1)
+    sweep.train("logits_teacher_D0", 2, 1, 1, of=1)
     sweep.train(DIRECT[0], 2, 3, 1)
     sweep.train("student_D0_TraditionalKD_run1", 2, 6, 1)
     assert sweep.tracker.seconds_left() == pytest.approx((2 + 15 + 1) + (2 + 30 + 1))

@@ -57,7 +57,7 @@ def test_what_descends_from_a_lost_job_is_lost() -> None:
     kept = without_lost(JOBS, {"assistant_D0_TAKD"})
     assert {job.key for job in JOBS} - {job.key for job in kept} == {
         "assistant_D0_TAKD",
-        "table_assistant_D0_TAKD",
+        "logits_assistant_D0_TAKD",
         *(f"student_D0_TAKD_run{run}" for run in (1, 2, 3)),
     }
 

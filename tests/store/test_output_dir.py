@@ -20,7 +20,7 @@ def test_everything_lies_inside(tmp_path: Path) -> None:
 
 def test_model_files_have_the_names_that_the_helpers_give(tmp_path: Path) -> None:
     for job in make_jobs(make_config(runs=2)).values():
-        if job.role == "choice":
+        if job.role == "search":
             continue
         number = job.run or job.number
         helper = get_model_checkpoint_path(tmp_path, job.data.name, job.role, job.baseline, number)

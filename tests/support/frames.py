@@ -18,10 +18,10 @@ from hpmkd.files import commit_bytes, commit_json
 from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.job import Job
 from hpmkd.plan.planner import expand
-from hpmkd.store.logits_file import save_table
+from hpmkd.store.logits_file import save_logits
 from hpmkd.store.model_file import save_model
 from hpmkd.store.output_dir import OutputDir
-from hpmkd.store.search_file import save_choice
+from hpmkd.store.search_file import save_search
 from support.builders import make_config
 
 Scores = Mapping[str, Sequence[float]]
@@ -75,11 +75,11 @@ def put_model(output: OutputDir, job: Job, percent: float, identity: Mapping[str
     meta |= {"epochs": job.fit.epochs, "seed": job.seed, "fingerprint": job.fingerprint, "recipe": job.recipe()}
     meta |= {"architecture": asdict(job.model), "device": "cpu", "versions": {"hpmkd": "0.1.0", "torch": "2.14"}}
     meta["parents"] = {parent.key: identity[parent.key] for parent in job.sources}
-    if job.role == "table":
-        save_table(output.model_file(job), memoryview(b"numbers"), percent, 5.0, meta)
+    if job.role == "logits":
+        save_logits(output.model_file(job), memoryview(b"numbers"), percent, 5.0, meta)
         return str(_identity(output, job))
-    if job.role == "choice":
-        save_choice(output.model_file(job), {"kd.temperature": 2.0}, [], percent, 5.0, meta)
+    if job.role == "search":
+        save_search(output.model_file(job), {"kd.temperature": 2.0}, [], percent, 5.0, meta)
         return str(_identity(output, job))
     header = save_model({"w": torch.tensor([percent])}, output.model_file(job), percent, 10.0, meta)
     return str(header.metadata["weights_sha256"])

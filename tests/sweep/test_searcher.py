@@ -91,7 +91,7 @@ def test_gives_every_job_once_and_drops_only_descendants_of_failed_ones(
 def test_longest_path_goes_first() -> None:
     jobs = plan(1, ["Direct", "TAKD"], 2)
     order = play(jobs, set(), set(), 1, 0)
-    assert order[:2] == ["teacher_D0", "table_teacher_D0"]
+    assert order[:2] == ["teacher_D0", "logits_teacher_D0"]
 
 
 def test_board_follows_the_trials_that_tune_has() -> None:

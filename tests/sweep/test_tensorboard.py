@@ -32,9 +32,9 @@ def test_they_hold_what_was_reported(tmp_path: Path) -> None:
 
 def test_a_killed_worker_loses_little_of_its_curve(tmp_path: Path) -> None:
     code = (
-        "import os, pathlib, sys, time; from hpmkd.sweep import event_files\n"
-        "event_files._FLUSH_SECONDS = 0.1\n"
-        "curves = event_files.EventFiles(pathlib.Path(sys.argv[1]))\n"
+        "import os, pathlib, sys, time; from hpmkd.sweep import tensorboard\n"
+        "tensorboard._FLUSH_SECONDS = 0.1\n"
+        "curves = tensorboard.EventFiles(pathlib.Path(sys.argv[1]))\n"
         "curves.epoch({'epoch': 1, 'train_loss': 2.0}); time.sleep(1); os._exit(9)"
     )
     assert subprocess.run([sys.executable, "-c", code, str(tmp_path / "model")], check=False).returncode == 9

@@ -17,7 +17,7 @@ from hpmkd.audit.sweep_dir import Sweep
 from hpmkd.config.sweep import DataConfig, SweepConfig
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep import searcher
-from hpmkd.sweep.signed_state import SEAL, StateSigner, seal, signing_key
+from hpmkd.sweep.signed_state import SIGNATURE, StateSigner, sign, signing_key
 from hpmkd.sweep.tune_run import finish_round, name_folder, restorable, rounds, sweep_key
 
 STATES = ("tuner.pkl", "experiment_state-1.json", "searcher-state-1.pkl")
@@ -34,7 +34,7 @@ def sweep(tmp_path: Path) -> Sweep:
     (folder / "tuner.pkl").write_bytes(pickle.dumps({"a": list(range(200))}))
     for name in STATES[1:]:
         (folder / name).write_text(json.dumps({"b": list(range(200))}))
-    seal(folder, sweep_key(made))
+    sign(folder, sweep_key(made))
     finish_round(made)
     mark = folder / "hpmkd-round.json"
     mark.write_text(json.dumps({**json.loads(mark.read_text()), "finished": False}))
@@ -80,7 +80,7 @@ def test_no_round_nothing_to_restore(tmp_path: Path, sweep: Sweep) -> None:
     assert restorable(Sweep(sweep.config, OutputDir(tmp_path / "new"), sweep.jobs)) == (None, "")
 
 
-@pytest.mark.parametrize("name", [*STATES, "hpmkd-round.json", SEAL])
+@pytest.mark.parametrize("name", [*STATES, "hpmkd-round.json", SIGNATURE])
 def test_whatever_is_not_as_it_was_written_is_set_aside_unread(sweep: Sweep, name: str, tmp_path: Path) -> None:
     path, chance = newest(sweep) / name, random.Random(name)
     whole, witness = path.read_bytes(), tmp_path / "executed"
@@ -109,10 +109,10 @@ def test_every_flipped_byte_is_seen(sweep: Sweep) -> None:
         path.write_bytes(whole)
 
 
-def test_a_state_that_somebody_else_has_sealed_is_not_read(sweep: Sweep, tmp_path: Path) -> None:
+def test_a_state_that_somebody_else_has_signed_is_not_read(sweep: Sweep, tmp_path: Path) -> None:
     """An output from elsewhere may hold a pickle that runs code, with hashes that fit."""
     (newest(sweep) / "tuner.pkl").write_bytes(pickle.dumps(Raises(tmp_path / "executed")))
-    seal(newest(sweep), signing_key(tmp_path / "somebody else's"))
+    sign(newest(sweep), signing_key(tmp_path / "somebody else's"))
     found, why = restorable(sweep)
     assert found is None
     assert "not written by you on this machine" in why
@@ -140,37 +140,37 @@ def test_neither_moved_nor_of_another_plan(sweep: Sweep, tmp_path: Path) -> None
 
 
 def test_the_seal_follows_what_tune_writes(sweep: Sweep) -> None:
-    sealer = StateSigner(newest(sweep), sweep_key(sweep))
+    signer = StateSigner(newest(sweep), sweep_key(sweep))
     (newest(sweep) / STATES[1]).write_text("[1]")
     assert restorable(sweep)[0] is None
-    sealer.on_step_begin(0, [])
+    signer.on_step_begin(0, [])
     assert restorable(sweep)[0] is not None
-    before = (newest(sweep) / SEAL).stat().st_ino
-    sealer.on_step_begin(1, [])
-    assert (newest(sweep) / SEAL).stat().st_ino == before, "nothing new, nothing written"
+    before = (newest(sweep) / SIGNATURE).stat().st_ino
+    signer.on_step_begin(1, [])
+    assert (newest(sweep) / SIGNATURE).stat().st_ino == before, "nothing new, nothing written"
 
 
-def test_files_of_a_restored_round_are_sealed_without_a_look_into_the_folder(
+def test_files_of_a_restored_round_are_signed_without_a_look_into_the_folder(
     sweep: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It goes on under a new name; the folder is read until that is known, and not at each step of thousands."""
-    sealer, listed, list_folder = StateSigner(newest(sweep), sweep_key(sweep)), [Path()], os.listdir
+    signer, listed, list_folder = StateSigner(newest(sweep), sweep_key(sweep)), [Path()], os.listdir
 
     def counted(folder: Path) -> list[str]:
         listed.append(folder)
         return list_folder(folder)
 
     monkeypatch.setattr("hpmkd.sweep.signed_state.os.listdir", counted)
-    sealer.on_step_begin(0, [])
+    signer.on_step_begin(0, [])
     for name in ("experiment_state-2.json", "searcher-state-2.pkl", "search_gen_state-2.json", *STATES):
         (newest(sweep) / name).write_text("[2]")
         assert restorable(sweep)[0] is None
         listed.clear()
-        sealer.on_step_begin(1, [])
+        signer.on_step_begin(1, [])
         read = len(listed)
         assert restorable(sweep)[0] is not None
-    sealer.on_step_begin(2, [])
-    assert (read, len(listed)) == (1, 2), "once by a seal, once by the question whether it can be restored"
+    signer.on_step_begin(2, [])
+    assert (read, len(listed)) == (1, 2), "once by a signature, once by the question whether it can be restored"
 
 
 def test_without_a_key_nothing_is_restored_and_nothing_fails(sweep: Sweep, tmp_path: Path) -> None:
@@ -178,4 +178,4 @@ def test_without_a_key_nothing_is_restored_and_nothing_fails(sweep: Sweep, tmp_p
     assert signing_key(tmp_path / "file") == b""
     StateSigner(newest(sweep), b"").update()
     (tmp_path / "cache" / "key").unlink()
-    assert restorable(sweep)[0] is None, "sealed with the key of before"
+    assert restorable(sweep)[0] is None, "signed with the key of before"

@@ -113,9 +113,9 @@ def test_it_is_measured_once(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_most_demanding_job_can_be_rehearsed(sweep: Sweep, cache_dir: Path) -> None:
     """Any training can: its parents' weights do not matter, and need not be there."""
     job = most_demanding(sweep.jobs)
-    assert job.role not in ("table", "choice")
+    assert job.role not in ("logits", "search")
     for one in make_jobs(make_config(cache_dir)).values():
-        if one.role in ("table", "choice"):
+        if one.role in ("logits", "search"):
             continue
         training = rehearsal(one, sweep.config.data.model_dump_json(), torch.device("cpu"))
         index, view = next(gpu_probe._draws(training))

@@ -18,8 +18,8 @@ from hpmkd.plan.halving import candidate_epochs, rungs
 from hpmkd.plan.job import Job
 from hpmkd.store.model_file import verify
 from hpmkd.store.output_dir import OutputDir
-from hpmkd.store.search_file import save_choice
-from hpmkd.training.halving_search import Search
+from hpmkd.store.search_file import save_search
+from hpmkd.training.halving_search import HalvingSearch
 from hpmkd.training.trial import Progress, Resumed, run_job
 
 CPU = torch.device("cpu")
@@ -27,7 +27,7 @@ GRID = [{"kd.temperature": t, "kd.alpha": a} for t in (1.0, 4.0) for a in (0.1, 
 SMALL = {
     "adaptive__temperatures": [2.0, 8.0],
     "adaptive__alphas": [0.2, 0.8],
-    "adaptive__keep": 2,
+    "adaptive__reduction_factor": 2,
     "adaptive__part": 1.0,
 }
 
@@ -50,11 +50,11 @@ def test_a_plan_by_hand() -> None:
     assert rungs(6, 3, 1) == [(6, 1)]
 
 
-def search(epochs: int = 4) -> Search:
+def search(epochs: int = 4) -> HalvingSearch:
     def training(values: dict[str, Any]) -> Any:
         return make("TraditionalKD", hparams=values, epochs=epochs)
 
-    return Search(training, GRID, 2, epochs)
+    return HalvingSearch(training, GRID, 2, epochs)
 
 
 def test_it_trains_what_the_plan_says_and_chooses_the_best() -> None:
@@ -91,7 +91,7 @@ def test_resumed_it_chooses_the_same_on_the_same_evidence(stop: int) -> None:
     second.load_state_dict(first.state_dict())
     assert [unit.epoch for unit in second.epochs()] == list(range(stop + 1, 7))
 
-    def bare(one: Search) -> list[dict[str, Any]]:
+    def bare(one: HalvingSearch) -> list[dict[str, Any]]:
         return [{name: value for name, value in row.items() if name != "train_seconds"} for row in one.evidence]
 
     assert bare(second) == bare(whole)
@@ -106,7 +106,7 @@ def jobs(cache_dir: Path) -> dict[str, Job]:
 def test_the_choice_of_a_sweep(jobs: dict[str, Job], cache_dir: Path, tmp_path: Path) -> None:
     """Stored with its evidence; a student of the adaptive baseline is trained with it; a kill loses one unit."""
     config, output = make_config(cache_dir), OutputDir(tmp_path)
-    teacher, choice = jobs["teacher_Digits"], jobs["choice_Digits"]
+    teacher, choice = jobs["teacher_Digits"], jobs["search_Digits"]
     list(run_job(teacher, output, config.data, CPU))
     for event in run_job(choice, output, config.data, CPU):
         if isinstance(event, Progress) and event.result.epoch == 3:
@@ -137,8 +137,8 @@ def test_the_choice_of_a_sweep(jobs: dict[str, Job], cache_dir: Path, tmp_path: 
 
 
 def test_a_choice_file_that_was_changed_is_damaged(tmp_path: Path) -> None:
-    path = tmp_path / "choice_D.json"
-    save_choice(path, {"kd.alpha": 0.5}, [], 60.0, 1.5, {"key": "choice_D"})
+    path = tmp_path / "search_D.json"
+    save_search(path, {"kd.alpha": 0.5}, [], 60.0, 1.5, {"key": "search_D"})
     assert verify(path).accuracy == 60.0
     good = path.read_text()
     for bad in (good.replace("0.5", "0.6"), good[:-20], "{}", "[]", ""):

@@ -99,7 +99,7 @@ def test_an_interrupted_table_goes_on_and_is_the_same() -> None:
 
 @pytest.fixture(scope="module")
 def trained(cache_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Job], OutputDir, Any]:
-    config = make_config(cache_dir, baselines=["TraditionalKD"], kd__logits="table")
+    config = make_config(cache_dir, baselines=["TraditionalKD"], kd__logits="cached")
     jobs, output = make_jobs(config), OutputDir(tmp_path_factory.mktemp("tables"))
     for job in jobs.values():
         list(run_job(job, output, config.data, CPU))
@@ -113,9 +113,9 @@ def copy(trained: tuple[dict[str, Job], OutputDir, Any], tmp_path: Path) -> Outp
 
 
 def test_a_file_of_a_table_is_verified_by_its_sidecar(trained: Any, copy: OutputDir) -> None:
-    path = copy.model_file(trained[0]["table_teacher_Digits"])
+    path = copy.model_file(trained[0]["logits_teacher_Digits"])
     header = verify(path)
-    assert header.metadata["role"] == "table"
+    assert header.metadata["role"] == "logits"
     assert 0 < header.accuracy <= 100
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
@@ -129,21 +129,21 @@ def test_a_file_of_a_table_is_verified_by_its_sidecar(trained: Any, copy: Output
 
 def test_a_lost_table_is_made_again_only_for_students_that_need_it(trained: Any, copy: OutputDir) -> None:
     jobs = trained[0]
-    copy.model_file(jobs["table_teacher_Digits"]).unlink()
+    copy.model_file(jobs["logits_teacher_Digits"]).unlink()
     assert {finding.state for finding in audit(jobs.values(), copy).values()} == {"done"}
-    assert "table_teacher_Digits" not in audit(jobs.values(), copy)
+    assert "logits_teacher_Digits" not in audit(jobs.values(), copy)
     copy.model_file(jobs["student_Digits_TraditionalKD_run1"]).unlink()
     states = {key: finding.state for key, finding in audit(jobs.values(), copy).items()}
-    assert states["table_teacher_Digits"] == states["student_Digits_TraditionalKD_run1"] == "missing"
+    assert states["logits_teacher_Digits"] == states["student_Digits_TraditionalKD_run1"] == "missing"
 
 
 def test_a_table_made_again_leaves_its_students_valid(trained: Any, copy: OutputDir) -> None:
     """Whatever its last bits are: the student's lineage is the teacher, not the bytes of the table."""
     jobs, _, config = trained
-    path = copy.model_file(jobs["table_teacher_Digits"])
+    path = copy.model_file(jobs["logits_teacher_Digits"])
     before = verify(path).metadata["weights_sha256"]
     path.unlink()
-    list(run_job(jobs["table_teacher_Digits"], copy, config.data, CPU))
+    list(run_job(jobs["logits_teacher_Digits"], copy, config.data, CPU))
     assert verify(path).metadata["weights_sha256"] == before
     assert {finding.state for finding in audit(jobs.values(), copy).values()} == {"done"}
 
@@ -159,10 +159,10 @@ def test_other_teacher_weights_make_the_student_stale_and_the_table_is_made_agai
     header, state = load_weights(path)
     save_model({**state, "fc2.bias": state["fc2.bias"] + 1}, path, header.accuracy, 1.0, header.metadata)
     if not table_is_there:
-        copy.model_file(jobs["table_teacher_Digits"]).unlink()
+        copy.model_file(jobs["logits_teacher_Digits"]).unlink()
     states = {key: finding.state for key, finding in audit(jobs.values(), copy).items()}
     assert states["student_Digits_TraditionalKD_run1"] == "stale"
-    assert states["table_teacher_Digits"] == "missing"
+    assert states["logits_teacher_Digits"] == "missing"
 
 
 def test_a_sweep_makes_its_tables_and_needs_them_no_more(
@@ -172,7 +172,7 @@ def test_a_sweep_makes_its_tables_and_needs_them_no_more(
     assert start(tmp_path / "out", cache_dir, *words) == 0
     assert "table of teacher Digits: 1 view of each image" in capsys.readouterr().out
     whole = weights(tmp_path / "out")
-    for path in (tmp_path / "out" / "models").glob("table_*"):
+    for path in (tmp_path / "out" / "models").glob("logits_*"):
         path.unlink()
     assert start(tmp_path / "out", cache_dir, *words) == 0
     assert "training" not in capsys.readouterr().out
@@ -187,7 +187,7 @@ def test_verify_knows_tables_and_does_not_miss_one_that_is_gone(trained: Any, co
     from hpmkd.audit.verification import verify_output
 
     jobs = list(trained[0].values())
-    path = copy.model_file(trained[0]["table_teacher_Digits"])
+    path = copy.model_file(trained[0]["logits_teacher_Digits"])
     assert [verdict.state for verdict in verify_output(copy, jobs)] == ["good"] * 3
     assert {verdict.notes for verdict in verify_output(copy, None)} == {()}
     path.unlink()

@@ -108,7 +108,7 @@ def test_kd_mixup_is_for_what_is_distilled() -> None:
 
 def test_an_option_that_is_off_is_no_part_of_a_recipe() -> None:
     """Models that were trained before the option came keep their fingerprint."""
-    plain, off = jobs_of(), jobs_of(kd__until=1.0, fit__label_smoothing=0.0, kd__table_gib=7.0)
+    plain, off = jobs_of(), jobs_of(kd__until=1.0, fit__label_smoothing=0.0, kd__cache_gib=7.0)
     assert {job.fingerprint for job in plain.values()} == {job.fingerprint for job in off.values()}
     recipe = plain["student_Digits_TraditionalKD_run1"].recipe()
     assert not {"fit.mixup", "fit.views", "fit.label_smoothing", "kd.until", "kd.logits", "kd.mixup"} & recipe.keys()

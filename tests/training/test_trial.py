@@ -72,9 +72,9 @@ def weights(job: Job, output: OutputDir) -> str:
 
 def test_every_accuracy_in_a_file_is_reproduced_exactly(finished: OutputDir, jobs: dict[str, Job], config: Any) -> None:
     """Load the file, evaluate it on the test set: the same number to the last bit, for every role and method."""
-    assert {job.role for job in jobs.values()} == {"teacher", "assistant", "student", "choice"}
+    assert {job.role for job in jobs.values()} == {"teacher", "assistant", "student", "search"}
     found = {}
-    for job in [one for one in jobs.values() if one.role != "choice"]:
+    for job in [one for one in jobs.values() if one.role != "search"]:
         path = finished.model_file(job)
         found[job.key] = torch.load(path)["accuracy"]
         assert evaluate_file(job, path, config.data, CPU) == found[job.key]

@@ -27,10 +27,10 @@ class Node:
 def nodes(frame: pd.DataFrame, dataset: str, order: Sequence[str] = ()) -> dict[str, Node]:
     """The graph of one data set: parents stand left of their children, students in the last column.
 
-    Tables of logits are left out: who reads one has the model that it is of as a parent, too.
+    Logits caches are left out: who reads one has the model that it is of as a parent, too.
     """
     made: dict[str, Node] = {}
-    part = frame[(frame["dataset"] == dataset) & (frame["role"] != "table") & frame["planned"].astype(bool)]
+    part = frame[(frame["dataset"] == dataset) & (frame["role"] != "logits") & frame["planned"].astype(bool)]
     place = {name: number for number, name in enumerate(order)}
     part = part.sort_values("baseline", key=lambda names: names.map(place).fillna(-1), kind="stable")
     for row in part.to_dict("records"):

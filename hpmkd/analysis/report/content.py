@@ -187,7 +187,7 @@ def _drawings(frame: pd.DataFrame, compared: pd.DataFrame, curves: pd.DataFrame,
     made.append(Drawing("pareto", "Accuracy against cost", plots.pareto(stats.summary(frame), order), text))
     text = "What several baselines share counts in each of them, and once in 'all'."
     made.append(Drawing("times", "Where the time went", plots.times(costs(frame), order), text))
-    text = "Lines lead from a model to those that learnt from it, through a table of its logits or not."
+    text = "Lines lead from a model to those that learnt from it, through a cache of its logits or not."
     return [*made, Drawing("lineage", "Baseline", plots.lineage(frame, order), text)]
 
 
