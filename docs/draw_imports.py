@@ -10,7 +10,8 @@ import sys
 import rooms
 import sources
 
-WIDTH, BOX, GAP, STEP, LEFT = 1060, 24, 12, 84, 40
+WIDTH, BOX, GAP, STEP, LEFT = 960, 24, 12, 92, 40
+WIDE_GAP = 90  # where a row leaves room
 _STYLE = """
   text { font: 13px system-ui, sans-serif; fill: #1b2631; }
   .floor { fill: #6b7680; }
@@ -31,10 +32,12 @@ def _boxes() -> dict[str, tuple[float, float, float]]:
     for names in rooms.floors().values():
         for row in _rows(names):
             widths = [_width(name) for name in row]
-            left = LEFT + (WIDTH - LEFT - sum(widths) - GAP * (len(row) - 1)) / 2
+            space = WIDTH - LEFT - sum(widths)
+            gap = min(WIDE_GAP, space / max(1, len(row) - 1))
+            left = LEFT + (space - gap * (len(row) - 1)) / 2
             for name, width in zip(row, widths, strict=True):
                 placed[name] = (left, top, width)
-                left += width + GAP
+                left += width + gap
             top += BOX + GAP
         top += STEP - BOX - GAP
     return placed

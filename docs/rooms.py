@@ -78,9 +78,10 @@ def table() -> str:
         for name in names:
             folder = sources.PACKAGE / name
             lines.append(f"- `{name}{'/' if folder.is_dir() else '.py'}`: {_purpose(folder)}")
-            lines += [
-                f"    - `{path.name}`: {_doc(path)}" for path in sorted(folder.glob("*.py")) if path.stem[0] != "_"
-            ]
+            files = [path for path in sorted(folder.glob("*.py")) if path.stem[0] != "_"]
+            inner = sorted(folder.glob("*/__init__.py"))
+            lines += [f"    - `{path.name}`: {_doc(path)}" for path in files]
+            lines += [f"    - `{path.parent.name}/`: {_doc(path)}" for path in inner]
         lines.append("")
     return "\n".join(lines)
 

@@ -42,3 +42,12 @@ def test_the_picture_is_small_and_needs_nothing_else() -> None:
 @pytest.mark.parametrize("name", ["LICENSE", "pyproject.toml", "run_sweep.py", "tune_configs/quick.yaml"])
 def test_files_it_relies_on(name: str) -> None:
     assert (ROOT / name).is_file()
+
+
+def test_people_and_ci_check_alike() -> None:
+    check = ROOT / ".ci" / "check"
+    assert check.stat().st_mode & 0o111
+    assert ".ci/check" in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    words = check.read_text(encoding="utf-8")
+    for part in ("ruff check", "ruff format --check", "mypy", "test_layers.py", "mkdocs build --strict"):
+        assert part in words
