@@ -8,6 +8,8 @@ from typing import Any
 
 from hpmkd.errors import UsageError
 
+LENET5_NAMES = ("lenet5_teacher", "lenet5_student", "lenet5")
+RESNET_DEPTHS = (8, 14, 20, 32, 44, 56, 110)
 PAD = 4  # black pixels on every side before a crop
 OFFSETS = 2 * PAD + 1  # places of a crop along one axis
 

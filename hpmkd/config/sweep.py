@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -18,6 +18,7 @@ from hpmkd.config.methods import (
     KDConfig,
     TAKDConfig,
 )
+from hpmkd.config.specs import LENET5_NAMES, RESNET_DEPTHS
 
 
 class DataConfig(Section):
@@ -42,7 +43,7 @@ class DataConfig(Section):
 class ModelConfig(Section):
     """One architecture."""
 
-    arch: str = Field(description="lenet5_teacher, lenet5_student, lenet5, or resnet8/14/20/32/56/110")
+    arch: str = Field(description=f"{', '.join(LENET5_NAMES)}, or resnet{'/'.join(map(str, RESNET_DEPTHS))}")
     channels: list[PositiveInt] | None = Field(
         None, description="widths: lenet5 takes [conv1, conv2, fc], a resnet its three stages"
     )
@@ -143,6 +144,16 @@ class SweepConfig(Section):
     kd_budget: KDBudgetConfig = KDBudgetConfig()
     resources: ResourcesConfig = ResourcesConfig()
     record: RecordConfig = RecordConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _same_network(cls, values: Any) -> Any:
+        """Other widths alone (`--teacher.channels`) are of the network that it is where nothing names another."""
+        if not isinstance(values, dict):
+            return values
+        known = {name: cls.model_fields[name].default.arch for name in ("teacher", "student")}
+        parts = {name: values[name] for name in known if isinstance(values.get(name), dict)}
+        return {**values, **{name: {"arch": known[name], **part} for name, part in parts.items()}}
 
     @model_validator(mode="after")
     def _no_repeats(self) -> SweepConfig:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from hpmkd.config.specs import DataSpec, ModelSpec, depth_of
+from hpmkd.config.specs import LENET5_NAMES, RESNET_DEPTHS, DataSpec, ModelSpec, depth_of
 from hpmkd.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 LENET5_TEACHER = (20, 50, 500)
 LENET5_STUDENT = (10, 20, 100)
 RESNET_STAGES = (16, 32, 64)
-RESNET_DEPTHS = (8, 14, 20, 32, 44, 56, 110)
-LENET5_NAMES = {"lenet5": LENET5_TEACHER, "lenet5_teacher": LENET5_TEACHER, "lenet5_student": LENET5_STUDENT}
+LENET5_WIDTHS = {"lenet5": LENET5_TEACHER, "lenet5_teacher": LENET5_TEACHER, "lenet5_student": LENET5_STUDENT}
 ARCHITECTURES = (*LENET5_NAMES, *(f"resnet{depth}" for depth in RESNET_DEPTHS))
 
 
@@ -36,7 +35,7 @@ def resolve(config: ModelConfig, data: DataSpec, where: str) -> ModelSpec:
             todo=f"did you mean {close[0]}?" if close else None,
         )
     lenet = config.arch in LENET5_NAMES
-    default = LENET5_NAMES[config.arch] if lenet else RESNET_STAGES
+    default = LENET5_WIDTHS[config.arch] if lenet else RESNET_STAGES
     channels = tuple(config.channels or default)
     if len(channels) != len(default):
         raise UsageError(

@@ -21,6 +21,7 @@ from hpmkd.config.load import (
 )
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.errors import UsageError
+from hpmkd.plan.architecture import ARCHITECTURES
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "tune_configs").glob("*.yaml"))
 GOOD: dict[str, Any] = {"datasets": ["Digits"], "baselines": ["Direct"]}
@@ -112,3 +113,18 @@ def test_configs_are_frozen() -> None:
     config = make_config()
     with pytest.raises(ValueError, match="frozen"):
         config.runs = 3
+
+
+@pytest.mark.parametrize(("section", "arch"), [("teacher", "lenet5_teacher"), ("student", "lenet5_student")])
+def test_widths_alone_are_of_the_default_network(section: str, arch: str) -> None:
+    """`--teacher.channels '[2, 3, 8]'` without `--teacher.arch`, in a mode that names no networks."""
+    raw = {"datasets": ["Digits"], "baselines": ["Direct"]}
+    network = getattr(validate(raw, "a.yaml", {f"{section}.channels": [2, 3, 8]}), section)
+    assert (network.arch, network.channels) == (arch, [2, 3, 8])
+
+
+def test_every_network_that_can_be_named_is_in_the_help() -> None:
+    for key in ("teacher.arch", "student.arch"):
+        names = dict(leaves())[key].description or ""
+        for arch in ARCHITECTURES:
+            assert (arch in names) or (arch.removeprefix("resnet") in names.partition("resnet")[2].split("/")), arch

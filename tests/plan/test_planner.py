@@ -51,7 +51,7 @@ def test_every_plan_is_a_dag_of_uniquely_named_jobs(given_: tuple) -> None:
     for job in jobs.values():
         assert all(parent.key in seen and jobs[parent.key] == parent for parent in job.parents)
         seen.add(job.key)
-        assert job.file_name == f"{job.key}.{'json' if job.role == 'choice' else 'pt'}"
+        assert job.file_name == f"{job.key}.{'json' if job.role == 'search' else 'pt'}"
         assert "/" not in job.file_name
 
 
