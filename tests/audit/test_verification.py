@@ -86,7 +86,7 @@ def test_every_kind_of_fault_in_one_output(out: Path, verify: Run, sidecars: boo
     assert found.pop(f"{ASSISTANT}.pt").startswith("damaged: ")
     assert found == {
         f"{STUDENT}.pt": "missing: None",
-        "search_Digits.json": "damaged: other content, expected a choice written by hpmkd",
+        "search_Digits.json": "damaged: other content, expected a search written by hpmkd",
         "student_Digits_TraditionalKD-adaptive_run1.pt": "damaged: a folder, expected a model file that can be read",
         "student_Digits_Old_run1.pt": f"damaged: holds another model: {TEACHER}",
     }

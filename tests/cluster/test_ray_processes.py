@@ -18,7 +18,7 @@ from hpmkd.cluster import ray_processes as module
 from hpmkd.cluster.ray_processes import MARK, RayProcesses, end_leftovers, lives
 from hpmkd.errors import EnvironmentProblem
 
-pytestmark = pytest.mark.xdist_group("ray")  # they share marks, by which processes are ended
+MINE = f"mine-{os.getpid()}"  # other tests may run on this machine
 Start = Callable[..., "subprocess.Popen[bytes]"]
 CHILD = "import subprocess, sys, time, os; os.environ.clear(); subprocess.Popen(['sleep', '60']); time.sleep(60)"
 
@@ -45,8 +45,8 @@ def remembered(file: Path, mark: str, **more: Any) -> RayProcesses:
 
 
 def test_only_what_carries_the_mark_is_ended(tmp_path: Path, start: Start) -> None:
-    mine, others, users = start("mine"), start("another sweep's"), start(None)
-    remembered(tmp_path / "ray.json", "mine")
+    mine, others, users = start(MINE), start("another sweep's"), start(None)
+    remembered(tmp_path / "ray.json", MINE)
     began = time.monotonic()
     assert end_leftovers(tmp_path / "ray.json") == 1
     assert time.monotonic() - began < 10
@@ -58,8 +58,8 @@ def test_only_what_carries_the_mark_is_ended(tmp_path: Path, start: Start) -> No
 
 
 def test_children_that_hide_their_environment_are_ended_too(tmp_path: Path, start: Start) -> None:
-    parent = start("mine", sys.executable, "-c", CHILD)
-    ours = remembered(tmp_path / "ray.json", "mine")
+    parent = start(MINE, sys.executable, "-c", CHILD)
+    ours = remembered(tmp_path / "ray.json", MINE)
     deadline = time.monotonic() + 20
     while len(found := ours.find()) < 2:
         assert time.monotonic() < deadline
@@ -82,8 +82,8 @@ def test_one_noted_at_the_start_is_ended_unless_its_number_has_gone_to_another(t
 
 @pytest.mark.parametrize("change", [{"host": "another"}, {"boot": "an earlier one"}])
 def test_of_another_machine_or_boot_nothing_is_touched(tmp_path: Path, start: Start, change: dict[str, str]) -> None:
-    process = start("mine")
-    remembered(tmp_path / "ray.json", "mine", **change)
+    process = start(MINE)
+    remembered(tmp_path / "ray.json", MINE, **change)
     assert end_leftovers(tmp_path / "ray.json") == 0
     assert process.poll() is None
 
@@ -108,9 +108,9 @@ def test_the_mark_is_on_disk_before_and_out_of_the_environment_after(tmp_path: P
 
 def test_raylet_and_gcs_are_known_by_name(tmp_path: Path, start: Start) -> None:
     shutil.copy(shutil.which("sleep") or "", tmp_path / "raylet")
-    process = start("mine", str(tmp_path / "raylet"), "60")
-    start("mine")
-    ours = RayProcesses(tmp_path / "ray.json", "mine")
+    process = start(MINE, str(tmp_path / "raylet"), "60")
+    start(MINE)
+    ours = RayProcesses(tmp_path / "ray.json", MINE)
     assert {one.pid: name for one, name in ours.vital().items()} == {process.pid: "raylet"}
     ours.end()
     assert ours.vital() == {}
@@ -119,8 +119,8 @@ def test_raylet_and_gcs_are_known_by_name(tmp_path: Path, start: Start) -> None:
 def test_one_that_does_not_die_is_named(tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     import psutil
 
-    process = start("mine")
-    remembered(tmp_path / "ray.json", "mine")
+    process = start(MINE)
+    remembered(tmp_path / "ray.json", MINE)
     monkeypatch.setattr(psutil.Process, "kill", lambda self: None)
     monkeypatch.setattr(RayProcesses.end, "__defaults__", (0.1,))
     with pytest.raises(EnvironmentProblem, match=f"{process.pid} \\(sleep\\)") as caught:

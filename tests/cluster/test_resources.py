@@ -37,7 +37,7 @@ def machine(monkeypatch: pytest.MonkeyPatch):
 )
 def test_share(machine, cpus: float, gpus: float, given: dict, expected: tuple) -> None:
     machine(cpus, gpus)
-    part = resources.share(config(**given))
+    part = resources.trial_resources(config(**given))
     assert (part.cpus, part.gpus, part.device, part.concurrent) == expected
 
 
@@ -48,7 +48,7 @@ def test_share(machine, cpus: float, gpus: float, given: dict, expected: tuple) 
 def test_a_measured_share(machine, cpus: float, gpus: float, per_gpu: int, expected: tuple) -> None:
     """No more trials than cores: each keeps one busy."""
     machine(cpus, gpus)
-    part = resources.share(config(), per_gpu)
+    part = resources.trial_resources(config(), per_gpu)
     assert (part.gpus, part.concurrent) == expected
 
 
@@ -81,5 +81,5 @@ def test_a_request_that_can_never_be_met_is_refused(machine, given: dict) -> Non
     """Tune would wait for ever without a word."""
     machine(2)
     with pytest.raises(EnvironmentProblem, match=r"at most 2 CPU cores and 0 GPUs") as caught:
-        resources.share(config(**given))
+        resources.trial_resources(config(**given))
     assert caught.value.exit_code == 3

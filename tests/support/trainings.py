@@ -15,6 +15,7 @@ from support.builders import STUDENT, TEACHER, make_fit, make_splits
 from support.losses import HPARAMS
 
 HPM = {"hpmkd.weighting": "attention", "hpmkd.entropy_bonus": 0.1, "hpmkd.gate_steps": 5}
+HPM |= {"hpmkd.t_high": 1.5, "hpmkd.t_low": 0.5}
 CPU = torch.device("cpu")
 
 

@@ -165,12 +165,12 @@ def test_other_teacher_weights_make_the_student_stale_and_the_table_is_made_agai
     assert states["logits_teacher_Digits"] == "missing"
 
 
-def test_a_sweep_makes_its_tables_and_needs_them_no_more(
+def test_a_sweep_makes_its_caches_and_needs_them_no_more(
     tmp_path: Path, cache_dir: Path, small_ray: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ("--baselines", "TraditionalKD", "TAKD")
     assert start(tmp_path / "out", cache_dir, *words) == 0
-    assert "table of teacher Digits: 1 view of each image" in capsys.readouterr().out
+    assert "logits of teacher Digits: 1 view of each image" in capsys.readouterr().out
     whole = weights(tmp_path / "out")
     for path in (tmp_path / "out" / "models").glob("logits_*"):
         path.unlink()

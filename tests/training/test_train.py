@@ -29,7 +29,6 @@ def _one_thread() -> Any:
     torch.set_num_threads(before)
 
 
-HPM |= {"hpmkd.t_high": 1.5, "hpmkd.t_low": 0.5}
 CASES: list[tuple[str, dict[str, Any]]] = [(name, {}) for name in BASELINES if name != "KD-Budget"]
 CASES += [("HPM-KD", {"count": 3, "hparams": HPM | {"hpmkd.schedule": name}}) for name in SCHEDULES]
 CASES += [("HPM-KD", {"count": 2, "hparams": HPM | {"hpmkd.weighting": name}}) for name in ("uniform", "confidence")]
