@@ -17,7 +17,6 @@ from hpmkd.methods.base import kd_terms, paired_stages, same_size
 from hpmkd.methods.build import DISTILLERS, build_distiller
 from hpmkd.plan.catalog import BASELINES, baselines_of
 
-HPARAMS |= {"fitnets.beta": 20.0, "fitnets.schedule": "joint", "fitnets.hint_part": 0.3}
 CHANCE = np.random.default_rng(5)
 
 

@@ -10,6 +10,7 @@ from hpmkd.models import ModelOutput, build
 from support.builders import STUDENT, TEACHER
 
 HPARAMS = {"kd.temperature": 3.0, "kd.alpha": 0.7, "at.beta": 50.0, "at.p": 2.0}
+HPARAMS |= {"fitnets.beta": 20.0, "fitnets.schedule": "joint", "fitnets.hint_part": 0.3}
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
