@@ -5,8 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from hpmkd.audit import results
-
-ROLES = ("teacher", "assistant", "search", "logits", "student")
+from hpmkd.plan.roles import Role
 
 
 def costs(frame: pd.DataFrame) -> pd.DataFrame:
@@ -28,9 +27,9 @@ def costs(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _by_role(dataset: str, baseline: str, part: pd.DataFrame) -> list[dict[str, object]]:
     rows = []
-    for role in ROLES:
+    for role in Role:
         mine = part.loc[part["role"] == role, "train_seconds"]
         if len(mine):
-            names = {"dataset": dataset, "baseline": baseline, "role": role}
+            names = {"dataset": dataset, "baseline": baseline, "role": str(role)}
             rows.append({**names, "models": len(mine), "seconds": float(mine.sum())})
     return rows

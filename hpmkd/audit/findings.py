@@ -3,69 +3,90 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import get_args
 
 from hpmkd.errors import ConfigMismatch, HpmkdError
 from hpmkd.files import commit_json, move
 from hpmkd.plan.job import Job
-from hpmkd.store.inspection import Finding, inspect, learnt_from_stale, readers
-from hpmkd.store.model_file import check
+from hpmkd.store.inspection import Depth, Finding, State, inspect_job, readers
 from hpmkd.store.output_dir import OutputDir
+from hpmkd.store.result_file import check
 from hpmkd.store.sidecar import Header, sidecar_path
 
+_NOT_GOOD: Collection[State] = [state for state in get_args(State) if state != "good"]
 
-def audit(jobs: Iterable[Job], output: OutputDir, repair: bool = True) -> dict[str, Finding]:
-    """`inspect` for all jobs (parents first), and the lineage: a student of other teacher weights is stale."""
+
+def audit(jobs: Iterable[Job], output: OutputDir, repair: bool = True, depth: Depth = "hash") -> dict[str, Finding]:
+    """What every planned file is worth, by key, parents looked at; logits caches that nobody needs are left out.
+
+    Args:
+        jobs: the plan, parents first.
+        output: where the files lie.
+        repair: write sidecars that are missing or wrong; if not, nothing on disk changes.
+        depth: `hash` before anything is trained, `size` for a quick look.
+
+    Raises:
+        EnvironmentProblem: at depth `hash`, the disk does not answer.
+    """
     with readers() as pool:
-        return with_lineage(pool.map(lambda job: inspect(job, output, repair), jobs))
+        looked = list(pool.map(lambda job: inspect_job(job, output, repair, depth), jobs))
+    return without_idle_caches(with_parents({finding.key: finding for finding in looked}))
 
 
-def with_lineage(looked: Iterable[Finding]) -> dict[str, Finding]:
-    """Findings of single files (parents first), by key; what learnt from other weights than its parents' is stale."""
-    findings: dict[str, Finding] = {}
-    for finding in looked:
-        job = finding.job
-        if finding.state == "done" and finding.header is not None:
-            wrong = _other_parent(finding.header, job, findings)
-            if wrong and job.role == "logits":
-                finding = Finding(job, "missing")
+def with_parents(findings: Mapping[str, Finding]) -> dict[str, Finding]:
+    """Findings of single files, by key -> the same, but what learnt from other weights than its parents' is stale.
+
+    So is what learnt from something stale, through all generations; what can be rebuilt is missing instead.
+    """
+    resolved: dict[str, Finding] = {}
+
+    def resolve(key: str) -> Finding:
+        if key not in resolved:
+            finding = resolved[key] = findings[key]  # a circle, which only edited metadata can have, ends here
+            wrong = _wrong_parent(finding)
+            if wrong and finding.job and finding.job.role.is_rebuildable:
+                finding = Finding(finding.file, "missing", wrong, job=finding.job)
             elif wrong:
-                finding = Finding(job, "stale", wrong, finding.header)
-        findings[job.key] = finding
-    return _without_idle_caches(findings)
+                finding = replace(finding, state="stale", reason=wrong)
+            resolved[key] = finding
+        return resolved[key]
+
+    def _wrong_parent(finding: Finding) -> str | None:
+        if not finding.good or finding.header is None:
+            return None
+        recorded = finding.header.metadata.get("parents", {})
+        keys = [parent.key for parent in finding.job.sources] if finding.job else list(recorded)
+        for parent in (resolve(key) for key in keys if key in findings):
+            if parent.state == "stale":
+                return f"learnt from {parent.file}, which is stale"
+            if parent.good and parent.header and recorded.get(parent.key) != parent.header.weights:
+                return f"{parent.file} was trained again and has other weights"
+        return None
+
+    return {key: resolve(key) for key in findings}
 
 
-def _without_idle_caches(findings: dict[str, Finding]) -> dict[str, Finding]:
-    """Without the logits caches that are not there and that nobody needs, because all who learn from them are done."""
-    needed = {parent.key for finding in findings.values() if finding.state != "done" for parent in finding.job.parents}
+def without_idle_caches(findings: Mapping[str, Finding], states: Collection[State] = _NOT_GOOD) -> dict[str, Finding]:
+    """Without what can be rebuilt and is in one of `states`, but that nobody needs: all who learn from it are good."""
+    needed = {parent.key for one in findings.values() if one.job and not one.good for parent in one.job.parents}
     return {
-        key: finding
-        for key, finding in findings.items()
-        if finding.job.role != "logits" or finding.state == "done" or key in needed
+        key: one
+        for key, one in findings.items()
+        if not (one.job and one.job.role.is_rebuildable and one.state in states) or key in needed
     }
-
-
-def _other_parent(header: Header, job: Job, findings: Mapping[str, Finding]) -> str | None:
-    for parent in job.sources:
-        found = findings.get(parent.key)
-        if found and found.state == "stale":
-            return learnt_from_stale(parent.file_name)
-        known = header.metadata.get("parents", {}).get(parent.key)
-        if found and found.state == "done" and found.header:
-            current = found.header.metadata.get("weights_sha256")
-            if known != current:
-                return f"{parent.file_name} was trained again and has other weights"
-    return None
 
 
 def describe_finding(finding: Finding, findings: Mapping[str, Finding]) -> str:
     """The dry run's word on one model: what would happen, and why."""
-    if finding.state == "done":
+    if finding.good:
         accuracy = finding.header.accuracy if finding.header else 0.0
         return f"done ({accuracy:.2f}%)"
-    waits = [parent.key for parent in finding.job.parents if findings[parent.key].state != "done"]
+    parents = finding.job.parents if finding.job else ()
+    waits = [parent.key for parent in parents if not findings[parent.key].good]
     return "; ".join(
         [
             finding.state + (f": {finding.reason}" if finding.reason else ""),
@@ -79,7 +100,7 @@ def mismatch(findings: Mapping[str, Finding], output: OutputDir) -> ConfigMismat
     reasons: dict[str, list[str]] = {}
     for finding in findings.values():
         if finding.state == "stale":
-            reasons.setdefault(finding.reason, []).append(finding.job.file_name)
+            reasons.setdefault(finding.reason, []).append(finding.file)
     if not reasons:
         return None
     lines = [
@@ -97,14 +118,14 @@ def mismatch(findings: Mapping[str, Finding], output: OutputDir) -> ConfigMismat
 
 def quarantine(finding: Finding, output: OutputDir) -> Path:
     """Moves a damaged file aside with its reason; returns where it lies now."""
-    target = _move(output.model_file(finding.job), output.quarantine)
+    target = _move(output.models / finding.file, output.quarantine)
     commit_json(target.with_name(f"{target.name}.reason.json"), {"file": target.name, "reason": finding.reason})
     return target
 
 
 def archive(findings: Iterable[Finding], output: OutputDir) -> list[Path]:
     """Moves stale models to `archive/`; returns where they lie now."""
-    return [_move(output.model_file(finding.job), output.archive) for finding in findings]
+    return [_move(output.models / finding.file, output.archive) for finding in findings]
 
 
 def _move(path: Path, folder: Path) -> Path:
@@ -119,8 +140,8 @@ def _move(path: Path, folder: Path) -> Path:
 
 
 def known_headers(findings: Mapping[str, Finding]) -> dict[str, Header]:
-    """By key, of what was found done."""
-    return {key: one.header for key, one in findings.items() if one.state == "done" and one.header is not None}
+    """By key, of what was found good."""
+    return {key: one.header for key, one in findings.items() if one.good and one.header is not None}
 
 
 def headers(output: OutputDir, known: Mapping[str, Header] = MappingProxyType({})) -> dict[str, Header]:

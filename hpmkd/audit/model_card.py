@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpmkd.audit.verification import State, Verdict, lineage, look
+from hpmkd.audit.verification import against_parents
 from hpmkd.errors import HpmkdError
-from hpmkd.store.model_file import check, examine
+from hpmkd.plan.roles import NETWORK_SUFFIX, SUFFIXES
+from hpmkd.store.inspection import Finding, inspect
+from hpmkd.store.result_file import examine
 from hpmkd.store.sidecar import Header, read_sidecar
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 _BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
-_SUFFIXES = (".pt", ".json", ".npy")
 
 
 def card(path: Path) -> dict[str, Any]:
@@ -26,34 +26,33 @@ def card(path: Path) -> dict[str, Any]:
     Args:
         path: of a model file or a search; FileNotFoundError where there is none.
     """
-    verdict = look(path)
-    if verdict.state == "missing":
+    alone = inspect(path, "content")
+    if alone.state == "missing":
         raise FileNotFoundError(path)
-    beside = _beside(path, verdict)
-    if verdict.header is not None and verdict.state == "good":
-        problem, notes = lineage(verdict.header, {key: header for key, header in beside.items() if header})
-        state: State = "stale" if problem else "good"
-        verdict = replace(verdict, state=state, problem=problem, notes=(*verdict.notes, *notes))
-    made: dict[str, Any] = {"file": str(path), "state": verdict.state, "problem": verdict.problem or None}
-    made["notes"] = list(verdict.notes)
-    if verdict.header is None:
+    beside = _beside(path, alone)
+    finding = against_parents([*(one for one in beside.values() if one), alone])[-1]
+    made: dict[str, Any] = {"file": str(path), "state": finding.state, "problem": finding.reason or None}
+    made["notes"] = list(finding.notes)
+    if finding.header is None:
         return made | {"sidecar": _told(read_sidecar(path))}
-    return made | _about(path, verdict.header, beside)
+    return made | _about(path, finding.header, {key: one.header if one else None for key, one in beside.items()})
 
 
-def _beside(path: Path, verdict: Verdict) -> dict[str, Header | None]:
+def _beside(path: Path, finding: Finding) -> dict[str, Finding | None]:
     """The parents in the same folder; None for one that is not there or not whole."""
-    found: dict[str, Header | None] = {}
-    meta: Mapping[str, Any] = verdict.header.metadata if verdict.header else {}
+    meta: Mapping[str, Any] = finding.header.metadata if finding.header else {}
+    found: dict[str, Finding | None] = {}
     for key in meta.get("parents", {}):
-        found[key] = None
-        for suffix in _SUFFIXES:
-            try:
-                found[key] = check(path.with_name(f"{key}{suffix}"))
-                break
-            except (OSError, HpmkdError):
-                continue
+        looked = (_by_hash(path.with_name(f"{key}{suffix}")) for suffix in SUFFIXES)
+        found[key] = next((one for one in looked if one.good), None)
     return found
+
+
+def _by_hash(path: Path) -> Finding:
+    try:
+        return inspect(path, "hash")
+    except HpmkdError:  # a disk that does not answer: the model itself can still be shown
+        return Finding(path.name, "unreadable")
 
 
 def _about(path: Path, header: Header, beside: Mapping[str, Header | None]) -> dict[str, Any]:
@@ -71,7 +70,7 @@ def _about(path: Path, header: Header, beside: Mapping[str, Header | None]) -> d
         "versions": versions,
         "metadata": {name: None if _is_nan(value) else value for name, value in meta.items()},
     }
-    if path.suffix == ".pt":
+    if path.suffix == NETWORK_SUFFIX:
         about |= _counts(examine(path)[1])
     return about
 

@@ -15,6 +15,7 @@ from hpmkd.audit.sweep_dir import open_saved
 from hpmkd.config.specs import ModelSpec
 from hpmkd.files import commit_bytes
 from hpmkd.plan.architecture import parameter_count
+from hpmkd.plan.roles import NETWORK_SUFFIX, Role
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.sidecar import Header
 
@@ -23,18 +24,15 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-_SUFFIX = {"search": ".json", "logits": ".npy"}
-
-
 def _row(stem: str, header: Header, planned: bool) -> dict[str, Any]:
     meta = header.metadata
-    role, shape, versions = meta.get("role"), meta.get("architecture") or {}, meta.get("versions") or {}
+    role, shape, versions = Role.of(meta.get("role")), meta.get("architecture") or {}, meta.get("versions") or {}
     # Of what is no network, `accuracy` is none on the test set: a search reports validation images.
-    network = role not in _SUFFIX
+    network = role is None or role.is_network
     return {
-        "file": f"{stem}{_SUFFIX.get(str(role), '.pt')}",
+        "file": f"{stem}{role.suffix if role else NETWORK_SUFFIX}",
         "dataset": meta.get("dataset"),
-        "role": role,
+        "role": meta.get("role"),
         "baseline": meta.get("baseline"),
         "run": meta.get("run"),
         "accuracy_pct": header.accuracy if network else math.nan,

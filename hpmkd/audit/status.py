@@ -13,11 +13,10 @@ from typing import Any, Literal
 
 import psutil
 
-from hpmkd.audit.findings import with_lineage
+from hpmkd.audit.findings import audit
 from hpmkd.audit.sweep_dir import Saved, open_saved
-from hpmkd.errors import DamagedModel
 from hpmkd.plan.job import Job
-from hpmkd.store.inspection import Finding, MissingSidecar, judge, quick_check
+from hpmkd.store.inspection import Finding, inspect
 from hpmkd.store.output_dir import OutputDir, trial_folder
 from hpmkd.store.progress_log import Progress, read_all
 
@@ -108,36 +107,27 @@ def _alive(output: OutputDir) -> tuple[Alive, str | None]:
 def _models(saved: Saved, works: bool) -> list[ModelStatus]:
     if not saved.jobs:
         return _without_plan(saved.output) if saved.config is None else []
-    looked, unchecked = [], set()
-    for job in saved.jobs:
-        try:
-            looked.append(judge(job, quick_check(saved.output.model_file(job))))
-        except FileNotFoundError:
-            looked.append(Finding(job, "missing"))
-        except DamagedModel as error:
-            looked.append(Finding(job, "damaged", f"{error.found}, expected {error.expected}"))
-            unchecked |= {job.key} if isinstance(error, MissingSidecar) else set()
-    findings = with_lineage(looked)
+    findings = audit(saved.jobs, saved.output, repair=False, depth="size")
     records = read_all(saved.output)
     checkpoints = _saved_epochs(saved.output)
     return [
-        _model(finding, findings, records.get(key), works, checkpoints, key in unchecked)
+        _model(finding.job, finding, findings, records.get(key), works, checkpoints)
         for key, finding in findings.items()
+        if finding.job is not None
     ]
 
 
 def _model(
+    job: Job,
     finding: Finding,
     findings: Mapping[str, Finding],
     record: Progress | None,
     works: bool,
     checkpoints: Mapping[str, int],
-    unchecked: bool,
 ) -> ModelStatus:
-    job = finding.job
-    names: dict[str, Any] = {"key": job.key, "role": job.role, "dataset": job.data.name, "baseline": job.baseline}
+    names: dict[str, Any] = {"key": job.key, "role": job.role.value, "dataset": job.data.name, "baseline": job.baseline}
     names["run"] = job.run
-    if finding.state == "done":
+    if finding.good:
         accuracy = finding.header.accuracy if finding.header else None
         return ModelStatus(**names, state="done", accuracy_pct=accuracy)
     if record is not None and record.fingerprint not in ("", job.fingerprint):
@@ -147,10 +137,10 @@ def _model(
         times["by"] = f"process {record.pid} on {record.host}"
         return ModelStatus(**names, state="running", epoch=record.epoch, of=record.of or job.fit.epochs, **times)
     if finding.state != "missing":
-        return ModelStatus(**names, state="unchecked" if unchecked else finding.state, reason=finding.reason)
+        return ModelStatus(**names, state=_state(finding), reason=finding.reason)
     if record is not None and record.state == "failed":
         return ModelStatus(**names, state="failed", reason=record.message, updated=record.updated)
-    if waits := tuple(parent.key for parent in job.parents if findings[parent.key].state != "done"):
+    if waits := tuple(parent.key for parent in job.parents if not findings[parent.key].good):
         return ModelStatus(**names, state="waiting", waits_for=waits)
     epoch = checkpoints.get(trial_folder(job))
     if epoch is not None:
@@ -179,18 +169,22 @@ def _saved_epochs(output: OutputDir) -> dict[str, int]:
 def _without_plan(output: OutputDir) -> list[ModelStatus]:
     """A folder that only has models: what lies there."""
     made = []
-    for path in sorted([*output.models.glob("*.pt"), *output.models.glob("search_*.json")]):
-        try:
-            header = quick_check(path)
-        except (DamagedModel, OSError) as error:
-            state: State = "unchecked" if isinstance(error, MissingSidecar) else "damaged"
-            made.append(ModelStatus(path.stem, path.stem.partition("_")[0], "?", None, None, state, reason=str(error)))
-            continue
-        meta = header.metadata
-        role, dataset = str(meta.get("role", "?")), str(meta.get("dataset", "?"))
-        names = (path.stem, role, dataset, meta.get("baseline"), meta.get("run"))
-        made.append(ModelStatus(*names, "done", accuracy_pct=header.accuracy))
+    for path in output.model_files():
+        finding = inspect(path, "size")
+        if finding.good and finding.header:
+            meta = finding.header.metadata
+            role, dataset = str(meta.get("role", "?")), str(meta.get("dataset", "?"))
+            names = (path.stem, role, dataset, meta.get("baseline"), meta.get("run"))
+            made.append(ModelStatus(*names, "done", accuracy_pct=finding.header.accuracy))
+        else:
+            role = path.stem.partition("_")[0]
+            made.append(ModelStatus(path.stem, role, "?", None, None, _state(finding), reason=finding.reason))
     return made
+
+
+def _state(finding: Finding) -> State:
+    """Of a model whose file is not good: whatever its training did, the file is what counts."""
+    return finding.state if finding.state in ("unchecked", "stale") else "damaged"
 
 
 def ago(time: str, now: datetime.datetime | None = None) -> str:

@@ -15,10 +15,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from hpmkd.audit.sweep_dir import Sweep, is_older, open_sweep
-from hpmkd.audit.verification import Verdict, verify_output
+from hpmkd.audit.verification import verify_output
 from hpmkd.cli.parser import Arguments
 from hpmkd.config.sweep import DataConfig
 from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_SOME_FAILED, UsageError
+from hpmkd.plan.roles import NETWORK_SUFFIX
+from hpmkd.store.inspection import Finding
 from hpmkd.store.output_dir import OutputDir
 
 _EXAMPLES = """  hpmkd verify results/quick
@@ -28,7 +30,7 @@ _DESCRIPTION = """Checks every model of an output: the hash and size in its side
 the hash of its metadata, that it is the planned model of the planned settings, and that its parents still have the
 weights that it learnt from. Writes nothing, and may run beside a sweep. Exit code 0: all is there and good; 1:
 something is not; 3: the disk does not answer, or (--evaluate) images are missing."""
-_STYLES = {"good": "green", "missing": "yellow", "damaged": "red", "stale": "yellow", "unreadable": "red"}
+_STYLES = {"good": "green", "damaged": "red", "unreadable": "red"}  # of all other states: yellow
 
 
 def build_parser(prog: str) -> Arguments:
@@ -53,17 +55,17 @@ def verify(argv: Sequence[str], prog: str) -> int:
             todo="name the folder that was given as --output",
         )
     plan, word = _plan(output)
-    verdicts = verify_output(output, plan.jobs if plan else None)
+    findings = verify_output(output, plan.jobs if plan else None)
     if given.evaluate:
         data = plan.config.data if plan else DataConfig()
         if given.data_dir:
             data = data.model_copy(update={"dir": str(Path(given.data_dir).expanduser().absolute())})
-        verdicts = [_measured(verdict, output, data, _sources(plan)) for verdict in verdicts]
+        findings = [_measured(finding, output, data, _sources(plan)) for finding in findings]
     if given.json:
-        print(json.dumps(_as_json(output, verdicts, word), indent=1))
+        print(json.dumps(_as_json(output, findings, word), indent=1))
     else:
-        _show(output, verdicts, word)
-    return _exit_code(verdicts)
+        _show(output, findings, word)
+    return _exit_code(findings)
 
 
 def _plan(output: OutputDir) -> tuple[Sweep | None, str]:
@@ -83,64 +85,64 @@ def _sources(plan: Sweep | None) -> dict[str, str | None]:
     return {job.data.name: job.data.source for job in plan.jobs} if plan else {}
 
 
-def _measured(verdict: Verdict, output: OutputDir, data: DataConfig, sources: dict[str, str | None]) -> Verdict:
-    header = verdict.header
-    if header is None or verdict.state in ("damaged", "unreadable") or "recipe" not in header.metadata:
-        return verdict
-    if not verdict.file.endswith(".pt"):
-        return verdict
+def _measured(finding: Finding, output: OutputDir, data: DataConfig, sources: dict[str, str | None]) -> Finding:
+    header = finding.header
+    if header is None or finding.state in ("damaged", "unreadable") or "recipe" not in header.metadata:
+        return finding
+    if not finding.file.endswith(NETWORK_SUFFIX):
+        return finding
     from hpmkd.training.remeasure import measure
 
-    found, wrong = measure(header, output.models / verdict.file, data, sources)
+    found, wrong = measure(header, output.models / finding.file, data, sources)
     if wrong:
-        return replace(verdict, state="damaged", problem=wrong, measured_pct=found)
-    return replace(verdict, measured_pct=found)
+        return replace(finding, state="damaged", reason=wrong, measured_pct=found)
+    return replace(finding, measured_pct=found)
 
 
-def _exit_code(verdicts: list[Verdict]) -> int:
-    states = {verdict.state for verdict in verdicts}
+def _exit_code(findings: list[Finding]) -> int:
+    states = {finding.state for finding in findings}
     if "unreadable" in states:
         return EXIT_ENVIRONMENT
     return EXIT_OK if states <= {"good"} else EXIT_SOME_FAILED
 
 
-def _as_json(output: OutputDir, verdicts: list[Verdict], word: str) -> dict[str, Any]:
-    def row(verdict: Verdict) -> dict[str, Any]:
-        header = verdict.header
+def _as_json(output: OutputDir, findings: list[Finding], word: str) -> dict[str, Any]:
+    def row(finding: Finding) -> dict[str, Any]:
+        header = finding.header
         known: dict[str, Any] = {"accuracy_pct": None, "train_seconds": None, "size": None, "sha256": None}
         if header is not None:
             known = {"accuracy_pct": header.accuracy, "train_seconds": header.train_time}
             known |= {"size": header.size, "sha256": header.sha256}
-        measured = verdict.measured_pct
+        measured = finding.measured_pct
         measured = None if measured is None or math.isnan(measured) else measured
-        about = {"file": verdict.file, "state": verdict.state, "problem": verdict.problem or None}
-        return {**about, "notes": list(verdict.notes), **known, "measured_pct": measured}
+        about = {"file": finding.file, "state": finding.state, "problem": finding.reason or None}
+        return {**about, "notes": list(finding.notes), **known, "measured_pct": measured}
 
-    counts = Counter(verdict.state for verdict in verdicts)
+    counts = Counter(finding.state for finding in findings)
     about = {"output": str(output.root), "plan": not word, "remark": word or None}
-    return {**about, "counts": dict(counts), "files": [row(verdict) for verdict in verdicts]}
+    return {**about, "counts": dict(counts), "files": [row(finding) for finding in findings]}
 
 
-def _show(output: OutputDir, verdicts: list[Verdict], word: str) -> None:
+def _show(output: OutputDir, findings: list[Finding], word: str) -> None:
     console = Console(highlight=False)
-    measured = any(verdict.measured_pct is not None for verdict in verdicts)
+    measured = any(finding.measured_pct is not None for finding in findings)
     table = Table()
     table.add_column("file", no_wrap=True)
     table.add_column("state")
     for heading in ("accuracy %", *["measured %"] * measured, "MB"):
         table.add_column(heading, justify="right")
     table.add_column("remarks")
-    for verdict in verdicts:
-        header = verdict.header
+    for finding in findings:
+        header = finding.header
         numbers = [f"{header.accuracy:.2f}" if header else ""]
         if measured:
-            numbers.append("" if verdict.measured_pct is None else f"{verdict.measured_pct:.2f}")
+            numbers.append("" if finding.measured_pct is None else f"{finding.measured_pct:.2f}")
         numbers.append(f"{header.size / 1e6:.2f}" if header else "")
-        style = _STYLES[verdict.state]
-        remarks = "; ".join(filter(None, (verdict.problem, *verdict.notes)))
-        table.add_row(verdict.file, f"[{style}]{verdict.state}[/]", *numbers, escape(remarks))
+        style = _STYLES.get(finding.state, "yellow")
+        remarks = "; ".join(filter(None, (finding.reason, *finding.notes)))
+        table.add_row(finding.file, f"[{style}]{finding.state}[/]", *numbers, escape(remarks))
     console.print(table)
-    counts = Counter(verdict.state for verdict in verdicts)
+    counts = Counter(finding.state for finding in findings)
     said = ", ".join(f"{count} {state}" for state, count in counts.items()) or "no models"
     console.print(f"{output.root}: {said}", soft_wrap=True, markup=False)
     if word:

@@ -7,11 +7,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec
+from hpmkd.plan.roles import Role
 
-Role = Literal["teacher", "assistant", "logits", "search", "student"]
 Hparams = tuple[tuple[str, Any], ...]
 
 
@@ -43,8 +43,8 @@ class Job:
 
         A logits cache is named after its network: `logits_teacher_D_2`.
         """
-        if self.role == "logits":
-            return f"logits_{self.parents[0].key}"
+        if self.role is Role.LOGITS:
+            return f"{self.role}_{self.parents[0].key}"
         number = None if self.number is None else str(self.number)
         run = None if self.run is None else f"run{self.run}"
         return "_".join(part for part in (self.role, self.data.name, self.baseline, number, run) if part)
@@ -52,7 +52,7 @@ class Job:
     @property
     def file_name(self) -> str:
         """The canonical file name, such as `student_CIFAR10_Direct_run1.pt`."""
-        return self.key + {"search": ".json", "logits": ".npy"}.get(self.role, ".pt")
+        return self.key + self.role.suffix
 
     @cached_property
     def fingerprint(self) -> str:
@@ -61,7 +61,7 @@ class Job:
 
     def recipe(self) -> dict[str, Any]:
         """Everything that the weights depend on, parents aside, as flat plain values."""
-        flat: dict[str, Any] = {"role": self.role, "method": self.method, "seed": self.seed}
+        flat: dict[str, Any] = {"role": self.role.value, "method": self.method, "seed": self.seed}
         for section in ("data", "model", "fit"):
             for part in fields(getattr(self, section)):
                 value = getattr(getattr(self, section), part.name)
@@ -73,12 +73,12 @@ class Job:
     @property
     def teachers(self) -> tuple[Job, ...]:
         """Whom a student of this job learns from: its parents, but for a search."""
-        return tuple(parent for parent in self.parents if parent.role != "search")
+        return tuple(parent for parent in self.parents if parent.role is not Role.SEARCH)
 
     @property
     def sources(self) -> tuple[Job, ...]:
         """Whose identity a file of this job records: its parents, and the networks whose logits a parent holds."""
-        return (*self.parents, *(parent.parents[0] for parent in self.parents if parent.role == "logits"))
+        return (*self.parents, *(parent.parents[0] for parent in self.parents if parent.role is Role.LOGITS))
 
     def ancestors(self) -> list[Job]:
         """All parents, parents' parents and so on, each before its children; some may come twice."""
@@ -112,13 +112,13 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 def label(job: Job, runs: int) -> str:
     """How a line names a job: `Direct run 3/5 CIFAR10`, `teacher CIFAR10`, `TAKD assistant CIFAR10`."""
-    if job.role == "logits":
+    if job.role is Role.LOGITS:
         return f"logits of {label(job.parents[0], runs)}"
     number = f" {job.number}" if job.number else ""
-    if job.role == "teacher":
+    if job.role is Role.TEACHER:
         return f"teacher{number} {job.data.name}"
-    if job.role == "search":
+    if job.role is Role.SEARCH:
         return f"search {job.data.name}"
-    if job.role == "assistant":
+    if job.role is Role.ASSISTANT:
         return f"{job.baseline} assistant{number} {job.data.name}"
     return f"{job.baseline} run {job.run}/{runs} {job.data.name}"

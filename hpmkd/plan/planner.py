@@ -12,6 +12,7 @@ from hpmkd.plan.architecture import forward_cost, geometric_sizes, parameter_cou
 from hpmkd.plan.baseline import Baseline, hparams_of
 from hpmkd.plan.halving import candidate_epochs, last_epoch, rungs
 from hpmkd.plan.job import Job, seed_of
+from hpmkd.plan.roles import Role
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,8 @@ class _Planner:
         own = self.config.teacher_fit.model_dump(exclude_none=True)
         fit = replace(self.fit(self.config.fit.teacher_epochs), views=None, **own)
         if number == 1:
-            return Job("teacher", self.data, self.large, fit, "Direct", (), seed)
-        return Job("teacher", self.data, self.large, fit, "Direct", (), seed, owner, number=number)
+            return Job(Role.TEACHER, self.data, self.large, fit, "Direct", (), seed)
+        return Job(Role.TEACHER, self.data, self.large, fit, "Direct", (), seed, owner, number=number)
 
     def logits_of(self, network: Job) -> Job:
         """What a student learns from where logits are enough: the logits cache of a network, or the network itself.
@@ -51,7 +52,17 @@ class _Planner:
             self.config.fit.precision, self.config.fit.threads, views=self.config.fit.views,
         )  # fmt: skip
         return Job(
-            "logits", self.data, network.model, fit, "Direct", (), 0, network.baseline, None, (network,), network.number
+            Role.LOGITS,
+            self.data,
+            network.model,
+            fit,
+            "Direct",
+            (),
+            0,
+            network.baseline,
+            None,
+            (network,),
+            network.number,
         )
 
     def caches_logits(self) -> bool:
@@ -77,7 +88,7 @@ class _Planner:
             loss = hparams_of(self.config, "kd")
             jobs.append(
                 Job(
-                    "assistant", self.data, model, fit, "TraditionalKD", loss, seed,
+                    Role.ASSISTANT, self.data, model, fit, "TraditionalKD", loss, seed,
                     baseline.family or baseline.label, None, (parent,), number,
                 )
             )  # fmt: skip
@@ -98,7 +109,7 @@ class _Planner:
         fit, seed = self.fit(self.config.fit.student_epochs), seed_of(self.config.seed, self.data.name, None)
         grid = hparams_of(self.config, "adaptive")
         parents = (self.logits_of(self.teacher()),)
-        return Job("search", self.data, self.small, fit, "TraditionalKD", grid, seed, owner, None, parents)
+        return Job(Role.SEARCH, self.data, self.small, fit, "TraditionalKD", grid, seed, owner, None, parents)
 
     def student(self, baseline: Baseline) -> Job:
         """Its first run."""
@@ -114,7 +125,7 @@ class _Planner:
             fit = self.fit(self.budget(baseline))
         seed = seed_of(self.config.seed, self.data.name, 1)
         return Job(
-            "student", self.data, self.small, fit, baseline.method, baseline.hparams, seed,
+            Role.STUDENT, self.data, self.small, fit, baseline.method, baseline.hparams, seed,
             baseline.label, 1, parents, serial=baseline.serial,
         )  # fmt: skip
 
@@ -131,11 +142,11 @@ class _Planner:
 def training_cost(job: Job) -> float:
     """Multiply-adds per training image of a whole job: forward and backward (3 forwards), and a forward per network
     that is asked. A logits cache costs a forward of its network per view, and nothing when it is used."""
-    if job.role == "logits":
+    if job.role is Role.LOGITS:
         return float(job.fit.epochs * forward_cost(job.model))
-    asked = sum(forward_cost(parent.model) for parent in job.parents if parent.role not in ("search", "logits"))
+    asked = sum(forward_cost(parent.model) for parent in job.parents if parent.role.is_network)
     epochs = float(job.fit.epochs)
-    if job.role == "search":
+    if job.role is Role.SEARCH:
         grid = dict(job.hparams)
         count = len(grid["adaptive.temperatures"]) * len(grid["adaptive.alphas"])
         last = last_epoch(grid["adaptive.part"], job.fit.epochs)
@@ -175,7 +186,7 @@ def _share(jobs: Iterable[Job], baselines: Sequence[Baseline]) -> list[Job]:
     own = {baseline.label for baseline in baselines if baseline.shared is False}
 
     def shared(job: Job) -> bool:
-        return wanted and job.role not in ("student", "logits") and not (job.baseline and job.baseline in own)
+        return wanted and job.role.is_shareable and not (job.baseline and job.baseline in own)
 
     return [replace(job, shared=shared(job)) for job in jobs]
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hpmkd.errors import HpmkdError
-from hpmkd.store.model_file import load_weights, save_model, verify
+from hpmkd.plan.roles import NETWORK_SUFFIX, Role
+from hpmkd.store.result_file import commit, load_weights, verify
 
 if TYPE_CHECKING:
     from torch import nn
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     Model = TypeVar("Model", bound=nn.Module)
 
 PathLike = str | os.PathLike[str]
-ROLES = ("teacher", "assistant", "student")
+ROLES = tuple(role.value for role in Role if role.is_network)
 
 
 def get_model_checkpoint_path(
@@ -45,7 +46,7 @@ def get_model_checkpoint_path(
     if model_type == "teacher" and run == 1:
         number = None
     parts = [model_type, dataset, baseline, number]
-    return Path(output_dir) / "models" / ("_".join(part for part in parts if part) + ".pt")
+    return Path(output_dir) / "models" / ("_".join(part for part in parts if part) + NETWORK_SUFFIX)
 
 
 def model_checkpoint_exists(path: PathLike) -> bool:
@@ -73,7 +74,7 @@ def save_model_checkpoint(
         train_time: in seconds.
         metadata: plain Python types (numpy scalars, paths and dates are converted).
     """
-    save_model(model.state_dict(), Path(path), accuracy, train_time, metadata or {})
+    commit(Path(path), model.state_dict(), accuracy, train_time, metadata or {})
 
 
 def load_model_checkpoint(model: Model, path: PathLike) -> tuple[Model, float, float]:

@@ -19,7 +19,8 @@ from hpmkd.config.specs import ModelSpec
 from hpmkd.errors import EnvironmentProblem, HpmkdError, UsageError
 from hpmkd.files import commit_bytes
 from hpmkd.models import build
-from hpmkd.store.model_file import load_weights
+from hpmkd.plan.roles import NETWORK_SUFFIX, SUFFIXES
+from hpmkd.store.result_file import load_weights
 
 # Sums in another order differ in the last digits of fp32; a wrong export differs in the first.
 TOLERANCE = 1e-4
@@ -98,7 +99,7 @@ def _need(kind: str, modules: tuple[str, ...]) -> None:
 
 def _load(path: Path) -> tuple[Logits, dict[str, str], ModelSpec]:
     """The network in eval mode, what is known of it as text, and its shape."""
-    if path.suffix == ".json" or not path.is_file():
+    if path.suffix in set(SUFFIXES) - {NETWORK_SUFFIX} or not path.is_file():
         raise UsageError(f"{path}: no model file", expected="a .pt file of a sweep", todo="see models/ in its output")
     header, state = load_weights(path)
     shape = header.metadata.get("architecture")

@@ -1,96 +1,143 @@
-"""What a file is worth."""
+"""What a file is worth: answered here for everybody, at the depth that the asker can afford.
+
+`size`: the sidecar and the file's size (`hpmkd status`, thousands of files in a blink). `hash`: every byte, against the
+sidecar (each start of a sweep, each trial). `content`: the file read from within (`hpmkd verify`, `hpmkd show`).
+"""
 
 from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from hpmkd.errors import DamagedModel
+from hpmkd.errors import DamagedModel, EnvironmentProblem
+from hpmkd.files import system_words
 from hpmkd.plan.job import Job, differences
-from hpmkd.store.model_file import check, verify
 from hpmkd.store.output_dir import OutputDir
-from hpmkd.store.search_file import verify_search
-from hpmkd.store.sidecar import Header, read_sidecar, sidecar_path
+from hpmkd.store.result_file import check, examine, handler_of, verify
+from hpmkd.store.sidecar import Header, read_sidecar
 
-State = Literal["done", "missing", "damaged", "stale"]
-
-
-class MissingSidecar(DamagedModel):
-    """There is a file, but no sidecar that can be read; only a full verification can tell what it is."""
-
-
-def quick_check(path: Path) -> Header:
-    """The header of a model file that looks whole; `verify` is what makes sure.
-
-    Raises:
-        DamagedModel: it has another size than was written; MissingSidecar: there is none that can be read.
-        FileNotFoundError: it is not there.
-    """
-    if path.suffix == ".json":
-        return verify_search(path)
-    size = path.stat().st_size
-    header = read_sidecar(path)
-    if header is None:
-        raise MissingSidecar(
-            str(path), expected=f"its sidecar {sidecar_path(path).name}", found="none that can be read"
-        )
-    if size != header.size:
-        raise DamagedModel(str(path), expected=f"{header.size:,} bytes", found=f"{size:,} bytes (truncated?)")
-    return header
+State = Literal["good", "missing", "unchecked", "damaged", "stale", "unreadable"]
+Depth = Literal["size", "hash", "content"]
+NO_SIDECAR = "no sidecar of its own; the next start of the sweep writes it"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What lies under a job's file name. `header` is there for done and stale files."""
+    """What one file is worth.
 
-    job: Job
+    Args:
+        file: its name.
+        state: `good`; `missing`; `unchecked` (no sidecar: only its bytes could tell, and they were not asked for);
+            `damaged`; `stale` (whole, but of other settings or of parents that have other weights now); `unreadable`
+            (the disk does not answer).
+        reason: why it is not good.
+        header: of a whole file, and of one that is another model's.
+        job: the planned one of that name, where there is one.
+        notes: worth knowing, and no fault.
+        measured_pct: its test accuracy measured again, if that was asked for.
+    """
+
+    file: str
     state: State
     reason: str = ""
     header: Header | None = None
+    job: Job | None = None
+    notes: tuple[str, ...] = ()
+    measured_pct: float | None = None
+
+    @property
+    def good(self) -> bool:
+        """Whether it needs not to be made again."""
+        return self.state == "good"
+
+    @property
+    def key(self) -> str:
+        """The key of the job that the file is named after."""
+        return Path(self.file).stem
+
+    def note(self, *texts: str) -> Finding:
+        """The same with more notes."""
+        return replace(self, notes=(*self.notes, *texts))
 
 
-def inspect(job: Job, output: OutputDir, repair: bool = True) -> Finding:
-    """Verifies one model file against its job; parents' files are not looked at.
+def inspect(path: Path, depth: Depth, repair: bool = False) -> Finding:
+    """One file by itself: whether it is whole, and what its name says.
 
     Args:
-        job: what should lie there.
-        output: where.
-        repair: write a sidecar that is missing or wrong; if not, nothing on disk changes.
+        path: of the file.
+        depth: how closely to look.
+        repair: at depth `hash`, write a sidecar that is missing or wrong; else nothing on disk changes.
 
     Raises:
-        EnvironmentProblem: the disk does not answer.
+        EnvironmentProblem: at depth `hash`, the disk does not answer.
     """
-    path = output.model_file(job)
     try:
-        header = verify(path) if repair else check(path)
+        if depth == "size":
+            return _by_size(path)
+        if depth == "hash":
+            return _named(path, verify(path) if repair else check(path))
+        header, _, known = examine(path)
+        finding = _named(path, header)
+        return finding if known or not finding.good else finding.note(NO_SIDECAR)
     except FileNotFoundError:
-        return Finding(job, "missing")
+        return Finding(path.name, "missing")
     except DamagedModel as error:
-        return Finding(job, "damaged", f"{error.found}, expected {error.expected}")
-    return judge(job, header)
+        return Finding(path.name, "damaged", f"{error.found}, expected {error.expected}")
+    except EnvironmentProblem as error:
+        if depth == "hash":
+            raise
+        return Finding(path.name, "unreadable", str(error.found))
+    except OSError as error:
+        return Finding(path.name, "unreadable", system_words(error))
 
 
-def judge(job: Job, header: Header) -> Finding:
-    """Whether a whole model file is the one that `job` would make; parents' weights are not looked at."""
+def _by_size(path: Path) -> Finding:
+    if not handler_of(path).has_sidecar:
+        return _named(path, check(path))
+    size = path.stat().st_size
+    header = read_sidecar(path)
+    if header is None:
+        return Finding(path.name, "unchecked", "no sidecar that can be read")
+    if size != header.size:
+        return Finding(path.name, "damaged", f"{size:,} bytes (truncated?), expected {header.size:,} bytes")
+    return _named(path, header)
+
+
+def _named(path: Path, header: Header) -> Finding:
+    """A whole file: whether it is the one that its name says."""
+    key = header.metadata.get("key")
+    if key is None:
+        return Finding(path.name, "good", header=header, notes=("was not saved by a sweep",))
+    if key != path.stem:
+        return Finding(path.name, "damaged", f"holds another model: {key}", header)
+    return Finding(path.name, "good", header=header)
+
+
+def judge(finding: Finding, job: Job) -> Finding:
+    """A file by itself -> against its job: whether it is what the job would make; parents' files are not looked at."""
+    header = finding.header
+    finding = replace(finding, job=job)
+    if not finding.good or header is None:
+        return finding
     meta = header.metadata
     if meta.get("key") != job.key:
-        return Finding(job, "damaged", f"holds another model: {meta.get('key', 'not one of a sweep')}")
-    if meta.get("fingerprint") != job.fingerprint:
-        if job.role == "logits":
-            return Finding(job, "missing")  # it is derived, so it is made again, whatever it was made of
-        changed = differences(meta.get("recipe", {}), job.recipe())
-        return Finding(job, "stale", "; ".join(changed) or "its teacher's settings changed", header)
-    return Finding(job, "done", header=header)
+        return replace(finding, state="damaged", reason="holds another model: not one of a sweep", notes=())
+    if meta.get("fingerprint") == job.fingerprint:
+        return finding
+    if job.role.is_rebuildable:
+        return Finding(finding.file, "missing", job=job)  # it is made again, whatever it was made of
+    changed = differences(meta.get("recipe", {}), job.recipe())
+    return replace(finding, state="stale", reason="; ".join(changed) or "its teacher's settings changed")
+
+
+def inspect_job(job: Job, output: OutputDir, repair: bool = True, depth: Depth = "hash") -> Finding:
+    """`inspect` and `judge`: the file of a job, against that job."""
+    return judge(inspect(output.model_file(job), depth, repair), job)
 
 
 def readers() -> ThreadPoolExecutor:
     """Threads that read and hash files; both leave Python's lock free, so they fill all cores."""
     return ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
-
-
-def learnt_from_stale(name: str) -> str:
-    """The reason of a model whose parent is stale: once that is trained again, it has other weights."""
-    return f"learnt from {name}, which is stale"

@@ -2,42 +2,38 @@
 
 from __future__ import annotations
 
-import datetime
+import io
 import json
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hpmkd.errors import DamagedModel
-from hpmkd.files import commit_bytes, sha256_of
-from hpmkd.store.sidecar import Header, write_sidecar
+from hpmkd.files import sha256_of
+from hpmkd.store.sidecar import Header
 
-LOGITS_SUFFIX = ".npy"
-
-
-def save_logits(
-    path: Path, content: memoryview, accuracy: float, train_time: float, metadata: Mapping[str, Any]
-) -> None:
-    """Commits a logits cache.
-
-    Args:
-        path: where to.
-        content: of the `.npy` file.
-        accuracy: of its network on validation images, in percent.
-        train_time: of making it, in seconds.
-        metadata: as of a model file, with `fingerprint` and `parents`; gains `weights_sha256`.
-    """
-    # Its identity is what it was made of: made again on another machine, its last bits may differ, and the students
-    # that learnt from it are none the worse for that.
-    about = json.dumps([metadata["fingerprint"], sorted(metadata["parents"].items())])
-    meta = {**metadata, "weights_sha256": sha256_of(about.encode())}
-    timestamp = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    # The sidecar first: whenever this is cut off, there is no logits cache without its description.
-    path.unlink(missing_ok=True)
-    write_sidecar(path, Header(sha256_of(content), len(content), accuracy, train_time, timestamp, meta))
-    commit_bytes(path, content)
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
-def no_sidecar(path: Path) -> DamagedModel:
-    """What `verify` says of a logits cache without its description."""
-    return DamagedModel(str(path), expected="its sidecar beside it", found="none that is whole")
+class LogitsHandler:
+    """See `handlers.Handler`. The content is one tensor, fp32 `(views * N + N_validation, K)` of a real cache."""
+
+    has_sidecar: ClassVar[bool] = True
+    self_describing: ClassVar[bool] = False
+
+    def encode(
+        self, content: Tensor, accuracy: float, train_time: float, timestamp: str, metadata: Mapping[str, Any]
+    ) -> tuple[memoryview, dict[str, Any]]:
+        """See `handlers.Handler`; `metadata` hold `fingerprint` and `parents`."""
+        import numpy as np
+
+        # Its identity is what it was made of: made again on another machine, its last bits may differ, and the
+        # students that learnt from it are none the worse for that.
+        about = json.dumps([metadata["fingerprint"], sorted(metadata["parents"].items())])
+        buffer = io.BytesIO()
+        np.save(buffer, content.numpy())
+        return buffer.getbuffer(), {**metadata, "weights_sha256": sha256_of(about.encode())}
+
+    def decode(self, data: bytes, where: str) -> tuple[Header, Any]:
+        """Raises DamagedModel: the numbers alone do not say what they are of."""
+        raise DamagedModel(where, expected="its sidecar beside it", found="none that is whole")

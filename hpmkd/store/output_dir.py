@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpmkd.plan.job import Job
+from hpmkd.plan.roles import Role
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ class OutputDir:
 
     def model_files(self) -> list[Path]:
         """Whatever lies under the name of a model, a search or a logits cache, in the plan or not, sorted by name."""
-        patterns = ("*.pt", "search_*.json", "logits_*.npy")
+        patterns = {f"*{role.suffix}" if role.is_network else f"{role}_*{role.suffix}" for role in Role}
         return sorted(path for pattern in patterns for path in self.models.glob(pattern))
 
     def checkpoint_folders(self, job: Job) -> list[Path]:

@@ -43,7 +43,7 @@ def weights_hash(state: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def parse(path: Path, data: bytes) -> tuple[Header, dict[str, Tensor]]:
+def parse(data: bytes, where: str) -> tuple[Header, dict[str, Tensor]]:
     """Header and weights from the bytes of a model file alone.
 
     The CRC of every member of the zip, the fields and their types, the hash of the weights, and the hash of the
@@ -51,22 +51,22 @@ def parse(path: Path, data: bytes) -> tuple[Header, dict[str, Tensor]]:
     may differ; what is returned may not.
 
     Raises:
-        DamagedModel: something in it does not agree, or it is another kind of file. `path` is named.
+        DamagedModel: something in it does not agree, or it is another kind of file; it names `where`.
     """
-    payload = _unpickle(path, data)
+    payload = _unpickle(data, where)
     if not isinstance(payload, dict):
-        raise _not_a_model(path, type(payload).__name__)
+        raise _not_a_model(where, type(payload).__name__)
     for name, kind in _FIELDS.items():
         if not isinstance(payload.get(name), kind):
-            raise _not_a_model(path, f"field {name}: {type(payload.get(name)).__name__}")
+            raise _not_a_model(where, f"field {name}: {type(payload.get(name)).__name__}")
     rest = {name: payload[name] for name in ("accuracy", "train_time", "timestamp", "metadata")}
     if not (0 <= rest["accuracy"] <= 100 and math.isfinite(rest["train_time"])):
-        raise _not_a_model(path, f"accuracy {rest['accuracy']}, train_time {rest['train_time']}")
-    _check_hashes(path, payload["model_state_dict"], rest)
+        raise _not_a_model(where, f"accuracy {rest['accuracy']}, train_time {rest['train_time']}")
+    _check_hashes(where, payload["model_state_dict"], rest)
     return Header(sha256_of(data), len(data), **rest), payload["model_state_dict"]
 
 
-def _unpickle(path: Path, data: bytes) -> Any:
+def _unpickle(data: bytes, where: str) -> Any:
     """What the pickle inside holds, read by torch's restricted unpickler, which executes nothing."""
     import torch
 
@@ -74,36 +74,36 @@ def _unpickle(path: Path, data: bytes) -> Any:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             bad = archive.testzip()
         if bad:
-            raise DamagedModel(str(path), expected="an intact zip", found=f"wrong CRC of {bad}")
+            raise DamagedModel(where, expected="an intact zip", found=f"wrong CRC of {bad}")
         return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except DamagedModel:
         raise
     except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        raise _not_a_model(path, next(iter(str(error).splitlines()), "")) from error
+        raise _not_a_model(where, next(iter(str(error).splitlines()), "")) from error
     except Exception as error:  # a damaged zip or pickle can raise anything; all of it means the same
-        raise _not_a_model(path, f"{type(error).__name__}: {error}") from error
+        raise _not_a_model(where, f"{type(error).__name__}: {error}") from error
 
 
-def _check_hashes(path: Path, state: Mapping[Any, Any], rest: Mapping[str, Any]) -> None:
+def _check_hashes(where: str, state: Mapping[Any, Any], rest: Mapping[str, Any]) -> None:
     """The weights and the rest against the digests that the file carries."""
     import torch
 
     if not all(isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in state.items()):
-        raise _not_a_model(path, "model_state_dict holds other things than tensors")
+        raise _not_a_model(where, "model_state_dict holds other things than tensors")
     try:
         content = content_hash(**rest)
         weights = weights_hash(state)
     except (TypeError, ValueError, RuntimeError, RecursionError) as error:
-        raise _not_a_model(path, f"metadata or weights that hpmkd never writes ({error})") from error
+        raise _not_a_model(where, f"metadata or weights that hpmkd never writes ({error})") from error
     meta = rest["metadata"]
     if meta.get("weights_sha256", weights) != weights:
-        raise DamagedModel(str(path), expected="the weights that its metadata names", found="other weights")
+        raise DamagedModel(where, expected="the weights that its metadata names", found="other weights")
     if meta.get(hash_key(meta), content) != content:
-        raise DamagedModel(str(path), expected="the metadata that was written", found="other metadata")
+        raise DamagedModel(where, expected="the metadata that was written", found="other metadata")
 
 
-def _not_a_model(path: Path, found: str) -> DamagedModel:
-    return DamagedModel(str(path), expected="a model file written by hpmkd", found=found or "unreadable content")
+def _not_a_model(where: str, found: str) -> DamagedModel:
+    return DamagedModel(where, expected="a model file written by hpmkd", found=found or "unreadable content")
 
 
 @contextmanager

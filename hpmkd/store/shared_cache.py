@@ -12,9 +12,8 @@ from pathlib import Path
 from hpmkd.errors import HpmkdError
 from hpmkd.files import commit_bytes
 from hpmkd.plan.job import Job
-from hpmkd.store.model_file import read_whole, save_model, verify
 from hpmkd.store.output_dir import OutputDir
-from hpmkd.store.search_file import save_search
+from hpmkd.store.result_file import commit, read_whole, verify
 from hpmkd.store.sidecar import Header
 
 
@@ -54,8 +53,5 @@ def recall(folder: Path, job: Job, output: OutputDir, device: str, parents: Mapp
     names = {"key": job.key, "dataset": job.data.name, "baseline": job.baseline, "run": job.run}
     meta = {**meta, **names, "parents": dict(parents), "recalled": True}
     path = output.model_file(job)
-    if job.role == "search":
-        save_search(path, meta["chosen"], meta["evidence"], header.accuracy, header.train_time, meta)
-    else:
-        save_model(read_whole(source)[1], path, header.accuracy, header.train_time, meta)
+    commit(path, read_whole(source)[1], header.accuracy, header.train_time, meta)
     return header

@@ -13,6 +13,7 @@ from typing import Any
 from hpmkd.files import commit_json, sha256_of
 
 CONTENT_HASH = "content_hash"
+HASH_KEYS = (CONTENT_HASH, "seal")  # what it is called in metadata, now and in hpmkd 0.1
 _TYPES = {"sha256": str, "size": int, "accuracy": float, "train_time": float, "timestamp": str, "metadata": dict}
 
 
@@ -31,6 +32,12 @@ class Header:
     metadata: dict[str, Any]
 
     @property
+    def weights(self) -> str | None:
+        """The identity of the content, which children record of their parents; None in files of no sweep."""
+        found = self.metadata.get("weights_sha256")
+        return None if found is None else str(found)
+
+    @property
     def content_id(self) -> str:
         """Two files of equal meaning hold the same numbers and metadata, the hash of the weights included."""
         return content_hash(self.accuracy, self.train_time, self.timestamp, self.metadata)
@@ -38,7 +45,7 @@ class Header:
 
 def hash_key(metadata: Mapping[str, Any]) -> str:
     """The key in a model's metadata under which its content hash stands."""
-    return "seal" if "seal" in metadata and CONTENT_HASH not in metadata else CONTENT_HASH
+    return next((key for key in HASH_KEYS if key in metadata), CONTENT_HASH)
 
 
 def content_hash(accuracy: float, train_time: float, timestamp: str, metadata: Mapping[str, Any]) -> str:

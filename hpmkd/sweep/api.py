@@ -117,7 +117,7 @@ def _dry_run(config: SweepConfig, output: OutputDir) -> int:
     width = max(len(job.file_name) for job in jobs)
     for job in (one for one in jobs if one.key in findings):
         print(f"{job.file_name:<{width}}  {describe_finding(findings[job.key], findings)}")
-    done = sum(finding.state == "done" for finding in findings.values())
+    done = sum(finding.good for finding in findings.values())
     print(f"{len(findings)} files in {output.root}: {done} done, {len(findings) - done} to make")
     return EXIT_OK
 
@@ -154,11 +154,11 @@ def _sweep(request: Request, config: SweepConfig, output: OutputDir, stop: StopS
     commit_json(output.datasets_file, [spec_to_json(spec) for spec in specs])
     for finding in [one for one in findings.values() if one.state == "damaged"]:
         target = quarantine(finding, output)
-        say(f"damaged {finding.job.file_name} ({finding.reason}), moved to {target}, trained again")
+        say(f"damaged {finding.file} ({finding.reason}), moved to {target}, trained again")
     for finding in findings.values():
-        if finding.state == "done" and finding.header:
-            say(f"found {finding.job.file_name} ({finding.header.accuracy:.2f}%), not trained again")
-    missing = [finding.job for finding in findings.values() if finding.state != "done"]
+        if finding.good and finding.header:
+            say(f"found {finding.file} ({finding.header.accuracy:.2f}%), not trained again")
+    missing = [job for job in jobs if job.key in findings and not findings[job.key].good]
     timings.add("plan", time.monotonic() - start)
     code, exit_message = EXIT_OK, ""
     if missing:
@@ -188,11 +188,10 @@ def _train(
     from hpmkd.sweep.driver import train_missing
     from hpmkd.sweep.failures import Lacking
 
-    missing = sum(finding.state != "done" for finding in findings.values())
+    missing = sum(not finding.good for finding in findings.values())
     say(f"training {missing} of {len(findings)} models in {output.root}")
     sweep = open_sweep(output.root)
-    there = [finding for finding in findings.values() if finding.state == "done"]
-    done = {finding.job.key: finding.header.train_time for finding in there if finding.header}
+    done = {key: header.train_time for key, header in known_headers(findings).items()}
     tracker = Tracker([sweep.by_key[key] for key in findings], done)
     profiler = Profiler(read_profile(output), timings) if timings is not None else None
     with watching(tracker, sweep.config.runs, say, plain=request.quiet or request.verbose) as (say, show):

@@ -17,7 +17,7 @@ from hpmkd.cluster.resources import TrialResources, trial_resources, wants_measu
 from hpmkd.cluster.stop_signals import StopSignals
 from hpmkd.errors import EnvironmentProblem
 from hpmkd.plan.job import Job
-from hpmkd.store.inspection import Finding, inspect
+from hpmkd.store.inspection import Finding, inspect_job
 from hpmkd.sweep import searcher
 from hpmkd.sweep.callbacks import EventLog, Profiler, Records, TrackerCallback, TrimMetrics
 from hpmkd.sweep.failures import Attempts, Round
@@ -164,16 +164,16 @@ class SweepState:
                 self.attempts.failed(key, "error")
 
     def _is_there(self, job: Job) -> bool:
-        return inspect(job, self.sweep.output).state == "done"
+        return inspect_job(job, self.sweep.output).good
 
     def refresh(self) -> None:
         """Verifies what was missing."""
         for key in self.missing():
-            self.findings[key] = inspect(self.sweep.by_key[key], self.sweep.output)
+            self.findings[key] = inspect_job(self.sweep.by_key[key], self.sweep.output)
 
     def missing(self) -> list[str]:
         """Keys of the jobs without a file that verifies."""
-        return [key for key, finding in self.findings.items() if finding.state != "done"]
+        return [key for key, finding in self.findings.items() if not finding.good]
 
     def done(self) -> set[str]:
         """Keys of the others; what the audit left out (logits caches that nobody needs) is not to be made."""
@@ -185,5 +185,5 @@ class SweepState:
 
     def _why(self, key: str) -> str:
         parents = self.sweep.by_key[key].parents
-        waits = [parent.key for parent in parents if self.findings[parent.key].state != "done"]
+        waits = [parent.key for parent in parents if not self.findings[parent.key].good]
         return f"waits for {', '.join(waits)}" if waits else "its trial left no model file"

@@ -65,7 +65,7 @@ def most_demanding(jobs: Iterable[Job]) -> Job:
         asked = sum(forward_cost(parent.model) for parent in job.teachers)
         return (3 * forward_cost(job.model) + asked) * job.fit.batch_size
 
-    return max((job for job in jobs if job.role not in ("logits", "search")), key=step)
+    return max((job for job in jobs if job.role.is_network), key=step)
 
 
 def known_usage(sweep: Sweep, measure: Callable[[Sweep, Job], GpuUsage | None]) -> GpuUsage | None:

@@ -14,6 +14,7 @@ from ray.tune.search import Searcher
 
 from hpmkd.files import commit_json
 from hpmkd.plan.job import Job
+from hpmkd.plan.roles import Role
 from hpmkd.plan.schedule import heights, may_run_beside
 
 ACTIVE: JobQueue | None = None
@@ -48,7 +49,7 @@ class JobQueue:
             keys: set[str] = set()
             for job in reversed(list(self.jobs.values())):
                 in_grid = job.baseline in grid["baseline"] and job.run in grid["run"]
-                if (job.data.name in grid["dataset"] and (in_grid or job.role == "teacher")) or job.key in keys:
+                if (job.data.name in grid["dataset"] and (in_grid or job.role is Role.TEACHER)) or job.key in keys:
                     keys |= {job.key, *(parent.key for parent in job.parents)}
             wanted = [job for job in self.jobs.values() if job.key in keys]
             self.waiting = sorted(wanted, key=lambda job: -self.height[job.key])

@@ -70,7 +70,7 @@ def train_model(config: dict[str, Any], output: str = "", device: str = "cpu", g
 
 def _report_end(job: Job, event: Outcome, output: OutputDir, curves: EventFiles, profile: dict[str, Any]) -> None:
     """The last report: with the model, if there is one, as Tune's checkpoint."""
-    from hpmkd.store.model_file import verify
+    from hpmkd.store.result_file import verify
 
     metrics = {
         "accuracy": event.accuracy,

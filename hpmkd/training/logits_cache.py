@@ -6,13 +6,11 @@ instead of asking the network again at every step: same numbers, made once for a
 
 from __future__ import annotations
 
-import io
 import math
 import time
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -69,11 +67,9 @@ class LogitsCacheBuilder:
         labels = self.validation.labels.cpu()
         return 100 * int((self.parts[-1].argmax(1) == labels).sum()) / len(labels)
 
-    def content(self) -> memoryview:
-        """The `.npy` file: fp32 `(views * N + N_validation, K)`, row `view * N + image`."""
-        buffer = io.BytesIO()
-        np.save(buffer, torch.cat(self.parts).numpy())
-        return buffer.getbuffer()
+    def content(self) -> Tensor:
+        """What its file holds: fp32 `(views * N + N_validation, K)`, row `view * N + image`."""
+        return torch.cat(self.parts)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that is done."""

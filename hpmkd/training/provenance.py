@@ -22,7 +22,7 @@ def provenance(job: Job, data: DataConfig, device: torch.device) -> dict[str, An
     """The metadata of a job's file but for what its training found: recipe, data, versions, machine."""
     return {
         "key": job.key,
-        "role": job.role,
+        "role": job.role.value,
         "dataset": job.data.name,
         "baseline": job.baseline,
         "run": job.run,

@@ -16,7 +16,7 @@ from hpmkd.data.cache import load
 from hpmkd.errors import DamagedModel
 from hpmkd.models import build
 from hpmkd.plan.job import Job
-from hpmkd.store.model_file import load_weights
+from hpmkd.store.result_file import load_weights
 from hpmkd.store.sidecar import Header
 from hpmkd.training.evaluate import evaluate
 

@@ -21,11 +21,10 @@ from hpmkd.models import build
 from hpmkd.plan.halving import last_epoch
 from hpmkd.plan.job import Job
 from hpmkd.store.epoch_checkpoint import resume, save_epoch
-from hpmkd.store.inspection import inspect
-from hpmkd.store.logits_file import save_logits
-from hpmkd.store.model_file import load_weights, save_model
+from hpmkd.store.inspection import inspect_job
 from hpmkd.store.output_dir import OutputDir
-from hpmkd.store.search_file import save_search
+from hpmkd.store.result_file import commit, load_weights
+from hpmkd.store.search_file import SearchResult
 from hpmkd.store.shared_cache import keep, recall
 from hpmkd.store.sidecar import Header
 from hpmkd.timings import Timings
@@ -92,8 +91,8 @@ def run_job(
     """
     timings = timings or Timings()
     with timings.part("parents"):
-        finding = inspect(job, output)
-    if finding.state == "done" and finding.header:
+        finding = inspect_job(job, output)
+    if finding.good and finding.header:
         yield Outcome("found", finding.header.accuracy, finding.header.train_time)
         return
     torch.set_num_threads(job.fit.threads)
@@ -171,19 +170,19 @@ def _finish(
     if isinstance(work, LogitsCacheBuilder):
         accuracy = work.validation_pct()
         with timings.part("commit"):
-            save_logits(path, work.content(), accuracy, work.train_seconds, metadata)
+            commit(path, work.content(), accuracy, work.train_seconds, metadata)
         text = f"{work.total} view{'s' * (work.total > 1)} of each image"
         return Outcome("trained", accuracy, work.train_seconds, f"{text} ({accuracy:.2f}% on validation)")
     if isinstance(work, HalvingSearch):
         chosen, validation_pct = work.winner()
-        save_search(path, chosen, work.evidence, validation_pct, work.train_seconds, metadata)
+        commit(path, SearchResult(chosen, work.evidence), validation_pct, work.train_seconds, metadata)
         text = ", ".join(f"{name} {value:g}" for name, value in chosen.items())
         return Outcome("trained", validation_pct, work.train_seconds, f"{text} ({validation_pct:.2f}% on validation)")
     metadata = {**metadata, "prepare_seconds": work.prepare_seconds, "steps": work.step.description}
     with timings.part("test"):
         test_pct = evaluate(work.model, splits.test.to(work.device), work.normalise, job.fit.precision)
     with timings.part("commit"):
-        save_model(work.model.state_dict(), path, test_pct, work.train_seconds, metadata)
+        commit(path, work.model.state_dict(), test_pct, work.train_seconds, metadata)
     return Outcome("trained", test_pct, work.train_seconds)
 
 
@@ -222,8 +221,8 @@ def _teacher(parent: Job, output: OutputDir, splits: Splits, device: torch.devic
 
 def _usable(parent: Job, output: OutputDir) -> Header:
     """A parent's header; it is verified here again, just before it is used."""
-    finding = inspect(parent, output)
-    if finding.state != "done" or finding.header is None:
+    finding = inspect_job(parent, output)
+    if not finding.good or finding.header is None:
         raise HpmkdError(
             f"{output.model_file(parent)}: the {parent.role} cannot be used",
             expected="the planned one, finished and undamaged",

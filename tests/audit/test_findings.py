@@ -15,9 +15,9 @@ from support.builders import make_config, make_jobs
 from hpmkd.audit.findings import archive, audit, describe_finding, headers, mismatch, quarantine
 from hpmkd.errors import EnvironmentProblem
 from hpmkd.plan.job import Job
-from hpmkd.store import inspection, model_file
-from hpmkd.store.model_file import save_model
+from hpmkd.store import inspection, result_file
 from hpmkd.store.output_dir import OutputDir
+from hpmkd.store.result_file import commit
 from hpmkd.store.sidecar import sidecar_path
 
 TEACHER, ASSISTANT, STUDENT = "teacher_Digits", "assistant_Digits_TAKD", "student_Digits_TAKD_run1"
@@ -27,7 +27,7 @@ def write(job: Job, output: OutputDir, parents: dict[str, str], seed: int = 0) -
     """A file as the trial of `job` leaves it; returns the identity of its weights."""
     meta = {"key": job.key, "recipe": job.recipe(), "fingerprint": job.fingerprint, "parents": parents}
     state = {"w": torch.full((2,), float(seed))}
-    return save_model(state, output.model_file(job), 90.0, 1.0, meta).metadata["weights_sha256"]
+    return commit(output.model_file(job), state, 90.0, 1.0, meta).metadata["weights_sha256"]
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def states(jobs: dict[str, Job], output: OutputDir) -> list[str]:
 
 def test_all_done(jobs: dict[str, Job], output: OutputDir) -> None:
     findings = audit(jobs.values(), output)
-    assert states(jobs, output) == ["done"] * 3
+    assert states(jobs, output) == ["good"] * 3
     assert describe_finding(findings[STUDENT], findings) == "done (90.00%)"
     assert mismatch(findings, output) is None
 
@@ -66,7 +66,7 @@ def test_missing_and_waiting(jobs: dict[str, Job], output: OutputDir) -> None:
 
 def test_a_missing_parent_does_not_touch_a_finished_child(jobs: dict[str, Job], output: OutputDir) -> None:
     output.model_file(jobs[TEACHER]).unlink()
-    assert states(jobs, output) == ["missing", "done", "done"]
+    assert states(jobs, output) == ["missing", "good", "good"]
 
 
 def test_damaged(jobs: dict[str, Job], output: OutputDir) -> None:
@@ -76,7 +76,7 @@ def test_damaged(jobs: dict[str, Job], output: OutputDir) -> None:
     assert "truncated" in describe_finding(findings[STUDENT], findings)
     first = quarantine(findings[STUDENT], output)
     path.write_bytes(b"again")
-    second = quarantine(inspection.inspect(jobs[STUDENT], output), output)
+    second = quarantine(inspection.inspect_job(jobs[STUDENT], output), output)
     assert (first.name, second.name) == (f"{STUDENT}.1.pt", f"{STUDENT}.2.pt")
     assert "truncated" in json.loads(Path(f"{first}.reason.json").read_text())["reason"]
     assert not path.exists()
@@ -86,7 +86,7 @@ def test_damaged(jobs: dict[str, Job], output: OutputDir) -> None:
 def test_a_model_under_another_name_is_not_believed(jobs: dict[str, Job], output: OutputDir) -> None:
     output.model_file(jobs[ASSISTANT]).replace(output.model_file(jobs[STUDENT]))
     sidecar_path(output.model_file(jobs[ASSISTANT])).replace(sidecar_path(output.model_file(jobs[STUDENT])))
-    finding = inspection.inspect(jobs[STUDENT], output)
+    finding = inspection.inspect_job(jobs[STUDENT], output)
     assert (finding.state, finding.reason) == ("damaged", f"holds another model: {ASSISTANT}")
 
 
@@ -115,7 +115,7 @@ def test_more_of_anything_is_no_change(output: OutputDir) -> None:
     for changes in ({name: value} for name, value in more.items()):
         now = make_jobs(make_config(**{"baselines": ["TAKD"], **changes}))
         findings = audit(now.values(), output)
-        done = [key for key, finding in findings.items() if finding.state == "done"]
+        done = [key for key, finding in findings.items() if finding.state == "good"]
         assert sorted(done) == sorted((TEACHER, ASSISTANT, STUDENT))
         assert len(findings) > 3
         assert mismatch(findings, output) is None
@@ -125,7 +125,7 @@ def test_a_child_of_other_weights_is_stale(jobs: dict[str, Job], output: OutputD
     """The same recipe on another machine gives other weights: what learnt from the old ones says so."""
     write(jobs[TEACHER], output, {}, seed=1)
     findings = audit(jobs.values(), output)
-    assert [finding.state for finding in findings.values()] == ["done", "stale", "stale"]
+    assert [finding.state for finding in findings.values()] == ["good", "stale", "stale"]
     assert findings[ASSISTANT].reason.startswith("teacher_Digits.pt was trained again")
     assert findings[STUDENT].reason == "learnt from assistant_Digits_TAKD.pt, which is stale"
 
@@ -142,7 +142,7 @@ def test_whatever_lies_there_is_moved_aside(jobs: dict[str, Job], output: Output
     else:
         content = {"foreign pickle": pickle.dumps({"w": [1, 2]}), "empty": b"", "zeros": bytes(size)}
         path.write_bytes(content[what])
-    finding = inspection.inspect(jobs[STUDENT], output)
+    finding = inspection.inspect_job(jobs[STUDENT], output)
     assert finding.state == "damaged"
     target = quarantine(finding, output)
     assert os.path.lexists(target)
@@ -150,14 +150,14 @@ def test_whatever_lies_there_is_moved_aside(jobs: dict[str, Job], output: Output
     reason = json.loads(Path(f"{target}.reason.json").read_text())["reason"]
     assert reason == finding.reason
     assert what in reason or what in ("foreign pickle", "empty", "zeros")
-    assert inspection.inspect(jobs[STUDENT], output).state == "missing"
+    assert inspection.inspect_job(jobs[STUDENT], output).state == "missing"
 
 
 def test_the_dry_runs_audit_changes_nothing(jobs: dict[str, Job], output: OutputDir) -> None:
     for job in jobs.values():
         sidecar_path(output.model_file(job)).unlink()
     findings = audit(jobs.values(), output, repair=False)
-    assert {finding.state for finding in findings.values()} == {"done"}
+    assert {finding.state for finding in findings.values()} == {"good"}
     assert not list(output.models.glob("*.json"))
     audit(jobs.values(), output)
     assert len(list(output.models.glob("*.json"))) == 3
@@ -169,7 +169,7 @@ def test_a_disk_that_does_not_answer_ends_the_audit(
     def broken(path: Path) -> str:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(model_file, "file_hash", broken)
+    monkeypatch.setattr(result_file, "file_hash", broken)
     with pytest.raises(EnvironmentProblem, match="EIO"):
         audit(jobs.values(), output)
     assert headers(output) == {}

@@ -14,7 +14,7 @@ from hpmkd.audit.sweep_dir import open_saved
 from hpmkd.cli.main import main
 from hpmkd.config.load import read_config_file, validate
 from hpmkd.errors import UsageError
-from hpmkd.store.model_file import load_weights, verify
+from hpmkd.store.result_file import commit, load_weights, verify
 
 MADE = Path(sweeps.__file__).parent / "output_0_1_0"
 NETWORKS = sorted(path.name for path in (MADE / "models").glob("*.pt"))
@@ -111,3 +111,13 @@ def test_an_old_flag_is_told_its_new_name(capsys: pytest.CaptureFixture[str]) ->
 
 def test_the_file_is_as_0_1_wrote_it() -> None:
     assert read_config_file(MADE / "sweep.yaml")["adaptive"]["keep"] == 3
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_what_the_shared_cache_has_of_0_1_is_whole_when_it_is_written_again(old: Path, name: str) -> None:
+    """Its metadata come along when a sweep takes it over, the old name of the content hash among them."""
+    header, state = load_weights(old / "models" / name)
+    path = old / "models" / "again" / name
+    commit(path, state, header.accuracy, header.train_time, {**header.metadata, "recalled": True})
+    path.with_name(f"{name}.json").unlink()
+    assert verify(path).metadata["recalled"]

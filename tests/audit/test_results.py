@@ -18,9 +18,9 @@ from hpmkd.audit import results
 from hpmkd.audit.findings import headers
 from hpmkd.errors import UsageError
 from hpmkd.plan.architecture import parameter_count
-from hpmkd.store.model_file import check, save_model
 from hpmkd.store.output_dir import OutputDir
-from hpmkd.store.search_file import save_search
+from hpmkd.store.result_file import check, commit
+from hpmkd.store.search_file import SearchResult
 
 
 @pytest.fixture
@@ -36,9 +36,9 @@ def output(tmp_path: Path) -> OutputDir:
         meta = {"role": role, "dataset": dataset, "baseline": rest[0] if rest else None, "epochs": 2}
         meta["run"] = int(rest[1][3:]) if rest else None
         meta["parents"] = {"teacher_D": "", "search_D": ""} if "AT" in key else {}
-        save_model({"w": torch.zeros(2)}, out.models / f"{key}.pt", accuracy, 10.0 + number, meta)
+        commit(out.models / f"{key}.pt", {"w": torch.zeros(2)}, accuracy, 10.0 + number, meta)
     (out.models / "student_D_Direct_run4.pt").write_bytes(b"torn")
-    save_search(out.models / "search_D.json", {}, [], 60.0, 5.0, {"role": "search", "parents": {"teacher_D": ""}})
+    commit(out.models / "search_D.json", SearchResult({}), 60.0, 5.0, {"role": "search", "parents": {"teacher_D": ""}})
     return out
 
 
@@ -97,7 +97,7 @@ def test_one_call_from_folder_to_frame(output: OutputDir) -> None:
 def test_with_a_plan_it_says_what_belongs(tmp_path: Path, cache_dir: Path) -> None:
     choose = {"baselines": ["Direct", "HPM-KD"]}
     output, _, jobs = make_output(tmp_path, cache_dir, lambda job: 90.0, **choose)
-    save_model({}, output.models / "student_Digits_Old_run1.pt", 10.0, 1.0, {"role": "student"})
+    commit(output.models / "student_Digits_Old_run1.pt", {}, 10.0, 1.0, {"role": "student"})
     frame = hpmkd.load_results(tmp_path).set_index("file")
     assert frame["planned"].sum() == len(jobs)
     assert not frame.loc["student_Digits_Old_run1.pt", "planned"]

@@ -16,8 +16,8 @@ import torch
 from support.sweeps import everything, flip
 
 from hpmkd.cli.main import main
-from hpmkd.store import model_file
-from hpmkd.store.model_file import save_model
+from hpmkd.store import result_file
+from hpmkd.store.result_file import commit
 from hpmkd.store.sidecar import Header, file_hash, sidecar_path, write_sidecar
 
 TEACHER, ASSISTANT, STUDENT = "teacher_Digits", "assistant_Digits_TAKD", "student_Digits_TAKD_run1"
@@ -58,8 +58,8 @@ def test_all_good_and_measured_again(out: Path, verify: Run) -> None:
 def test_a_wrong_accuracy_is_found_by_measuring(out: Path, verify: Run) -> None:
     """Written by hpmkd itself with another number: only the test images can tell."""
     path = out / "models" / f"{STUDENT}.pt"
-    header, state = model_file.load_weights(path)
-    save_model(state, path, 99.99, header.train_time, header.metadata)
+    header, state = result_file.load_weights(path)
+    commit(path, state, 99.99, header.train_time, header.metadata)
     assert verify()[0] == 0
     code, said = verify("--evaluate")
     assert code == 1
@@ -94,12 +94,12 @@ def test_every_kind_of_fault_in_one_output(out: Path, verify: Run, sidecars: boo
 
 def test_other_weights_of_a_parent(out: Path, verify: Run) -> None:
     path = out / "models" / f"{TEACHER}.pt"
-    header, state = model_file.load_weights(path)
-    save_model({name: value + 1 for name, value in state.items()}, path, 1.0, 1.0, header.metadata)
+    header, state = result_file.load_weights(path)
+    commit(path, {name: value + 1 for name, value in state.items()}, 1.0, 1.0, header.metadata)
     code, said = verify()
     assert code == 1
     children = (f"{ASSISTANT}.pt", "search_Digits.json", "student_Digits_TraditionalKD-adaptive_run1.pt")
-    wanted = dict.fromkeys(children, f"stale: {TEACHER} was trained again and has other weights")
+    wanted = dict.fromkeys(children, f"stale: {TEACHER}.pt was trained again and has other weights")
     wanted[f"{STUDENT}.pt"] = f"stale: learnt from {ASSISTANT}.pt, which is stale"
     assert states(said) == wanted
 
@@ -138,9 +138,9 @@ def test_a_recipe_that_does_not_give_the_fingerprint(out: Path, verify: Run) -> 
     """Found without the plan, from the file and its parents alone."""
     (out / "sweep.yaml").unlink()
     path = out / "models" / f"{STUDENT}.pt"
-    header, state = model_file.load_weights(path)
+    header, state = result_file.load_weights(path)
     meta = {**header.metadata, "recipe": {**header.metadata["recipe"], "fit.lr": 0.5}}
-    save_model(state, path, header.accuracy, 1.0, meta)
+    commit(path, state, header.accuracy, 1.0, meta)
     assert states(verify()[1]) == {f"{STUDENT}.pt": "stale: its recipe and parents do not give its fingerprint"}
 
 
@@ -148,7 +148,7 @@ def test_a_sidecar_that_agrees_with_an_evil_file(out: Path, verify: Run, tmp_pat
     from support.malicious import write_evil
 
     path = out / "models" / f"{STUDENT}.pt"
-    meta = model_file.check(path).metadata
+    meta = result_file.check(path).metadata
     write_evil(path, tmp_path / "ran", "zip")
     write_sidecar(path, Header(file_hash(path), path.stat().st_size, 99.0, 1.0, "2026-01-01", meta))
     assert "damaged" in states(verify()[1])[f"{STUDENT}.pt"]
@@ -157,14 +157,14 @@ def test_a_sidecar_that_agrees_with_an_evil_file(out: Path, verify: Run, tmp_pat
 
 def test_a_sidecar_that_claims_another_accuracy(out: Path, verify: Run) -> None:
     path = out / "models" / f"{STUDENT}.pt"
-    header = model_file.check(path)
+    header = result_file.check(path)
     write_sidecar(path, Header(header.sha256, header.size, 99.0, 1.0, header.timestamp, header.metadata))
     assert "forged" in states(verify()[1])[f"{STUDENT}.pt"]
 
 
 def test_notes_are_no_faults(out: Path, verify: Run) -> None:
     sidecar_path(out / "models" / f"{TEACHER}.pt").unlink()
-    save_model({"w": torch.ones(1)}, out / "models" / "mine.pt", 1.0, 1.0, {})
+    commit(out / "models" / "mine.pt", {"w": torch.ones(1)}, 1.0, 1.0, {})
     code, said = verify()
     assert code == 0
     notes = {row["file"]: row["notes"] for row in said["files"] if row["notes"]}

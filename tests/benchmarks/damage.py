@@ -6,8 +6,9 @@ import dataclasses
 
 from hpmkd.cluster.ray_processes import RayProcesses, lives
 from hpmkd.errors import DamagedModel
-from hpmkd.store.model_file import load_weights, verify, weights_hash
 from hpmkd.store.output_dir import OutputDir
+from hpmkd.store.payload import weights_hash
+from hpmkd.store.result_file import load_weights, verify
 from hpmkd.store.sidecar import Header
 
 

@@ -59,7 +59,7 @@ def build(jobs: tuple[Job, ...], output: OutputDir, megabytes: float) -> None:
     """Every model of the plan, finished."""
     import torch
 
-    from hpmkd.store.model_file import save_model
+    from hpmkd.store.result_file import commit
 
     state = {"w": torch.rand(int(megabytes * 2**20 / 4))}
     weights: dict[str, str] = {}
@@ -67,7 +67,7 @@ def build(jobs: tuple[Job, ...], output: OutputDir, megabytes: float) -> None:
         for job in jobs:
             meta = {"key": job.key, "recipe": job.recipe(), "fingerprint": job.fingerprint}
             meta["parents"] = {parent.key: weights[parent.key] for parent in job.parents}
-            header = save_model(state, output.model_file(job), 90.0, 1.0, meta)
+            header = commit(output.model_file(job), state, 90.0, 1.0, meta)
             weights[job.key] = header.metadata["weights_sha256"]
 
 
@@ -91,7 +91,7 @@ def measure(models: int, megabytes: float, whole: bool, folder: Path) -> dict[st
     start = time.perf_counter()
     findings = audit(jobs, output)
     result["audit_seconds"] = time.perf_counter() - start
-    assert [finding.state for finding in findings.values()] == ["done"] * models
+    assert [finding.state for finding in findings.values()] == ["good"] * models
     if whole:
         for path in output.models.glob("*.pt.json"):
             path.unlink()
@@ -99,7 +99,7 @@ def measure(models: int, megabytes: float, whole: bool, folder: Path) -> dict[st
         with without_fsync():
             findings = audit(jobs, output)
         result["whole_seconds"] = time.perf_counter() - start
-        assert [finding.state for finding in findings.values()] == ["done"] * models
+        assert [finding.state for finding in findings.values()] == ["good"] * models
     shutil.rmtree(output.root)
     return result
 

@@ -24,6 +24,7 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -138,7 +139,7 @@ def make_table(splits: Splits, spec: DataSpec, fit: FitSpec, path: Path) -> floa
     work = LogitsCacheBuilder(build(TEACHER, 2), splits, spec, fit, torch.device("cpu"))
     for _ in work.epochs():
         pass
-    path.write_bytes(work.content())
+    np.save(path, work.content().numpy())
     return work.train_seconds
 
 

@@ -13,15 +13,15 @@ import soak
 import torch
 
 from hpmkd.cluster.ray_processes import MARK
-from hpmkd.store.model_file import save_model
 from hpmkd.store.output_dir import OutputDir
+from hpmkd.store.result_file import commit
 
 
 @pytest.fixture
 def output(tmp_path: Path) -> OutputDir:
     """Two models."""
     for name in ("a", "b"):
-        save_model({"w": torch.ones(3)}, tmp_path / "models" / f"{name}.pt", 50.0, 1.0, {})
+        commit(tmp_path / "models" / f"{name}.pt", {"w": torch.ones(3)}, 50.0, 1.0, {})
     return OutputDir(tmp_path)
 
 
@@ -49,14 +49,14 @@ def test_a_model_that_is_torn_is_invalid_and_lost(watch: soak.Watch) -> None:
 
 def test_the_same_model_written_again_was_trained_twice(watch: soak.Watch) -> None:
     path = watch.output.models / "a.pt"
-    save_model({"w": torch.ones(3)}, path, 50.0, 1.5, {})
+    commit(path, {"w": torch.ones(3)}, 50.0, 1.5, {})
     watch.look()
     assert (watch.counts.trained_twice, watch.counts.damage) == (1, 1)
 
 
 def test_weights_are_hashed_from_the_tensors(output: OutputDir) -> None:
     before = soak.hashes(output)
-    save_model({"w": torch.zeros(3)}, output.models / "a.pt", 50.0, 1.0, {})
+    commit(output.models / "a.pt", {"w": torch.zeros(3)}, 50.0, 1.0, {})
     after = soak.hashes(output)
     assert before["a.pt"] != after["a.pt"]
     assert before["b.pt"] == after["b.pt"]

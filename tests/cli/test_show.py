@@ -11,7 +11,7 @@ import torch
 from support.sweeps import everything, flip
 
 from hpmkd.cli.main import main
-from hpmkd.store.model_file import load_weights, save_model
+from hpmkd.store.result_file import commit, load_weights
 
 TEACHER, ASSISTANT, STUDENT = "teacher_Digits", "assistant_Digits_TAKD", "student_Digits_TAKD_run1"
 
@@ -51,7 +51,7 @@ def test_show_a_choice(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_show_what_is_wrong(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     teacher, student = out / "models" / f"{TEACHER}.pt", out / "models" / f"{ASSISTANT}.pt"
     header, state = load_weights(teacher)
-    save_model({name: value + 1 for name, value in state.items()}, teacher, 1.0, 1.0, header.metadata)
+    commit(teacher, {name: value + 1 for name, value in state.items()}, 1.0, 1.0, header.metadata)
     code, said = show(student, capsys)
     assert (code, said["state"]) == (1, "stale")
     assert said["parents"][0]["now"] == "other weights"
@@ -65,7 +65,7 @@ def test_show_what_is_wrong(out: Path, capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_show_counts_trained_parameters_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    save_model(torch.nn.BatchNorm2d(3).state_dict(), tmp_path / "x.pt", 1.0, 1.0, {"note": "[bold]"})
+    commit(tmp_path / "x.pt", torch.nn.BatchNorm2d(3).state_dict(), 1.0, 1.0, {"note": "[bold]"})
     said = show(tmp_path / "x.pt", capsys)[1]
     assert (said["parameters"], said["values"], said["tensors"]) == (6, 13, 5)
     assert main(["show", str(tmp_path / "x.pt")]) == 0

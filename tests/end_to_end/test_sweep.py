@@ -14,9 +14,9 @@ from support.malicious import write_evil
 from support.sweeps import damage, restore, stamps, start, weights
 
 from hpmkd.cli.status import status
-from hpmkd.store.model_file import load_weights, save_model
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.progress_log import read_all
+from hpmkd.store.result_file import commit, load_weights
 from hpmkd.store.sidecar import read_sidecar, sidecar_path
 
 pytestmark = pytest.mark.usefixtures("small_ray")
@@ -152,7 +152,7 @@ def test_other_weights_of_a_teacher(sweep: Path, cache_dir: Path, capsys: pytest
     """Written whole and with the right recipe, as another machine would: only its children can tell."""
     path = sweep / "models" / "teacher_Digits.pt"
     header, state = load_weights(path)
-    save_model({name: value * 1.01 for name, value in state.items()}, path, 50.0, 1.0, header.metadata)
+    commit(path, {name: value * 1.01 for name, value in state.items()}, 50.0, 1.0, header.metadata)
     before = stamps(sweep)
     assert start(sweep, cache_dir) == 4
     assert "teacher_Digits.pt was trained again and has other weights" in capsys.readouterr().err

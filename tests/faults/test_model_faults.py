@@ -18,15 +18,15 @@ import torch
 from support.malicious import STATE, write_evil
 
 from hpmkd.errors import DamagedModel, EnvironmentProblem
-from hpmkd.store.model_file import check, load_weights, read_whole, save_model, verify
-from hpmkd.store.search_file import save_search
+from hpmkd.store.result_file import check, commit, load_weights, read_whole, verify
+from hpmkd.store.search_file import SearchResult
 from hpmkd.store.sidecar import Header, file_hash, read_sidecar, sidecar_path, write_sidecar
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     target = tmp_path / "models" / "student_D_AT_run1.pt"
-    save_model(STATE, target, 69.5, 12.25, {"key": "student_D_AT_run1"})
+    commit(target, STATE, 69.5, 12.25, {"key": "student_D_AT_run1"})
     return target
 
 
@@ -92,7 +92,7 @@ def test_metadata_that_hpmkd_never_writes(path: Path) -> None:
 @pytest.mark.parametrize("same_size", [True, False])
 def test_the_sidecar_of_another_file_condemns_no_good_one(path: Path, tmp_path: Path, same_size: bool) -> None:
     other = tmp_path / "other.pt"
-    save_model({"w": torch.ones(6 if same_size else 600)}, other, 11.0, 1.0, {"key": "student_D_AT_run1"})
+    commit(other, {"w": torch.ones(6 if same_size else 600)}, 11.0, 1.0, {"key": "student_D_AT_run1"})
     shutil.copy(sidecar_path(other), sidecar_path(path))
     before = sidecar_path(path).read_bytes()
     assert check(path).accuracy == 69.5
@@ -117,7 +117,7 @@ def test_a_folder_under_the_sidecars_name(path: Path) -> None:
     sidecar_path(path).unlink()
     sidecar_path(path).mkdir()
     assert verify(path).accuracy == 69.5
-    save_model({"w": torch.ones(2)}, path, 70.5, 1.0, {})
+    commit(path, {"w": torch.ones(2)}, 70.5, 1.0, {})
     assert load_weights(path)[0].accuracy == 70.5
 
 
@@ -149,7 +149,7 @@ def test_a_link_to_a_model_is_the_model(path: Path, tmp_path: Path) -> None:
 def test_a_file_that_must_not_be_read(path: Path) -> None:
     """In a process that, if it is root's, has given up root's right to read everything."""
     path.chmod(0)
-    code = "import sys, pathlib; from hpmkd.store.model_file import check; check(pathlib.Path(sys.argv[1]))"
+    code = "import sys, pathlib; from hpmkd.store.result_file import check; check(pathlib.Path(sys.argv[1]))"
     command = [sys.executable, "-c", code, str(path)]
     if os.geteuid() == 0:
         if shutil.which("setpriv") is None:
@@ -198,7 +198,7 @@ def test_a_good_file_that_has_no_place_for_a_sidecar(path: Path, monkeypatch: py
 @pytest.mark.parametrize("change", ["flip", "cut", "empty", "zeros", "other json", "extra key", "a model"])
 def test_damaged_choices(tmp_path: Path, path: Path, change: str) -> None:
     choice = tmp_path / "search_D.json"
-    save_search(choice, {"kd.alpha": 0.5}, [{"rung": 1}], 70.0, 1.0, {"key": "search_D"})
+    commit(choice, SearchResult({"kd.alpha": 0.5}, [{"rung": 1}]), 70.0, 1.0, {"key": "search_D"})
     good = choice.read_bytes()
     assert check(choice).metadata["chosen"] == {"kd.alpha": 0.5}
     data = {

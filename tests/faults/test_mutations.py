@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from support.builders import make_config, make_jobs
 
 from hpmkd.errors import DamagedModel
-from hpmkd.store.model_file import check, read_whole, save_model, verify, weights_hash
 from hpmkd.store.output_dir import OutputDir
+from hpmkd.store.payload import weights_hash
+from hpmkd.store.result_file import check, commit, read_whole, verify
 from hpmkd.store.sidecar import sidecar_path
 from hpmkd.training.trial import run_job
 
@@ -168,14 +169,14 @@ NUMBERS = {"accuracy": st.floats(0, 100), "train_time": st.floats(0, 1e9)}
 def false_alarms(folder: Path, examples: int) -> tuple[int, int]:
     """So many good files; how many were looked at, and how many were refused in any of four situations."""
     path, other = folder / "x.pt", folder / "y.pt"
-    save_model({"w": torch.ones(3)}, other, 50.0, 1.0, {})
+    commit(other, {"w": torch.ones(3)}, 50.0, 1.0, {})
     count = alarms = 0
 
     @settings(max_examples=examples, phases=[Phase.generate], database=None, suppress_health_check=list(HealthCheck))
     @given(state=st.dictionaries(st.text(max_size=9), TENSORS, max_size=4), meta=META, **NUMBERS)
     def one(state: dict[str, torch.Tensor], meta: dict[str, Any], accuracy: float, train_time: float) -> None:
         nonlocal count, alarms
-        saved = save_model(state, path, accuracy, train_time, meta)
+        saved = commit(path, state, accuracy, train_time, meta)
         side = sidecar_path(path).read_bytes()
         count += 1
         for content in (side, None, side[: len(side) // 2], sidecar_path(other).read_bytes()):

@@ -14,14 +14,12 @@ from support.builders import make_config, make_jobs
 from support.disk_model import every_cut, record
 
 from hpmkd.audit.findings import archive, quarantine
-from hpmkd.audit.verification import look
 from hpmkd.plan.job import Job
 from hpmkd.store import inspection
 from hpmkd.store.epoch_checkpoint import EPOCH_FILE, resume, save_epoch
-from hpmkd.store.logits_file import save_logits
-from hpmkd.store.model_file import load_weights, save_model
 from hpmkd.store.output_dir import OutputDir
-from hpmkd.store.search_file import save_search
+from hpmkd.store.result_file import commit, load_weights
+from hpmkd.store.search_file import SearchResult
 from hpmkd.store.sidecar import sidecar_path
 
 KEY, CHOICE = "teacher_Digits", "search_Digits"
@@ -40,9 +38,9 @@ def save(job: Job, output: OutputDir, number: int) -> None:
     """The model or choice number `number`: its accuracy and its weights or values say which one it is."""
     path = output.model_file(job)
     if job.role == "search":
-        save_search(path, {"kd.alpha": number / 10}, [], float(number), 1.0, meta_of(job))
+        commit(path, SearchResult({"kd.alpha": number / 10}), float(number), 1.0, meta_of(job))
     else:
-        save_model({"w": torch.full((50,), float(number))}, path, float(number), 1.0, meta_of(job))
+        commit(path, {"w": torch.full((50,), float(number))}, float(number), 1.0, meta_of(job))
 
 
 def number_of(job: Job, output: OutputDir) -> int | None:
@@ -50,7 +48,7 @@ def number_of(job: Job, output: OutputDir) -> int | None:
     path = output.model_file(job)
     if not path.exists():
         return None
-    header = inspection.inspect(job, output, repair=False).header
+    header = inspection.inspect_job(job, output, repair=False).header
     assert header is not None, "neither the old nor the new content"
     return int(header.accuracy)
 
@@ -79,9 +77,9 @@ def test_a_model_is_the_old_or_the_new_one(jobs: dict[str, Job], tmp_path: Path,
         number = number_of(job, there)
         assert number in (old, 2), f"after {made} calls"
         assert number == 2 or not done, "saved, said so, and lost"
-        finding = inspection.inspect(job, there, repair=False)
-        assert finding.state == ("missing" if number is None else "done")
-        assert look(there.model_file(job)).state == ("missing" if number is None else "good")
+        finding = inspection.inspect_job(job, there, repair=False)
+        assert finding.state == ("missing" if number is None else "good")
+        assert inspection.inspect(there.model_file(job), "content").state == ("missing" if number is None else "good")
         if number is not None and key == KEY:
             assert torch.equal(load_weights(there.model_file(job))[1]["w"], torch.full((50,), float(number)))
 
@@ -96,15 +94,15 @@ def test_a_table_is_never_without_its_description(before: str, tmp_path: Path) -
     output.models.mkdir(parents=True)
 
     def write(number: int) -> None:
-        save_logits(output.model_file(job), memoryview(bytes([number]) * 99), float(number), 1.0, meta_of(job))
+        commit(output.model_file(job), torch.full((99,), number), float(number), 1.0, meta_of(job))
 
     if before == "old":
         write(1)
     disk, ops = record(output.root, lambda: write(2))
 
     def check(there: OutputDir, made: int, done: bool) -> None:
-        finding = inspection.inspect(job, there, repair=False)
-        assert finding.state in ("missing", "done") or (before, finding.state) == ("old", "damaged"), finding.reason
+        finding = inspection.inspect_job(job, there, repair=False)
+        assert finding.state in ("missing", "good") or (before, finding.state) == ("old", "damaged"), finding.reason
         assert finding.header is None or finding.header.accuracy in (1, 2)
         assert not done or (finding.header is not None and finding.header.accuracy == 2)
 
@@ -127,7 +125,7 @@ def test_without_fsync_what_is_torn_is_called_damaged(
     seen = set()
 
     def check(there: OutputDir, made: int, done: bool) -> None:
-        finding = inspection.inspect(job, there, repair=False)
+        finding = inspection.inspect_job(job, there, repair=False)
         seen.add(finding.state)
         assert finding.state != "missing", "the old name never goes away"
         if finding.header is not None:
@@ -136,7 +134,7 @@ def test_without_fsync_what_is_torn_is_called_damaged(
             assert torch.equal(load_weights(there.model_file(job))[1]["w"], torch.full((50,), number))
 
     every_cut(output.root, tmp_path / "cuts", disk, ops, check)
-    assert seen == {"done", "damaged"}
+    assert seen == {"good", "damaged"}
 
 
 class Work:
@@ -186,7 +184,7 @@ def test_moved_aside_means_moved_not_lost(jobs: dict[str, Job], tmp_path: Path, 
     if damaged:
         path.write_bytes(path.read_bytes()[:-1])
     content = path.read_bytes()
-    finding = inspection.inspect(job, output)
+    finding = inspection.inspect_job(job, output)
     assert (finding.state == "damaged") == damaged
     move = quarantine if damaged else lambda one, there: archive([one], there)
     disk, ops = record(output.root, lambda: move(finding, output))

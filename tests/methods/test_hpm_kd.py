@@ -14,8 +14,8 @@ from hpmkd.plan.ablations import WORDS
 from hpmkd.plan.architecture import geometric_sizes, parameter_count
 from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.job import Job
-from hpmkd.store.model_file import verify
 from hpmkd.store.output_dir import OutputDir
+from hpmkd.store.result_file import verify
 from hpmkd.training.trial import run_job
 
 NARROW = {"hpmkd__chain_length": 1, "hpmkd__gate_steps": 20, "adaptive__temperatures": [8.0], "adaptive__alphas": [0.5]}

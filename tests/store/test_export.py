@@ -19,7 +19,7 @@ from hpmkd.errors import DamagedModel, HpmkdError
 from hpmkd.models import build
 from hpmkd.store import export as module
 from hpmkd.store.export import KINDS, export
-from hpmkd.store.model_file import save_model
+from hpmkd.store.result_file import commit
 
 RESNET = ModelSpec("resnet8", (4, 8, 16), 3, 32, 10)
 IMAGES = {spec: torch.randn(5, spec.in_channels, spec.image_size, spec.image_size) for spec in (STUDENT, RESNET)}
@@ -34,7 +34,7 @@ def saved(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, ModelSp
     with torch.no_grad():
         model(IMAGES[spec])
     path = tmp_path / "models" / "student_D_AT_run1.pt"
-    save_model(model.state_dict(), path, 71.5, 1.0, {"architecture": asdict(spec), "key": "student_D_AT_run1"})
+    commit(path, model.state_dict(), 71.5, 1.0, {"architecture": asdict(spec), "key": "student_D_AT_run1"})
     with torch.no_grad():
         return path, spec, model.eval()(IMAGES[spec]).logits
 
@@ -83,7 +83,7 @@ def test_onnx_of_a_small_network(tmp_path: Path) -> None:
     if any(importlib.util.find_spec(name) is None for name in KINDS["onnx"][1]):
         pytest.skip("the libraries of onnx are not installed")
     model = build(STUDENT, seed=3).eval()
-    save_model(model.state_dict(), tmp_path / "m.pt", 50.0, 1.0, {"architecture": asdict(STUDENT)})
+    commit(tmp_path / "m.pt", model.state_dict(), 50.0, 1.0, {"architecture": asdict(STUDENT)})
     logits, _ = read("onnx", export(tmp_path / "m.pt", "onnx").path, STUDENT)
     with torch.no_grad():
         torch.testing.assert_close(logits, model(IMAGES[STUDENT]).logits, atol=1e-4, rtol=1e-4)
@@ -117,7 +117,7 @@ def test_a_missing_library_is_named(
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "mine.pt"
-    save_model(build(STUDENT, seed=0).state_dict(), path, 50.0, 1.0, {"architecture": asdict(STUDENT)})
+    commit(path, build(STUDENT, seed=0).state_dict(), 50.0, 1.0, {"architecture": asdict(STUDENT)})
     assert main(["export", str(path), "--to", "torchscript"]) == 0
     assert "input N x 1x16x16, logits differ by at most 0" in capsys.readouterr().out
     assert (tmp_path / "mine.torchscript").is_file()
@@ -131,7 +131,7 @@ def test_what_cannot_be_exported(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main(["export", str(tmp_path / "none.pt"), "--to", "pickle"]) == 2
     assert "choose from" in capsys.readouterr().err
     other = tmp_path / "other.pt"
-    save_model({"w": torch.zeros(2)}, other, 50.0, 1.0, {})
+    commit(other, {"w": torch.zeros(2)}, 50.0, 1.0, {})
     assert main(["export", str(other), "--to", "torchscript"]) == 2
     assert "`architecture`" in capsys.readouterr().err
     with other.open("r+b") as file:

@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hpmkd.errors import DamagedModel
-from hpmkd.store import model_file
-from hpmkd.store.model_file import load_weights, plain, read_whole, save_model, verify, weights_hash
+from hpmkd.store import result_file
+from hpmkd.store.payload import weights_hash
+from hpmkd.store.result_file import commit, load_weights, plain, read_whole, verify
 from hpmkd.store.sidecar import read_sidecar, sidecar_path
 
 STATE = {"a.weight": torch.arange(12.0).reshape(3, 4), "a.count": torch.tensor(7), "empty": torch.zeros(0, 2)}
@@ -25,7 +26,7 @@ SHARED = settings(max_examples=40, suppress_health_check=[HealthCheck.function_s
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     target = tmp_path / "models" / "student_D_AT_run1.pt"
-    save_model(STATE, target, 69.5, 12.25, {"dataset": "D", "run": 1})
+    commit(target, STATE, 69.5, 12.25, {"dataset": "D", "run": 1})
     return target
 
 
@@ -121,9 +122,9 @@ def test_death_between_file_and_sidecar(path: Path, monkeypatch: pytest.MonkeyPa
     def die(*args: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(model_file, "write_sidecar", die)
+    monkeypatch.setattr(result_file, "write_sidecar", die)
     with pytest.raises(KeyboardInterrupt):
-        save_model({"new": torch.ones(3)}, path, 1.0, 1.0, {})
+        commit(path, {"new": torch.ones(3)}, 1.0, 1.0, {})
     monkeypatch.undo()
     header, state = load_weights(path)
     assert header.accuracy == 1.0
@@ -181,7 +182,7 @@ def test_plain_types(value: Any, expected: Any) -> None:
 @pytest.mark.parametrize("value", [object(), torch.zeros(2), b"bytes", {"a": {"b": object()}}])
 def test_what_cannot_be_plain_is_refused_by_name(value: Any, tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="metadata"):
-        save_model(STATE, tmp_path / "x.pt", 1.0, 1.0, {"a": value})
+        commit(tmp_path / "x.pt", STATE, 1.0, 1.0, {"a": value})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -198,7 +199,7 @@ def test_headers_share_what_they_say_alike(tmp_path: Path) -> None:
     headers = []
     for number in range(2):
         path = tmp_path / f"{number}.pt"
-        save_model({"w": torch.zeros(1)}, path, 1.0, 1.0, {"device": "some device", "own": str(number)})
+        commit(path, {"w": torch.zeros(1)}, 1.0, 1.0, {"device": "some device", "own": str(number)})
         headers.append(verify(path))
     first, second = (header.metadata for header in headers)
     assert first["device"] is second["device"]

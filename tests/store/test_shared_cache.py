@@ -11,8 +11,8 @@ from support.builders import make_config, make_jobs
 
 from hpmkd.config.sweep import memory_folder
 from hpmkd.plan.job import Job
-from hpmkd.store.model_file import load_weights, verify
 from hpmkd.store.output_dir import OutputDir
+from hpmkd.store.result_file import load_weights, verify
 from hpmkd.store.shared_cache import entry, recall
 from hpmkd.training.trial import run_job
 

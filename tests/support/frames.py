@@ -18,10 +18,9 @@ from hpmkd.files import commit_bytes, commit_json
 from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.job import Job
 from hpmkd.plan.planner import expand
-from hpmkd.store.logits_file import save_logits
-from hpmkd.store.model_file import save_model
 from hpmkd.store.output_dir import OutputDir
-from hpmkd.store.search_file import save_search
+from hpmkd.store.result_file import commit
+from hpmkd.store.search_file import SearchResult
 from support.builders import make_config
 
 Scores = Mapping[str, Sequence[float]]
@@ -76,17 +75,17 @@ def put_model(output: OutputDir, job: Job, percent: float, identity: Mapping[str
     meta |= {"architecture": asdict(job.model), "device": "cpu", "versions": {"hpmkd": "0.1.0", "torch": "2.14"}}
     meta["parents"] = {parent.key: identity[parent.key] for parent in job.sources}
     if job.role == "logits":
-        save_logits(output.model_file(job), memoryview(b"numbers"), percent, 5.0, meta)
+        commit(output.model_file(job), torch.zeros(7), percent, 5.0, meta)
         return str(_identity(output, job))
     if job.role == "search":
-        save_search(output.model_file(job), {"kd.temperature": 2.0}, [], percent, 5.0, meta)
+        commit(output.model_file(job), SearchResult({"kd.temperature": 2.0}), percent, 5.0, meta)
         return str(_identity(output, job))
-    header = save_model({"w": torch.tensor([percent])}, output.model_file(job), percent, 10.0, meta)
+    header = commit(output.model_file(job), {"w": torch.tensor([percent])}, percent, 10.0, meta)
     return str(header.metadata["weights_sha256"])
 
 
 def _identity(output: OutputDir, job: Job) -> Any:
-    from hpmkd.store.model_file import verify
+    from hpmkd.store.result_file import verify
 
     return verify(output.model_file(job)).metadata["weights_sha256"]
 

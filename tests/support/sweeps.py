@@ -39,7 +39,7 @@ def restore(output: Path, *more: str) -> int:
 
 def weights(output: Path) -> dict[str, str]:
     """Model file -> identity of its weights, recomputed from the tensors and compared with what the file says."""
-    from hpmkd.store.model_file import weights_hash
+    from hpmkd.store.payload import weights_hash
 
     found = {}
     for path in sorted((output / "models").glob("*.pt")):

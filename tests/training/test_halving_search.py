@@ -16,9 +16,9 @@ from support.trainings import make
 from hpmkd.errors import DamagedModel
 from hpmkd.plan.halving import candidate_epochs, rungs
 from hpmkd.plan.job import Job
-from hpmkd.store.model_file import verify
 from hpmkd.store.output_dir import OutputDir
-from hpmkd.store.search_file import save_search
+from hpmkd.store.result_file import commit, verify
+from hpmkd.store.search_file import SearchResult
 from hpmkd.training.halving_search import HalvingSearch
 from hpmkd.training.trial import Progress, Resumed, run_job
 
@@ -138,7 +138,7 @@ def test_the_choice_of_a_sweep(jobs: dict[str, Job], cache_dir: Path, tmp_path: 
 
 def test_a_choice_file_that_was_changed_is_damaged(tmp_path: Path) -> None:
     path = tmp_path / "search_D.json"
-    save_search(path, {"kd.alpha": 0.5}, [], 60.0, 1.5, {"key": "search_D"})
+    commit(path, SearchResult({"kd.alpha": 0.5}), 60.0, 1.5, {"key": "search_D"})
     assert verify(path).accuracy == 60.0
     good = path.read_text()
     for bad in (good.replace("0.5", "0.6"), good[:-20], "{}", "[]", ""):

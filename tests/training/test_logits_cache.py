@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import shutil
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,8 @@ from hpmkd.errors import DamagedModel
 from hpmkd.methods.build import build_distiller
 from hpmkd.models import build
 from hpmkd.plan.job import Job
-from hpmkd.store.model_file import verify
 from hpmkd.store.output_dir import OutputDir
+from hpmkd.store.result_file import verify
 from hpmkd.store.sidecar import sidecar_path
 from hpmkd.training.logits_cache import LogitsCacheBuilder
 from hpmkd.training.teachers import CachedTeacher
@@ -49,7 +48,7 @@ def table(folder: Path, augment: str, views: int | None = None, seed: int = 1) -
     made = tabulation(augment, views, seed)
     list(made.epochs())
     path = folder / f"{augment}-{views}-{seed}.npy"
-    path.write_bytes(made.content())
+    np.save(path, made.content().numpy())
     return CachedTeacher(path, len(made.batches.labels), CPU)
 
 
@@ -93,8 +92,8 @@ def test_an_interrupted_table_goes_on_and_is_the_same() -> None:
             break
     second.load_state_dict(saved(first))
     assert [result.epoch for result in second.epochs()] == [3, 4, 5, 6]
-    assert bytes(second.content()) == bytes(whole.content())
-    assert np.load(io.BytesIO(bytes(whole.content()))).shape == (6 * 81 + 9, 4)
+    assert torch.equal(second.content(), whole.content())
+    assert whole.content().shape == (6 * 81 + 9, 4)
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +129,7 @@ def test_a_file_of_a_table_is_verified_by_its_sidecar(trained: Any, copy: Output
 def test_a_lost_table_is_made_again_only_for_students_that_need_it(trained: Any, copy: OutputDir) -> None:
     jobs = trained[0]
     copy.model_file(jobs["logits_teacher_Digits"]).unlink()
-    assert {finding.state for finding in audit(jobs.values(), copy).values()} == {"done"}
+    assert {finding.state for finding in audit(jobs.values(), copy).values()} == {"good"}
     assert "logits_teacher_Digits" not in audit(jobs.values(), copy)
     copy.model_file(jobs["student_Digits_TraditionalKD_run1"]).unlink()
     states = {key: finding.state for key, finding in audit(jobs.values(), copy).items()}
@@ -145,19 +144,19 @@ def test_a_table_made_again_leaves_its_students_valid(trained: Any, copy: Output
     path.unlink()
     list(run_job(jobs["logits_teacher_Digits"], copy, config.data, CPU))
     assert verify(path).metadata["weights_sha256"] == before
-    assert {finding.state for finding in audit(jobs.values(), copy).values()} == {"done"}
+    assert {finding.state for finding in audit(jobs.values(), copy).values()} == {"good"}
 
 
 @pytest.mark.parametrize("table_is_there", [True, False])
 def test_other_teacher_weights_make_the_student_stale_and_the_table_is_made_again(
     trained: Any, copy: OutputDir, table_is_there: bool
 ) -> None:
-    from hpmkd.store.model_file import load_weights, save_model
+    from hpmkd.store.result_file import commit, load_weights
 
     jobs = trained[0]
     path = copy.model_file(jobs["teacher_Digits"])
     header, state = load_weights(path)
-    save_model({**state, "fc2.bias": state["fc2.bias"] + 1}, path, header.accuracy, 1.0, header.metadata)
+    commit(path, {**state, "fc2.bias": state["fc2.bias"] + 1}, header.accuracy, 1.0, header.metadata)
     if not table_is_there:
         copy.model_file(jobs["logits_teacher_Digits"]).unlink()
     states = {key: finding.state for key, finding in audit(jobs.values(), copy).items()}

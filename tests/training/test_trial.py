@@ -19,8 +19,8 @@ from hpmkd.plan.catalog import BASELINES
 from hpmkd.plan.job import Job
 from hpmkd.store import epoch_checkpoint
 from hpmkd.store.epoch_checkpoint import SaveSchedule
-from hpmkd.store.model_file import verify
 from hpmkd.store.output_dir import OutputDir
+from hpmkd.store.result_file import verify
 from hpmkd.store.sidecar import file_hash, sidecar_path
 from hpmkd.training.remeasure import evaluate_file
 from hpmkd.training.trial import Outcome, Progress, Resumed, run_job

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hpmkd.analysis.costs import ROLES
 from hpmkd.analysis.plots.style import MARKS, PALETTE, TEXT, colours, legend, panels, rows, styled
+from hpmkd.plan.roles import Role
 
 
 def pareto(summary: pd.DataFrame, order: Sequence[str]) -> Figure:
@@ -60,11 +60,11 @@ def times(costs: pd.DataFrame, order: Sequence[str]) -> Figure:
             part = costs[costs["dataset"] == dataset]
             wide = part.pivot(index="baseline", columns="role", values="seconds").reindex(names).fillna(0.0)
             left = pd.Series(0.0, index=wide.index)
-            for role, colour in zip(ROLES, PALETTE, strict=False):
+            for role, colour in zip(Role, PALETTE, strict=False):
                 if role in wide:
-                    one.barh(range(len(names)), wide[role], left=left, height=0.65, color=colour, label=role)
+                    one.barh(range(len(names)), wide[role], left=left, height=0.65, color=colour, label=str(role))
                     left += wide[role]
             rows(one, names)
         axes[-1].set_xlabel("training seconds, all models added up")
-        legend(figure, axes, ROLES)
+        legend(figure, axes, [str(role) for role in Role])
     return figure

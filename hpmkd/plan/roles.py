@@ -1,0 +1,47 @@
+"""What a job makes, and what follows from that for its file: the only place that tells roles apart by their kind."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """A network (of a teacher, an assistant or a student), a cache of a network's logits, or a search for settings.
+
+    The value is what names of files begin with and what stands in metadata and results.
+    """
+
+    TEACHER = "teacher"
+    ASSISTANT = "assistant"
+    SEARCH = "search"
+    LOGITS = "logits"
+    STUDENT = "student"
+
+    @classmethod
+    def of(cls, value: object) -> Role | None:
+        """The role with this value, as it stands in metadata; None where it is none of ours."""
+        return next((role for role in cls if role == value), None)
+
+    @property
+    def is_network(self) -> bool:
+        """Its file holds weights, and its accuracy is measured on the test set."""
+        return self not in (Role.SEARCH, Role.LOGITS)
+
+    @property
+    def suffix(self) -> str:
+        """The ending of its files."""
+        return {Role.SEARCH: ".json", Role.LOGITS: ".npy"}.get(self, ".pt")
+
+    @property
+    def is_shareable(self) -> bool:
+        """Other sweeps may take it from the shared cache. Logits caches are large and quickly made again."""
+        return self not in (Role.STUDENT, Role.LOGITS)
+
+    @property
+    def is_rebuildable(self) -> bool:
+        """Derived from one network alone: made again at need, never stale, and gone without loss."""
+        return self is Role.LOGITS
+
+
+SUFFIXES = tuple(dict.fromkeys(role.suffix for role in Role))
+NETWORK_SUFFIX = Role.TEACHER.suffix
