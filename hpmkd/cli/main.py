@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import pkgutil
 import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -39,9 +39,8 @@ def usage() -> str:
 
 def call(name: str, argv: Sequence[str], prog: str, **more: Any) -> int:
     """A sub-command with errors turned into messages and exit codes."""
-    module, function = COMMANDS[name].path.split(":")
     try:
-        return int(getattr(importlib.import_module(module), function)(argv, prog, **more))
+        return int(pkgutil.resolve_name(COMMANDS[name].path)(argv, prog, **more))
     except HpmkdError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,6 +96,9 @@ def _ensure(
     """The sidecar of the cached file, after its hash was checked; decodes first where there is none."""
     path = _path(dataset, content, config)
     try:
+        meta = _valid_meta(path)
+        if meta is not None:
+            return meta
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = acquire(path.with_suffix(".pt.lock"))
         try:
@@ -117,11 +121,23 @@ def _ensure(
 def _valid_meta(path: Path) -> dict[str, Any] | None:
     try:
         meta = json.loads(path.with_suffix(".json").read_text())
-        with path.open("rb") as file:
-            good = hashlib.file_digest(file, "sha256").hexdigest() == meta["sha256"]
+        good = _hash(path, path.stat()) == meta["sha256"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return meta if good and meta.get("format") == FORMAT else None
+
+
+# A worker trains model after model on the same images: their bytes are hashed once, and again only if they may differ.
+_HASHES: dict[Path, tuple[tuple[int, ...], str]] = {}
+
+
+def _hash(path: Path, stat: os.stat_result) -> str:
+    """SHA-256 (hex) of a file, remembered for as long as it is the same file with the same size and time."""
+    identity = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+    if _HASHES.get(path, ((), ""))[0] != identity:
+        with path.open("rb") as file:
+            _HASHES[path] = identity, hashlib.file_digest(file, "sha256").hexdigest()
+    return _HASHES[path][1]
 
 
 def _read(path: Path, meta: Mapping[str, Any]) -> RawData:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import importlib
+import pkgutil
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,8 +36,7 @@ class Dataset:
 
     def read(self, config: DataConfig) -> RawData:
         """All images and labels; EnvironmentProblem where they are missing or corrupt."""
-        module, function = self.reader.split(":")
-        reader: Reader = getattr(importlib.import_module(module), function)
+        reader: Reader = pkgutil.resolve_name(self.reader)
         return reader(config, self)
 
 

@@ -77,8 +77,8 @@ class GraphedStep(Step):
     Where a step cannot be recorded, this and all further ones are done one by one; `fallback` says why.
     """
 
-    def __init__(self, *given: Any, tape: Callable[[], Tape] = CudaTape) -> None:
-        super().__init__(*given)
+    def __init__(self, *given: Any, tape: Callable[[], Tape] = CudaTape, **named: Any) -> None:
+        super().__init__(*given, **named)
         self._tape, self._recordings = tape, dict[tuple[int, bool], _Recording]()
         self._seen: set[str] = set()
         self.fallback = ""

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hpmkd.config.specs import FitSpec
 from hpmkd.data.augment import Batch, TrainBatches, mix, soft_labels
 from hpmkd.methods.base import Distiller
 from hpmkd.training.device import autocast, fp32, needs_scaling
+from hpmkd.training.recipe import Recipe
 from hpmkd.training.teachers import Teacher
 
 
@@ -24,8 +24,7 @@ class Step:
         teachers: the parents.
         batches: where images and labels come from.
         optimizer: of student and distiller.
-        fit: `precision`, `label_smoothing`, `mixup`.
-        device: of all of them.
+        recipe: of its `fit` precision, label smoothing and mixup; and the device of all of them.
     """
 
     def __init__(
@@ -35,12 +34,12 @@ class Step:
         teachers: Sequence[Teacher],
         batches: TrainBatches,
         optimizer: torch.optim.Optimizer,
-        fit: FitSpec,
-        device: torch.device,
+        recipe: Recipe,
     ) -> None:
         self.model, self.distiller, self.teachers, self.batches = model, distiller, teachers, batches
-        self.optimizer, self.fit, self.device = optimizer, fit, device
-        self.scaler = torch.amp.GradScaler(device.type, enabled=needs_scaling(fit.precision, device))
+        self.optimizer, self.recipe, self.fit, self.device = optimizer, recipe, recipe.fit, recipe.device
+        scaled = needs_scaling(self.fit.precision, self.device)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=scaled)
         self.sums: dict[str, Tensor] = {}
 
     @property

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from hpmkd.config.specs import FitSpec
 from hpmkd.data.augment import Normalise, TrainBatches, mix_weights
 from hpmkd.data.images import Splits
 from hpmkd.errors import Diverged
@@ -23,6 +22,7 @@ from hpmkd.training.cuda_graph import GraphedStep
 from hpmkd.training.device import needs_scaling
 from hpmkd.training.evaluate import evaluate
 from hpmkd.training.optim import learning_rate, load_optimizer, make_optimizer, set_learning_rate
+from hpmkd.training.recipe import Recipe
 from hpmkd.training.step import Step
 from hpmkd.training.teachers import LiveTeacher, Teacher
 
@@ -58,11 +58,7 @@ class Training:
         distiller: the loss, with its helper modules.
         teachers: the parents, already trained: networks, or teachers that are no networks.
         splits: the data; the test part is not touched.
-        augment: see `TrainBatches`.
-        fit: the recipe.
-        seed: of order and augmentation.
-        device: where everything is put.
-        graph: on a GPU, record steps as CUDA graphs.
+        recipe: how, how long, and where.
     """
 
     def __init__(
@@ -71,25 +67,25 @@ class Training:
         distiller: Distiller,
         teachers: Sequence[nn.Module | Teacher],
         splits: Splits,
-        augment: str,
-        fit: FitSpec,
-        seed: int,
-        device: torch.device,
-        graph: bool = True,
+        recipe: Recipe,
     ) -> None:
+        fit, device = recipe.fit, recipe.device
         self.model, self.distiller = model.to(device), distiller.to(device)
         self.teachers: list[Teacher] = [
             LiveTeacher(one, fit.precision, device) if isinstance(one, nn.Module) else one for one in teachers
         ]
-        self.fit, self.seed, self.device = fit, seed, device
+        self.fit, self.seed, self.device = fit, recipe.seed, device
         self.normalise = Normalise(splits.mean, splits.std, device)
-        self.batches = TrainBatches(splits.train.to(device), self.normalise, augment, fit.batch_size, fit.views)
+        self.batches = TrainBatches(
+            splits.train.to(device), self.normalise, recipe.augment, fit.batch_size, views=fit.views
+        )
         self.validation = splits.validation.to(device)
         self.period = validation_period(len(splits.train), len(splits.validation))
         self.optimizer = make_optimizer(fit, device, self.model, self.distiller)
-        recorded = graph and device.type == "cuda" and distiller.recordable and not needs_scaling(fit.precision, device)
-        kind = GraphedStep if recorded else Step
-        self.step = kind(self.model, self.distiller, self.teachers, self.batches, self.optimizer, fit, device)
+        kind = GraphedStep if _can_record(recipe, distiller) else Step
+        self.step = kind(
+            self.model, self.distiller, self.teachers, self.batches, optimizer=self.optimizer, recipe=recipe
+        )
         self.epoch, self.train_seconds, self.total = 0, 0.0, fit.epochs
         self.prepare_seconds = 0.0  # of `train_seconds`: spent on helper modules before the first step
         self.validate_seconds = 0.0  # of this attempt's
@@ -162,6 +158,12 @@ class Training:
         self.prepare_seconds = float(state.get("prepare_seconds", 0.0))
 
 
+def _can_record(recipe: Recipe, distiller: Distiller) -> bool:
+    """Whether steps may be recorded as CUDA graphs; scaled gradients ask the GPU after each step."""
+    on_gpu = recipe.graph and recipe.device.type == "cuda"
+    return on_gpu and distiller.recordable and not needs_scaling(recipe.fit.precision, recipe.device)
+
+
 def make_training(
     job: Job,
     teachers: Sequence[nn.Module | Teacher],
@@ -174,4 +176,6 @@ def make_training(
     specs = tuple(parent.model for parent in job.teachers)
     distiller = build_distiller(job.method, {**dict(job.hparams), **values}, job.model, specs, job.seed)
     model = build(job.model, job.seed)
-    return Training(model, distiller, teachers, splits, job.data.augment, job.fit, job.seed, device, graph)
+    return Training(
+        model, distiller, teachers, splits, Recipe(job.fit, job.data.augment, job.seed, device, graph=graph)
+    )

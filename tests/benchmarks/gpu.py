@@ -36,6 +36,7 @@ from hpmkd.methods.build import build_distiller
 from hpmkd.models import build
 from hpmkd.training.device import prepare_device
 from hpmkd.training.evaluate import evaluate
+from hpmkd.training.recipe import Recipe
 from hpmkd.training.train import Training
 
 STUDENT = ModelSpec("lenet5", (10, 20, 100), 3, 32, 10)
@@ -90,7 +91,7 @@ def training(
     teachers = [] if method == "Direct" else [build(TEACHER, 2)]
     distiller = build_distiller(method, HPARAMS, model, (TEACHER,) * len(teachers), 1)
     device = torch.device(options.device)
-    return Training(build(model, 1), distiller, teachers, splits, SPEC.augment, fit, 1, device, graph)
+    return Training(build(model, 1), distiller, teachers, splits, Recipe(fit, SPEC.augment, 1, device, graph))
 
 
 def wait(device: str) -> None:

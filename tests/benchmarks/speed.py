@@ -38,6 +38,7 @@ from hpmkd.hardware import ALLOCATOR
 from hpmkd.methods.build import build_distiller
 from hpmkd.models import build
 from hpmkd.training.logits_cache import LogitsCacheBuilder
+from hpmkd.training.recipe import Recipe
 from hpmkd.training.teachers import CachedTeacher, Teacher
 from hpmkd.training.train import Training
 
@@ -110,7 +111,7 @@ def trial(spec: DataSpec, data: DataConfig, fit: FitSpec, case: str, table: Path
         teachers = [CachedTeacher(table, len(splits.train), cpu) if "table" in case else build(TEACHER, 2)]
     method = case.split(",")[0]
     distiller = build_distiller(method, KD, STUDENT, (TEACHER,) * len(teachers), 1)
-    training = Training(build(STUDENT, 1), distiller, teachers, splits, spec.augment, fit, 1, cpu)
+    training = Training(build(STUDENT, 1), distiller, teachers, splits, Recipe(fit, spec.augment, 1, cpu))
     epochs = training.epochs()
     next(epochs)
     ready.wait()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -102,3 +103,24 @@ def test_a_cache_on_a_file_system_without_locks(
         cache.prepare(spec, config.data)
     assert reads == ["Digits"]
     assert not list(tmp_path.glob("*.soft"))
+
+
+def test_the_images_are_hashed_once_per_process_and_again_when_they_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker trains model after model on them; the hash of a large data set costs more than a small model's epoch."""
+    config = make_config(tmp_path)
+    (spec,) = cache.describe(config)
+    digest = cache.prepare(spec, config.data)
+    (path,) = tmp_path.glob("*.pt")
+    hashed: list[str] = []
+    whole = hashlib.file_digest
+    monkeypatch.setattr(hashlib, "file_digest", lambda file, kind: (hashed.append(file.name), whole(file, kind))[1])
+    assert {cache.prepare(spec, config.data) for _ in range(5)} == {digest}
+    assert len(hashed) <= 1, "at most once after it was decoded"
+    hashed.clear()
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    assert cache.prepare(spec, config.data) == digest, "found, and decoded again"
+    assert hashed

@@ -10,6 +10,7 @@ import torch
 from hpmkd.config.specs import ModelSpec
 from hpmkd.methods.build import build_distiller
 from hpmkd.models import build
+from hpmkd.training.recipe import Recipe
 from hpmkd.training.train import Training
 from support.builders import STUDENT, TEACHER, make_fit, make_splits
 from support.losses import HPARAMS
@@ -30,7 +31,7 @@ def make(
     """A training of a small student; teachers differ by their seeds."""
     distiller = build_distiller(method, {**HPARAMS, **(hparams or {})}, student, (teacher,) * count, 3)
     teachers = [] if method == "Direct" else [build(teacher, seed) for seed in range(1, count + 1)]
-    return Training(build(student, 2), distiller, teachers, make_splits(), "crop_flip", make_fit(**fit), 5, CPU)
+    return Training(build(student, 2), distiller, teachers, make_splits(), Recipe(make_fit(**fit), "crop_flip", 5, CPU))
 
 
 def flat(value: Any, name: str = "") -> dict[str, Any]:

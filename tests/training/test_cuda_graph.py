@@ -60,7 +60,7 @@ def graphed(tape: type[FakeTape], *given: Any, **more: Any) -> Training:
         group["lr"], group["foreach"] = torch.tensor(group["lr"]), False
     step = training.step
     training.step = GraphedStep(
-        step.model, step.distiller, step.teachers, step.batches, step.optimizer, step.fit, step.device, tape=tape
+        step.model, step.distiller, step.teachers, step.batches, step.optimizer, step.recipe, tape=tape
     )
     return training
 

@@ -14,6 +14,7 @@ from hpmkd.methods.build import build_distiller
 from hpmkd.models import build
 from hpmkd.training.cuda_graph import GraphedStep
 from hpmkd.training.device import prepare_device
+from hpmkd.training.recipe import Recipe
 from hpmkd.training.train import Training
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -23,7 +24,8 @@ GPU = torch.device("cuda")
 def make(method: str, graph: bool, **fit: Any) -> Training:
     distiller = build_distiller(method, HPARAMS, STUDENT, (TEACHER,), 3)
     teachers = [] if method == "Direct" else [build(TEACHER, 1)]
-    return Training(build(STUDENT, 2), distiller, teachers, make_splits(), "crop_flip", make_fit(**fit), 5, GPU, graph)
+    recipe = Recipe(make_fit(**fit), "crop_flip", 5, GPU, graph)
+    return Training(build(STUDENT, 2), distiller, teachers, make_splits(), recipe)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])

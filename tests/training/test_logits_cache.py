@@ -23,6 +23,7 @@ from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.result_file import verify
 from hpmkd.store.sidecar import sidecar_path
 from hpmkd.training.logits_cache import LogitsCacheBuilder
+from hpmkd.training.recipe import Recipe
 from hpmkd.training.teachers import CachedTeacher
 from hpmkd.training.train import Training
 from hpmkd.training.trial import run_job
@@ -55,7 +56,7 @@ def table(folder: Path, augment: str, views: int | None = None, seed: int = 1) -
 def training(method: str, teachers: list[Any], augment: str, views: int | None, **hparams: Any) -> Training:
     distiller = build_distiller(method, {**HPARAMS, **hparams}, STUDENT, (TEACHER,) * len(teachers), 3)
     fit = make_fit(views=views)
-    return Training(build(STUDENT, 2), distiller, teachers, make_splits(), augment, fit, 5, CPU)
+    return Training(build(STUDENT, 2), distiller, teachers, make_splits(), Recipe(fit, augment, 5, CPU))
 
 
 @pytest.mark.parametrize("views", [None, 7])
