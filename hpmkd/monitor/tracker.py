@@ -9,9 +9,9 @@ import math
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from hpmkd.monitor.eta import Times
+from hpmkd.plan.events import EpochEnded, EpochResult, Event, Resumed, Worker
 from hpmkd.plan.job import Job
 from hpmkd.plan.schedule import seconds_left, without_lost
 
@@ -82,7 +82,7 @@ class Tracker:
         self.share = ""  # what each trial gets of the machine, in words
         self._wanted = self.jobs.keys() - self.done
         self._lost: set[str] = set()
-        self._workers: set[tuple[object, object]] = set()
+        self._workers: set[Worker | None] = set()
         self._guess: tuple[float, float | None] = (self.begun, None)
         self._think_at = self.begun
         self.times = Times()
@@ -114,26 +114,27 @@ class Tracker:
             self._lost.discard(key)
             self.running[key] = Running(self.jobs[key], self.clock())
 
-    def result(self, result: Mapping[str, Any]) -> None:
-        """What a trial reports after each epoch: see `store.progress_log.Recorder.record`; nothing else is noted."""
-        one = self.running.get(str(result.get("job")))
-        if one is None:
+    def reported(self, event: Event) -> None:
+        """What a trial reports: its epochs, and from whom they come."""
+        one = self.running.get(event.job)
+        if one is None or isinstance(event, Resumed):
             return
-        worker = (result.get("hostname"), result.get("pid"))
         if not one.epoch:
-            one.fresh = worker not in self._workers
-        self._workers.add(worker)
-        if result.get("status") != "training":
-            return
-        now, epoch, of = self.clock(), int(result["epoch"]), int(result["epochs"])
-        before = one.last
-        one.ended_epoch(epoch, of, now)
-        if before is not None and epoch > before[0]:
-            self.times.trained(one.job, (epoch - before[0]) / of, now - before[1])
-        one.train_loss = float(result.get("train_loss", math.nan))
-        accuracy = float(result.get("validation_accuracy", math.nan))
-        if not math.isnan(accuracy):  # on few images not every epoch is validated; the last one known stands
-            one.validation_pct = accuracy
+            one.fresh = event.worker not in self._workers
+        self._workers.add(event.worker)
+        if isinstance(event, EpochEnded):
+            self._epoch(one, event.result)
+
+    def _epoch(self, one: Running, result: EpochResult) -> None:
+        now, before = self.clock(), one.last
+        one.ended_epoch(result.epoch, result.of, now)
+        if before is not None and result.epoch > before[0]:
+            self.times.trained(one.job, (result.epoch - before[0]) / result.of, now - before[1])
+        one.train_loss = result.train_loss
+        if not math.isnan(
+            result.validation_accuracy_pct
+        ):  # on few images not every epoch is validated; the last stands
+            one.validation_pct = result.validation_accuracy_pct
 
     def ended(self, key: str, made: bool) -> None:
         """A trial ended. `made`: its model is there; else it failed, and runs again only if it starts again."""

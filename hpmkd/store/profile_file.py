@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hpmkd.files import commit_json
+from hpmkd.plan.events import JobProfile
 from hpmkd.store.output_dir import OutputDir
 
 
@@ -31,11 +32,11 @@ class Profile:
         whole = {"models": models, "concurrent": concurrent, "seconds": sum(parts.values()), "busy": busy}
         self.starts.append({**whole, "parts": dict(parts)})
 
-    def add_model(self, key: str, seconds: float, found: Mapping[str, Any]) -> None:
+    def add_model(self, key: str, seconds: float, found: JobProfile) -> None:
         """Notes a model that took so many seconds, with what its trial reported."""
-        parts = {name: float(value) for name, value in dict(found.get("parts", {})).items()}
+        parts = dict(found.parts)
         parts["elsewhere"] = max(0.0, seconds - sum(parts.values()))
-        self.models[key] = {"seconds": seconds, "parts": parts, "operators": list(found.get("operators", []))}
+        self.models[key] = {"seconds": seconds, "parts": parts, "operators": list(found.operators)}
 
 
 def read_profile(output: OutputDir) -> Profile:

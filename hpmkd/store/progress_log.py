@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from hpmkd.plan.events import EpochEnded, EpochResult, Event, Failed, Finished, Worker
 from hpmkd.store.output_dir import OutputDir
 
 SUFFIX = ".jsonl"
@@ -60,7 +61,7 @@ def progress_file(output: OutputDir, key: str) -> Path:
 
 
 class Recorder:
-    """Writes the records. It knows nothing of Tune: it is told what a trial reports. It never raises for a full disk.
+    """Writes the records. It is told what a trial reports. It never raises for a full disk.
 
     Args:
         output: the sweep's folder.
@@ -72,36 +73,26 @@ class Recorder:
 
     def started(self, key: str) -> None:
         """A worker begins with a job, or goes on with it."""
-        self._add(key, {"event": "started", "fingerprint": self.fingerprints.get(key, "")}, {})
+        self._add(key, {"event": "started", "fingerprint": self.fingerprints.get(key, "")}, None)
 
-    def record(self, result: Mapping[str, Any]) -> None:
-        """Takes note of what a trial reports after each epoch and at its end.
-
-        Args:
-            result: `job` (its key) and `status`; while `training`: `epoch`, `epochs`, `train_loss`,
-                `validation_accuracy` (percent), `lr`, `train_time` (seconds), `loss/<term>`; where known `hostname`
-                and `pid` of the worker. Of anything else nothing is noted.
-        """
-        key, status = result.get("job"), result.get("status")
-        if not isinstance(key, str):
-            return
-        if status == "training":
-            epoch, of = int(result["epoch"]), int(result["epochs"])
+    def record(self, event: Event) -> None:
+        """Takes note of what a trial reports after each epoch and at its end."""
+        if isinstance(event, EpochEnded):
+            epoch, of = event.result.epoch, event.result.of
             if epoch in (1, of) or epoch % math.ceil(of / MAX_EPOCHS) == 0:
-                self._add(key, {"event": "epoch", **_epoch(result, epoch, of)}, result)
-        elif status == "diverged":
-            self._add(key, {"event": "failed", "message": str(result.get("message", "diverged"))}, result)
-        elif status in ("trained", "recalled", "found"):
-            self._add(key, {"event": "ended"}, result)
+                self._add(event.job, {"event": "epoch", **_epoch(event.result)}, event.worker)
+        elif isinstance(event, Failed):
+            self._add(event.job, {"event": "failed", "message": event.message}, event.worker)
+        elif isinstance(event, Finished):
+            self._add(event.job, {"event": "ended"}, event.worker)
 
     def failed(self, key: str, message: str) -> None:
         """A trial ended with an error."""
-        self._add(key, {"event": "failed", "message": message}, {})
+        self._add(key, {"event": "failed", "message": message}, None)
 
-    def _add(self, key: str, values: Mapping[str, Any], result: Mapping[str, Any]) -> None:
-        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        worker = {"host": result.get("hostname") or platform.node(), "pid": result.get("pid") or os.getpid()}
-        line = json.dumps({"time": now, **worker, **values}).encode() + b"\n"
+    def _add(self, key: str, values: Mapping[str, Any], worker: Worker | None) -> None:
+        now, by = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), worker or _this_process()
+        line = json.dumps({"time": now, "host": by.host, "pid": by.pid, **values}).encode() + b"\n"
         path = progress_file(self.output, key)
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -116,23 +107,25 @@ def _ends_a_line(file: Any) -> bool:
     return bool(file.read(1) == b"\n")
 
 
-def _epoch(result: Mapping[str, Any], epoch: int, of: int) -> dict[str, Any]:
-    terms = {name.removeprefix("loss/"): _short(value) for name, value in result.items() if name.startswith("loss/")}
+def _this_process() -> Worker:
+    return Worker(platform.node(), os.getpid())
+
+
+def _epoch(result: EpochResult) -> dict[str, Any]:
     return {
-        "epoch": epoch,
-        "of": of,
-        "train_loss": _short(result.get("train_loss")),
-        "validation_accuracy_pct": _short(result.get("validation_accuracy")),
-        "lr": _short(result.get("lr")),
-        "train_seconds": _short(result.get("train_time")),
-        "terms": terms,
+        "epoch": result.epoch,
+        "of": result.of,
+        "train_loss": _short(result.train_loss),
+        "validation_accuracy_pct": _short(result.validation_accuracy_pct),
+        "lr": _short(result.lr),
+        "train_seconds": _short(result.train_seconds),
+        "terms": {name: _short(value) for name, value in result.terms.items()},
     }
 
 
-def _short(value: Any) -> float | None:
+def _short(value: float) -> float | None:
     """Six digits are more than a curve shows; JSON has no NaN."""
-    number = isinstance(value, int | float) and math.isfinite(value)
-    return float(f"{value:.6g}") if number else None
+    return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
 def read(path: Path) -> Progress | None:

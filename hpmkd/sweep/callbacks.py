@@ -11,16 +11,17 @@ from ray.tune import Callback
 from hpmkd.cluster.resources import TrialResources
 from hpmkd.log import BadNews
 from hpmkd.monitor.tracker import Tracker
+from hpmkd.plan.events import Event, Failed, Finished, JobProfile, Resumed
 from hpmkd.plan.job import Job, label
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.profile_file import Profile
 from hpmkd.store.progress_log import Recorder
 from hpmkd.sweep.failures import Kind, Lacking, NoRecord, _error, _log, _text, kind_of
-from hpmkd.sweep.loggers import is_compared
+from hpmkd.sweep.reports import EventCallback, is_compared
 from hpmkd.timings import Timings
 
 
-class EventLog(Callback):
+class EventLog(EventCallback):
     """One line per model that ends. Nothing here may raise: Tune would stop the whole sweep."""
 
     def __init__(self, jobs: dict[str, Job], runs: int, say: Callable[[str], None]) -> None:
@@ -28,27 +29,27 @@ class EventLog(Callback):
         self.failed: dict[str, str] = {}
         self.kinds: dict[str, Kind] = {}
 
-    def on_trial_result(
-        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
-    ) -> None:
-        """Says what a finished model reached."""
-        job = self.jobs.get(result.get("job", ""))
-        status = result.get("status")
+    def on_event(self, trial: Any, event: Event) -> None:
+        """Says where a model goes on, and what a finished one reached."""
+        job = self.jobs.get(event.job)
         if job is None:
             return
         name = label(job, self.runs)
-        resumed = result.get("resumed_after", 0)
-        if status == "training" and resumed and result["epoch"] == resumed + 1:
-            self.say(f"{name}: goes on after epoch {resumed}/{result['epochs']}")
-        if status == "trained":
+        if isinstance(event, Resumed):
+            self.say(f"{name}: goes on after epoch {event.epoch}/{event.of}")
+        elif isinstance(event, Failed):
+            self.failed[job.key], self.kinds[job.key] = event.message, "diverged"
+            self.say(BadNews(f"{name}: DIVERGED, {event.message}"))
+        elif isinstance(event, Finished):
+            self._finished(job, name, event)
+
+    def _finished(self, job: Job, name: str, event: Finished) -> None:
+        if event.status == "trained":
             self.failed.pop(job.key, None)
-            reached = result.get("message") or f"{result['accuracy']:.2f}%"
-            self.say(f"{name}: {reached} in {result['train_time']:.1f}s, saved {job.file_name}")
-        elif status == "recalled":
-            self.say(f"{name}: {job.file_name} ({result['accuracy']:.2f}%) from the shared memory, not trained again")
-        elif status == "diverged":
-            self.failed[job.key], self.kinds[job.key] = result.get("message", "diverged"), "diverged"
-            self.say(BadNews(f"{name}: DIVERGED, {result.get('message')}"))
+            reached = event.message or f"{event.accuracy_pct:.2f}%"
+            self.say(f"{name}: {reached} in {event.train_seconds:.1f}s, saved {job.file_name}")
+        elif event.status == "recalled":
+            self.say(f"{name}: {job.file_name} ({event.accuracy_pct:.2f}%) from the shared memory, not trained again")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Says that a trial failed, and where its log lies."""
@@ -65,7 +66,7 @@ class EventLog(Callback):
             self.say(BadNews(f"{label(job, self.runs)}: FAILED, {self.failed[job.key]}"))
 
 
-class TrackerCallback(Callback):
+class TrackerCallback(EventCallback):
     """Keeps the tracker of a live view up to date, and has it shown; Tune comes by several times a second."""
 
     def __init__(self, tracker: Tracker, show: Callable[[], None]) -> None:
@@ -84,12 +85,10 @@ class TrackerCallback(Callback):
         """A worker has taken a job up."""
         self.tracker.started(trial.config["job"])
 
-    def on_trial_result(
-        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
-    ) -> None:
+    def on_event(self, trial: Any, event: Event) -> None:
         """An epoch, or the end of the work."""
-        self.tracker.result(result)
-        if result.get("status") in ("trained", "recalled", "found"):
+        self.tracker.reported(event)
+        if isinstance(event, Finished):
             self._made.add(trial.config["job"])
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -120,7 +119,7 @@ class TrimMetrics(Callback):
         kept.metric_analysis = {name: found for name, found in kept.metric_analysis.items() if is_compared(name)}
 
 
-class Records(Callback):
+class Records(EventCallback):
     """Keeps what `hpmkd status` and the learning curves of a report are made of; see `store.progress_log.Recorder`."""
 
     def __init__(self, jobs: dict[str, Job], output: OutputDir) -> None:
@@ -130,18 +129,16 @@ class Records(Callback):
         """Notes that a worker has taken a job up."""
         self.recorder.started(trial.config["job"])
 
-    def on_trial_result(
-        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
-    ) -> None:
+    def on_event(self, trial: Any, event: Event) -> None:
         """Notes an epoch, or the end."""
-        self.recorder.record(result)
+        self.recorder.record(event)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Notes why a trial failed."""
         self.recorder.failed(trial.config["job"], _text(_error(trial)))
 
 
-class Profiler(Callback):
+class Profiler(EventCallback):
     """Fills a profile with what trials report at their end, and with how long the driver waited for them.
 
     Args:
@@ -153,7 +150,7 @@ class Profiler(Callback):
         self.profile, self.timings = profile, timings
         self.busy, self.models, self.concurrent = 0.0, 0, 1
         self._started: dict[str, float] = {}
-        self._found: dict[str, dict[str, Any]] = {}
+        self._found: dict[str, JobProfile] = {}
 
     def round(self, wanted: Collection[str], share: TrialResources) -> None:
         """A round begins."""
@@ -167,12 +164,10 @@ class Profiler(Callback):
         """A worker has been given a job."""
         self._started[trial.config["job"]] = time.monotonic()
 
-    def on_trial_result(
-        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
-    ) -> None:
+    def on_event(self, trial: Any, event: Event) -> None:
         """The last report of a trial says how long its parts took."""
-        if "profile" in result:
-            self._found[trial.config["job"]] = result["profile"]
+        if isinstance(event, Finished | Failed) and event.profile is not None:
+            self._found[trial.config["job"]] = event.profile
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """The trial is over."""

@@ -8,16 +8,16 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ray.tune import Callback
-
 from hpmkd.cluster.stop_signals import StopSignals
+from hpmkd.plan.events import EpochEnded, Event, Failed, Finished
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep import searcher
+from hpmkd.sweep.reports import EventCallback
 
 SAVE_SECONDS = 12.0
 
 
-class GracefulStop(Callback):
+class GracefulStop(EventCallback):
     """Asks the trials to save, waits for them, and then stops Tune by the handler that it set for Ctrl-C.
 
     `Tuner.fit` sets that handler anew each time, so it is taken over at the first step; of SIGTERM and SIGHUP Tune
@@ -67,9 +67,7 @@ class GracefulStop(Callback):
             self.output.stop_file.unlink(missing_ok=True)
             self._end_tune(signal.SIGINT, None)
 
-    def on_trial_result(
-        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
-    ) -> None:
-        """Notes who has saved."""
-        if result.get("saved_to_stop") or result.get("status") != "training":
+    def on_event(self, trial: Any, event: Event) -> None:
+        """Notes who has saved, or has nothing left to save."""
+        if isinstance(event, Finished | Failed) or (isinstance(event, EpochEnded) and event.saved_to_stop):
             self._unsaved.discard(trial.trial_id)

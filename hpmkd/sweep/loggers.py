@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-from ray.tune import Callback
 
 from hpmkd.config.sweep import RecordConfig
 from hpmkd.errors import EnvironmentProblem
 from hpmkd.log import BadNews
+from hpmkd.plan.events import EpochEnded, Event, Resumed
+from hpmkd.sweep.reports import EventCallback, chosen, to_report
 
 # At the end of a round, for what is not uploaded yet; Ctrl-C waits for it too.
 _UPLOAD_SECONDS = 10
@@ -88,7 +87,7 @@ def _connect(name: str, make: Callable[[], Any], say: Callable[[str], None]) -> 
     return SafeLogger(name, callback, say)
 
 
-class SafeLogger(Callback):
+class SafeLogger(EventCallback):
     """Passes on what happens, until the first error: then it says so once and is silent. Tune would end the sweep.
 
     Args:
@@ -106,14 +105,15 @@ class SafeLogger(Callback):
         """A run begins there."""
         self._pass("on_trial_start", iteration, trials, trial)
 
-    def on_trial_result(
-        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
-    ) -> None:
+    def on_event(self, trial: Any, event: Event) -> None:
         """The numbers of an epoch, or of the finished model; Tune's own are left out."""
-        if result.get("status") == "training":
-            self._steps[trial.trial_id] = int(result["epoch"])
-        numbers = chosen(result) | {"training_iteration": self._steps.get(trial.trial_id, 0)}
-        self._pass("on_trial_result", iteration, trials, trial, numbers)
+        if isinstance(event, Resumed):
+            return
+        if isinstance(event, EpochEnded):
+            self._steps[trial.trial_id] = event.result.epoch
+        step = self._steps.get(trial.trial_id, 0)
+        # Ray's callbacks for both services read the trial and its numbers alone.
+        self._pass("on_trial_result", step, [], trial, chosen(to_report(event)) | {"training_iteration": step})
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """The run is over."""
@@ -135,17 +135,3 @@ class SafeLogger(Callback):
         except Exception as error:
             self._broken = True
             self.say(BadNews(f"{self.name}: no more records, {type(error).__name__}: {error}; the training goes on"))
-
-
-def chosen(result: Mapping[str, Any]) -> dict[str, float]:
-    """The numbers of a report that people compare, if they are finite."""
-    return {
-        name: value
-        for name, value in result.items()
-        if is_compared(name) and isinstance(value, int | float) and math.isfinite(value)
-    }
-
-
-def is_compared(name: str) -> bool:
-    """Whether people compare it: losses, accuracies (percent), learning rate, seconds; Tune adds a dozen of its own."""
-    return name in ("train_loss", "validation_accuracy", "lr", "accuracy", "train_time") or name.startswith("loss/")

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from hpmkd.plan.events import EpochResult
+from hpmkd.sweep.reports import curve_points
 
 # A killed worker loses so much of its curve; that of the next attempt starts after its last checkpoint.
 _FLUSH_SECONDS = 2
@@ -30,18 +32,17 @@ class EventFiles:
     def __enter__(self) -> EventFiles:
         return self
 
-    def epoch(self, metrics: Mapping[str, Any]) -> None:
+    def epoch(self, result: EpochResult) -> None:
         """Adds the numbers of an epoch: losses, validation accuracy in percent, learning rate."""
-        for name, value in metrics.items():
-            if name in ("train_loss", "validation_accuracy", "lr") or name.startswith("loss/"):
-                self._add(name, value, metrics["epoch"])
+        for name, value in curve_points(result).items():
+            self._add(name, value, result.epoch)
 
     def end(self, accuracy: float) -> None:
         """Adds the finished model's accuracy on test images, in percent."""
         self._add("test_accuracy", accuracy, None)
 
-    def _add(self, name: str, value: Any, step: int | None) -> None:
-        if self.folder is None or not isinstance(value, int | float) or not math.isfinite(value):
+    def _add(self, name: str, value: float, step: int | None) -> None:
+        if self.folder is None or not math.isfinite(value):
             return
         with contextlib.suppress(OSError):
             if self.writer is None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from hpmkd.plan.events import EpochResult
 from hpmkd.plan.halving import rungs
-from hpmkd.training.train import EpochResult, Training
+from hpmkd.training.train import Training
 
 Values = Mapping[str, Any]
 

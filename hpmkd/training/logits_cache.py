@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from hpmkd.config.specs import DataSpec, FitSpec
 from hpmkd.data.augment import Normalise, TrainBatches
 from hpmkd.data.images import Splits
+from hpmkd.plan.events import EpochResult
 from hpmkd.training.teachers import LiveTeacher
-from hpmkd.training.train import EpochResult
 
 
 class LogitsCacheBuilder:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,6 +16,7 @@ from hpmkd.errors import Diverged
 from hpmkd.methods.base import Distiller
 from hpmkd.methods.build import build_distiller
 from hpmkd.models import build
+from hpmkd.plan.events import EpochResult
 from hpmkd.plan.job import Job
 from hpmkd.training.cuda_graph import GraphedStep
 from hpmkd.training.device import needs_scaling
@@ -27,19 +27,6 @@ from hpmkd.training.step import Step
 from hpmkd.training.teachers import LiveTeacher, Teacher
 
 _VALIDATION_PART = 0.1
-
-
-@dataclass(frozen=True)
-class EpochResult:
-    """One finished epoch of `of`: `epoch` counts from 1, `terms` are the loss terms' means over the images."""
-
-    epoch: int
-    train_loss: float
-    terms: dict[str, float]
-    validation_accuracy_pct: float  # NaN in an epoch that was not looked at, see `validation_period`
-    lr: float
-    train_seconds: float
-    of: int
 
 
 def validation_period(train_images: int, validation_images: int) -> int:

@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
@@ -18,6 +18,7 @@ from hpmkd.data.cache import load
 from hpmkd.data.images import Splits
 from hpmkd.errors import Diverged, EnvironmentProblem, HpmkdError
 from hpmkd.models import build
+from hpmkd.plan.events import EpochEnded, EpochResult, Failed, Finished, Resumed
 from hpmkd.plan.halving import last_epoch
 from hpmkd.plan.job import Job
 from hpmkd.store.epoch_checkpoint import resume, save_epoch
@@ -33,37 +34,17 @@ from hpmkd.training.halving_search import HalvingSearch
 from hpmkd.training.logits_cache import LogitsCacheBuilder
 from hpmkd.training.provenance import provenance
 from hpmkd.training.teachers import CachedTeacher
-from hpmkd.training.train import EpochResult, Training, make_training
+from hpmkd.training.train import Training, make_training
 
 Work = Training | HalvingSearch | LogitsCacheBuilder
 
 
 @dataclass(frozen=True)
-class Progress:
+class SavableEpoch:
     """A finished epoch. `save(folder)` writes its checkpoint; call it before the next epoch or not at all."""
 
-    result: EpochResult
+    event: EpochEnded
     save: Callable[[Path], None]
-
-
-@dataclass(frozen=True)
-class Resumed:
-    """The job goes on after `epoch` epochs of an earlier attempt."""
-
-    epoch: int
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The end of a job.
-
-    `found`: the file was there already; `recalled`: it came from the shared memory; `diverged`: why is in `message`.
-    """
-
-    status: Literal["trained", "found", "recalled", "diverged"]
-    accuracy: float = float("nan")
-    train_time: float = float("nan")
-    message: str = ""
 
 
 def run_job(
@@ -74,7 +55,7 @@ def run_job(
     candidates: tuple[Path, ...] = (),
     timings: Timings | None = None,
     graph: bool = True,
-) -> Iterator[Resumed | Progress | Outcome]:
+) -> Iterator[Resumed | SavableEpoch | Finished | Failed]:
     """Trains a job's model unless its file is there, and commits it under its canonical name.
 
     Args:
@@ -93,7 +74,7 @@ def run_job(
     with timings.part("parents"):
         finding = inspect_job(job, output)
     if finding.good and finding.header:
-        yield Outcome("found", finding.header.accuracy, finding.header.train_time)
+        yield Finished(job.key, "found", finding.header.accuracy, finding.header.train_time)
         return
     torch.set_num_threads(job.fit.threads)
     with timings.part("parents"):
@@ -105,7 +86,7 @@ def run_job(
         with timings.part("parents"):
             old = recall(memory, job, output, device.type, weights)
         if old:
-            yield Outcome("recalled", old.accuracy, old.train_time)
+            yield Finished(job.key, "recalled", old.accuracy, old.train_time)
             return
     with timings.part("images"):
         splits = load(job.data, data.model_dump_json())
@@ -113,22 +94,22 @@ def run_job(
         work = _work(job, output, known, splits, device, graph)
         resume(work, job, weights, [*candidates, *output.checkpoint_folders(job)])
     if work.epoch:
-        yield Resumed(work.epoch)
+        yield Resumed(job.key, work.epoch, work.total)
     validation_pct = float("nan")
     try:
         for result in _timed(work, timings):
             validation_pct = result.validation_accuracy_pct
-            yield Progress(result, functools.partial(save_epoch, work, job, weights))
+            yield SavableEpoch(EpochEnded(job.key, result), functools.partial(save_epoch, work, job, weights))
     except Diverged as error:
-        yield Outcome("diverged", message=str(error))
+        yield Failed(job.key, str(error))
         return
     metadata = provenance(job, data, device) | {"parents": weights}
-    outcome = _finish(work, job, output, splits, metadata | {"val_accuracy": validation_pct}, timings)
+    finished = _finish(work, job, output, splits, metadata | {"val_accuracy": validation_pct}, timings)
     if memory:
         # The model is safe in the output; a full or read-only cache only costs other sweeps some time.
         with contextlib.suppress(EnvironmentProblem), timings.part("commit"):
             keep(memory, job, output, device.type)
-    yield outcome
+    yield finished
 
 
 def _timed(work: Work, timings: Timings) -> Iterator[EpochResult]:
@@ -164,7 +145,7 @@ def _identities(job: Job, known: Mapping[str, Header]) -> dict[str, str]:
 
 def _finish(
     work: Work, job: Job, output: OutputDir, splits: Splits, metadata: Mapping[str, Any], timings: Timings
-) -> Outcome:
+) -> Finished:
     """Commits the file; of a model, after its only look at the test set."""
     path = output.model_file(job)
     if isinstance(work, LogitsCacheBuilder):
@@ -172,18 +153,20 @@ def _finish(
         with timings.part("commit"):
             commit(path, work.content(), accuracy, work.train_seconds, metadata)
         text = f"{work.total} view{'s' * (work.total > 1)} of each image"
-        return Outcome("trained", accuracy, work.train_seconds, f"{text} ({accuracy:.2f}% on validation)")
+        text = f"{text} ({accuracy:.2f}% on validation)"
+        return Finished(job.key, "trained", accuracy, work.train_seconds, text)
     if isinstance(work, HalvingSearch):
         chosen, validation_pct = work.winner()
         commit(path, SearchResult(chosen, work.evidence), validation_pct, work.train_seconds, metadata)
         text = ", ".join(f"{name} {value:g}" for name, value in chosen.items())
-        return Outcome("trained", validation_pct, work.train_seconds, f"{text} ({validation_pct:.2f}% on validation)")
+        text = f"{text} ({validation_pct:.2f}% on validation)"
+        return Finished(job.key, "trained", validation_pct, work.train_seconds, text)
     metadata = {**metadata, "prepare_seconds": work.prepare_seconds, "steps": work.step.description}
     with timings.part("test"):
         test_pct = evaluate(work.model, splits.test.to(work.device), work.normalise, job.fit.precision)
     with timings.part("commit"):
         commit(path, work.model.state_dict(), test_pct, work.train_seconds, metadata)
-    return Outcome("trained", test_pct, work.train_seconds)
+    return Finished(job.key, "trained", test_pct, work.train_seconds)
 
 
 def _work(

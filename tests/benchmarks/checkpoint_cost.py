@@ -30,7 +30,7 @@ from hpmkd.plan.planner import expand
 from hpmkd.store.epoch_checkpoint import SaveSchedule
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep.api import resolve
-from hpmkd.training.trial import Progress, run_job
+from hpmkd.training.trial import SavableEpoch, run_job
 
 PAIRS = 5
 
@@ -42,8 +42,10 @@ def train(job: Job, config: SweepConfig, output: OutputDir, checkpoints: bool) -
     schedule = SaveSchedule(config.record.checkpoint_overhead)
     spent, saves, start = 0.0, 0, time.perf_counter()
     for event in run_job(job, output, config.data, torch.device("cpu")):
-        due = checkpoints and isinstance(event, Progress) and event.result.epoch < event.result.of and schedule.due()
-        if isinstance(event, Progress) and due:
+        if not checkpoints or not isinstance(event, SavableEpoch):
+            continue
+        result = event.event.result
+        if result.epoch < result.of and schedule.due():
             before = time.perf_counter()
             with tempfile.TemporaryDirectory(prefix="checkpoint-") as folder:
                 event.save(Path(folder))

@@ -15,7 +15,9 @@ from hpmkd.log import BadNews
 from hpmkd.monitor import live
 from hpmkd.monitor.live import LiveView, clock, render, watching
 from hpmkd.monitor.tracker import Tracker
+from hpmkd.plan.events import EpochEnded, EpochResult, Failed, Finished
 from hpmkd.sweep.callbacks import TrackerCallback
+from hpmkd.sweep.reports import to_report
 
 
 class Terminal(io.StringIO):
@@ -56,7 +58,7 @@ def test_before_anything_is_known() -> None:
     assert "about" not in capture.get()
     one = Tracker(JOBS, {})
     one.started(LONG)
-    one.result({"job": LONG, "status": "training", "epoch": 1, "epochs": 2})
+    one.reported(EpochEnded(LONG, EpochResult(1, math.nan, {}, math.nan, math.nan, 1.0, 2)))
     assert math.isnan(one.running[LONG].train_loss)
     with page.capture() as capture:
         page.print(render(one, 3))
@@ -154,9 +156,9 @@ def test_tune_keeps_the_tracker_up_to_date() -> None:
         if end == "error":
             watch.on_trial_error(0, [], Trial)
             assert (made.running, made.done) == ({}, set())
-    watch.on_trial_result(0, [], Trial, {"job": LONG, "status": "training", "epoch": 1, "epochs": 1})
+    watch.on_trial_result(0, [], Trial, to_report(EpochEnded(LONG, EpochResult(1, 0.5, {}, 90.0, 0.1, 1.0, 1))))
     assert made.running[LONG].epoch == 1
-    watch.on_trial_result(0, [], Trial, {"job": LONG, "status": "trained"})
+    watch.on_trial_result(0, [], Trial, to_report(Finished(LONG, "trained", 90.0, 1.0)))
     watch.on_trial_complete(0, [], Trial)
     watch.on_step_begin(0, [])
     assert (made.running, made.done, shown) == ({}, {LONG}, [1])
@@ -169,7 +171,7 @@ def test_a_diverged_trial_has_made_nothing() -> None:
     made = Tracker(JOBS, {})
     watch: Any = TrackerCallback(made, lambda: None)
     watch.on_trial_start(0, [], Trial)
-    watch.on_trial_result(0, [], Trial, {"job": LONG, "status": "diverged"})
+    watch.on_trial_result(0, [], Trial, to_report(Failed(LONG, "epoch 1: the training loss is nan")))
     watch.on_trial_complete(0, [], Trial)
     assert made.done == set()
 

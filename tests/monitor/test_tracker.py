@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import pytest
 from support.plans import plan
 
 from hpmkd.monitor.tracker import Tracker
+from hpmkd.plan.events import EpochEnded, EpochResult, Finished, Resumed, Worker
 
 JOBS = plan(1, ["Direct", "TraditionalKD"], 2)  # a teacher, its table, 2 + 2 students
 KEYS = [job.key for job in JOBS]
@@ -24,8 +24,8 @@ class Sweep:
         self.tracker.round([key for key in KEYS if key not in (done or {})], concurrent, "1 core")
 
     def report(self, key: str, epoch: int, of: int = 5, pid: int = 1) -> None:
-        values: dict[str, Any] = {"job": key, "status": "training", "epoch": epoch, "epochs": of, "pid": pid}
-        self.tracker.result({**values, "train_loss": 1 / epoch, "validation_accuracy": 90.0, "hostname": "h"})
+        result = EpochResult(epoch, 1 / epoch, {}, 90.0, 0.1, 1.0, of)
+        self.tracker.reported(EpochEnded(key, result, worker=Worker("h", pid)))
 
     def train(self, key: str, before: float, each: float, after: float, of: int = 5, pid: int = 1) -> None:
         self.tracker.started(key)
@@ -34,7 +34,7 @@ class Sweep:
             self.now += each
             self.report(key, epoch, of, pid)
         self.now += after
-        self.tracker.result({"job": key, "status": "trained", "pid": pid, "hostname": "h"})
+        self.tracker.reported(Finished(key, "trained", 90.0, 1.0, worker=Worker("h", pid)))
         self.tracker.ended(key, made=True)
 
 
@@ -93,6 +93,15 @@ def test_what_a_worker_has_done_before_makes_it_no_newcomer() -> None:
     assert sweep.tracker.times.before(JOBS[-1]) == 3
 
 
+def test_a_job_that_goes_on_is_none_of_a_known_worker() -> None:
+    """That it goes on is reported before its first epoch, by which a new worker is known."""
+    sweep = Sweep()
+    sweep.tracker.started(DIRECT[0])
+    sweep.tracker.reported(Resumed(DIRECT[0], 2, 5, Worker("h", 7)))
+    sweep.report(DIRECT[0], 3, pid=7)
+    assert sweep.tracker.running[DIRECT[0]].fresh
+
+
 def test_an_earlier_start_gives_the_first_estimate() -> None:
     sweep = Sweep({key: 10.0 for key in KEYS if key not in DIRECT} | {DIRECT[0]: 7.0})
     assert sweep.tracker.seconds_left() == 7.0
@@ -124,11 +133,10 @@ def test_a_new_ray_begins_with_nothing_running() -> None:
 def test_reports_that_concern_nothing_here() -> None:
     sweep = Sweep()
     sweep.tracker.started("student of another sweep")
-    sweep.tracker.result({"done": True})
     sweep.report(DIRECT[0], 3)
     assert sweep.tracker.running == {}
     sweep.tracker.started(DIRECT[0])
-    sweep.tracker.result({"job": DIRECT[0], "status": "training", "epoch": 1, "epochs": 2, "train_loss": math.nan})
+    sweep.tracker.reported(EpochEnded(DIRECT[0], EpochResult(1, math.nan, {}, 50.0, 0.1, 1.0, 2)))
     assert math.isnan(sweep.tracker.running[DIRECT[0]].train_loss)
 
 
@@ -136,7 +144,6 @@ def test_an_epoch_that_was_not_validated_leaves_the_last_accuracy() -> None:
     sweep = Sweep()
     sweep.tracker.started(DIRECT[0])
     sweep.report(DIRECT[0], 1)
-    values = {"job": DIRECT[0], "status": "training", "epoch": 2, "epochs": 5, "train_loss": 0.5}
-    sweep.tracker.result({**values, "validation_accuracy": math.nan})
+    sweep.tracker.reported(EpochEnded(DIRECT[0], EpochResult(2, 0.5, {}, math.nan, 0.1, 2.0, 5)))
     one = sweep.tracker.running[DIRECT[0]]
     assert (one.epoch, one.validation_pct) == (2, 90.0)

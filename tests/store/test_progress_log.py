@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.frames import KEY, epoch
 
+from hpmkd.plan.events import Failed, Finished, Resumed
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.progress_log import MAX_EPOCHS, Recorder, progress_file, read, read_all
 
@@ -32,7 +33,7 @@ def test_a_training_from_start_to_end(output: OutputDir) -> None:
     assert [row["epoch"] for row in found.epochs] == [1, 2, 3]
     expected = {"epoch": 2, "train_loss": 0.5, "validation_accuracy_pct": 52.0, "lr": 0.001, "train_seconds": 4.0}
     assert found.epochs[1] == {**expected, "terms": {"ce": 0.25}}
-    recorder.record({"job": KEY, "status": "trained", "accuracy": 71.0, "train_time": 6.0})
+    recorder.record(Finished(KEY, "trained", 71.0, 6.0))
     assert read_all(output)[KEY].state == "ended"
 
 
@@ -54,7 +55,7 @@ def test_a_failure_is_kept_until_the_next_attempt(output: OutputDir) -> None:
     assert (read_all(output)[KEY].state, read_all(output)[KEY].message) == ("failed", "RuntimeError: boom")
     recorder.started(KEY)
     assert (read_all(output)[KEY].state, read_all(output)[KEY].message) == ("training", "")
-    recorder.record({"job": KEY, "status": "diverged", "message": "epoch 2: the training loss is nan"})
+    recorder.record(Failed(KEY, "epoch 2: the training loss is nan"))
     assert "nan" in read_all(output)[KEY].message
 
 
@@ -126,10 +127,8 @@ def test_long_trainings_stay_small(output: OutputDir) -> None:
     assert progress_file(output, KEY).stat().st_size < 150_000
 
 
-def test_reports_that_concern_nothing_here(output: OutputDir) -> None:
-    recorder = Recorder(output)
-    recorder.record({"done": True})
-    recorder.record({"job": KEY, "status": "something new"})
+def test_where_a_job_goes_on_is_known_from_its_epochs(output: OutputDir) -> None:
+    Recorder(output).record(Resumed(KEY, 3, 10))
     assert read_all(output) == {}
     assert read(progress_file(output, KEY)) is None
 

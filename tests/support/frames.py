@@ -16,6 +16,7 @@ from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.cache import describe
 from hpmkd.files import commit_bytes, commit_json
 from hpmkd.plan.catalog import baselines_of
+from hpmkd.plan.events import EpochEnded, EpochResult, Worker
 from hpmkd.plan.job import Job
 from hpmkd.plan.planner import expand
 from hpmkd.store.output_dir import OutputDir
@@ -90,8 +91,8 @@ def _identity(output: OutputDir, job: Job) -> Any:
     return verify(output.model_file(job)).metadata["weights_sha256"]
 
 
-def epoch(number: int, of: int = 10, **more: Any) -> dict[str, Any]:
+def epoch(number: int, of: int = 10, job: str = KEY, train_loss: float | None = None, lr: float = 0.001) -> EpochEnded:
     """What a trial reports after an epoch."""
-    values = {"job": KEY, "status": "training", "epoch": number, "epochs": of, "train_loss": 1 / number, "lr": 0.001}
-    values |= {"validation_accuracy": 50.0 + number, "train_time": 2.0 * number, "loss/ce": 0.25, "time_total_s": 9.0}
-    return {**values, "hostname": "node7", "pid": 77, **more}
+    loss = 1 / number if train_loss is None else train_loss
+    result = EpochResult(number, loss, {"ce": 0.25}, 50.0 + number, lr, 2.0 * number, of)
+    return EpochEnded(job, result, worker=Worker("node7", 77))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from hpmkd.monitor.tracker import Tracker
+from hpmkd.plan.events import EpochEnded, EpochResult
 from support.plans import plan
 
 JOBS = plan(1, ["Direct", "HPM-KD-noChain-uniform-noMetaTemp"], 3)
@@ -18,10 +19,9 @@ def tracker() -> Tracker:
     made.round([job.key for job in JOBS[1:]], 2, "0.25 GPU")
     made.started(LONG)
     made.started("student_D0_Direct_run2")
-    values = {"job": LONG, "status": "training", "epochs": 15, "train_loss": 0.123456, "validation_accuracy": 96.2}
     for epoch in range(1, 8):
         now[0] += 10
-        made.result({**values, "epoch": epoch})
+        made.reported(EpochEnded(LONG, EpochResult(epoch, 0.123456, {}, 96.2, 0.1, 10.0 * epoch, 15)))
     return made
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import math
 import pickle
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,13 @@ from ray.tune.trainable.metadata import _TrainingRunMetadata
 from support.plans import plan
 
 from hpmkd.errors import EnvironmentProblem, HpmkdError
+from hpmkd.plan.events import EpochEnded, EpochResult, Event, Failed, Finished, Resumed
 from hpmkd.plan.job import label
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.progress_log import read_all
 from hpmkd.sweep.callbacks import EventLog, Records, TrimMetrics
 from hpmkd.sweep.failures import Lacking
+from hpmkd.sweep.reports import to_report
 
 JOBS = {job.key: job for job in plan(1, ["Direct", "TAKD"], 5)}
 STUDENT, TEACHER, ASSISTANT = "student_D0_Direct_run3", "teacher_D0", "assistant_D0_TAKD"
@@ -58,8 +59,10 @@ def test_a_finished_trial_keeps_its_numbers_without_their_windows() -> None:
     assert (kept["accuracy"]["max"], kept["accuracy"]["last"], kept["accuracy"]["avg"]) == (70.0, 60.0, 60.0)
 
 
-def report(callback: Any, key: str, **values: Any) -> None:
-    callback.on_trial_result(0, [], Trial(key), {"job": key, **values})
+def report(callback: Any, event: Event) -> None:
+    """As Tune does, which adds numbers of its own."""
+    added = {"training_iteration": 3, "time_total_s": 9.0, "hostname": "node7", "pid": 41}
+    callback.on_trial_result(0, [], Trial(event.job), to_report(event) | added)
 
 
 def test_labels() -> None:
@@ -69,18 +72,23 @@ def test_labels() -> None:
 
 def test_trained_and_resumed(lines: tuple[EventLog, list[str]]) -> None:
     callback, said = lines
+    report(callback, Resumed(STUDENT, 7, 30))
     for epoch in (8, 9):
-        report(callback, STUDENT, status="training", epoch=epoch, epochs=30, resumed_after=7)
-    report(callback, STUDENT, status="trained", accuracy=69.123, train_time=611.61)
+        report(callback, EpochEnded(STUDENT, EpochResult(epoch, 1.0, {}, 50.0, 0.1, 1.0, 30)))
+    report(callback, Finished(STUDENT, "trained", 69.123, 611.61))
+    report(callback, Finished(TEACHER, "recalled", 98.7, 611.61))
+    report(callback, Finished("of another plan", "trained", 69.123, 611.61))
+    callback.on_trial_result(0, [], Trial(STUDENT), {"job": STUDENT, "done": True})
     assert said == [
         "Direct run 3/5 D0: goes on after epoch 7/30",
         "Direct run 3/5 D0: 69.12% in 611.6s, saved student_D0_Direct_run3.pt",
+        "teacher D0: teacher_D0.pt (98.70%) from the shared memory, not trained again",
     ]
 
 
 def test_failures_are_kept_until_a_later_attempt_succeeds(lines: tuple[EventLog, list[str]]) -> None:
     callback, said = lines
-    report(callback, STUDENT, status="diverged", message="epoch 1: the training loss is nan", accuracy=math.nan)
+    report(callback, Failed(STUDENT, "epoch 1: the training loss is nan"))
     callback.on_trial_error(0, [], Trial(TEACHER, HpmkdError("disk", found="full")))
     callback.on_trial_error(0, [], Trial(ASSISTANT, ValueError("odd\nmore")))
     assert callback.failed[STUDENT] == "epoch 1: the training loss is nan"
@@ -88,7 +96,7 @@ def test_failures_are_kept_until_a_later_attempt_succeeds(lines: tuple[EventLog,
     assert "ValueError: odd\n" in callback.failed[ASSISTANT]
     assert all("/somewhere/error.txt" in callback.failed[key] for key in (TEACHER, ASSISTANT))
     assert len(said) == 3
-    report(callback, STUDENT, status="trained", accuracy=1.0, train_time=1.0)
+    report(callback, Finished(STUDENT, "trained", 1.0, 1.0))
     assert STUDENT not in callback.failed
 
 
@@ -136,7 +144,7 @@ def test_failures_are_told_apart(lines: tuple[EventLog, list[str]]) -> None:
     callback, _ = lines
     callback.on_trial_error(0, [], Trial(STUDENT, MemoryError()))
     callback.on_trial_error(0, [], Trial(ASSISTANT, ValueError("mine")))
-    report(callback, TEACHER, status="diverged", message="epoch 1: the training loss is nan")
+    report(callback, Failed(TEACHER, "epoch 1: the training loss is nan"))
     assert callback.kinds == {STUDENT: "killed", ASSISTANT: "error", TEACHER: "diverged"}
 
 
@@ -157,11 +165,11 @@ def test_the_error_log_that_is_named_lies_in_the_output(lines: tuple[EventLog, l
 def test_records_follow_a_trial_to_its_end_and_to_its_failure(tmp_path: Path) -> None:
     callback = Records(JOBS, OutputDir(tmp_path))
     callback.on_trial_start(0, [], Trial(STUDENT))
-    report(callback, STUDENT, status="training", epoch=1, epochs=2, train_loss=2.0, hostname="node7", pid=41)
+    report(callback, EpochEnded(STUDENT, EpochResult(1, 2.0, {}, 50.0, 0.1, 1.0, 2)))
     found = read_all(OutputDir(tmp_path))[STUDENT]
     assert (found.state, found.epoch, found.of, found.host, found.pid) == ("training", 1, 2, "node7", 41)
     assert found.fingerprint == JOBS[STUDENT].fingerprint
-    report(callback, STUDENT, status="trained", accuracy=50.0)
+    report(callback, Finished(STUDENT, "trained", 50.0, 1.0))
     assert read_all(OutputDir(tmp_path))[STUDENT].state == "ended"
     callback.on_trial_start(0, [], Trial(TEACHER))
     callback.on_trial_error(0, [], Trial(TEACHER, ValueError("no luck")))

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hpmkd.cluster.stop_signals import StopSignals
+from hpmkd.plan.events import EpochEnded, EpochResult, Event, Finished, Resumed
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep import graceful_stop as module
 from hpmkd.sweep.graceful_stop import GracefulStop
+from hpmkd.sweep.reports import to_report
 
 pytestmark = pytest.mark.usefixtures("hangup_as_usual")
+EPOCH = EpochEnded("b", EpochResult(3, 1.0, {}, 50.0, 0.1, 1.0, 9))
+FINISHED = Finished("b", "trained", 90.0, 1.0)
 
 
 @dataclass
@@ -42,8 +46,8 @@ class FakeTune:
     def step(self) -> None:
         self.gentle.on_step_begin(0, self.trials)
 
-    def report(self, trial: Trial, **result: Any) -> None:
-        self.gentle.on_trial_result(0, self.trials, trial, {"status": "training", **result})
+    def report(self, trial: Trial, event: Event) -> None:
+        self.gentle.on_trial_result(0, self.trials, trial, to_report(event))
 
 
 @pytest.fixture
@@ -66,11 +70,12 @@ def test_tune_ends_when_all_that_run_have_saved(number: signal.Signals, gentle: 
     signal.raise_signal(number)
     tune.step()
     assert gentle.output.stop_file.exists(), "the trials are asked"
-    tune.report(first, saved_to_stop=True)
-    tune.report(second)
+    tune.report(first, replace(EPOCH, saved_to_stop=True))
+    tune.report(second, Resumed("b", 2, 3))
+    tune.report(second, EPOCH)
     tune.step()
     assert not tune.ended
-    tune.report(second, status="trained")
+    tune.report(second, FINISHED)
     tune.step()
     assert tune.ended
     assert not gentle.output.stop_file.exists()
@@ -118,6 +123,6 @@ def test_a_full_disk_ends_tune_all_the_same(gentle: GracefulStop, monkeypatch: p
     monkeypatch.setattr(Path, "touch", full)
     signal.raise_signal(signal.SIGTERM)
     tune.step()
-    tune.report(trial, status="trained")
+    tune.report(trial, FINISHED)
     tune.step()
     assert tune.ended

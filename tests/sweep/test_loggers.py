@@ -13,8 +13,10 @@ from support.sweeps import restore, start
 
 from hpmkd.config.sweep import RecordConfig
 from hpmkd.errors import EnvironmentProblem
+from hpmkd.plan.events import EpochEnded, EpochResult, Finished, Resumed
 from hpmkd.sweep import loggers
-from hpmkd.sweep.loggers import SafeLogger, chosen, mlflow_uri, open_loggers
+from hpmkd.sweep.loggers import SafeLogger, mlflow_uri, open_loggers
+from hpmkd.sweep.reports import to_report
 
 KEY = "student_Digits_Direct_run1"
 
@@ -32,14 +34,15 @@ class Trial:
 def follow(callback: Any, trial: Trial, fails: bool = False) -> None:
     """A training of two epochs, as Tune tells of it."""
     callback.on_trial_start(iteration=0, trials=[], trial=trial)
+    callback.on_trial_result(iteration=0, trials=[], trial=trial, result=to_report(Resumed(KEY, 0, 2)))
     for epoch in (1, 2):
-        values = {"status": "training", "epoch": epoch, "epochs": 2, "train_loss": 1 / epoch, "loss/kd": math.nan}
-        values |= {"validation_accuracy": 50.0, "lr": 0.1, "time_this_iter_s": 9.0, "training_iteration": 40 + epoch}
+        event = EpochEnded(KEY, EpochResult(epoch, 1 / epoch, {"kd": math.nan}, 50.0, 0.1, 1.5 * epoch, 2))
+        values = to_report(event) | {"time_this_iter_s": 9.0, "training_iteration": 40 + epoch}
         callback.on_trial_result(iteration=0, trials=[], trial=trial, result=values)
     if fails:
         callback.on_trial_error(iteration=0, trials=[], trial=trial)
     else:
-        end = {"status": "trained", "accuracy": 71.5, "train_time": 3.0}
+        end = to_report(Finished(KEY, "trained", 71.5, 3.0))
         callback.on_trial_result(iteration=0, trials=[], trial=trial, result=end)
         callback.on_trial_complete(iteration=0, trials=[], trial=trial)
     callback.on_experiment_end(trials=[])
@@ -67,9 +70,9 @@ def test_what_is_passed_on() -> None:
     names = [name for name, _ in inner.calls]
     results = ["on_trial_result"] * 3
     assert names == ["on_trial_start", *results, "on_trial_complete", "on_experiment_end"]
-    assert inner.calls[2][1] == {"train_loss": 0.5, "validation_accuracy": 50.0, "lr": 0.1, "training_iteration": 2}
+    epoch = {"train_loss": 0.5, "validation_accuracy": 50.0, "lr": 0.1, "train_time": 3.0}
+    assert inner.calls[2][1] == {**epoch, "training_iteration": 2}
     assert inner.calls[3][1] == {"accuracy": 71.5, "train_time": 3.0, "training_iteration": 2}
-    assert chosen({"accuracy": math.nan, "message": "x", "loss/ce": 1}) == {"loss/ce": 1}
 
 
 @pytest.mark.parametrize("last", range(5))

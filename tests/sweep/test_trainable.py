@@ -12,13 +12,14 @@ from ray import tune
 from support.builders import make_config, make_jobs
 
 from hpmkd.errors import EnvironmentProblem
+from hpmkd.plan.events import EpochEnded, EpochResult
 from hpmkd.plan.job import Job
 from hpmkd.store.epoch_checkpoint import SaveSchedule
 from hpmkd.store.output_dir import OutputDir, trial_folder
-from hpmkd.sweep import trainable
+from hpmkd.sweep.reports import from_report
 from hpmkd.sweep.tensorboard import EventFiles
-from hpmkd.training.train import EpochResult
-from hpmkd.training.trial import Progress
+from hpmkd.sweep.trainable import Reporter
+from hpmkd.training.trial import SavableEpoch
 
 Save = Callable[[Path], None]
 
@@ -44,8 +45,8 @@ def report_one(job: Job, output: OutputDir, save: Save) -> None:
     """The report of the first epoch of three, with a checkpoint that is due."""
     schedule = SaveSchedule(overhead=1.0)
     schedule.last -= 60
-    event = Progress(EpochResult(1, 2.0, {"ce": 2.0}, 50.0, 0.1, 1.0, 3), save)
-    trainable._report_epoch(job, event, 0, output, schedule, EventFiles(None))
+    event = EpochEnded(job.key, EpochResult(1, 2.0, {"ce": 2.0}, 50.0, 0.1, 1.0, 3))
+    Reporter(job, output, schedule, EventFiles(None)).epoch(SavableEpoch(event, save))
     assert not schedule.due(), "a save that failed is not tried again at once"
 
 
@@ -55,8 +56,9 @@ def test_a_checkpoint_that_is_due_goes_with_the_report(
     report_one(job, OutputDir(tmp_path), lambda folder: (folder / "epoch.pt").write_bytes(b"x") and None)
     ((metrics, checkpoint),) = reports
     assert checkpoint
-    assert metrics["epoch"] == 1
-    assert metrics["saved_to_stop"] is False
+    event = from_report(metrics)
+    assert isinstance(event, EpochEnded)
+    assert (event.job, event.result.epoch, event.saved_to_stop) == (job.key, 1, False)
 
 
 @pytest.mark.parametrize(

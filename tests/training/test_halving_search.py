@@ -14,13 +14,14 @@ from support.builders import make_config, make_jobs
 from support.trainings import make
 
 from hpmkd.errors import DamagedModel
+from hpmkd.plan.events import Resumed
 from hpmkd.plan.halving import candidate_epochs, rungs
 from hpmkd.plan.job import Job
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.result_file import commit, verify
 from hpmkd.store.search_file import SearchResult
 from hpmkd.training.halving_search import HalvingSearch
-from hpmkd.training.trial import Progress, Resumed, run_job
+from hpmkd.training.trial import SavableEpoch, run_job
 
 CPU = torch.device("cpu")
 GRID = [{"kd.temperature": t, "kd.alpha": a} for t in (1.0, 4.0) for a in (0.1, 0.9)]
@@ -109,11 +110,11 @@ def test_the_choice_of_a_sweep(jobs: dict[str, Job], cache_dir: Path, tmp_path: 
     teacher, choice = jobs["teacher_Digits"], jobs["search_Digits"]
     list(run_job(teacher, output, config.data, CPU))
     for event in run_job(choice, output, config.data, CPU):
-        if isinstance(event, Progress) and event.result.epoch == 3:
+        if isinstance(event, SavableEpoch) and event.event.result.epoch == 3:
             event.save(tmp_path / "saved")
             break
     events = list(run_job(choice, output, config.data, CPU, (tmp_path / "saved",)))
-    assert events[0] == Resumed(3)
+    assert events[0] == Resumed(choice.key, 3, 6)
     header = verify(output.model_file(choice))
     chosen = header.metadata["chosen"]
     assert set(chosen) == {"kd.temperature", "kd.alpha"}

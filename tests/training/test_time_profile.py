@@ -17,10 +17,12 @@ from hpmkd.analysis.report.content import gather
 from hpmkd.analysis.report.write import html
 from hpmkd.analysis.time_profile import PARTS
 from hpmkd.cluster.resources import TrialResources
+from hpmkd.plan.events import Finished, JobProfile
 from hpmkd.store import profile_file
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.profile_file import Profile
 from hpmkd.sweep.callbacks import Profiler
+from hpmkd.sweep.reports import to_report
 from hpmkd.timings import Timings
 from hpmkd.training.op_profiler import Operators
 from hpmkd.training.trial import run_job
@@ -89,7 +91,9 @@ def test_what_the_driver_notes(monkeypatch: pytest.MonkeyPatch) -> None:
     profiler.round({"a", "b"}, TrialResources(1, 0, "cpu", 2))
     for key in "ab":
         profiler.on_trial_start(1, [], trial(key))
-    profiler.on_trial_result(1, [], trial("a"), {"profile": {"parts": {"train": 6.0}, "operators": []}})
+    profiler.on_trial_result(
+        1, [], trial("a"), to_report(Finished("a", "trained", 90.0, 6.0, profile=JobProfile({"train": 6.0}, [])))
+    )
     now = 110.0
     profiler.on_trial_complete(1, [], trial("a"))
     profiler.on_trial_error(1, [], trial("b"))
@@ -114,9 +118,9 @@ def test_no_file_or_a_torn_one(tmp_path: Path, text: str | None) -> None:
 def test_tables() -> None:
     profile = Profile()
     rows = [{"operator": "mm", "calls": 2, "seconds": 3.0}, {"operator": "add", "calls": 1, "seconds": 1.0}]
-    profile.add_model("s1", 8.0, {"parts": {"train": 6.0, "test": 1.0}, "operators": rows})
-    profile.add_model("s2", 2.0, {"parts": {"train": 2.0}, "operators": []})
-    profile.add_model("gone", 2.0, {"parts": {"train": 2.0}, "operators": rows})
+    profile.add_model("s1", 8.0, JobProfile({"train": 6.0, "test": 1.0}, rows))
+    profile.add_model("s2", 2.0, JobProfile({"train": 2.0}, []))
+    profile.add_model("gone", 2.0, JobProfile({"train": 2.0}, rows))
     parts = time_profile.by_part(profile, {"s1": "student", "s2": "student"})
     assert list(parts["part"]) == ["train", "test", "elsewhere"]
     assert list(parts["seconds"]) == [8.0, 1.0, 1.0]

@@ -16,6 +16,7 @@ from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.cache import prepare
 from hpmkd.errors import HpmkdError
 from hpmkd.plan.catalog import BASELINES
+from hpmkd.plan.events import Failed, Resumed
 from hpmkd.plan.job import Job
 from hpmkd.store import epoch_checkpoint
 from hpmkd.store.epoch_checkpoint import SaveSchedule
@@ -23,7 +24,7 @@ from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.result_file import verify
 from hpmkd.store.sidecar import file_hash, sidecar_path
 from hpmkd.training.remeasure import evaluate_file
-from hpmkd.training.trial import Outcome, Progress, Resumed, run_job
+from hpmkd.training.trial import SavableEpoch, run_job
 
 CPU = torch.device("cpu")
 STUDENT = "student_Digits_FitNets_run1"
@@ -97,13 +98,13 @@ def test_a_file_says_what_it_is(finished: OutputDir, jobs: dict[str, Job], confi
 def test_a_finished_job_is_found(finished: OutputDir, jobs: dict[str, Job], config: Any) -> None:
     (found,) = events(jobs[STUDENT], finished, config)
     assert found.status == "found"
-    assert found.accuracy == verify(finished.model_file(jobs[STUDENT])).accuracy
+    assert found.accuracy_pct == verify(finished.model_file(jobs[STUDENT])).accuracy
 
 
 def interrupt(job: Job, output: OutputDir, config: Any, epoch: int, folder: Path) -> None:
     """Trains up to `epoch`, saves it in `folder` and stops as a kill does."""
     for event in run_job(job, output, config.data, CPU):
-        if isinstance(event, Progress) and event.result.epoch == epoch:
+        if isinstance(event, SavableEpoch) and event.event.result.epoch == epoch:
             event.save(folder)
             return
 
@@ -116,8 +117,11 @@ def test_resumed_from_its_furthest_checkpoint(
     interrupt(job, output, config, 1, tmp_path / "first")
     interrupt(job, output, config, epoch, tmp_path / "second")
     seen = events(job, output, config, tmp_path / "first", tmp_path / "second")
-    assert seen[0] == Resumed(epoch)
-    assert [event.result.epoch for event in seen if isinstance(event, Progress)] == list(range(epoch + 1, 5))
+    assert seen[0] == Resumed(job.key, epoch, 4)
+    epochs = [one.event for one in seen if isinstance(one, SavableEpoch)]
+    assert [(event.job, event.result.epoch) for event in epochs] == [
+        (job.key, number) for number in range(epoch + 1, 5)
+    ]
     assert weights(job, output) == weights(job, finished)
 
 
@@ -127,7 +131,7 @@ def test_checkpoints_are_found_in_any_round(
     job = jobs[STUDENT]
     folder = output.tune / "round007" / trial_name(job) / "checkpoint_000002"
     interrupt(job, output, config, 2, folder)
-    assert events(job, output, config)[0] == Resumed(2)
+    assert events(job, output, config)[0] == Resumed(job.key, 2, 4)
     assert weights(job, output) == weights(job, finished)
 
 
@@ -191,7 +195,7 @@ def test_useless_checkpoints_are_passed_over(
         shutil.rmtree(tmp_path / "good")
         assert not isinstance(events(job, output, config, tmp_path / "bad")[0], Resumed)
     else:
-        assert events(job, output, config, tmp_path / "bad", tmp_path / "good")[0] == Resumed(1)
+        assert events(job, output, config, tmp_path / "bad", tmp_path / "good")[0] == Resumed(job.key, 1, 4)
     assert not (tmp_path / "ran").exists()
     assert weights(job, output) == weights(job, finished)
 
@@ -215,8 +219,8 @@ def test_divergence_leaves_no_file(cache_dir: Path, tmp_path: Path) -> None:
     config = make_config(cache_dir, baselines=["Direct"], fit__optimizer="sgd", fit__lr=1e30)
     job = make_jobs(config)["teacher_Digits"]
     last = events(job, OutputDir(tmp_path), config)[-1]
-    assert isinstance(last, Outcome)
-    assert last.status == "diverged"
+    assert isinstance(last, Failed)
+    assert last.job == job.key
     assert "training loss" in last.message
     assert not OutputDir(tmp_path).model_file(job).exists()
 

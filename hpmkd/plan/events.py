@@ -1,0 +1,100 @@
+"""What a trial reports, typed. Whoever trains makes these events; whoever runs trials passes them on to their readers.
+
+How they travel through Ray Tune, which knows flat dicts alone, is said in `sweep/reports.py` and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Worker:
+    """The process that trains: its host's name and its process number there."""
+
+    host: str
+    pid: int
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """One finished epoch of `of`: `epoch` counts from 1, `terms` are the loss terms' means over the images."""
+
+    epoch: int
+    train_loss: float
+    terms: Mapping[str, float]
+    validation_accuracy_pct: float  # NaN in an epoch without a validation, see `training.train.validation_period`
+    lr: float
+    train_seconds: float
+    of: int
+
+
+@dataclass(frozen=True)
+class JobProfile:
+    """Where the time of one job went.
+
+    Args:
+        parts: part of the work (see `analysis.time_profile.PARTS`) -> seconds.
+        operators: rows of `operator`, `calls`, `seconds` in the second epoch; empty where nobody looked.
+    """
+
+    parts: Mapping[str, float]
+    operators: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """The job `job` (its key) goes on after `epoch` of `of` epochs, which an earlier attempt had saved."""
+
+    job: str
+    epoch: int
+    of: int
+    worker: Worker | None = None
+
+
+@dataclass(frozen=True)
+class EpochEnded:
+    """An epoch ended. `saved_to_stop`: a checkpoint was made, or tried, because the sweep is being stopped."""
+
+    job: str
+    result: EpochResult
+    saved_to_stop: bool = False
+    worker: Worker | None = None
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The job's file is there.
+
+    Args:
+        job: its key.
+        status: `trained` now; `recalled` from the shared memory; `found` under its name before anything was done.
+        accuracy_pct: on test images; of a logits cache or a search, on validation images.
+        train_seconds: what its training took, whenever that was.
+        message: what people should read in place of the accuracy; empty: nothing.
+        profile: where the time went, if the sweep asks for it.
+        worker: who did it, where known.
+    """
+
+    job: str
+    status: Literal["trained", "recalled", "found"]
+    accuracy_pct: float
+    train_seconds: float
+    message: str = ""
+    profile: JobProfile | None = None
+    worker: Worker | None = None
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The job cannot be done: its loss is no longer finite (`message` says where). A crash makes no such event."""
+
+    job: str
+    message: str
+    profile: JobProfile | None = None
+    worker: Worker | None = None
+
+
+Event = Resumed | EpochEnded | Finished | Failed

@@ -1,0 +1,145 @@
+"""The events of a trial as Tune's flat result dicts, and back. The keys are those that people see in Tune's records,
+TensorBoard, MLflow and Weights & Biases; nobody else spells them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from ray.tune import Callback
+
+from hpmkd.plan.events import EpochEnded, EpochResult, Event, Failed, Finished, JobProfile, Resumed, Worker
+
+_TERM = "loss/"
+_ENDS: dict[str, Literal["trained", "recalled", "found"]] = {name: name for name in ("trained", "recalled", "found")}
+
+
+class EventCallback(Callback):
+    """A Tune callback that is given events instead of dicts; reports that are none of ours do not reach it."""
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Tune's hook: called for each report of a trial."""
+        event = from_report(result)
+        if event is not None:
+            self.on_event(trial, event)
+
+    def on_event(self, trial: Any, event: Event) -> None:
+        """What a trial has reported. Nothing here may raise: Tune would stop the whole sweep."""
+        raise NotImplementedError
+
+
+def curve_points(result: EpochResult) -> dict[str, float]:
+    """What is drawn over epochs, by name: losses, validation accuracy in percent, learning rate."""
+    return {
+        "train_loss": result.train_loss,
+        "validation_accuracy": result.validation_accuracy_pct,
+        "lr": result.lr,
+        **{f"{_TERM}{name}": value for name, value in result.terms.items()},
+    }
+
+
+def is_compared(name: str) -> bool:
+    """Whether people compare it: losses, accuracies (percent), learning rate, seconds; Tune adds a dozen of its own."""
+    return name in ("train_loss", "validation_accuracy", "lr", "accuracy", "train_time") or name.startswith(_TERM)
+
+
+def chosen(report: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers of a report that people compare, if they are finite."""
+    return {
+        name: value
+        for name, value in report.items()
+        if is_compared(name) and isinstance(value, int | float) and math.isfinite(value)
+    }
+
+
+def to_report(event: Event) -> dict[str, Any]:
+    """The flat dict for `tune.report`. Tune itself adds `hostname` and `pid`, where the event has no worker."""
+    report = {"job": event.job, **_values(event)}
+    if not isinstance(event, Resumed | EpochEnded) and event.profile is not None:
+        report["profile"] = {"parts": dict(event.profile.parts), "operators": list(event.profile.operators)}
+    if event.worker is not None:
+        report |= {"hostname": event.worker.host, "pid": event.worker.pid}
+    return report
+
+
+def _values(event: Event) -> dict[str, Any]:
+    if isinstance(event, Resumed):
+        return {"status": "resumed", "epoch": event.epoch, "epochs": event.of}
+    if isinstance(event, EpochEnded):
+        of_epoch = {"epoch": event.result.epoch, "epochs": event.result.of, "train_time": event.result.train_seconds}
+        stop = {"saved_to_stop": True} if event.saved_to_stop else {}
+        return {"status": "training", **of_epoch, **curve_points(event.result), **stop}
+    if isinstance(event, Finished):
+        numbers = {"accuracy": event.accuracy_pct, "train_time": event.train_seconds}
+        return {"status": event.status, **numbers, "message": event.message}
+    return {"status": "diverged", "accuracy": math.nan, "train_time": math.nan, "message": event.message}
+
+
+def from_report(report: Mapping[str, Any]) -> Event | None:
+    """The event that a result dict of Tune holds; None where it is no report of ours, or not a whole one."""
+    try:
+        return _read(report)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+
+
+def _read(report: Mapping[str, Any]) -> Event | None:
+    status, job = _text(report["status"]), _text(report["job"])
+    worker = _worker(report)
+    if status == "resumed":
+        return Resumed(job, _whole(report["epoch"]), _whole(report["epochs"]), worker)
+    if status == "training":
+        return EpochEnded(job, _epoch(report), report.get("saved_to_stop") is True, worker)
+    if status == "diverged":
+        return Failed(job, _text(report["message"]), _profile(report), worker)
+    if status in _ENDS:
+        accuracy, seconds = _number(report["accuracy"]), _number(report["train_time"])
+        return Finished(job, _ENDS[status], accuracy, seconds, _text(report["message"]), _profile(report), worker)
+    return None
+
+
+def _epoch(report: Mapping[str, Any]) -> EpochResult:
+    terms = {name.removeprefix(_TERM): _number(value) for name, value in report.items() if name.startswith(_TERM)}
+    return EpochResult(
+        epoch=_whole(report["epoch"]),
+        train_loss=_number(report["train_loss"]),
+        terms=terms,
+        validation_accuracy_pct=_number(report["validation_accuracy"]),
+        lr=_number(report["lr"]),
+        train_seconds=_number(report["train_time"]),
+        of=_whole(report["epochs"]),
+    )
+
+
+def _worker(report: Mapping[str, Any]) -> Worker | None:
+    host, pid = report.get("hostname"), report.get("pid")
+    return None if host is None or pid is None else Worker(_text(host), _whole(pid))
+
+
+def _profile(report: Mapping[str, Any]) -> JobProfile | None:
+    found = report.get("profile")
+    if found is None:
+        return None
+    parts = {_text(name): _number(value) for name, value in dict(found["parts"]).items()}
+    return JobProfile(parts, [dict(row) for row in found["operators"]])
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
+
+
+def _whole(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(value)
+    return value
+
+
+def _number(value: Any) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise TypeError(value)
+    return float(value)
