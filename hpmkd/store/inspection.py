@@ -10,13 +10,13 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from hpmkd.errors import DamagedModel, EnvironmentProblem
 from hpmkd.files import system_words
 from hpmkd.plan.job import Job, differences
 from hpmkd.store.output_dir import OutputDir
-from hpmkd.store.result_file import check, examine, handler_of, verify
+from hpmkd.store.result_file import check, examine, handler_of, load, verify
 from hpmkd.store.sidecar import Header, read_sidecar
 
 State = Literal["good", "missing", "unchecked", "damaged", "stale", "unreadable"]
@@ -82,16 +82,20 @@ def inspect(path: Path, depth: Depth, repair: bool = False) -> Finding:
         header, _, known = examine(path)
         finding = _named(path, header)
         return finding if known or not finding.good else finding.note(NO_SIDECAR)
-    except FileNotFoundError:
-        return Finding(path.name, "missing")
-    except DamagedModel as error:
-        return Finding(path.name, "damaged", f"{error.found}, expected {error.expected}")
+    except (DamagedModel, FileNotFoundError) as error:
+        return _not_good(path, error)
     except EnvironmentProblem as error:
         if depth == "hash":
             raise
         return Finding(path.name, "unreadable", str(error.found))
     except OSError as error:
         return Finding(path.name, "unreadable", system_words(error))
+
+
+def _not_good(path: Path, error: DamagedModel | FileNotFoundError) -> Finding:
+    if isinstance(error, DamagedModel):
+        return Finding(path.name, "damaged", f"{error.found}, expected {error.expected}")
+    return Finding(path.name, "missing")
 
 
 def _by_size(path: Path) -> Finding:
@@ -136,6 +140,20 @@ def judge(finding: Finding, job: Job) -> Finding:
 def inspect_job(job: Job, output: OutputDir, repair: bool = True, depth: Depth = "hash") -> Finding:
     """`inspect` and `judge`: the file of a job, against that job."""
     return judge(inspect(output.model_file(job), depth, repair), job)
+
+
+def open_job(job: Job, output: OutputDir) -> tuple[Finding, Any]:
+    """The file of a job against that job, and what it holds (see `result_file.load`): the file is read once.
+
+    Raises:
+        EnvironmentProblem: the disk does not answer.
+    """
+    path = output.model_file(job)
+    try:
+        header, content = load(path)
+    except (DamagedModel, FileNotFoundError) as error:
+        return judge(_not_good(path, error), job), None
+    return judge(_named(path, header), job), content
 
 
 def readers() -> ThreadPoolExecutor:

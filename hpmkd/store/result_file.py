@@ -164,10 +164,10 @@ def examine(path: Path) -> tuple[Header, Any, bool]:
     return header, content, same_bytes
 
 
-def load_weights(path: Path) -> tuple[Header, dict[str, Tensor]]:
-    """Verifies a network's file, then gives header and weights (on the CPU); errors as `check`.
+def load(path: Path) -> tuple[Header, Any]:
+    """Verifies a file from within, then gives header and content (as `examine`); errors as `check`.
 
-    A sidecar that vouches for what is no network is removed: without it the next look finds the file damaged.
+    A sidecar that vouches for what is no result is removed: without it the next look finds the file damaged.
     """
     try:
         return examine(path)[:2]
@@ -177,6 +177,11 @@ def load_weights(path: Path) -> tuple[Header, dict[str, Tensor]]:
             if sidecar is not None and file_hash(path) == sidecar.sha256:
                 sidecar_path(path).unlink()
         raise
+
+
+def load_weights(path: Path) -> tuple[Header, dict[str, Tensor]]:
+    """`load` of a network's file: header and weights."""
+    return load(path)
 
 
 def _other_bytes(path: Path, sidecar: Header, size: int, found: str) -> DamagedModel:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from hpmkd.data.images import Images
 from hpmkd.plan.events import EpochResult
 from hpmkd.plan.halving import rungs
+from hpmkd.store.search_file import SearchResult
 from hpmkd.training.train import Training
+from hpmkd.training.work import Product
 
 Values = Mapping[str, Any]
 
@@ -80,6 +83,18 @@ class HalvingSearch:
         best = self._ranked(last)[0]
         rows = [row for row in self.evidence if row["rung"] == last]
         return self.candidates[best], float(rows[self._field(last).index(best)]["validation_accuracy_pct"])
+
+    @property
+    def other_seconds(self) -> dict[str, float]:
+        """See `work.Work`: its trainings count as a whole."""
+        return {}
+
+    def product(self, test: Images) -> Product:
+        """What was chosen, and the evidence; the test images are not looked at."""
+        chosen, validation_pct = self.winner()
+        text = ", ".join(f"{name} {value:g}" for name, value in chosen.items())
+        summary = f"{text} ({validation_pct:.2f}% on validation)"
+        return Product(SearchResult(chosen, self.evidence), validation_pct, summary=summary)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the rest of the search depends on; states of losers are dropped."""

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from hpmkd.config.specs import DataSpec, FitSpec
 from hpmkd.data.augment import Normalise, TrainBatches
-from hpmkd.data.images import Splits
+from hpmkd.data.images import Images, Splits
 from hpmkd.plan.events import EpochResult
 from hpmkd.training.teachers import LiveTeacher
+from hpmkd.training.work import Product
 
 
 class LogitsCacheBuilder:
@@ -70,6 +71,17 @@ class LogitsCacheBuilder:
     def content(self) -> Tensor:
         """What its file holds: fp32 `(views * N + N_validation, K)`, row `view * N + image`."""
         return torch.cat(self.parts)
+
+    @property
+    def other_seconds(self) -> dict[str, float]:
+        """See `work.Work`."""
+        return {}
+
+    def product(self, test: Images) -> Product:
+        """The logits; the test images are not looked at."""
+        accuracy = self.validation_pct()
+        text = f"{self.total} view{'s' * (self.total > 1)} of each image"
+        return Product(self.content(), accuracy, summary=f"{text} ({accuracy:.2f}% on validation)")
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that is done."""

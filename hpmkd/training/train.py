@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from hpmkd.data.augment import Normalise, TrainBatches, mix_weights
-from hpmkd.data.images import Splits
+from hpmkd.data.images import Images, Splits
 from hpmkd.errors import Diverged
 from hpmkd.methods.base import Distiller
 from hpmkd.methods.build import build_distiller
@@ -25,6 +25,7 @@ from hpmkd.training.optim import learning_rate, load_optimizer, make_optimizer, 
 from hpmkd.training.recipe import Recipe
 from hpmkd.training.step import Step
 from hpmkd.training.teachers import LiveTeacher, Teacher
+from hpmkd.training.work import Product
 
 _VALIDATION_PART = 0.1
 
@@ -121,6 +122,17 @@ class Training:
         for number, (index, view) in enumerate(self.batches.draws(self.seed, self.epoch)):
             self.step(index, view, weights[number], (self.epoch + number / steps) / self.fit.epochs)
         return self.step.means(len(self.batches.labels))
+
+    @property
+    def other_seconds(self) -> dict[str, float]:
+        """See `work.Work`: helper modules and validation."""
+        return {"prepare": self.prepare_seconds, "validate": self.validate_seconds}
+
+    def product(self, test: Images) -> Product:
+        """The network, after its only look at the test images."""
+        accuracy = evaluate(self.model, test.to(self.device), self.normalise, self.fit.precision)
+        metadata = {"prepare_seconds": self.prepare_seconds, "steps": self.step.description}
+        return Product(self.model.state_dict(), accuracy, metadata)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the rest of the training depends on, helper modules included."""

@@ -1,0 +1,77 @@
+"""A job and its parents -> the work to be done: one builder for each role."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from hpmkd.data.images import Splits
+from hpmkd.plan.halving import last_epoch
+from hpmkd.plan.job import Job
+from hpmkd.plan.roles import Role
+from hpmkd.training.halving_search import HalvingSearch
+from hpmkd.training.logits_cache import LogitsCacheBuilder
+from hpmkd.training.parents import Parents
+from hpmkd.training.teachers import Teacher
+from hpmkd.training.train import Training, make_training
+from hpmkd.training.work import Work
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a builder is given: the job, its parents, its images, and where and how to compute."""
+
+    job: Job
+    parents: Parents
+    splits: Splits
+    device: torch.device
+    graph: bool
+
+    @property
+    def teachers(self) -> list[nn.Module | Teacher]:
+        """See `Parents.teachers`."""
+        return self.parents.teachers(len(self.splits.train), self.device)
+
+
+def _training(inputs: Inputs) -> Training:
+    return _trainings(inputs)(inputs.parents.chosen)
+
+
+def _trainings(inputs: Inputs) -> Callable[[Mapping[str, Any]], Training]:
+    """Makes fresh trainings of the job that differ by the given settings alone, taught by the same teachers."""
+    teachers = inputs.teachers
+
+    def make(values: Mapping[str, Any]) -> Training:
+        return make_training(
+            inputs.job, teachers, values, inputs.splits, device=inputs.device, graph=inputs.graph
+        )  # fmt: skip
+
+    return make
+
+
+def _search(inputs: Inputs) -> HalvingSearch:
+    grid = dict(inputs.job.hparams)
+    pairs = itertools.product(grid["adaptive.temperatures"], grid["adaptive.alphas"])
+    candidates = [{"kd.temperature": temperature, "kd.alpha": alpha} for temperature, alpha in pairs]
+    epochs = last_epoch(grid["adaptive.part"], inputs.job.fit.epochs)
+    return HalvingSearch(_trainings(inputs), candidates, grid["adaptive.reduction_factor"], epochs)
+
+
+def _logits_cache(inputs: Inputs) -> LogitsCacheBuilder:
+    (network,) = inputs.teachers
+    assert isinstance(network, nn.Module), "the plan makes logits caches of networks"
+    return LogitsCacheBuilder(network, inputs.splits, inputs.job.data, inputs.job.fit, device=inputs.device)
+
+
+BUILDERS: dict[Role, Callable[[Inputs], Work]] = {
+    Role.TEACHER: _training,
+    Role.ASSISTANT: _training,
+    Role.STUDENT: _training,
+    Role.SEARCH: _search,
+    Role.LOGITS: _logits_cache,
+}

@@ -1,0 +1,80 @@
+"""The parents of a job as it needs them: verified against the plan just before they are used, each file read once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from hpmkd.errors import HpmkdError
+from hpmkd.models import build
+from hpmkd.plan.job import Job
+from hpmkd.plan.roles import Role
+from hpmkd.store.inspection import open_job
+from hpmkd.store.output_dir import OutputDir
+from hpmkd.store.sidecar import Header
+from hpmkd.training.teachers import CachedTeacher, Teacher
+
+
+@dataclass(frozen=True)
+class Parents:
+    """By key: the headers of the parents' files, and what the files hold."""
+
+    job: Job
+    output: OutputDir
+    headers: Mapping[str, Header]
+    contents: Mapping[str, Any]
+
+    @property
+    def weights(self) -> dict[str, str]:
+        """Key -> identity of the weights, of everything that the job learns from (see `Job.sources`)."""
+        found = {key: str(header.weights) for key, header in self.headers.items()}
+        for parent in self.job.parents:
+            if parent.role.is_rebuildable:
+                found |= self.headers[parent.key].metadata["parents"]
+        return found
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """The settings that a search among the parents chose; empty where there is none."""
+        searches = [parent.key for parent in self.job.parents if parent.role is Role.SEARCH]
+        return dict(self.contents[searches[0]].chosen) if searches else {}
+
+    def teachers(self, images: int, device: torch.device) -> list[nn.Module | Teacher]:
+        """Whom the job learns from, in the order of the plan: networks with their weights, or their logits caches.
+
+        Args:
+            images: training images, of which a cache has logits.
+            device: where cached logits are wanted.
+        """
+        return [self._teacher(parent, images, device) for parent in self.job.teachers]
+
+    def _teacher(self, parent: Job, images: int, device: torch.device) -> nn.Module | Teacher:
+        if not parent.role.is_network:
+            return CachedTeacher(self.output.model_file(parent), images, device)
+        network = build(parent.model, seed=0)
+        network.load_state_dict(self.contents[parent.key])
+        return network
+
+
+def open_parents(job: Job, output: OutputDir) -> Parents:
+    """Reads and verifies the parents of a job.
+
+    Raises:
+        HpmkdError: one of them is missing, damaged, or not the planned one.
+    """
+    headers, contents = {}, {}
+    for parent in job.parents:
+        finding, contents[parent.key] = open_job(parent, output)
+        if not finding.good or finding.header is None:
+            raise HpmkdError(
+                f"{output.model_file(parent)}: the {parent.role} cannot be used",
+                expected="the planned one, finished and undamaged",
+                found=f"{finding.state} {finding.reason}".strip(),
+                todo="start the sweep again: it trains what is missing",
+            )
+        headers[parent.key] = finding.header
+    return Parents(job, output, headers, contents)

@@ -1,0 +1,44 @@
+"""What any job's work looks like while it is done, and what it leaves: the loop in `trial` knows no more of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from hpmkd.data.images import Images
+from hpmkd.plan.events import EpochResult
+from hpmkd.store.epoch_checkpoint import Resumable
+
+
+@dataclass(frozen=True)
+class Product:
+    """What finished work leaves for its file.
+
+    Args:
+        content: as the file's handler takes it (see `store.handlers`).
+        accuracy_pct: of a network on test images, of all else on validation images.
+        metadata: what only this kind of work has to say.
+        summary: for people, in place of the accuracy; empty: nothing.
+    """
+
+    content: Any
+    accuracy_pct: float
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    summary: str = ""
+
+
+class Work(Resumable, Protocol):
+    """A training, a search, or a logits cache in the making. `epoch` of `total` units are done."""
+
+    train_seconds: float
+
+    @property
+    def other_seconds(self) -> Mapping[str, float]:
+        """What this attempt's epochs spent on other things than training, by part of the profile."""
+
+    def epochs(self) -> Iterator[EpochResult]:
+        """Works off the units that are left, and yields after each."""
+
+    def product(self, test: Images) -> Product:
+        """What finished work leaves. A network looks at the test images here, and only here."""
