@@ -6,7 +6,7 @@ import argparse
 import difflib
 import json
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import jsonargparse
 
@@ -33,9 +33,10 @@ _LISTS = {"datasets": ("--datasets", "--dataset"), "baselines": ("--baselines", 
 class _Parser(jsonargparse.ArgumentParser):
     """Errors as ours: what is wrong, what was meant, exit code 2."""
 
-    def format_help(self, formatter: argparse.HelpFormatter | None = None) -> str:
+    def format_help(self, *given: Any, **named: Any) -> str:
         """Without the brackets of a value that `--print_config` does not take."""
-        return super().format_help(formatter).replace("--print_config []", "--print_config   ")
+        # Newer versions of the base class take a formatter, older ones nothing.
+        return super().format_help(*given, **named).replace("--print_config []", "--print_config   ")
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         raise UsageError(f"command line: {message}", todo=f"see {self.prog} --help")

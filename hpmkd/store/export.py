@@ -24,6 +24,8 @@ from hpmkd.store.result_file import load_weights
 
 # Sums in another order differ in the last digits of fp32; a wrong export differs in the first.
 TOLERANCE = 1e-4
+# The first version whose exporter, the one that traces with `torch.export`, is tested here.
+ONNX_TORCH = "2.6"
 Forward = Callable[[Tensor], Tensor]
 
 
@@ -158,6 +160,13 @@ def _from_torchscript(data: bytes, spec: ModelSpec) -> Forward:
 
 
 def _to_onnx(model: Logits, images: Tensor, about: Mapping[str, str]) -> bytes:
+    if torch.__version__ < ONNX_TORCH:
+        raise EnvironmentProblem(
+            "export to onnx: torch is too old",
+            expected=f"torch {ONNX_TORCH} or newer",
+            found=f"torch {torch.__version__}",
+            todo="install a newer torch, or export to torchscript or safetensors",
+        )
     shapes = {"images": {0: torch.export.Dim("batch", min=1)}}
     program = torch.onnx.export(
         model, (images,), dynamo=True, dynamic_shapes=shapes, input_names=["images"], output_names=["logits"],

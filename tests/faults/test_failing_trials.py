@@ -24,7 +24,7 @@ if any("default_worker" in word for word in sys.orig_argv):
             if job.method == "AT":
                 raise ValueError("mine")
             if job.method == "FitNets" and count < 3:
-                raise torch.OutOfMemoryError("CUDA out of memory")
+                raise torch.cuda.OutOfMemoryError("CUDA out of memory")
             if job.method == "TraditionalKD" and count < 2:
                 os.kill(os.getpid(), signal.SIGKILL)
         yield from inner(job, *given)

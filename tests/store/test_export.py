@@ -18,7 +18,7 @@ from hpmkd.config.specs import ModelSpec
 from hpmkd.errors import DamagedModel, HpmkdError
 from hpmkd.models import build
 from hpmkd.store import export as module
-from hpmkd.store.export import KINDS, export
+from hpmkd.store.export import KINDS, ONNX_TORCH, export
 from hpmkd.store.result_file import commit
 
 RESNET = ModelSpec("resnet8", (4, 8, 16), 3, 32, 10)
@@ -64,10 +64,16 @@ def read(kind: str, path: Path, spec: ModelSpec) -> tuple[torch.Tensor, dict[str
     return torch.from_numpy(logits), {entry.key: entry.value for entry in proto.metadata_props}
 
 
-@pytest.mark.parametrize("kind", ["safetensors", "torchscript", pytest.param("onnx", marks=pytest.mark.slow)])
-def test_logits_and_description_survive(kind: str, saved: tuple[Path, ModelSpec, torch.Tensor]) -> None:
+def skip_without(kind: str) -> None:
     if any(importlib.util.find_spec(name) is None for name in KINDS[kind][1]):
         pytest.skip(f"the libraries of {kind} are not installed")
+    if kind == "onnx" and torch.__version__ < ONNX_TORCH:
+        pytest.skip(f"onnx needs torch {ONNX_TORCH}")
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "torchscript", pytest.param("onnx", marks=pytest.mark.slow)])
+def test_logits_and_description_survive(kind: str, saved: tuple[Path, ModelSpec, torch.Tensor]) -> None:
+    skip_without(kind)
     path, spec, expected = saved
     done = export(path, kind)
     assert done.path == path.parent.parent / "exports" / f"student_D_AT_run1{KINDS[kind][0]}"
@@ -80,8 +86,7 @@ def test_logits_and_description_survive(kind: str, saved: tuple[Path, ModelSpec,
 
 def test_onnx_of_a_small_network(tmp_path: Path) -> None:
     """The one exporter that takes seconds; both architectures are in the slow tests."""
-    if any(importlib.util.find_spec(name) is None for name in KINDS["onnx"][1]):
-        pytest.skip("the libraries of onnx are not installed")
+    skip_without("onnx")
     model = build(STUDENT, seed=3).eval()
     commit(tmp_path / "m.pt", model.state_dict(), 50.0, 1.0, {"architecture": asdict(STUDENT)})
     logits, _ = read("onnx", export(tmp_path / "m.pt", "onnx").path, STUDENT)
@@ -113,6 +118,18 @@ def test_a_missing_library_is_named(
     error = capsys.readouterr().err
     assert f"no {', '.join(KINDS[kind][1])} in this environment" in error
     assert "pip install 'hpmkd[export]'" in error
+
+
+def test_a_torch_that_is_too_old_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setattr(module, "ONNX_TORCH", "999.0")
+    commit(tmp_path / "m.pt", build(STUDENT, seed=0).state_dict(), 50.0, 1.0, {"architecture": asdict(STUDENT)})
+    assert main(["export", str(tmp_path / "m.pt"), "--to", "onnx"]) == 3
+    error = capsys.readouterr().err
+    assert "torch 999.0 or newer" in error
+    assert f"torch {torch.__version__}" in error
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

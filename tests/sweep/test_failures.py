@@ -24,7 +24,7 @@ TEACHER, ASSISTANT = "teacher_D0", "assistant_D0_TAKD"
     ("error", "kind"),
     [
         (MemoryError(), "killed"),
-        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), "killed"),
+        (torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), "killed"),
         (RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"), "killed"),
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), "killed"),
         (OSError(errno.ENOMEM, "Cannot allocate memory"), "killed"),

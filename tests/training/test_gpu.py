@@ -57,7 +57,7 @@ def test_a_cap_holds() -> None:
     total = torch.cuda.get_device_properties(GPU).total_memory
     prepare_device(GPU, 0.1)
     try:
-        with pytest.raises(torch.OutOfMemoryError):
+        with pytest.raises(torch.cuda.OutOfMemoryError):
             torch.empty(total // 5, dtype=torch.uint8, device=GPU)
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0, GPU)
