@@ -10,8 +10,6 @@ from typing import Any
 from hpmkd.errors import UsageError
 from hpmkd.log import warn
 
-CONFIGS = Path(__file__).resolve().parents[2] / "tune_configs"
-
 
 @dataclass
 class Request:
@@ -28,7 +26,7 @@ class Request:
     overrides: dict[str, Any] = field(default_factory=dict)
 
 
-def _absolute(entry: str) -> str:
+def absolute_folder(entry: str) -> str:
     """A folder with its whole path, so that the sweep continues from wherever --restore is called."""
     name, equals, folder = entry.rpartition("=")
     path = Path(folder).expanduser()
@@ -36,20 +34,7 @@ def _absolute(entry: str) -> str:
     return f"{name}{equals}{path.resolve()}" if is_folder else entry
 
 
-def _config_file(mode: str) -> Path:
-    known = {path.stem: path for path in sorted(CONFIGS.glob("*.yaml"))}
-    if mode in known:
-        return known[mode]
-    if Path(mode).is_file():
-        return Path(mode)
-    raise UsageError(
-        f"--mode: no config named {mode!r}",
-        expected="one of " + ", ".join(known) + ", or a path to a YAML file",
-        todo=f"see {CONFIGS}",
-    )
-
-
-def _newest() -> Path:
+def newest_sweep() -> Path:
     sweeps = [path.parent for path in Path("results").glob("*/sweep.yaml")]
     if not sweeps:
         raise UsageError("--restore: no sweep under results/", todo="name its folder: --restore DIR")

@@ -16,7 +16,8 @@ from hpmkd.audit.sweep_dir import refuse_older
 from hpmkd.cluster.ray_processes import end_leftovers
 from hpmkd.cluster.stop_signals import StopSignals
 from hpmkd.config.load import read_config_file, to_yaml, validate
-from hpmkd.config.request import Request, _absolute, _config_file, _newest
+from hpmkd.config.modes import config_file
+from hpmkd.config.request import Request, absolute_folder, newest_sweep
 from hpmkd.config.specs import spec_to_json
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.cache import describe, prepare
@@ -88,7 +89,7 @@ def execute(request: Request, owns_process: bool = False) -> int:
 def resolve(request: Request) -> tuple[SweepConfig, OutputDir]:
     """The config and the output folder that a request means."""
     if request.restore is not None:
-        root = Path(request.restore or request.output or _newest())
+        root = Path(request.restore or request.output or newest_sweep())
         source = OutputDir(root).config_file
         if not source.is_file():
             raise UsageError(
@@ -96,13 +97,13 @@ def resolve(request: Request) -> tuple[SweepConfig, OutputDir]:
             )
         refuse_older(OutputDir(root))
     else:
-        source = _config_file(request.mode or "quick")
+        source = config_file(request.mode or "quick")
         root = Path(request.output or Path("results") / source.stem)
         if not request.force:
             refuse_older(OutputDir(root.expanduser()))
     config = validate(read_config_file(source), str(source), request.overrides)
     absolute = config.data.model_copy(update={"dir": str(Path(config.data.dir).expanduser().absolute())})
-    names = [_absolute(entry) for entry in config.datasets]
+    names = [absolute_folder(entry) for entry in config.datasets]
     mlflow = config.record.mlflow
     if mlflow and "://" not in mlflow:
         mlflow = str(Path(mlflow).expanduser().absolute())
