@@ -18,12 +18,12 @@ from hpmkd.cluster.stop_signals import StopSignals
 from hpmkd.errors import EnvironmentProblem
 from hpmkd.plan.job import Job
 from hpmkd.store.inspection import Finding, inspect_job
-from hpmkd.sweep import searcher
 from hpmkd.sweep.callbacks import EventLog, Profiler, Records, TrackerCallback, TrimMetrics
 from hpmkd.sweep.failures import Attempts, Round
 from hpmkd.sweep.gpu_probe import known_usage, measure
 from hpmkd.sweep.graceful_stop import GracefulStop
 from hpmkd.sweep.loggers import open_loggers
+from hpmkd.sweep.searcher import JobQueue, QueueSync
 from hpmkd.sweep.tune_run import finish_round, restorable, run_round
 from hpmkd.timings import Timings
 
@@ -126,17 +126,17 @@ class SweepState:
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(part.concurrent)
         restore, self.restore = self.restore, None
         held = {job.key for job in self.sweep.jobs} - now.keys
-        searcher.ACTIVE = searcher.JobQueue(self.sweep.jobs, self.done(), self._is_there, part.concurrent, held)
+        queue = JobQueue(self.sweep.jobs, self.done(), self._is_there, part.concurrent, held)
         records = Records(self.sweep.by_key, self.sweep.output)
-        callbacks: list[Any] = [self.gentle, searcher.QueueSync(), self.lines, records, TrimMetrics()]
+        callbacks: list[Any] = [self.gentle, QueueSync(queue), self.lines, records, TrimMetrics()]
         for watcher in self.watchers:
             watcher.round(now.keys - self.done(), part)
         callbacks += [*self.loggers, *self.watchers]
         self.lines.kinds.clear()
-        self.gentle.arm()
+        self.gentle.arm(queue)
         try:
             # A trial whose worker was killed goes on at once; in later rounds a failure counts as it comes.
-            run_round(self.sweep, len(now.keys), part, callbacks, restore, restarts=0 if now.attempt else 1)
+            run_round(self.sweep, queue, part, callbacks, restore, restarts=0 if now.attempt else 1)
         except Exception as error:
             # What a restored state can raise is unknown; the fresh round after it needs none of that state.
             # EOFError: on a full disk Tune writes records of failures that it cannot read.
@@ -145,7 +145,6 @@ class SweepState:
                 raise
             self.say(f"Tune stopped this round: {error}")
         finally:
-            searcher.ACTIVE = None
             self.gentle.disarm()
         self.refresh()
         if self.stop.caught is None:

@@ -11,8 +11,8 @@ from typing import Any
 from hpmkd.cluster.stop_signals import StopSignals
 from hpmkd.plan.events import EpochEnded, Event, Failed, Finished
 from hpmkd.store.output_dir import OutputDir
-from hpmkd.sweep import searcher
 from hpmkd.sweep.reports import EventCallback
+from hpmkd.sweep.searcher import JobQueue
 
 SAVE_SECONDS = 12.0
 
@@ -27,12 +27,14 @@ class GracefulStop(EventCallback):
 
     def __init__(self, stop: StopSignals, output: OutputDir, say: Callable[[str], None]) -> None:
         self.stop, self.output, self.say = stop, output, say
+        self._queue: JobQueue | None = None
         self._end_tune: Callable[..., Any] | None = None
         self._asked: float | None = None
         self._unsaved: set[str] = set()
 
-    def arm(self) -> None:
-        """Before each `fit`."""
+    def arm(self, queue: JobQueue) -> None:
+        """Before each `fit`, which takes its jobs from `queue`."""
+        self._queue = queue
         self._end_tune, self._asked, self._unsaved = None, None, set()
         self.output.stop_file.unlink(missing_ok=True)
         self.stop.arm()
@@ -56,8 +58,8 @@ class GracefulStop(EventCallback):
         running = {trial.trial_id for trial in trials if trial.status == "RUNNING"}
         if self._asked is None:
             self._asked, self._unsaved = time.monotonic(), running
-            if searcher.ACTIVE is not None:
-                searcher.ACTIVE.stopping = True
+            if self._queue is not None:
+                self._queue.stopping = True
             with contextlib.suppress(OSError):  # a full disk: the epochs saved so far stand
                 self.output.stop_file.touch()
             self.say(f"stopping: saving {len(running)} running trials; once more stops at once")

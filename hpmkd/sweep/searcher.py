@@ -16,14 +16,18 @@ from hpmkd.files import commit_json
 from hpmkd.plan.job import Job
 from hpmkd.plan.roles import Role
 from hpmkd.plan.schedule import heights, may_run_beside
-
-ACTIVE: JobQueue | None = None
+from hpmkd.store.output_dir import trial_folder
 
 
 class JobQueue:
-    """What the driver knows of the running round. The searcher reaches it through `ACTIVE`, not as a field.
+    """What the driver knows of the running round: which jobs there are, which are done, which run.
 
-    Tune pickles the searcher into the output; a path inside it would break a moved output.
+    Args:
+        jobs: the whole plan, parents first.
+        done: keys of those whose files are there.
+        check: whether a job's file is there; asked when its trial has ended.
+        concurrent: so many run side by side.
+        held: keys of those that this round does not make.
     """
 
     def __init__(
@@ -41,6 +45,11 @@ class JobQueue:
         self.stopping = False
         self.live: dict[str, str] = {}
         self.waiting: list[Job] | None = None
+
+    @property
+    def left(self) -> int:
+        """How many jobs are still to be given."""
+        return len(self.jobs.keys() - self.given - self.done)
 
     def choose(self, grid: Mapping[str, Sequence[Any]]) -> list[Job]:
         """What is still to be given, longest path first: the grid's jobs, their ancestors, and each data set's
@@ -68,27 +77,34 @@ class JobQueue:
 
 
 class QueueSync(Callback):
-    """Keeps the board true to Tune's trials, which after a restore need not be those that the searcher had given."""
+    """Keeps the queue true to Tune's trials, which after a restore need not be those that the searcher had given."""
 
-    def __init__(self) -> None:
-        self.seen = 0
+    def __init__(self, queue: JobQueue) -> None:
+        self.queue, self.seen = queue, 0
         self.open: list[Any] = []
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Before Tune asks for more trials. Tune only ever appends to its list: thousands are not read at each step."""
-        if ACTIVE is not None:
-            new, self.seen = trials[self.seen :], len(trials)
-            ACTIVE.given |= {trial.config["job"] for trial in new}
-            self.open = [trial for trial in [*self.open, *new] if not trial.is_finished()]
-            ACTIVE.live = {trial.trial_id: trial.config["job"] for trial in self.open}
+        new, self.seen = trials[self.seen :], len(trials)
+        self.queue.given |= {trial.config["job"] for trial in new}
+        self.open = [trial for trial in [*self.open, *new] if not trial.is_finished()]
+        self.queue.live = {trial.trial_id: trial.config["job"] for trial in self.open}
 
 
 class DependencySearcher(Searcher):
-    """Turns the grid `dataset x baseline x run` into jobs, parents included, and hands out those that are ready."""
+    """Turns the grid `dataset x baseline x run` into jobs, parents included, and hands out those that are ready.
 
-    def __init__(self) -> None:
+    Tune pickles it into the output, with the grid alone: a queue with its paths would break an output that was moved.
+    So a restored one gets its `queue` anew, before `fit`; without one it has nothing to give.
+    """
+
+    def __init__(self, queue: JobQueue | None = None) -> None:
         super().__init__()
+        self.queue = queue
         self.grid: dict[str, list[Any]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "queue": None}
 
     def set_search_properties(
         self, metric: str | None, mode: str | None, config: Mapping[str, Any], **spec: Any
@@ -101,33 +117,31 @@ class DependencySearcher(Searcher):
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
         """The next ready job; None while it must wait and something runs; FINISHED otherwise."""
-        board = ACTIVE
-        if board is None:
+        queue = self.queue
+        if queue is None:
             return str(Searcher.FINISHED)
-        if board.stopping or len(board.live) >= board.concurrent:
+        if queue.stopping or len(queue.live) >= queue.concurrent:
             return None
-        waiting = board.choose(self.grid)
+        waiting = queue.choose(self.grid)
         place = 0
         while place < len(waiting):
             job = waiting[place]
-            if job.key in board.done or job.key in board.given:
+            if job.key in queue.done or job.key in queue.given:
                 del waiting[place]
-            elif board.ready(job):
+            elif queue.ready(job):
                 del waiting[place]
-                board.given.add(job.key)
-                board.live[trial_id] = job.key
-                return {
-                    "job": job.key, "dataset": job.data.name, "baseline": job.baseline or "Teacher", "run": job.run or 0
-                }  # fmt: skip
+                queue.given.add(job.key)
+                queue.live[trial_id] = job.key
+                return _config_of(job)
             else:
                 place += 1
         # None with nothing running would wait for ever; what is left descends from a failed job.
-        return None if waiting and board.live else str(Searcher.FINISHED)
+        return None if waiting and queue.live else str(Searcher.FINISHED)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Tells the board."""
-        if ACTIVE is not None:
-            ACTIVE.finished(trial_id)
+        """Tells the queue."""
+        if self.queue is not None:
+            self.queue.finished(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
         """State for `Tuner.restore`: the grid. What runs is Tune's own knowledge, see `QueueSync`."""
@@ -136,6 +150,12 @@ class DependencySearcher(Searcher):
     def restore(self, checkpoint_path: str) -> None:
         """Reads what `save` wrote."""
         self.grid = json.loads(Path(checkpoint_path).read_text())["grid"]
+
+
+def _config_of(job: Job) -> dict[str, Any]:
+    """A trial's config: its job, the name of its folder, and what people look for in Tune's records."""
+    about = {"dataset": job.data.name, "baseline": job.baseline or "Teacher", "run": job.run or 0}
+    return {"job": job.key, "folder": trial_folder(job), **about}
 
 
 class FifoScheduler(FIFOScheduler):

@@ -16,9 +16,7 @@ from hpmkd.audit.sweep_dir import Sweep
 from hpmkd.cluster.resources import TrialResources
 from hpmkd.config.sweep import cache_folder
 from hpmkd.files import commit_json
-from hpmkd.store.output_dir import trial_folder
-from hpmkd.sweep import searcher
-from hpmkd.sweep.searcher import FifoScheduler
+from hpmkd.sweep.searcher import DependencySearcher, FifoScheduler, JobQueue
 from hpmkd.sweep.signed_state import StateSigner, signing_key, why_invalid
 from hpmkd.sweep.trainable import train_model
 from hpmkd.version import __version__
@@ -73,64 +71,81 @@ def _plan_id(sweep: Sweep) -> list[str]:
 
 
 def run_round(
-    sweep: Sweep, jobs: int, share: TrialResources, callbacks: Sequence[Any], restore: Path | None, restarts: int = 1
+    sweep: Sweep,
+    queue: JobQueue,
+    share: TrialResources,
+    callbacks: Sequence[Any],
+    restore: Path | None,
+    restarts: int = 1,
 ) -> tune.ResultGrid:
     """Runs a round to its end and marks it finished unless it was interrupted.
 
     Args:
         sweep: what to train.
-        jobs: how many are to be trained.
+        queue: has the jobs of this round.
         share: resources of one trial.
         callbacks: Tune callbacks.
         restore: an unfinished round to go on with (what had failed in it starts again), else a fresh one.
         restarts: how often Tune starts a failed trial again at once.
     """
-    trainable = tune.with_resources(
-        tune.with_parameters(train_model, output=str(sweep.output.root), device=share.device, gpu_share=share.gpus),
-        {"cpu": share.cpus, **({"gpu": share.gpus} if share.gpus else {})},
-    )
-    config = sweep.config
     number = max((int(path.name[5:]) for path in rounds(sweep.output.tune)), default=-1) + 1
     folder = restore or sweep.output.tune / f"round{number:03d}"
     signer = StateSigner(folder, sweep_key(sweep))
+    trainable = _trainable(sweep, share)
     if restore is not None:
         tuner = tune.Tuner.restore(str(restore), trainable, restart_errored=True, resume_unfinished=True)
     else:
-        tuner = tune.Tuner(
-            trainable,
-            param_space={
-                "dataset": tune.grid_search(sorted({job.data.name for job in sweep.jobs})),
-                "baseline": tune.grid_search(sorted({job.baseline for job in sweep.jobs if job.run})),
-                "run": tune.grid_search(list(range(1, config.runs + 1))),
-            },
-            tune_config=TuneConfig(
-                search_alg=searcher.DependencySearcher(),
-                scheduler=FifoScheduler(),
-                num_samples=jobs,
-                reuse_actors=True,
-                trial_name_creator=_name,
-                trial_dirname_creator=name_folder,
-            ),
-            run_config=RunConfig(
-                name=folder.name,
-                storage_path=str(sweep.output.tune),
-                verbose=0,
-                failure_config=FailureConfig(max_failures=restarts),
-                checkpoint_config=CheckpointConfig(num_to_keep=2),
-            ),
-        )
-    _give_callbacks(tuner, [*callbacks, signer])
+        tuner = _fresh(sweep, trainable, folder, queue.left, restarts)
+    _hand_over(tuner, queue, [*callbacks, signer])
     _mark(sweep, folder, finished=False)
     results = tuner.fit()
     signer.update()
     return results
 
 
-def _give_callbacks(tuner: tune.Tuner, callbacks: Sequence[Any]) -> None:
-    """Callbacks stay out of Tune's saved state (one holds the signing key), and `Tuner.restore` takes none."""
+def _trainable(sweep: Sweep, share: TrialResources) -> Any:
+    return tune.with_resources(
+        tune.with_parameters(train_model, output=str(sweep.output.root), device=share.device, gpu_share=share.gpus),
+        {"cpu": share.cpus, **({"gpu": share.gpus} if share.gpus else {})},
+    )
+
+
+def _fresh(sweep: Sweep, trainable: Any, folder: Path, jobs: int, restarts: int) -> tune.Tuner:
+    """A Tuner that makes at most `jobs` trials, in a folder that is not there yet."""
+    return tune.Tuner(
+        trainable,
+        param_space={
+            "dataset": tune.grid_search(sorted({job.data.name for job in sweep.jobs})),
+            "baseline": tune.grid_search(sorted({job.baseline for job in sweep.jobs if job.run})),
+            "run": tune.grid_search(list(range(1, sweep.config.runs + 1))),
+        },
+        tune_config=TuneConfig(
+            search_alg=DependencySearcher(),
+            scheduler=FifoScheduler(),
+            num_samples=jobs,
+            reuse_actors=True,
+            trial_name_creator=_name,
+            trial_dirname_creator=name_folder,
+        ),
+        run_config=RunConfig(
+            name=folder.name,
+            storage_path=str(folder.parent),
+            verbose=0,
+            failure_config=FailureConfig(max_failures=restarts),
+            checkpoint_config=CheckpointConfig(num_to_keep=2),
+        ),
+    )
+
+
+def _hand_over(tuner: tune.Tuner, queue: JobQueue, callbacks: Sequence[Any]) -> None:
+    """What stays out of Tune's saved state, and is given to a fresh Tuner and to a restored one alike: the searcher's
+    queue, and the callbacks (one holds the signing key), of which `Tuner.restore` takes none."""
     inner = tuner._local_tuner
     assert inner is not None, "the driver runs where Ray does, never through Ray Client"
     inner._run_config.callbacks = list(callbacks)
+    searcher = inner._tune_config.search_alg
+    assert isinstance(searcher, DependencySearcher), "only signed states of our own rounds are restored"
+    searcher.queue = queue
 
 
 def _name(trial: Any) -> str:
@@ -140,9 +155,7 @@ def _name(trial: Any) -> str:
 
 def name_folder(trial: Any) -> str:
     """The name of a trial's folder. Tune pickles this function into the state of each trial, so it holds no jobs."""
-    board = searcher.ACTIVE
-    assert board is not None, "only a running round makes trials"
-    return trial_folder(board.jobs[trial.config["job"]])
+    return str(trial.config["folder"])
 
 
 def finish_round(sweep: Sweep) -> None:

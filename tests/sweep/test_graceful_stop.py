@@ -16,6 +16,7 @@ from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep import graceful_stop as module
 from hpmkd.sweep.graceful_stop import GracefulStop
 from hpmkd.sweep.reports import to_report
+from hpmkd.sweep.searcher import JobQueue
 
 pytestmark = pytest.mark.usefixtures("hangup_as_usual")
 EPOCH = EpochEnded("b", EpochResult(3, 1.0, {}, 50.0, 0.1, 1.0, 9))
@@ -35,7 +36,8 @@ class FakeTune:
 
     def __init__(self, gentle: GracefulStop, *trials: Trial) -> None:
         self.ended, self.gentle, self.trials = False, gentle, list(trials)
-        gentle.arm()
+        self.queue = JobQueue([], set(), lambda job: True, 1)
+        gentle.arm(self.queue)
         self.before = signal.signal(signal.SIGINT, self.handle)
         self.step()
 
@@ -67,9 +69,11 @@ def test_tune_ends_when_all_that_run_have_saved(number: signal.Signals, gentle: 
     tune = FakeTune(gentle, first, second, Trial("c", "PENDING"))
     tune.step()
     assert not gentle.output.stop_file.exists()
+    assert not tune.queue.stopping
     signal.raise_signal(number)
     tune.step()
     assert gentle.output.stop_file.exists(), "the trials are asked"
+    assert tune.queue.stopping, "nothing new starts"
     tune.report(first, replace(EPOCH, saved_to_stop=True))
     tune.report(second, Resumed("b", 2, 3))
     tune.report(second, EPOCH)
@@ -101,12 +105,13 @@ def test_a_trial_that_died_meanwhile_is_not_waited_for(gentle: GracefulStop) -> 
 
 
 def test_the_second_round_is_watched_like_the_first(gentle: GracefulStop) -> None:
-    FakeTune(gentle)
+    first = FakeTune(gentle)
     gentle.disarm()
     assert not gentle.stop.graceful
     second = FakeTune(gentle, Trial("a"))
     signal.raise_signal(signal.SIGINT)
     second.step()
+    assert (first.queue.stopping, second.queue.stopping) == (False, True)
     second.trials.clear()
     second.step()
     assert second.ended

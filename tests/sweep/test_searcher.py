@@ -6,15 +6,16 @@ import random
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ray import cloudpickle
 from ray.tune.search import Searcher
 from support.plans import plan
 
 from hpmkd.plan.catalog import BASELINES
 from hpmkd.plan.job import Job
-from hpmkd.sweep import searcher
+from hpmkd.store.output_dir import trial_folder
+from hpmkd.sweep.searcher import DependencySearcher, JobQueue, QueueSync
 
 BASELINES = list(BASELINES)
 
@@ -30,23 +31,18 @@ def grid(jobs: tuple[Job, ...]) -> dict[str, Any]:
     return {name: {"grid_search": value} for name, value in values.items()}
 
 
-@pytest.fixture(autouse=True)
-def _no_board_left() -> Any:
-    yield
-    searcher.ACTIVE = None
-
-
 def play(jobs: tuple[Job, ...], done: set[str], failing: set[str], concurrent: int, seed: int) -> list[str]:
     """Lets made-up trials end in random order; returns the keys in the order in which they were given."""
     files = set(done)
-    searcher.ACTIVE = board = searcher.JobQueue(jobs, done, lambda job: job.key in files, concurrent)
-    search = searcher.DependencySearcher()
+    queue = JobQueue(jobs, done, lambda job: job.key in files, concurrent)
+    search = DependencySearcher(queue)
     search.set_search_properties(None, None, grid(jobs))
     chance, order, running, count = random.Random(seed), [], {}, 0
     while True:
         answer = search.suggest(f"t{count}")
         if isinstance(answer, dict):
-            job = board.jobs[answer["job"]]
+            job = queue.jobs[answer["job"]]
+            assert answer["folder"] == trial_folder(job)
             assert all(parent.key in files for parent in job.parents), "given before its parents were there"
             order.append(job.key)
             running[f"t{count}"] = job.key
@@ -94,7 +90,7 @@ def test_longest_path_goes_first() -> None:
     assert order[:2] == ["teacher_D0", "logits_teacher_D0"]
 
 
-def test_board_follows_the_trials_that_tune_has() -> None:
+def test_the_queue_follows_the_trials_that_tune_has() -> None:
     """After a restore a job may run that the searcher never gave, and one it gave may be unknown to Tune."""
 
     class Trial:
@@ -105,12 +101,13 @@ def test_board_follows_the_trials_that_tune_has() -> None:
             return self.over
 
     jobs = plan(1, ["Direct"], 2)
-    searcher.ACTIVE = board = searcher.JobQueue(jobs, set(), lambda job: False, 8)
-    board.live = {"gone": "teacher_D0"}
+    queue = JobQueue(jobs, set(), lambda job: False, 8)
+    queue.live = {"gone": "teacher_D0"}
     first, second, third = (job.key for job in jobs)
-    searcher.QueueSync().on_step_begin(0, [Trial("a", first, True), Trial("b", second, False)])
-    assert board.live == {"b": second}
-    search = searcher.DependencySearcher()
+    QueueSync(queue).on_step_begin(0, [Trial("a", first, True), Trial("b", second, False)])
+    assert queue.live == {"b": second}
+    assert queue.left == len(jobs) - 2
+    search = DependencySearcher(queue)
     search.set_search_properties(None, None, grid(jobs))
     answer = search.suggest("c")
     assert isinstance(answer, dict)
@@ -118,38 +115,56 @@ def test_board_follows_the_trials_that_tune_has() -> None:
 
 
 def test_state_survives_save_and_restore(tmp_path: Path) -> None:
-    first, second = searcher.DependencySearcher(), searcher.DependencySearcher()
+    first, second = DependencySearcher(), DependencySearcher()
     first.set_search_properties(None, None, grid(plan(2, ["AT"], 3)))
     first.save(str(tmp_path / "state"))
     second.restore(str(tmp_path / "state"))
     assert second.grid == first.grid
 
 
+def test_what_tune_pickles_holds_no_jobs_and_works_with_a_queue_of_its_own() -> None:
+    """Tune keeps it in the output: with a plan of thousands and its paths neither a move nor a new plan would do."""
+    jobs = plan(1, ["AT"], 500)
+    search = DependencySearcher(JobQueue(jobs, set(), lambda job: False, 8))
+    search.set_search_properties(None, None, grid(jobs))
+    state = cloudpickle.dumps(search)
+    assert len(state) < 3000
+    assert b"student_D0_AT_run" not in state
+    assert search.queue is not None, "the one that is pickled goes on"
+    restored = cloudpickle.loads(state)
+    assert restored.grid == search.grid
+    assert restored.suggest("a") == Searcher.FINISHED
+    restored.queue = JobQueue(jobs, set(), lambda job: False, 8)
+    assert restored.suggest("a")["job"] == "teacher_D0"
+    assert search.queue.given == set(), "the other's queue is not concerned"
+
+
 def test_it_leaves_no_grid_for_tune_to_copy_into_each_trial() -> None:
-    space, search = grid(plan(1, ["AT"], 1000)), searcher.DependencySearcher()
+    space, search = grid(plan(1, ["AT"], 1000)), DependencySearcher()
     search.set_search_properties(None, None, space)
     assert len(search.grid["run"]) == 1000
     assert all(value == {"grid_search": []} for value in space.values())
 
 
-def test_without_a_board_there_is_nothing_to_do() -> None:
-    """Tune may ask once more after the driver is through."""
-    assert searcher.DependencySearcher().suggest("x") == Searcher.FINISHED
+def test_without_a_queue_there_is_nothing_to_do() -> None:
+    search = DependencySearcher()
+    assert search.suggest("x") == Searcher.FINISHED
+    search.on_trial_complete("x")
 
 
-def running(jobs: tuple[Job, ...], live: list[str]) -> searcher.JobQueue:
-    """A board on which all parents are there and some jobs run."""
-    board = searcher.JobQueue(jobs, {job.key for job in jobs}, lambda job: True, 8)
-    board.live = {str(number): key for number, key in enumerate(live)}
-    return board
+def running(jobs: tuple[Job, ...], live: list[str]) -> JobQueue:
+    """A queue in which all parents are there and some jobs run."""
+    queue = JobQueue(jobs, {job.key for job in jobs}, lambda job: True, 8)
+    queue.live = {str(number): key for number, key in enumerate(live)}
+    return queue
 
 
 def test_a_serial_baseline_is_trained_one_by_one() -> None:
     jobs = {job.key: job for job in plan(1, ["HPM-KD-noParallel", "HPM-KD", "AT"], 2)}
     names = [f"student_D0_HPM-KD-noParallel_run{run}" for run in (1, 2)]
-    board = running(tuple(jobs.values()), names[:1])
-    assert not board.ready(jobs[names[1]])
-    assert board.ready(jobs["student_D0_AT_run1"])
+    queue = running(tuple(jobs.values()), names[:1])
+    assert not queue.ready(jobs[names[1]])
+    assert queue.ready(jobs["student_D0_AT_run1"])
     assert running(tuple(jobs.values()), ["student_D0_HPM-KD_run1"]).ready(jobs["student_D0_HPM-KD_run2"])
 
 
@@ -166,14 +181,16 @@ def test_held_jobs_are_not_given_and_a_stop_gives_nothing() -> None:
     jobs = plan(1, ["Direct"], 3)
     keys = [job.key for job in jobs]
     held = set(keys) - {keys[2]}
-    searcher.ACTIVE = searcher.JobQueue(jobs, {keys[0]}, lambda job: False, 8, held)
-    search = searcher.DependencySearcher()
+    queue = JobQueue(jobs, {keys[0]}, lambda job: False, 8, held)
+    assert queue.left == 1
+    search = DependencySearcher(queue)
     search.set_search_properties(None, None, grid(jobs))
-    searcher.ACTIVE.stopping = True
+    queue.stopping = True
     assert search.suggest("a") is None
-    searcher.ACTIVE.stopping = False
+    queue.stopping = False
     answer = search.suggest("a")
     assert isinstance(answer, dict)
     assert answer["job"] == keys[2]
-    searcher.ACTIVE.finished("a")
+    assert queue.left == 0
+    queue.finished("a")
     assert search.suggest("b") == Searcher.FINISHED

@@ -15,8 +15,8 @@ from support.plans import Raises, plan
 
 from hpmkd.audit.sweep_dir import Sweep
 from hpmkd.config.sweep import DataConfig, SweepConfig
-from hpmkd.store.output_dir import OutputDir
-from hpmkd.sweep import searcher
+from hpmkd.store.output_dir import OutputDir, trial_folder
+from hpmkd.sweep.searcher import DependencySearcher, JobQueue
 from hpmkd.sweep.signed_state import SIGNATURE, StateSigner, sign, signing_key
 from hpmkd.sweep.tune_run import finish_round, name_folder, restorable, rounds, sweep_key
 
@@ -45,12 +45,12 @@ def newest(sweep: Sweep) -> Path:
     return rounds(sweep.output.tune)[-1]
 
 
-def test_what_names_a_folder_is_small_in_the_state_of_each_trial(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_names_a_folder_is_small_in_the_state_of_each_trial(sweep: Sweep) -> None:
     """Tune keeps a pickle of it per trial: with the sweep's jobs in it, thousands of trials would fill the memory."""
-    key = sweep.jobs[-1].key
-    board = searcher.JobQueue(sweep.jobs, set(), lambda job: True, 1)
-    monkeypatch.setattr(searcher, "ACTIVE", board)
-    assert name_folder(SimpleNamespace(config={"job": key})).startswith(f"{key}-")
+    search = DependencySearcher(JobQueue(sweep.jobs, set(), lambda job: True, 1))
+    search.grid = {"dataset": ["D0"], "baseline": ["Direct"], "run": [1]}
+    config = search.suggest("a")
+    assert name_folder(SimpleNamespace(config=config)) == trial_folder(sweep.jobs[0])
     assert len(cloudpickle.dumps(name_folder)) < 100
 
 
