@@ -20,7 +20,7 @@ from hpmkd.config.request import Request, _absolute, _config_file, _newest
 from hpmkd.config.specs import spec_to_json
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.cache import describe, prepare
-from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_SOME_FAILED, UsageError
+from hpmkd.errors import EXIT_OK, UsageError
 from hpmkd.files import commit_bytes, commit_json, remove_leftovers
 from hpmkd.log import show, silent, tell, warn
 from hpmkd.monitor.live import watching
@@ -186,7 +186,7 @@ def _train(
     from hpmkd.store.profile_file import read_profile, write_profile
     from hpmkd.sweep.callbacks import Profiler, TrackerCallback
     from hpmkd.sweep.driver import train_missing
-    from hpmkd.sweep.failures import Lacking
+    from hpmkd.sweep.failures import exit_code
 
     missing = sum(not finding.good for finding in findings.values())
     say(f"training {missing} of {len(findings)} models in {output.root}")
@@ -200,9 +200,9 @@ def _train(
         profiler.close()
         write_profile(profiler.profile, output)
     if failed and stop.caught is None:
-        reasons = "".join(f"\n  {sweep.by_key[key].file_name}: {reason}" for key, reason in failed.items())
-        code = EXIT_ENVIRONMENT if any(isinstance(why, Lacking) for why in failed.values()) else EXIT_SOME_FAILED
-        return code, f"{len(failed)} models were not trained; the same command tries them again{reasons}"
+        reasons = "".join(f"\n  {sweep.by_key[key].file_name}: {failure}" for key, failure in failed.items())
+        text = f"{len(failed)} models were not trained; the same command tries them again{reasons}"
+        return exit_code(failed.values()), text
     return EXIT_OK, ""
 
 

@@ -16,7 +16,7 @@ from hpmkd.plan.job import Job, label
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.profile_file import Profile
 from hpmkd.store.progress_log import Recorder
-from hpmkd.sweep.failures import Kind, Lacking, NoRecord, _error, _log, _text, kind_of
+from hpmkd.sweep.failures import Failure, failure_of, reason_of
 from hpmkd.sweep.reports import EventCallback, is_compared
 from hpmkd.timings import Timings
 
@@ -26,8 +26,8 @@ class EventLog(EventCallback):
 
     def __init__(self, jobs: dict[str, Job], runs: int, say: Callable[[str], None]) -> None:
         self.jobs, self.runs, self.say = jobs, runs, say
-        self.failed: dict[str, str] = {}
-        self.kinds: dict[str, Kind] = {}
+        self.failed: dict[str, Failure] = {}  # the last failure of each job, in whatever round
+        self.failed_now: set[str] = set()  # in the running round; the driver empties it
 
     def on_event(self, trial: Any, event: Event) -> None:
         """Says where a model goes on, and what a finished one reached."""
@@ -38,7 +38,7 @@ class EventLog(EventCallback):
         if isinstance(event, Resumed):
             self.say(f"{name}: goes on after epoch {event.epoch}/{event.of}")
         elif isinstance(event, Failed):
-            self.failed[job.key], self.kinds[job.key] = event.message, "diverged"
+            self._note(job, Failure("diverged", event.message))
             self.say(BadNews(f"{name}: DIVERGED, {event.message}"))
         elif isinstance(event, Finished):
             self._finished(job, name, event)
@@ -55,15 +55,13 @@ class EventLog(EventCallback):
         """Says that a trial failed, and where its log lies."""
         job = self.jobs.get(trial.config.get("job", ""))
         if job is not None:
-            error = _error(trial)
-            before = self.failed.get(job.key, "").partition("\n    the whole error:")[0]
-            # A disk that is full tears the record of the second failure too; the first reason is then the best known.
-            text = _text(error)
-            if isinstance(error, NoRecord) and isinstance(self.failed.get(job.key), Lacking):
-                text = Lacking(before)
-            self.kinds[job.key] = kind_of(error)
-            self.failed[job.key] = type(text)(f"{text}\n    the whole error: {_log(trial)}")
-            self.say(BadNews(f"{label(job, self.runs)}: FAILED, {self.failed[job.key]}"))
+            failure = failure_of(trial, self.failed.get(job.key))
+            self._note(job, failure)
+            self.say(BadNews(f"{label(job, self.runs)}: FAILED, {failure}"))
+
+    def _note(self, job: Job, failure: Failure) -> None:
+        self.failed[job.key] = failure
+        self.failed_now.add(job.key)
 
 
 class TrackerCallback(EventCallback):
@@ -135,7 +133,7 @@ class Records(EventCallback):
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Notes why a trial failed."""
-        self.recorder.failed(trial.config["job"], _text(_error(trial)))
+        self.recorder.failed(trial.config["job"], reason_of(trial))
 
 
 class Profiler(EventCallback):

@@ -20,7 +20,7 @@ from hpmkd.plan.job import Job
 from hpmkd.store.inspection import Finding, inspect_job
 from hpmkd.sweep import searcher
 from hpmkd.sweep.callbacks import EventLog, Profiler, Records, TrackerCallback, TrimMetrics
-from hpmkd.sweep.failures import Attempts, Round
+from hpmkd.sweep.failures import Attempts, Failure, Round
 from hpmkd.sweep.gpu_probe import known_usage, measure
 from hpmkd.sweep.graceful_stop import GracefulStop
 from hpmkd.sweep.loggers import open_loggers
@@ -39,7 +39,7 @@ def train_missing(
     verbose: bool,
     watch: TrackerCallback | None = None,
     profiler: Profiler | None = None,
-) -> dict[str, str]:
+) -> dict[str, Failure]:
     """Trains every job that `findings` does not call done; changes `findings` to what is there afterwards.
 
     Args:
@@ -132,7 +132,7 @@ class SweepState:
         for watcher in self.watchers:
             watcher.round(now.keys - self.done(), part)
         callbacks += [*self.loggers, *self.watchers]
-        self.lines.kinds.clear()
+        self.lines.failed_now.clear()
         self.gentle.arm()
         try:
             # A trial whose worker was killed goes on at once; in later rounds a failure counts as it comes.
@@ -158,8 +158,8 @@ class SweepState:
         done = self.done()
         for key in sorted(now.keys - done):
             ready = all(parent.key in done for parent in self.sweep.by_key[key].parents)
-            if key in self.lines.kinds:
-                self.attempts.failed(key, self.lines.kinds[key])
+            if key in self.lines.failed_now and key in self.lines.failed:
+                self.attempts.failed(key, self.lines.failed[key].kind)
             elif ready and not restored:
                 self.attempts.failed(key, "error")
 
@@ -179,11 +179,13 @@ class SweepState:
         """Keys of the others; what the audit left out (logits caches that nobody needs) is not to be made."""
         return {job.key for job in self.sweep.jobs} - set(self.missing())
 
-    def reasons(self) -> dict[str, str]:
+    def reasons(self) -> dict[str, Failure]:
         """Why each missing model is missing."""
         return {key: self.lines.failed.get(key) or self._why(key) for key in self.missing()}
 
-    def _why(self, key: str) -> str:
+    def _why(self, key: str) -> Failure:
         parents = self.sweep.by_key[key].parents
         waits = [parent.key for parent in parents if not self.findings[parent.key].good]
-        return f"waits for {', '.join(waits)}" if waits else "its trial left no model file"
+        if waits:
+            return Failure("waits", f"waits for {', '.join(waits)}")
+        return Failure("error", "its trial left no model file")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from hpmkd.plan.job import label
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.progress_log import read_all
 from hpmkd.sweep.callbacks import EventLog, Records, TrimMetrics
-from hpmkd.sweep.failures import Lacking
+from hpmkd.sweep.failures import Failure, exit_code
 from hpmkd.sweep.reports import to_report
 
 JOBS = {job.key: job for job in plan(1, ["Direct", "TAKD"], 5)}
@@ -91,17 +92,24 @@ def test_failures_are_kept_until_a_later_attempt_succeeds(lines: tuple[EventLog,
     report(callback, Failed(STUDENT, "epoch 1: the training loss is nan"))
     callback.on_trial_error(0, [], Trial(TEACHER, HpmkdError("disk", found="full")))
     callback.on_trial_error(0, [], Trial(ASSISTANT, ValueError("odd\nmore")))
-    assert callback.failed[STUDENT] == "epoch 1: the training loss is nan"
-    assert "disk\n  found: full" in callback.failed[TEACHER]
-    assert "ValueError: odd\n" in callback.failed[ASSISTANT]
-    assert all("/somewhere/error.txt" in callback.failed[key] for key in (TEACHER, ASSISTANT))
-    assert len(said) == 3
+    log = "/somewhere/error.txt"
+    assert callback.failed == {
+        STUDENT: Failure("diverged", "epoch 1: the training loss is nan"),
+        TEACHER: Failure("error", "disk\n  found: full", log),
+        ASSISTANT: Failure("error", "ValueError: odd", log),
+    }
+    assert callback.failed_now == {STUDENT, TEACHER, ASSISTANT}
+    assert said[0] == "Direct run 3/5 D0: DIVERGED, epoch 1: the training loss is nan"
+    assert said[1:] == [
+        f"teacher D0: FAILED, disk\n  found: full\n    the whole error: {log}",
+        f"TAKD assistant D0: FAILED, ValueError: odd\n    the whole error: {log}",
+    ]
     report(callback, Finished(STUDENT, "trained", 1.0, 1.0))
     assert STUDENT not in callback.failed
 
 
 @pytest.mark.parametrize(
-    ("error", "lacking"),
+    ("error", "of_machine"),
     [
         (EnvironmentProblem("x.pt: cannot be written", expected="10 bytes"), True),
         (OSError(errno.ENOSPC, "No space left on device"), True),
@@ -111,11 +119,12 @@ def test_failures_are_kept_until_a_later_attempt_succeeds(lines: tuple[EventLog,
         (MemoryError(), False),
     ],
 )
-def test_what_the_machine_lacks_is_told_apart(
-    lines: tuple[EventLog, list[str]], error: Exception, lacking: bool
+def test_failures_of_the_machine_are_told_apart(
+    lines: tuple[EventLog, list[str]], error: Exception, of_machine: bool
 ) -> None:
     lines[0].on_trial_error(0, [], Trial(TEACHER, error))
-    assert isinstance(lines[0].failed[TEACHER], Lacking) == lacking
+    assert (lines[0].failed[TEACHER].kind == "machine") == of_machine
+    assert exit_code(lines[0].failed.values()) == (3 if of_machine else 1)
 
 
 def test_a_torn_record_of_a_failure(lines: tuple[EventLog, list[str]], tmp_path: Path) -> None:
@@ -129,15 +138,16 @@ def test_a_torn_record_of_a_failure(lines: tuple[EventLog, list[str]], tmp_path:
 
     (tmp_path / "error.pkl").write_bytes(pickle.dumps(OSError(errno.ENOSPC, "No space left on device")))
     lines[0].on_trial_error(0, [], Torn(TEACHER))
-    assert "No space left on device" in lines[0].failed[TEACHER]
-    assert isinstance(lines[0].failed[TEACHER], Lacking)
+    known = Failure("machine", "OSError: [Errno 28] No space left on device", "/somewhere/error.txt")
+    assert lines[0].failed[TEACHER] == known
     (tmp_path / "error.pkl").unlink()
-    lines[0].on_trial_error(0, [], Torn(TEACHER))
-    assert lines[0].failed[TEACHER].startswith("OSError: [Errno 28]"), "the reason that was known is kept"
-    assert isinstance(lines[0].failed[TEACHER], Lacking)
+    later = Torn(TEACHER)
+    later.error_file = "/somewhere/later.txt"
+    lines[0].on_trial_error(0, [], later)
+    assert lines[0].failed[TEACHER] == replace(known, log="/somewhere/later.txt"), "the reason that was known is kept"
     lines[0].on_trial_error(0, [], Torn(STUDENT))
-    assert lines[0].failed[STUDENT].startswith("NoRecord: it left no error")
-    assert not isinstance(lines[0].failed[STUDENT], Lacking)
+    assert lines[0].failed[STUDENT].reason.startswith("NoRecord: it left no error")
+    assert lines[0].failed[STUDENT].kind == "error"
 
 
 def test_failures_are_told_apart(lines: tuple[EventLog, list[str]]) -> None:
@@ -145,7 +155,8 @@ def test_failures_are_told_apart(lines: tuple[EventLog, list[str]]) -> None:
     callback.on_trial_error(0, [], Trial(STUDENT, MemoryError()))
     callback.on_trial_error(0, [], Trial(ASSISTANT, ValueError("mine")))
     report(callback, Failed(TEACHER, "epoch 1: the training loss is nan"))
-    assert callback.kinds == {STUDENT: "killed", ASSISTANT: "error", TEACHER: "diverged"}
+    kinds = {key: failure.kind for key, failure in callback.failed.items()}
+    assert kinds == {STUDENT: "killed", ASSISTANT: "error", TEACHER: "diverged"}
 
 
 def test_the_error_log_that_is_named_lies_in_the_output(lines: tuple[EventLog, list[str]], tmp_path: Path) -> None:
