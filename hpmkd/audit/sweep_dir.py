@@ -11,7 +11,7 @@ from hpmkd.config.load import is_of_0_1, parse_yaml, read_config_file, validate
 from hpmkd.config.specs import spec_from_json
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.errors import ConfigMismatch, UsageError
-from hpmkd.log import warn
+from hpmkd.log import log
 from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.job import Job
 from hpmkd.plan.planner import expand
@@ -96,7 +96,7 @@ def open_saved(root: Path) -> Saved:
             )
         return Saved(output, None, ())
     if is_older(output):
-        warn(f"{output.root}: a sweep of hpmkd 0.1; what lies in {output.models.name}/ is judged by itself")
+        log.warning(f"{output.root}: a sweep of hpmkd 0.1; what lies in {output.models.name}/ is judged by itself")
         return Saved(output, None, ())
     try:
         sweep = open_sweep(output.root)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from hpmkd.errors import EXIT_USAGE, HpmkdError
+from hpmkd.log import console_lines, log
 from hpmkd.version import __version__
 
 
@@ -39,14 +40,15 @@ def usage() -> str:
 
 def call(name: str, argv: Sequence[str], prog: str, **more: Any) -> int:
     """A sub-command with errors turned into messages and exit codes."""
-    try:
-        return int(pkgutil.resolve_name(COMMANDS[name].path)(argv, prog, **more))
-    except HpmkdError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("stopped by Ctrl-C" + "; the same command continues" * (name == "run"), file=sys.stderr)
-        return 130
+    with console_lines(show_progress=False):  # `run` has it shown
+        try:
+            return int(pkgutil.resolve_name(COMMANDS[name].path)(argv, prog, **more))
+        except HpmkdError as error:
+            log.error(f"error: {error}")
+            return error.exit_code
+        except KeyboardInterrupt:
+            log.warning("stopped by Ctrl-C" + "; the same command continues" * (name == "run"))
+            return 130
 
 
 def run_command(argv: Sequence[str], prog: str, owns_process: bool = False) -> int:

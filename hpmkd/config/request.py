@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hpmkd.errors import UsageError
-from hpmkd.log import warn
+from hpmkd.log import log
 
 CONFIGS = Path(__file__).resolve().parents[2] / "tune_configs"
 
@@ -56,5 +56,5 @@ def _newest() -> Path:
     newest = max(sweeps, key=lambda path: (path / "sweep.yaml").stat().st_mtime)
     if len(sweeps) > 1:
         # The only place where a clock decides anything; a wrong one must be seen.
-        warn(f"--restore: {newest}, the one of {len(sweeps)} sweeps under results/ that was started last")
+        log.warning(f"--restore: {newest}, the one of {len(sweeps)} sweeps under results/ that was started last")
     return newest

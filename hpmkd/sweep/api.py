@@ -7,7 +7,7 @@ import os
 import shlex
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.cache import describe, prepare
 from hpmkd.errors import EXIT_OK, UsageError
 from hpmkd.files import commit_bytes, commit_json, remove_leftovers
-from hpmkd.log import show, silent, tell, warn
+from hpmkd.log import console_lines, log, progress, show
 from hpmkd.monitor.live import watching
 from hpmkd.monitor.tracker import Tracker
 from hpmkd.plan.catalog import baselines_of
@@ -69,6 +69,11 @@ def run_sweep(
 
 def execute(request: Request, owns_process: bool = False) -> int:
     """Runs what is asked for; returns the exit code. `owns_process`: see `StopSignals`."""
+    with console_lines(show_progress=not (request.quiet or request.dry_run)):
+        return _execute(request, owns_process)
+
+
+def _execute(request: Request, owns_process: bool) -> int:
     config, output = resolve(request)
     if request.print_config:
         print(to_yaml(config), end="")
@@ -81,7 +86,7 @@ def execute(request: Request, owns_process: bool = False) -> int:
         code = _sweep(request, config, output, stop)
     if stop.caught is None:
         return code
-    warn(_exit_message(output, stop.caught))
+    log.warning(_exit_message(output, stop.caught))
     return 128 + stop.caught
 
 
@@ -130,17 +135,16 @@ def _exit_message(output: OutputDir, number: int) -> str:
 
 
 def _sweep(request: Request, config: SweepConfig, output: OutputDir, stop: StopSignals) -> int:
-    say = silent if request.quiet else tell
     ended = end_leftovers(output.ray_file)  # first of all: they could still write
     if ended:
-        say(f"ended {ended} processes that an earlier start had left")
+        progress.info(f"ended {ended} processes that an earlier start had left")
     timings, start = Timings(), time.monotonic()
     fresh = not output.config_file.exists()
     if fresh:
         commit_bytes(output.config_file, to_yaml(config).encode())
     remove_leftovers(*output.written_folders())
     output.remove_scratch()
-    specs = describe(config, say)
+    specs = describe(config)
     jobs = expand(config, specs, baselines_of(config))
     findings = audit(jobs, output)
     stale = [finding for finding in findings.values() if finding.state == "stale"]
@@ -149,28 +153,28 @@ def _sweep(request: Request, config: SweepConfig, output: OutputDir, stop: StopS
         if not request.force:
             raise error
         archive(stale, output)
-        say(f"moved {len(stale)} models of other settings to {output.archive}")
+        progress.info(f"moved {len(stale)} models of other settings to {output.archive}")
     commit_bytes(output.config_file, to_yaml(config).encode())
     commit_json(output.datasets_file, [spec_to_json(spec) for spec in specs])
     for finding in [one for one in findings.values() if one.state == "damaged"]:
         target = quarantine(finding, output)
-        say(f"damaged {finding.file} ({finding.reason}), moved to {target}, trained again")
+        progress.info(f"damaged {finding.file} ({finding.reason}), moved to {target}, trained again")
     for finding in findings.values():
         if finding.good and finding.header:
-            say(f"found {finding.file} ({finding.header.accuracy:.2f}%), not trained again")
+            progress.info(f"found {finding.file} ({finding.header.accuracy:.2f}%), not trained again")
     missing = [job for job in jobs if job.key in findings and not findings[job.key].good]
     timings.add("plan", time.monotonic() - start)
     code, exit_message = EXIT_OK, ""
     if missing:
         with timings.part("images"):
             for spec in dict.fromkeys(job.data for job in missing):
-                prepare(spec, config.data, say)
-        code, exit_message = _train(request, output, findings, say, stop, timings if config.record.profile else None)
+                prepare(spec, config.data)
+        code, exit_message = _train(request, output, findings, stop, timings if config.record.profile else None)
     _report(output, findings, [job.key for job in jobs], [one.label for one in baselines_of(config)], request.quiet)
     if config.record.profile and missing:
-        say(f"where the time went: {output.profile_file}, and hpmkd report {shlex.quote(str(output.root))}")
+        progress.info(f"where the time went: {output.profile_file}, and hpmkd report {shlex.quote(str(output.root))}")
     if exit_message:
-        warn(exit_message)
+        log.error(exit_message)
     return code
 
 
@@ -178,7 +182,6 @@ def _train(
     request: Request,
     output: OutputDir,
     findings: dict[str, inspection.Finding],
-    say: Callable[[str], None],
     stop: StopSignals,
     timings: Timings | None,
 ) -> tuple[int, str]:
@@ -189,13 +192,13 @@ def _train(
     from hpmkd.sweep.failures import exit_code
 
     missing = sum(not finding.good for finding in findings.values())
-    say(f"training {missing} of {len(findings)} models in {output.root}")
+    progress.info(f"training {missing} of {len(findings)} models in {output.root}")
     sweep = open_sweep(output.root)
     done = {key: header.train_time for key, header in known_headers(findings).items()}
     tracker = Tracker([sweep.by_key[key] for key in findings], done)
     profiler = Profiler(read_profile(output), timings) if timings is not None else None
-    with watching(tracker, sweep.config.runs, say, plain=request.quiet or request.verbose) as (say, show):
-        failed = train_missing(sweep, findings, say, stop, request.verbose, TrackerCallback(tracker, show), profiler)
+    with watching(tracker, sweep.config.runs, plain=request.quiet or request.verbose) as refresh:
+        failed = train_missing(sweep, findings, stop, request.verbose, TrackerCallback(tracker, refresh), profiler)
     if profiler is not None:
         profiler.close()
         write_profile(profiler.profile, output)
@@ -215,4 +218,4 @@ def _report(
     results.write(frame, output)
     if not quiet and not frame.empty:
         show(results.tables(frame, labels))
-        tell(f"one row per model: {output.root / 'results.csv'}")
+        progress.info(f"one row per model: {output.root / 'results.csv'}")

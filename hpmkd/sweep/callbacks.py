@@ -9,7 +9,7 @@ from typing import Any
 from ray.tune import Callback
 
 from hpmkd.cluster.resources import TrialResources
-from hpmkd.log import BadNews
+from hpmkd.log import progress
 from hpmkd.monitor.tracker import Tracker
 from hpmkd.plan.events import Event, Failed, Finished, JobProfile, Resumed
 from hpmkd.plan.job import Job, label
@@ -24,8 +24,8 @@ from hpmkd.timings import Timings
 class EventLog(EventCallback):
     """One line per model that ends. Nothing here may raise: Tune would stop the whole sweep."""
 
-    def __init__(self, jobs: dict[str, Job], runs: int, say: Callable[[str], None]) -> None:
-        self.jobs, self.runs, self.say = jobs, runs, say
+    def __init__(self, jobs: dict[str, Job], runs: int) -> None:
+        self.jobs, self.runs = jobs, runs
         self.failed: dict[str, Failure] = {}  # the last failure of each job, in whatever round
         self.failed_now: set[str] = set()  # in the running round; the driver empties it
 
@@ -36,10 +36,10 @@ class EventLog(EventCallback):
             return
         name = label(job, self.runs)
         if isinstance(event, Resumed):
-            self.say(f"{name}: goes on after epoch {event.epoch}/{event.of}")
+            progress.info(f"{name}: goes on after epoch {event.epoch}/{event.of}")
         elif isinstance(event, Failed):
             self._note(job, Failure("diverged", event.message))
-            self.say(BadNews(f"{name}: DIVERGED, {event.message}"))
+            progress.error(f"{name}: DIVERGED, {event.message}")
         elif isinstance(event, Finished):
             self._finished(job, name, event)
 
@@ -47,9 +47,10 @@ class EventLog(EventCallback):
         if event.status == "trained":
             self.failed.pop(job.key, None)
             reached = event.message or f"{event.accuracy_pct:.2f}%"
-            self.say(f"{name}: {reached} in {event.train_seconds:.1f}s, saved {job.file_name}")
+            progress.info(f"{name}: {reached} in {event.train_seconds:.1f}s, saved {job.file_name}")
         elif event.status == "recalled":
-            self.say(f"{name}: {job.file_name} ({event.accuracy_pct:.2f}%) from the shared memory, not trained again")
+            accuracy = f"{event.accuracy_pct:.2f}%"
+            progress.info(f"{name}: {job.file_name} ({accuracy}) from the shared memory, not trained again")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Says that a trial failed, and where its log lies."""
@@ -57,7 +58,7 @@ class EventLog(EventCallback):
         if job is not None:
             failure = failure_of(trial, self.failed.get(job.key))
             self._note(job, failure)
-            self.say(BadNews(f"{label(job, self.runs)}: FAILED, {failure}"))
+            progress.error(f"{label(job, self.runs)}: FAILED, {failure}")
 
     def _note(self, job: Job, failure: Failure) -> None:
         self.failed[job.key] = failure

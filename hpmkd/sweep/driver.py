@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import ray
@@ -16,6 +16,7 @@ from hpmkd.cluster.ray_session import RayLost, running_ray
 from hpmkd.cluster.resources import TrialResources, trial_resources, wants_measuring
 from hpmkd.cluster.stop_signals import StopSignals
 from hpmkd.errors import EnvironmentProblem
+from hpmkd.log import progress
 from hpmkd.plan.job import Job
 from hpmkd.store.inspection import Finding, inspect_job
 from hpmkd.sweep import searcher
@@ -34,7 +35,6 @@ _LOSSES = 3
 def train_missing(
     sweep: Sweep,
     findings: dict[str, Finding],
-    say: Callable[[str], None],
     stop: StopSignals,
     verbose: bool,
     watch: TrackerCallback | None = None,
@@ -45,7 +45,6 @@ def train_missing(
     Args:
         sweep: what to train.
         findings: by key, of all jobs that are needed.
-        say: is given each line for people.
         stop: has the signals.
         verbose: show Ray's own output too.
         watch: keeps a live view up to date.
@@ -58,7 +57,7 @@ def train_missing(
         EnvironmentProblem: Ray does not start here, or dies again and again; a logger that is asked for is not there.
     """
     logging.getLogger("ray").setLevel(logging.INFO if verbose else logging.CRITICAL)
-    work = SweepState(sweep, findings, say, stop, [one for one in (watch, profiler) if one is not None])
+    work = SweepState(sweep, findings, stop, [one for one in (watch, profiler) if one is not None])
     timings = profiler.timings if profiler else Timings()
     losses = 0
     while work.missing() and stop.caught is None:
@@ -76,7 +75,7 @@ def train_missing(
                     expected="a Ray that lives",
                     todo="see how much memory is free (dmesg names what was killed); the same command continues",
                 ) from lost
-            say(f"{lost}; Ray starts again, and what was running goes on from its last saved epoch")
+            progress.info(f"{lost}; Ray starts again, and what was running goes on from its last saved epoch")
     return work.reasons()
 
 
@@ -87,18 +86,17 @@ class SweepState:
         self,
         sweep: Sweep,
         findings: dict[str, Finding],
-        say: Callable[[str], None],
         stop: StopSignals,
         watchers: Sequence[TrackerCallback | Profiler],
     ) -> None:
-        self.sweep, self.findings, self.say, self.stop, self.watchers = sweep, findings, say, stop, watchers
+        self.sweep, self.findings, self.stop, self.watchers = sweep, findings, stop, watchers
         self.attempts = Attempts()
-        self.lines = EventLog(sweep.by_key, sweep.config.runs, say)
-        self.loggers = open_loggers(sweep.config.record, sweep.output.root.name, say)
-        self.gentle = GracefulStop(stop, sweep.output, say)
+        self.lines = EventLog(sweep.by_key, sweep.config.runs)
+        self.loggers = open_loggers(sweep.config.record, sweep.output.root.name)
+        self.gentle = GracefulStop(stop, sweep.output)
         self.restore, why = restorable(sweep)
         if why:
-            say(f"{why}; a new round goes on from the saved epochs")
+            progress.info(f"{why}; a new round goes on from the saved epochs")
 
     def run(self) -> None:
         """Rounds, on a Ray that runs."""
@@ -109,7 +107,7 @@ class SweepState:
                 return
             if now.attempt:
                 side = now.concurrent(part.concurrent)
-                self.say(f"trying {len(now.keys)} failed models again, {side} side by side")
+                progress.info(f"trying {len(now.keys)} failed models again, {side} side by side")
             self._round(now, part.fewer(now.concurrent(part.concurrent)))
 
     def _share(self) -> TrialResources:
@@ -119,7 +117,7 @@ class SweepState:
         need = known_usage(self.sweep, measure)
         part = trial_resources(config, need.side_by_side() if need else None)
         if need:
-            self.say(f"{need.description}; {part.description} for each trial, {part.concurrent} side by side")
+            progress.info(f"{need.description}; {part.description} for each trial, {part.concurrent} side by side")
         return part
 
     def _round(self, now: Round, part: TrialResources) -> None:
@@ -143,7 +141,7 @@ class SweepState:
             expected = TuneError | ray.exceptions.RayError | OSError | EOFError | pickle.UnpicklingError
             if restore is None and not isinstance(error, expected):
                 raise
-            self.say(f"Tune stopped this round: {error}")
+            progress.info(f"Tune stopped this round: {error}")
         finally:
             searcher.ACTIVE = None
             self.gentle.disarm()

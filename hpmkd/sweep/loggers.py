@@ -10,7 +10,7 @@ from typing import Any
 
 from hpmkd.config.sweep import RecordConfig
 from hpmkd.errors import EnvironmentProblem
-from hpmkd.log import BadNews
+from hpmkd.log import progress
 from hpmkd.plan.events import EpochEnded, Event, Resumed
 from hpmkd.sweep.reports import EventCallback, chosen, to_report
 
@@ -36,13 +36,12 @@ def mlflow_uri(where: str) -> str:
     return where if "://" in where else f"sqlite:///{Path(where) / 'mlflow.db'}"
 
 
-def open_loggers(record: RecordConfig, name: str, say: Callable[[str], None]) -> list[SafeLogger]:
+def open_loggers(record: RecordConfig, name: str) -> list[SafeLogger]:
     """The loggers that the config asks for, connected.
 
     Args:
         record: `wandb` (a project), `mlflow` (a URI, or the absolute path of a folder).
         name: of the sweep: the group in W&B, the experiment in MLflow.
-        say: is told when one of them fails later.
 
     Raises:
         EnvironmentProblem: one is not installed, or cannot be reached or written.
@@ -50,9 +49,9 @@ def open_loggers(record: RecordConfig, name: str, say: Callable[[str], None]) ->
     require(record)
     made = []
     if record.wandb:
-        made.append(_connect("wandb", lambda: _wandb(record.wandb, name), say))
+        made.append(_connect("wandb", lambda: _wandb(record.wandb, name)))
     if record.mlflow:
-        made.append(_connect("mlflow", lambda: _mlflow(str(record.mlflow), name), say))
+        made.append(_connect("mlflow", lambda: _mlflow(str(record.mlflow), name)))
     return made
 
 
@@ -73,7 +72,7 @@ def _mlflow(where: str, experiment: str) -> Any:
     return MLflowLoggerCallback(tracking_uri=mlflow_uri(where), experiment_name=experiment)
 
 
-def _connect(name: str, make: Callable[[], Any], say: Callable[[str], None]) -> SafeLogger:
+def _connect(name: str, make: Callable[[], Any]) -> SafeLogger:
     try:
         callback = make()
         callback.setup()
@@ -84,7 +83,7 @@ def _connect(name: str, make: Callable[[], Any], say: Callable[[str], None]) -> 
             found=f"{type(error).__name__}: {error}",
             todo=f"see its own settings, or leave --record.{name} out: nothing else depends on it",
         ) from error
-    return SafeLogger(name, callback, say)
+    return SafeLogger(name, callback)
 
 
 class SafeLogger(EventCallback):
@@ -93,11 +92,10 @@ class SafeLogger(EventCallback):
     Args:
         name: for the line about the error.
         inner: one of Ray's callbacks, already set up.
-        say: where the line goes.
     """
 
-    def __init__(self, name: str, inner: Any, say: Callable[[str], None]) -> None:
-        self.name, self.inner, self.say = name, inner, say
+    def __init__(self, name: str, inner: Any) -> None:
+        self.name, self.inner = name, inner
         self._steps: dict[str, int] = {}
         self._broken = False
 
@@ -134,4 +132,4 @@ class SafeLogger(EventCallback):
             getattr(self.inner, hook)(*given)
         except Exception as error:
             self._broken = True
-            self.say(BadNews(f"{self.name}: no more records, {type(error).__name__}: {error}; the training goes on"))
+            progress.error(f"{self.name}: no more records, {type(error).__name__}: {error}; the training goes on")
