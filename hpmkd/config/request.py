@@ -56,5 +56,5 @@ def _newest() -> Path:
     newest = max(sweeps, key=lambda path: (path / "sweep.yaml").stat().st_mtime)
     if len(sweeps) > 1:
         # The only place where a clock decides anything; a wrong one must be seen.
-        log.warning(f"--restore: {newest}, the one of {len(sweeps)} sweeps under results/ that was started last")
+        log.warning(f"--restore: continuing {newest}, the most recently started of {len(sweeps)} sweeps under results/")
     return newest
