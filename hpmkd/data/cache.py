@@ -100,7 +100,7 @@ def _ensure(dataset: Dataset, content: str, config: DataConfig) -> dict[str, Any
         try:
             meta = _valid_meta(path)
             if meta is None:
-                progress.info(f"reading the images of {dataset.name}, for this sweep and later ones")
+                progress.info(f"decoding the images of {dataset.name}; later sweeps reuse them")
                 meta = decode(dataset, path, config)
             return meta
         finally:
@@ -110,7 +110,7 @@ def _ensure(dataset: Dataset, content: str, config: DataConfig) -> dict[str, Any
             f"{path}: the cache cannot be used",
             expected="a writable folder",
             found=str(error),
-            todo="name another one: --data.cache_dir FOLDER",
+            todo="choose another folder: --data.cache_dir FOLDER",
         ) from error
 
 

@@ -65,7 +65,7 @@ def test_says_that_it_reads_images_and_not_that_it_has_them(
     (spec,) = cache.describe(config)
     for _ in range(2):
         cache.prepare(spec, config.data)
-    assert caplog.messages == ["reading the images of Digits, for this sweep and later ones"]
+    assert caplog.messages == ["decoding the images of Digits; later sweeps reuse them"]
 
 
 def test_a_cache_that_cannot_be_used(tmp_path: Path, reads: list[str]) -> None:
