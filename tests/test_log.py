@@ -52,12 +52,12 @@ def test_lines_and_tables(capsys: pytest.CaptureFixture[str]) -> None:
     table.add_row("value")
     with console_lines(show_progress=True):
         progress.info(f"[1] %d 100% {LONG}")
-        progress.error(f"Direct: FAILED\n    the whole error: {LONG}")
+        progress.error(f"Direct: FAILED\n    full error: {LONG}")
         log.warning("a notice")
         log.error("a fault")
         show([table])
     captured = capsys.readouterr()
-    assert captured.out.startswith(f"[1] %d 100% {LONG}\nDirect: FAILED\n    the whole error: {LONG}\n")
+    assert captured.out.startswith(f"[1] %d 100% {LONG}\nDirect: FAILED\n    full error: {LONG}\n")
     assert "value" in captured.out
     assert captured.err == "a notice\na fault\n"
 

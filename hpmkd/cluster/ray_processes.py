@@ -121,10 +121,10 @@ def end_leftovers(file: Path) -> int:
     if stubborn:
         names = ", ".join(f"{process.pid} ({_name(process)})" for process in stubborn)
         raise EnvironmentProblem(
-            f"{file.parent}: processes of an earlier start still run",
-            expected="none, since its driver is gone",
+            f"{file.parent}: processes of an earlier run are still alive",
+            expected="none, because their sweep has ended",
             found=names,
-            todo="end them (a process that waits for a disk or a GPU dies late), then start again",
+            todo="end them (one that waits for a disk or a GPU can take a while), then start again",
         )
     return len(found)
 

@@ -1,4 +1,4 @@
-"""What is seen while models are trained: on a terminal a bar and what runs, below the lines; elsewhere lines only."""
+"""The live view: on a terminal a bar and the running models below the lines of progress; elsewhere lines only."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def _headline(tracker: Tracker) -> Table:
     line.add_column(max_width=_BAR_WIDTH)  # of all columns the one that gives way
     for _ in range(3):
         line.add_column(no_wrap=True)
-    soon = "" if left is None else f"about {clock(left)} left" if left >= 1 else "about to end"
+    soon = "" if left is None else f"about {clock(left)} left" if left >= 1 else "finishing"
     # An empty total would be shown as done.
     bar = ProgressBar(total=total or 1, completed=done)
     line.add_row(bar, f"{done}/{total} models", Text(clock(tracker.elapsed)), Text(soon, style="bold"))

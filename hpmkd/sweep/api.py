@@ -1,4 +1,4 @@
-"""`run` for Python: a sweep inside a notebook or a script."""
+"""Runs a sweep: for the command line, a notebook or a script."""
 
 from __future__ import annotations
 
@@ -44,24 +44,24 @@ def run_sweep(
     """Trains a sweep in this process, or continues it: the same as `python run_sweep.py`, with a line per model.
 
     It works where an event loop runs, as in a notebook. An interrupt (KeyboardInterrupt, the notebook's stop button)
-    lets the running models save their newest epoch, and ends with 130; the same call goes on, in a new process too.
+    lets the running models save their newest epoch and returns 130; the same call continues, in a new process too.
 
     Args:
         mode: `quick`, `full`, another file of `tune_configs/`, or a path to a YAML file.
         output: the output folder; default `results/<mode>`, below the working folder.
         settings: config key -> value, such as `{"runs": 5, "fit.student_epochs": 30}`; as the flags of the command.
-        force: move finished models of other settings to `archive/` and train them again.
-        quiet: say nothing but errors.
+        force: move models trained with other settings to `archive/` and train them again.
+        quiet: print errors only.
 
     Returns:
-        The exit code: 0 where every model is there, 1 where some failed, 3 where the machine has failed them (a full
+        The exit code: 0 if every model is there, 1 if some failed, 3 if they failed because of the machine (a full
         disk), 130 after an interrupt.
 
     Raises:
         UsageError: an unknown mode, key or value.
         EnvironmentProblem: a data set, a permission, a package is missing.
-        ConfigMismatch: there are models of other settings in the output, and no `force`.
-        Locked: another sweep works in this output.
+        ConfigMismatch: the output has models that were trained with other settings, and `force` is not set.
+        Locked: another sweep is running in this output folder.
     """
     folder = None if output is None else str(Path(output))
     return execute(Request(str(mode), folder, force=force, quiet=quiet, overrides=dict(settings or {})))
@@ -128,7 +128,7 @@ def _dry_run(config: SweepConfig, output: OutputDir) -> int:
 
 
 def _exit_message(output: OutputDir, number: int) -> str:
-    command = "the same command starts it again"
+    command = "run the same command to start again"
     if output.config_file.exists():
         command = f"continue with: python run_sweep.py --restore {shlex.quote(str(output.root))}"
     return f"stopped by {signal.Signals(number).name}; {command}"
@@ -137,7 +137,7 @@ def _exit_message(output: OutputDir, number: int) -> str:
 def _sweep(request: Request, config: SweepConfig, output: OutputDir, stop: StopSignals) -> int:
     ended = end_leftovers(output.ray_file)  # first of all: they could still write
     if ended:
-        progress.info(f"ended {ended} processes that an earlier start had left")
+        progress.info(f"ended {ended} processes left over from an earlier run")
     timings, start = Timings(), time.monotonic()
     fresh = not output.config_file.exists()
     if fresh:
@@ -153,12 +153,12 @@ def _sweep(request: Request, config: SweepConfig, output: OutputDir, stop: StopS
         if not request.force:
             raise error
         archive(stale, output)
-        progress.info(f"moved {len(stale)} models of other settings to {output.archive}")
+        progress.info(f"moved {len(stale)} models trained with other settings to {output.archive}")
     commit_bytes(output.config_file, to_yaml(config).encode())
     commit_json(output.datasets_file, [spec_to_json(spec) for spec in specs])
     for finding in [one for one in findings.values() if one.state == "damaged"]:
         target = quarantine(finding, output)
-        progress.info(f"damaged {finding.file} ({finding.reason}), moved to {target}, trained again")
+        progress.info(f"damaged: {finding.file} ({finding.reason}), moved to {target}; it is trained again")
     for finding in findings.values():
         if finding.good and finding.header:
             progress.info(f"found {finding.file} ({finding.header.accuracy:.2f}%), not trained again")
@@ -172,7 +172,9 @@ def _sweep(request: Request, config: SweepConfig, output: OutputDir, stop: StopS
         code, exit_message = _train(request, output, findings, stop, timings if config.record.profile else None)
     _report(output, findings, [job.key for job in jobs], [one.label for one in baselines_of(config)], request.quiet)
     if config.record.profile and missing:
-        progress.info(f"where the time went: {output.profile_file}, and hpmkd report {shlex.quote(str(output.root))}")
+        progress.info(
+            f"where the time went: {output.profile_file}, or run hpmkd report {shlex.quote(str(output.root))}"
+        )
     if exit_message:
         log.error(exit_message)
     return code

@@ -36,7 +36,7 @@ class EventLog(EventCallback):
             return
         name = label(job, self.runs)
         if isinstance(event, Resumed):
-            progress.info(f"{name}: goes on after epoch {event.epoch}/{event.of}")
+            progress.info(f"{name}: continues after epoch {event.epoch}/{event.of}")
         elif isinstance(event, Failed):
             self._note(job, Failure("diverged", event.message))
             progress.error(f"{name}: DIVERGED, {event.message}")
@@ -53,7 +53,7 @@ class EventLog(EventCallback):
             progress.info(f"{name}: {job.file_name} ({accuracy}) from the shared memory, not trained again")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Says that a trial failed, and where its log lies."""
+        """Says that a trial failed, and where its log is."""
         job = self.jobs.get(trial.config.get("job", ""))
         if job is not None:
             failure = failure_of(trial, self.failed.get(job.key))

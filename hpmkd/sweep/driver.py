@@ -1,4 +1,4 @@
-"""Rounds of Tune until every planned model file verifies, or what is missing has had all its tries."""
+"""Runs Tune in rounds until every planned model file is verified, or has failed as often as it may."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from hpmkd.sweep.loggers import open_loggers
 from hpmkd.sweep.tune_run import finish_round, restorable, run_round
 from hpmkd.timings import Timings
 
-# So often in a row Ray may die without a model in between.
+# How often in a row Ray may die without a finished model in between.
 _LOSSES = 3
 
 
@@ -51,10 +51,10 @@ def train_missing(
         profiler: notes where the time goes.
 
     Returns:
-        The jobs that have no model file, each with the reason.
+        The jobs that have no model file, each with why.
 
     Raises:
-        EnvironmentProblem: Ray does not start here, or dies again and again; a logger that is asked for is not there.
+        EnvironmentProblem: Ray does not start here, or dies repeatedly; a requested logger is not available.
     """
     logging.getLogger("ray").setLevel(logging.INFO if verbose else logging.CRITICAL)
     work = SweepState(sweep, findings, stop, [one for one in (watch, profiler) if one is not None])
@@ -71,11 +71,11 @@ def train_missing(
             losses = losses + 1 if len(work.missing()) == before else 1
             if losses == _LOSSES:
                 raise EnvironmentProblem(
-                    f"Ray: {lost}, {losses} times without a model in between",
-                    expected="a Ray that lives",
-                    todo="see how much memory is free (dmesg names what was killed); the same command continues",
+                    f"Ray: {lost}, {losses} times in a row without a finished model",
+                    expected="a Ray that keeps running",
+                    todo="check the free memory (dmesg shows killed processes); the same command continues",
                 ) from lost
-            progress.info(f"{lost}; Ray starts again, and what was running goes on from its last saved epoch")
+            progress.info(f"{lost}; restarting Ray, running models continue from their last saved epoch")
     return work.reasons()
 
 
@@ -96,7 +96,7 @@ class SweepState:
         self.gentle = GracefulStop(stop, sweep.output)
         self.restore, why = restorable(sweep)
         if why:
-            progress.info(f"{why}; a new round goes on from the saved epochs")
+            progress.info(f"{why}; starting a new round from the saved epochs")
 
     def run(self) -> None:
         """Rounds, on a Ray that runs."""
@@ -107,7 +107,7 @@ class SweepState:
                 return
             if now.attempt:
                 side = now.concurrent(part.concurrent)
-                progress.info(f"trying {len(now.keys)} failed models again, {side} side by side")
+                progress.info(f"training {len(now.keys)} failed models again, {side} side by side")
             self._round(now, part.fewer(now.concurrent(part.concurrent)))
 
     def _share(self) -> TrialResources:
@@ -117,7 +117,7 @@ class SweepState:
         need = known_usage(self.sweep, measure)
         part = trial_resources(config, need.side_by_side() if need else None)
         if need:
-            progress.info(f"{need.description}; {part.description} for each trial, {part.concurrent} side by side")
+            progress.info(f"{need.description}; {part.description} per trial, {part.concurrent} side by side")
         return part
 
     def _round(self, now: Round, part: TrialResources) -> None:

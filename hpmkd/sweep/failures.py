@@ -1,4 +1,4 @@
-"""What becomes of a job whose trial failed: tried again at the end with a larger share, then alone, then given up."""
+"""Failed jobs: why they failed, and when they are tried again (at the end, with more memory each, finally alone)."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class Failure:
     log: str | None = None
 
     def __str__(self) -> str:
-        return self.reason if self.log is None else f"{self.reason}\n    the whole error: {self.log}"
+        return self.reason if self.log is None else f"{self.reason}\n    full error: {self.log}"
 
 
 def exit_code(failures: Iterable[Failure]) -> int:
-    """Of a sweep with these failures: 3 where one of them lies in the machine, else 1."""
+    """The exit code of a sweep with these failures: 3 if one of them is the machine's, else 1."""
     return EXIT_ENVIRONMENT if any(one.kind == "machine" for one in failures) else EXIT_SOME_FAILED
 
 
@@ -77,7 +77,7 @@ class Attempts:
         self.failures: dict[str, list[Kind]] = {}
 
     def failed(self, key: str, kind: Kind) -> None:
-        """A round tried it, in vain."""
+        """Notes that a round tried the job and it failed."""
         self.failures.setdefault(key, []).append(kind)
 
     def given_up(self, key: str) -> bool:
@@ -136,11 +136,11 @@ def _error(trial: Any) -> BaseException:
         # On a full disk Tune's record in the output is torn; the one that it was copied from lies beside Ray's logs.
         with contextlib.suppress(Exception):
             error = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
-    return getattr(error, "cause", None) or error or NoRecord("it left no error that can be read")
+    return getattr(error, "cause", None) or error or NoRecord("it left no readable error")
 
 
 class NoRecord(RuntimeError):
-    """A trial failed, and Tune kept nothing of why."""
+    """A trial failed, and Tune kept no readable error of it."""
 
 
 def _reason(error: BaseException) -> str:

@@ -61,7 +61,7 @@ class GracefulStop(EventCallback):
                 searcher.ACTIVE.stopping = True
             with contextlib.suppress(OSError):  # a full disk: the epochs saved so far stand
                 self.output.stop_file.touch()
-            progress.info(f"stopping: saving {len(running)} running trials; once more stops at once")
+            progress.info(f"stopping: saving {len(running)} running trials; interrupt again to stop at once")
         self._unsaved &= running
         if (not self._unsaved or time.monotonic() - self._asked > SAVE_SECONDS) and self._end_tune is not None:
             # Who has saved waits for this file to go; Tune, for the next report of each trial, or for its end.

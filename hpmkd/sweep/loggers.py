@@ -1,4 +1,4 @@
-"""Weights & Biases and MLflow, through Ray's own callbacks: optional, and never in the way of a training."""
+"""Weights & Biases and MLflow, through Ray's own callbacks: optional, and their errors never stop a training."""
 
 from __future__ import annotations
 
@@ -78,16 +78,16 @@ def _connect(name: str, make: Callable[[], Any]) -> SafeLogger:
         callback.setup()
     except Exception as error:
         raise EnvironmentProblem(
-            f"record.{name}: it cannot be set up",
-            expected=f"a {name} that takes records",
+            f"record.{name}: cannot be set up",
+            expected=f"a {name} that accepts records",
             found=f"{type(error).__name__}: {error}",
-            todo=f"see its own settings, or leave --record.{name} out: nothing else depends on it",
+            todo=f"check its own settings, or leave --record.{name} out: nothing else depends on it",
         ) from error
     return SafeLogger(name, callback)
 
 
 class SafeLogger(EventCallback):
-    """Passes on what happens, until the first error: then it says so once and is silent. Tune would end the sweep.
+    """Forwards events until the first error, which it reports once. An exception would end the whole Tune run.
 
     Args:
         name: for the line about the error.
@@ -132,4 +132,4 @@ class SafeLogger(EventCallback):
             getattr(self.inner, hook)(*given)
         except Exception as error:
             self._broken = True
-            progress.error(f"{self.name}: no more records, {type(error).__name__}: {error}; the training goes on")
+            progress.error(f"{self.name}: recording stopped, {type(error).__name__}: {error}; the training continues")

@@ -71,13 +71,13 @@ def test_lines_stay_above_and_bad_ones_are_red() -> None:
     long = "/a/folder/that/is/deep/" * 5 + "error.txt"
     with console_lines(show_progress=True), view.shown():
         progress.info("teacher D0: [98.00]% in 3.0s")
-        progress.error(f"Direct run 1/3 D0: FAILED, boom\n    the whole error: {long}")
+        progress.error(f"Direct run 1/3 D0: FAILED, boom\n    full error: {long}")
         print("a line of somebody else")
     text = page.file.getvalue()  # type: ignore[attr-defined]
     plain = without_colours(text)
     assert "teacher D0: [98.00]% in 3.0s" in plain, "no markup is read"
     assert "a line of somebody else" in plain
-    assert f"the whole error: {long}" in plain, "a path is in one piece"
+    assert f"full error: {long}" in plain, "a path is in one piece"
     red = text[text.index("\x1b[31m") :]
     assert red.index("FAILED") < red.index("\x1b[0m")
     assert "\x1b[31mteacher" not in text

@@ -81,7 +81,7 @@ def test_trained_and_resumed(lines: EventLog, caplog: pytest.LogCaptureFixture) 
     report(lines, Finished("of another plan", "trained", 69.123, 611.61))
     lines.on_trial_result(0, [], Trial(STUDENT), {"job": STUDENT, "done": True})
     assert caplog.messages == [
-        "Direct run 3/5 D0: goes on after epoch 7/30",
+        "Direct run 3/5 D0: continues after epoch 7/30",
         "Direct run 3/5 D0: 69.12% in 611.6s, saved student_D0_Direct_run3.pt",
         "teacher D0: teacher_D0.pt (98.70%) from the shared memory, not trained again",
     ]
@@ -100,8 +100,8 @@ def test_failures_are_kept_until_a_later_attempt_succeeds(lines: EventLog, caplo
     assert lines.failed_now == {STUDENT, TEACHER, ASSISTANT}
     assert caplog.messages[0] == "Direct run 3/5 D0: DIVERGED, epoch 1: the training loss is nan"
     assert caplog.messages[1:] == [
-        f"teacher D0: FAILED, disk\n  found: full\n    the whole error: {log}",
-        f"TAKD assistant D0: FAILED, ValueError: odd\n    the whole error: {log}",
+        f"teacher D0: FAILED, disk\n  found: full\n    full error: {log}",
+        f"TAKD assistant D0: FAILED, ValueError: odd\n    full error: {log}",
     ]
     assert {record.levelname for record in caplog.records} == {"ERROR"}
     report(lines, Finished(STUDENT, "trained", 1.0, 1.0))
@@ -144,7 +144,7 @@ def test_a_torn_record_of_a_failure(lines: EventLog, tmp_path: Path) -> None:
     lines.on_trial_error(0, [], later)
     assert lines.failed[TEACHER] == replace(known, log="/somewhere/later.txt"), "the reason that was known is kept"
     lines.on_trial_error(0, [], Torn(STUDENT))
-    assert lines.failed[STUDENT].reason.startswith("NoRecord: it left no error")
+    assert lines.failed[STUDENT].reason.startswith("NoRecord: it left no readable error")
     assert lines.failed[STUDENT].kind == "error"
 
 
@@ -167,7 +167,7 @@ def test_the_error_log_that_is_named_lies_in_the_output(
     (session / "error.txt").write_text("Traceback: mine")
     trial.error_file, trial.path = str(session / "error.txt"), str(kept)
     lines.on_trial_error(0, [], trial)
-    assert f"the whole error: {kept / 'error.txt'}" in caplog.messages[-1]
+    assert f"full error: {kept / 'error.txt'}" in caplog.messages[-1]
     assert (kept / "error.txt").read_text() == "Traceback: mine"
 
 

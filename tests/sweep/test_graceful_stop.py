@@ -77,7 +77,7 @@ def test_tune_ends_when_all_that_run_have_saved(
     tune.step()
     assert tune.ended
     assert not gentle.output.stop_file.exists()
-    assert caplog.messages == ["stopping: saving 2 running trials; once more stops at once"]
+    assert caplog.messages == ["stopping: saving 2 running trials; interrupt again to stop at once"]
 
 
 def test_a_long_epoch_is_not_waited_for(gentle: GracefulStop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,7 +81,7 @@ def test_one_that_fails_is_left_alone(last: int, caplog: pytest.LogCaptureFixtur
     inner = Inner(last)
     follow(SafeLogger("mlflow", inner), Trial())
     assert [record.levelname for record in caplog.records] == ["ERROR"]
-    assert caplog.messages == ["mlflow: no more records, ConnectionError: no route; the training goes on"]
+    assert caplog.messages == ["mlflow: recording stopped, ConnectionError: no route; the training continues"]
     assert len(inner.calls) == last
 
 
@@ -132,7 +132,7 @@ needs_mlflow = pytest.mark.skipif(importlib.util.find_spec("mlflow") is None, re
 @needs_mlflow
 def test_a_store_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(EnvironmentProblem, match=r"record.mlflow: it cannot be set up"):
+    with pytest.raises(EnvironmentProblem, match=r"record.mlflow: cannot be set up"):
         open_loggers(RecordConfig(mlflow=str(tmp_path / "file" / "folder")), "sweep")
 
 
