@@ -81,7 +81,7 @@ def run_job(
         known = {parent.key: _usable(parent, output) for parent in job.parents}
     weights = _identities(job, known)
     memory = memory_folder(data) if job.shared else None
-    # A model that this sweep had and lost is trained again: whoever deletes a file wants just that.
+    # A model that this sweep had and lost is trained again: that is what deleting a file asks for.
     if memory and not output.saved_folders(job):
         with timings.part("parents"):
             old = recall(memory, job, output, device.type, weights)
