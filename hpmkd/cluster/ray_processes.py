@@ -137,7 +137,7 @@ def lives(process: psutil.Process) -> bool:
 
 
 def _wait(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
-    """Those that live after so many seconds; returns as soon as there is none.
+    """Those that are still alive after `seconds`; returns as soon as there is none.
 
     Not psutil's own wait: in a container whose first process reaps no orphans it waits for zombies.
     """

@@ -1,4 +1,4 @@
-"""Ray for the time of a sweep: started in bounded time, watched, and ended to the last process."""
+"""Runs Ray during a sweep: starts it in bounded time, watches it, and ends all its processes."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def _hangup_kept_from_ray() -> Iterator[None]:
 
 @contextmanager
 def _limit(seconds: float, ours: RayProcesses, stop: StopSignals, fault: type[Interrupted]) -> Iterator[None]:
-    """Raises `fault` in the body after so many seconds; a body that sits in foreign code ends with the process."""
+    """Raises `fault` in the body after `seconds`; if the body is stuck in foreign code, the process exits."""
 
     def stuck() -> None:
         ours.end()

@@ -1,4 +1,4 @@
-"""What one trial gets of the machine, and what Ray and its workers read from the environment."""
+"""The resources of one trial, and the environment variables of Ray and its workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values that say what a model is made of: its data, its architecture, its recipe. No torch, all frozen."""
+"""What determines a model: its data, its architecture, its recipe. No torch, all frozen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a sweep is: strict and typed. Values come from a YAML file and the command line (`config/load.py`)."""
+"""The config of a sweep, strict and typed. Values come from a YAML file and the command line (`config/load.py`)."""
 
 from __future__ import annotations
 

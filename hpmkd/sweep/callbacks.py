@@ -30,7 +30,7 @@ class EventLog(EventCallback):
         self.failed_now: set[str] = set()  # in the running round; the driver empties it
 
     def on_event(self, trial: Any, event: Event) -> None:
-        """Says where a model goes on, and what a finished one reached."""
+        """Says where a model continues, and what a finished one reached."""
         job = self.jobs.get(event.job)
         if job is None:
             return

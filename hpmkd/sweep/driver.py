@@ -133,7 +133,7 @@ class SweepState:
         self.lines.failed_now.clear()
         self.gentle.arm()
         try:
-            # A trial whose worker was killed goes on at once; in later rounds a failure counts as it comes.
+            # A trial whose worker was killed is restarted at once; in later rounds each failure counts.
             run_round(self.sweep, len(now.keys), part, callbacks, restore, restarts=0 if now.attempt else 1)
         except Exception as error:
             # What a restored state can raise is unknown; the fresh round after it needs none of that state.

@@ -23,7 +23,7 @@ class GracefulStop(EventCallback):
 
     `Tuner.fit` sets that handler anew each time, so it is taken over at the first step; of SIGTERM and SIGHUP Tune
     knows nothing. The trials look for `OutputDir.stop_file` after each epoch. One whose epoch lasts longer than
-    `SAVE_SECONDS` goes on later from the last epoch that it had saved.
+    `SAVE_SECONDS` continues later from the last epoch that it had saved.
     """
 
     def __init__(self, stop: StopSignals, output: OutputDir) -> None:

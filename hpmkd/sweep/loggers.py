@@ -58,7 +58,7 @@ def open_loggers(record: RecordConfig, name: str) -> list[SafeLogger]:
 def _wandb(project: str | None, group: str) -> Any:
     from ray.air.integrations.wandb import WandbLoggerCallback
 
-    # A restored round goes on with the runs that it had.
+    # A restored round continues the runs that it had.
     return WandbLoggerCallback(project=project, group=group, upload_timeout=_UPLOAD_SECONDS, resume="allow")
 
 

@@ -1,4 +1,4 @@
-"""One round: one Tune experiment, fresh or restored. An experiment name is never used twice."""
+"""Runs one round, which is one Tune experiment, new or restored. An experiment name is never used twice."""
 
 from __future__ import annotations
 
