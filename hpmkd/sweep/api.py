@@ -45,6 +45,7 @@ def run_sweep(
 
     It works where an event loop runs, as in a notebook. An interrupt (KeyboardInterrupt, the notebook's stop button)
     lets the running models save their newest epoch and returns 130; the same call continues, in a new process too.
+    A handler added to the logger `hpmkd` gets every line that is printed.
 
     Args:
         mode: `quick`, `full`, another file of `tune_configs/`, or a path to a YAML file.
