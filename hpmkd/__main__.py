@@ -1,4 +1,4 @@
-"""`python -m hpmkd`: the console script for where none is on the path."""
+"""`python -m hpmkd`: the command line where the script `hpmkd` is not on the path."""
 
 import sys
 

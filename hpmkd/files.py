@@ -1,4 +1,4 @@
-"""Write a file so that its name never holds anything but whole content, whatever stops the process."""
+"""Atomic writes: a file has its complete content or does not exist, whatever stops the process. File locks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def sha256_of(data: bytes | bytearray | memoryview) -> str:
 def commit_bytes(path: Path, data: bytes | bytearray | memoryview) -> None:
     """Puts `data` under `path`: temp file in the same folder, fsync, rename over, fsync of the folder.
 
-    A reader sees the old content or the new, never a mixture; after a power cut likewise.
+    A reader sees the old content or the new, never a mixture, also after a power cut.
 
     Raises:
         EnvironmentProblem: disk full, read-only, no permission; the old content is still there (or, where only the last

@@ -1,4 +1,4 @@
-"""What a machine is made of, and what a process that trains on it reads from the environment."""
+"""The hardware of the machine, and environment variables of processes that train on it."""
 
 from __future__ import annotations
 

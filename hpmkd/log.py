@@ -1,34 +1,115 @@
-"""What is said to people. A terminal that was closed, or a pipe that nobody reads, never ends a sweep."""
+"""Lines for people: two loggers, and how their lines reach a terminal.
+
+`progress` has the lines of a sweep (a model is trained, one failed): they go to standard output, and `--quiet` hides
+them. `log` has errors and notices: they go to standard error in any case. A command, and `run_sweep`, prints both with
+`console_lines`; anywhere else they follow the logging that the program has set up.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+log = logging.getLogger("hpmkd")
+progress = logging.getLogger("hpmkd.progress")
 
-def tell(text: str) -> None:
-    """A line of progress."""
+Stream = Literal["stdout", "stderr"]
+_OFF = logging.CRITICAL + 1
+
+
+class LineHandler(logging.Handler):
+    """Prints each record as a line as it is: never wrapped, nothing highlighted, so that paths can be copied.
+
+    Errors are red on a terminal. A terminal that was closed, or a pipe that nobody reads, never ends a sweep.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.above: Callable[[str, bool], None] | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Prints the record; a line of progress above the live view, where there is one."""
+        text, is_error = self.format(record), record.levelno >= logging.ERROR
+        if record.name != progress.name:
+            print_line(text, "stderr", is_error)
+        elif self.above is not None:
+            self.above(text, is_error)
+        else:
+            print_line(text, "stdout", is_error)
+
+
+@contextlib.contextmanager
+def console_lines(show_progress: bool) -> Iterator[None]:
+    """Prints what is logged while the body lasts; afterwards logging is as it was.
+
+    Handlers of the root logger do not get these lines too: a notebook would show them twice. Loggers of others are left
+    alone, and so are handlers that somebody has added to the logger `hpmkd`.
+
+    Args:
+        show_progress: print the lines of a sweep, not only errors and notices.
+    """
+    before = [(logger, logger.level, logger.propagate, logger.disabled) for logger in (log, progress)]
+    handler = None if _installed() else LineHandler()
+    if handler is not None:
+        log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    progress.setLevel(logging.INFO if show_progress else _OFF)
+    log.propagate, log.disabled, progress.disabled = False, False, False
     try:
-        print(text, flush=True)
-    except OSError:
-        _mute("stdout")
+        yield
+    finally:
+        if handler is not None:
+            log.removeHandler(handler)
+        for logger, level, propagate, disabled in before:
+            logger.setLevel(level)
+            logger.propagate, logger.disabled = propagate, disabled
 
 
-def warn(text: str) -> None:
-    """A line that is said even with --quiet."""
+@contextlib.contextmanager
+def lines_above(write: Callable[[str, bool], None]) -> Iterator[None]:
+    """Hands the lines of progress to `write` (text, whether it is an error) while the body lasts: a live view's."""
+    handlers = _installed()
+    for handler in handlers:
+        handler.above = write
     try:
-        print(text, file=sys.stderr, flush=True)
-    except OSError:
-        _mute("stderr")
+        yield
+    finally:
+        for handler in handlers:
+            handler.above = None
+
+
+def _installed() -> list[LineHandler]:
+    return [handler for handler in log.handlers if isinstance(handler, LineHandler)]
+
+
+def print_line(text: str, name: Stream, is_error: bool = False) -> None:
+    """Prints a line, red if it is an error and a terminal shows it; where nobody reads any more, nothing happens."""
+    stream = getattr(sys, name)
+    try:
+        if is_error and stream.isatty():
+            from rich.console import Console
+            from rich.text import Text
+
+            console = Console(file=stream, highlight=False, force_jupyter=False)
+            console.print(Text(text, style="red"), soft_wrap=True)
+            stream.flush()
+        else:
+            print(text, file=stream, flush=True)
+    except UnicodeEncodeError:
+        print_line(ascii(text)[1:-1].replace("\\n", "\n"), name, is_error)
+    except (OSError, ValueError):  # ValueError: a file that is closed
+        _mute(name)
 
 
 def show(tables: Iterable[Table]) -> None:
-    """Tables, as wide as the terminal."""
+    """Prints tables, as wide as the terminal."""
     from rich.console import Console
 
     try:
@@ -39,16 +120,6 @@ def show(tables: Iterable[Table]) -> None:
         _mute("stdout")
 
 
-def _mute(name: Literal["stdout", "stderr"]) -> None:
+def _mute(name: Stream) -> None:
     """From now on nothing is written there: Python's own flush at its exit would fail again."""
     setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - it stays open
-
-
-class BadNews(str):
-    """A line about a failure: red where there is colour."""
-
-    __slots__ = ()
-
-
-def silent(line: str) -> None:
-    """For whoever may say something and is not heard: `-q`, and callers that want no lines."""

@@ -1,4 +1,4 @@
-"""Where the seconds of a piece of work go."""
+"""Measures how long the parts of a piece of work take."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""From the rows of a sweep to words and figures."""
+"""Statistics, conclusions, figures and the report, made from the rows of a sweep."""

@@ -1,4 +1,4 @@
-"""From statistics to sentences that never say more than the numbers."""
+"""Turns the statistics into sentences that claim no more than the numbers show."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def sentence(row: Mapping[str, Any]) -> str:
         return f"{name} and {reference} have no run in common: nothing can be compared."
     change = f"{row['difference']:+.2f} points"
     if n == 1:
-        return f"{name} against {reference}: {change} in the only common run; one run shows nothing."
+        return f"{name} against {reference}: {change} in the only common run; a single run proves nothing."
     if verdict(row) == "untested":
         return (
             f"{name} against {reference}: {change} in each of {n} runs; without any spread there is no interval and "
@@ -53,7 +53,7 @@ def _p(value: float) -> str:
 def sentences(comparisons: pd.DataFrame) -> list[str]:
     """Over all data sets first, where there are several; then row by row, what is shown before what is not."""
     if comparisons.empty:
-        return ["Nothing can be compared yet: it takes students of a reference and of another baseline."]
+        return ["Nothing can be compared yet: that needs students of a reference and of another baseline."]
     rows = [{str(name): value for name, value in row.items()} for row in comparisons.to_dict("records")]
     # A pair of references would be said twice, once in each direction.
     rows = [row for row in rows if (row["reference"], row["baseline"]) != ("HPM-KD", "Direct")]
@@ -65,9 +65,7 @@ def sentences(comparisons: pd.DataFrame) -> list[str]:
         prefix = f"{dataset}: " if len(datasets) > 1 else ""
         made += [prefix + sentence(row) for row in mine]
     if any(verdict(row) == "open" for row in rows):
-        made.append(
-            "Where no difference is shown, none is excluded either: what the interval spans fits these runs as well."
-        )
+        made.append("Where no difference is shown, there may still be one: any value in the interval fits these runs.")
     return made
 
 
@@ -85,7 +83,7 @@ def _overall(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def cautions(frame: pd.DataFrame, comparisons: pd.DataFrame) -> list[str]:
-    """Where the numbers are too few, or not alike, in words."""
+    """What limits the conclusions: too few numbers, or numbers that cannot be compared."""
     made = []
     compared = comparisons[comparisons["n"] > 0]
     if len(compared):
@@ -95,18 +93,18 @@ def cautions(frame: pd.DataFrame, comparisons: pd.DataFrame) -> list[str]:
         elif least < 6:
             attainable = 2.0 ** (1 - least)
             made.append(
-                f"Where there are only {least} pairs an exact Wilcoxon test cannot give less than p = "
-                f"{attainable:.4g}: it cannot reach {LEVEL:g}, whatever the difference. The paired t-test can, if "
+                f"Where there are only {least} pairs an exact Wilcoxon test cannot give a p below "
+                f"{attainable:.4g}: it cannot reach {LEVEL:g}, however large the difference. The paired t-test can, if "
                 "differences are roughly normal."
             )
         if 2 <= least < BOOTSTRAP_RUNS:
             made.append(
-                f"Where there are only {least} pairs bootstrap intervals are too narrow (see the method notes); the "
-                "interval to go by is Student's t."
+                f"Where there are only {least} pairs bootstrap intervals are too narrow (see the method notes); use "
+                "Student's t interval instead."
             )
     datasets = stats.students(frame)["dataset"].nunique()
     if 1 < datasets < 5:
-        made.append(f"Mean ranks over {datasets} data sets describe these data sets; they carry over to no others.")
+        made.append(f"Mean ranks over {datasets} data sets describe these data sets; they do not generalise to others.")
     for column, name in (("device", "kinds of device"), ("torch", "versions of torch"), ("hpmkd", "versions of hpmkd")):
         kinds = sorted(frame.loc[frame["planned"].astype(bool), column].dropna().unique())
         if len(kinds) > 1:

@@ -26,7 +26,7 @@ REFERENCES = ("Direct", "HPM-KD")
 CONFIDENCE = 0.95
 RESAMPLES = 9999
 BOOTSTRAP_SEED = 0
-# Accuracies are multiples of one image; differences that agree to so many digits are the same number.
+# Accuracies are multiples of one image; differences that agree to this many digits are the same number.
 _DIGITS = 9
 _MAX_PERMUTATIONS = 2**10
 
@@ -79,7 +79,7 @@ def paired(frame: pd.DataFrame, reference: str) -> pd.DataFrame:
         `low`, `high`: its 95 % interval by Student's t; `boot_low`, `boot_high`: by bootstrap (BCa, fixed seed);
         `effect`: Hedges' g_z, see `hedges_gz`;
         `p`: paired t-test, two-sided; `p_holm`: corrected over the rows of this table;
-        `p_wilcoxon`: exact signed-rank test; `p_wilcoxon_min`: the smallest p that so many pairs can give;
+        `p_wilcoxon`: exact signed-rank test; `p_wilcoxon_min`: the smallest p possible with this many pairs;
         `p_improvement`: part of the pairs that the baseline wins, ties count half (Agarwal et al. 2021, for pairs);
         what cannot be computed is missing.
     """

@@ -12,23 +12,23 @@ from hpmkd.store.profile_file import Profile
 PARTS = {
     "parents": "checking the file and its parents",
     "images": "loading the images",
-    "setup": "making model, loss and optimiser; the first time in a worker, importing torch",
+    "setup": "creating model, loss and optimiser; in a new worker also importing torch",
     "train": "training steps",
     "prepare": "training the attention",
     "validate": "validation",
-    "report": "reports to Tune, epoch checkpoints among them",
-    "profile": "watching the operators of one epoch, for this table alone",
-    "test": "the look at the test set",
+    "report": "reports to Tune, including epoch checkpoints",
+    "profile": "profiling the operators of one epoch, for this report only",
+    "test": "test accuracy",
     "commit": "writing the file",
-    "elsewhere": "handing over, in Tune and Ray",
+    "elsewhere": "waiting and overhead in Tune and Ray",
 }
 # Of a start of the sweep.
 START_PARTS = {
-    "plan": "plan, and a look at every file that is there",
-    "images": "decoding images, or checking them",
-    "ray_start": "start of Ray",
+    "plan": "planning and checking the existing files",
+    "images": "decoding or checking images",
+    "ray_start": "starting Ray",
     "rounds": "training",
-    "ray_end": "end of Ray",
+    "ray_end": "stopping Ray",
 }
 
 
@@ -85,5 +85,5 @@ def sentences(profile: Profile) -> list[str]:
             if slots
             else ""
         )
-        made.append(f"A start that made {start['models']} models in {start['seconds']:.1f} s: {parts}{busy}.")
+        made.append(f"One start: {start['models']} models in {start['seconds']:.1f} s: {parts}{busy}.")
     return made

@@ -1,1 +1,1 @@
-"""Reads the folder of a sweep: what is there, what each file is worth, how far the sweep is."""
+"""Reads the folder of a sweep: which files are there, whether they are valid, how far the sweep is."""

@@ -1,4 +1,4 @@
-"""Plan + model files -> what would happen to each model, and why. No torch unless a sidecar is missing."""
+"""Compares the plan with the files: what would happen to each model, and why. No torch unless a sidecar is missing."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def audit(jobs: Iterable[Job], output: OutputDir, repair: bool = True, depth: De
 
 
 def with_parents(findings: Mapping[str, Finding]) -> dict[str, Finding]:
-    """Findings of single files, by key -> the same, but what learnt from other weights than its parents' is stale.
+    """Findings of single files, by key; models that were trained from other weights than their parents' become stale.
 
-    So is what learnt from something stale, through all generations; what can be rebuilt is missing instead.
+    So do all their descendants; files that can be rebuilt become missing instead.
     """
     resolved: dict[str, Finding] = {}
 
@@ -62,7 +62,7 @@ def with_parents(findings: Mapping[str, Finding]) -> dict[str, Finding]:
         keys = [parent.key for parent in finding.job.sources] if finding.job else list(recorded)
         for parent in (resolve(key) for key in keys if key in findings):
             if parent.state == "stale":
-                return f"learnt from {parent.file}, which is stale"
+                return f"trained from {parent.file}, which is stale"
             if parent.good and parent.header and recorded.get(parent.key) != parent.header.weights:
                 return f"{parent.file} was trained again and has other weights"
         return None
@@ -96,7 +96,7 @@ def describe_finding(finding: Finding, findings: Mapping[str, Finding]) -> str:
 
 
 def mismatch(findings: Mapping[str, Finding], output: OutputDir) -> ConfigMismatch | None:
-    """The error for finished models of other settings, differences grouped; None where there are none."""
+    """The error for models that were trained with other settings, grouped by difference; None if there are none."""
     reasons: dict[str, list[str]] = {}
     for finding in findings.values():
         if finding.state == "stale":

@@ -1,4 +1,4 @@
-"""All that one model file says of itself, and of the files beside it that it came from."""
+"""Everything that one model file contains, and the state of its parents' files in the same folder."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _is_nan(value: Any) -> bool:
 
 
 def _parent(key: str, weights: str, header: Header | None) -> dict[str, Any]:
-    """One parent: the weights that this model learnt from, and whether the file beside it still has them."""
+    """One parent: the weights that this model was trained from, and whether the parent's file still has them."""
     if header is None:
         return {"key": key, "weights_sha256": weights, "now": "no good file"}
     same = header.metadata.get("weights_sha256") == weights

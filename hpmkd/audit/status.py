@@ -1,4 +1,4 @@
-"""How far a sweep is, from its files alone: while it runs, afterwards, after a crash, on another machine."""
+"""How far a sweep is, read from its files alone: while it runs, afterwards, after a crash, on another machine."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class ModelStatus:
     """One planned model.
 
     `state`: `done`; `unchecked` (a file without its sidecar: the next start verifies it); `running`; `interrupted`
-    (begun, and goes on after epoch `epoch`, the last that was saved); `waiting` for the models in `waits_for`;
-    `ready` (nothing is in its way); `failed` (why is in `reason`); `stale` (of other settings, or its parents have
-    other weights now); `damaged`. `epoch`: the newest that ended, of `of`. `since`, `updated`: ISO 8601; `by`: host
+    (started; continues after epoch `epoch`, the last that was saved); `waiting` for the models in `waits_for`;
+    `ready` (can start); `failed` (why is in `reason`); `stale` (trained with other settings, or its parents have other
+    weights now); `damaged`. `epoch`: the newest that ended, of `of`. `since`, `updated`: ISO 8601; `by`: host
     and process. `accuracy_pct`: on the test set, of a search on validation images.
     """
 

@@ -1,4 +1,4 @@
-"""A sweep as its folder tells it, without Ray, torch, or the data: for driver, trials and readers alike."""
+"""Reads a sweep from its folder, without Ray, torch or the data: for driver, trials and commands that only read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hpmkd.config.load import is_of_0_1, parse_yaml, read_config_file, validate
 from hpmkd.config.specs import spec_from_json
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.errors import ConfigMismatch, UsageError
-from hpmkd.log import warn
+from hpmkd.log import log
 from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.job import Job
 from hpmkd.plan.planner import expand
@@ -96,7 +96,9 @@ def open_saved(root: Path) -> Saved:
             )
         return Saved(output, None, ())
     if is_older(output):
-        warn(f"{output.root}: a sweep of hpmkd 0.1; what lies in {output.models.name}/ is judged by itself")
+        log.warning(
+            f"{output.root}: a sweep of hpmkd 0.1; the files in {output.models.name}/ are checked without its plan"
+        )
         return Saved(output, None, ())
     try:
         sweep = open_sweep(output.root)
@@ -107,6 +109,6 @@ def open_saved(root: Path) -> Saved:
             f"{output.datasets_file}: cannot be read",
             expected="what a sweep wrote about its data sets",
             found=f"{type(error).__name__}: {error}",
-            todo="start the sweep once more: it writes the file anew",
+            todo="start the sweep again: it rewrites the file",
         ) from error
     return Saved(output, sweep.config, sweep.jobs)

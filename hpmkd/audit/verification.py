@@ -1,4 +1,4 @@
-"""Every file of an output, read from within and held against the plan, its parents and itself. Changes nothing."""
+"""Verifies every file of an output: its own content, and against the plan and its parents. Changes nothing."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _look(path: Path) -> Finding:
 
 
 def against_parents(findings: Sequence[Finding]) -> list[Finding]:
-    """Findings of single files, against each other: by the weights that they learnt from, and by their fingerprints."""
+    """Compares findings of single files with each other: the weights they were trained from, and fingerprints."""
     known = {one.key: one.header for one in findings if one.good and one.header is not None}
     by_key = {one.key: _against_recipe(one, known) for one in findings}
     return list(without_idle_caches(with_parents(by_key), ["missing"]).values())

@@ -1,4 +1,4 @@
-"""`completion`: what a shell needs to complete commands and flags."""
+"""`completion`: prints the script with which a shell completes commands and flags."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ SHELLS = ("bash", "zsh", "fish")
 _EXAMPLES = """  eval "$(hpmkd completion bash)"      in ~/.bashrc
   hpmkd completion zsh > ~/.zfunc/_hpmkd      with ~/.zfunc in fpath
   hpmkd completion fish > ~/.config/fish/completions/hpmkd.fish"""
-_DESCRIPTION = "Prints a script for a shell; it completes the commands of hpmkd, their flags, and files."
+_DESCRIPTION = "Prints a script with which a shell completes the commands of hpmkd, their flags, and file names."
 
 
 def build_parser(prog: str) -> Arguments:
     """The flags of the command."""
     parser = Arguments(prog, _DESCRIPTION, _EXAMPLES)
-    parser.add_argument("shell", choices=SHELLS, help="whose script")
+    parser.add_argument("shell", choices=SHELLS, help="the shell")
     return parser
 
 

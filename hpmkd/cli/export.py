@@ -1,4 +1,4 @@
-"""`export`: a model in the formats of others."""
+"""`export`: converts a model to safetensors, torchscript or onnx."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from hpmkd.errors import EXIT_OK
 FORMATS = ("safetensors", "torchscript", "onnx")
 _EXAMPLES = """  hpmkd export results/quick/models/student_Digits_AT_run1.pt --to onnx
   hpmkd export results/quick/models/teacher_Digits.pt --to safetensors -o teacher.safetensors"""
-_DESCRIPTION = """Writes a verified model as safetensors (weights), torchscript or onnx (network and weights; any number
-of images), after it has checked that the export gives the same logits. Input are normalised images (N, C, H, W),
-output are logits. Exit code 3: a library is missing (pip install 'hpmkd[export]')."""
+_DESCRIPTION = """Writes a verified model as safetensors (weights), torchscript or onnx (network and weights, any batch
+size), after checking that the export gives the same logits. The input is normalised images (N, C, H, W), the output is
+logits. Exit code 3: a library is missing (pip install 'hpmkd[export]')."""
 
 
 def build_parser(prog: str) -> Arguments:
@@ -23,9 +23,7 @@ def build_parser(prog: str) -> Arguments:
     parser = Arguments(prog, _DESCRIPTION, _EXAMPLES)
     parser.add_argument("file", metavar="FILE", help="a model file of a sweep")
     parser.add_argument("--to", required=True, choices=FORMATS, help="the format")
-    parser.add_argument(
-        "-o", "--output", metavar="PATH", help="default: exports/ beside models/, under the model's name"
-    )
+    parser.add_argument("-o", "--output", metavar="PATH", help="default: the model's name, in exports/ next to models/")
     parser.add_argument("--json", action="store_true", help="print what was written as JSON")
     return parser
 

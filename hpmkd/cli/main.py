@@ -1,4 +1,4 @@
-"""Entry point: sub-commands, logging of errors, exit codes."""
+"""Entry point of the command line: sub-commands, error messages, exit codes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from hpmkd.errors import EXIT_USAGE, HpmkdError
+from hpmkd.log import console_lines, log
 from hpmkd.version import __version__
 
 
@@ -21,32 +22,35 @@ class Command(NamedTuple):
 # A function takes the words after the command and the program's name, and returns the exit code.
 COMMANDS = {
     "run": Command("hpmkd.cli.run:run", "train a sweep, or continue one (the same as python run_sweep.py)"),
-    "show": Command("hpmkd.cli.show:show", "what a model file says of itself, and what is wrong with it"),
-    "verify": Command("hpmkd.cli.verify:verify", "check every model of an output; changes nothing"),
-    "status": Command("hpmkd.cli.status:status", "how far a sweep is: reads its files only"),
-    "report": Command("hpmkd.cli.report:report", "one page about a sweep, with figures and tables"),
-    "export": Command("hpmkd.cli.export:export", "a model as safetensors, torchscript or onnx"),
-    "completion": Command("hpmkd.cli.completion:completion", "completion of commands and flags, for your shell"),
+    "show": Command("hpmkd.cli.show:show", "print what a model file contains and whether it is intact"),
+    "verify": Command("hpmkd.cli.verify:verify", "check every file of an output folder; changes nothing"),
+    "status": Command("hpmkd.cli.status:status", "show how far a sweep is; reads its files only"),
+    "report": Command("hpmkd.cli.report:report", "write a report about a sweep, with figures and tables"),
+    "export": Command("hpmkd.cli.export:export", "convert a model to safetensors, torchscript or onnx"),
+    "completion": Command(
+        "hpmkd.cli.completion:completion", "print the script that completes commands and flags in a shell"
+    ),
 }
 
 
 def usage() -> str:
     """The list of sub-commands."""
     rows = [f"  {name:<12}{command.does}" for name, command in COMMANDS.items()]
-    last = "hpmkd COMMAND --help says more, such as hpmkd run --help"
+    last = "hpmkd COMMAND --help explains a command, for example hpmkd run --help"
     return "\n".join(["usage: hpmkd COMMAND [flags]", "", *rows, "", last]) + "\n"
 
 
 def call(name: str, argv: Sequence[str], prog: str, **more: Any) -> int:
     """A sub-command with errors turned into messages and exit codes."""
-    try:
-        return int(pkgutil.resolve_name(COMMANDS[name].path)(argv, prog, **more))
-    except HpmkdError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("stopped by Ctrl-C" + "; the same command continues" * (name == "run"), file=sys.stderr)
-        return 130
+    with console_lines(show_progress=False):  # `run` has it shown
+        try:
+            return int(pkgutil.resolve_name(COMMANDS[name].path)(argv, prog, **more))
+        except HpmkdError as error:
+            log.error(f"error: {error}")
+            return error.exit_code
+        except KeyboardInterrupt:
+            log.warning("stopped by Ctrl-C" + "; the same command continues" * (name == "run"))
+            return 130
 
 
 def run_command(argv: Sequence[str], prog: str, owns_process: bool = False) -> int:

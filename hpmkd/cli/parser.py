@@ -1,4 +1,4 @@
-"""Flags -> mode, output, overrides. Imports neither torch nor ray, so `--help` is quick."""
+"""The flags of `run`, parsed into a request. Imports neither torch nor ray, so `--help` is quick."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ALIASES = {
     "--gpus-per-trial": ("resources.gpus_per_trial", "SHARE", "share of a GPU per trial, such as 0.2"),
     "--cpus-per-trial": ("resources.cpus_per_trial", "CORES", "CPU cores per trial"),
     "--max-concurrent": ("resources.max_concurrent", "INT", "trials side by side"),
-    "--address": ("resources.address", "ADDRESS", "of a running Ray cluster"),
+    "--address": ("resources.address", "ADDRESS", "address of a running Ray cluster"),
 }
 _LISTS = {"datasets": ("--datasets", "--dataset"), "baselines": ("--baselines", "--baseline")}
 
@@ -48,7 +48,7 @@ def build_parser(prog: str) -> jsonargparse.ArgumentParser:
         prog=prog,
         usage=f"{prog} [--mode NAME] [flags]",
         formatter_class=argparse.HelpFormatter,
-        description="Train a grid of data set x baseline x run, and continue it after any interruption.",
+        description="Train every combination of data set, baseline and run, and continue after any interruption.",
         default_env=False,
     )
     add = parser.add_argument
@@ -62,19 +62,21 @@ def build_parser(prog: str) -> jsonargparse.ArgumentParser:
         "--restore", "--resume", dest="restore", nargs="?", const="", metavar="DIR",
         help="continue the sweep in DIR (default: --output, else the newest under results/)",
     )  # fmt: skip
-    add("-n", "--dry-run", dest="dry_run", action="store_true", help="say what would be trained and why; train nothing")
-    add("--force", action="store_true", help="move finished models of other settings to archive/ and train them again")
+    add(
+        "-n", "--dry-run", dest="dry_run", action="store_true", help="list what would be trained and why; train nothing"
+    )
+    add("--force", action="store_true", help="move models trained with other settings to archive/ and train them again")
     add(
         "--profile",
         action="store_true",
-        help="note where the time goes, in profile.json and the report (--record.profile)",
+        help="record where the time goes, in profile.json and the report (--record.profile)",
     )
     # jsonargparse turns this one flag into "--print_config=" before it parses.
-    add("--print_config", nargs="?", const="", metavar="", help="print the resolved config and stop")
-    add("-v", "--verbose", action="store_true", help="show Ray's own output too")
-    add("-q", "--quiet", action="store_true", help="say nothing but errors")
+    add("--print_config", nargs="?", const="", metavar="", help="print the resolved config and exit")
+    add("-v", "--verbose", action="store_true", help="also show Ray's own output")
+    add("-q", "--quiet", action="store_true", help="print errors only")
     add("--version", action="version", version=f"hpmkd {__version__}")
-    group = parser.add_argument_group("every key of the config is a flag too; [what it is where neither says anything]")
+    group = parser.add_argument_group("every config key is also a flag; [default, if neither file nor flag sets it]")
     for key, config_field in leaves():
         if key in _LISTS or key == "runs":
             continue
@@ -121,7 +123,10 @@ def parse(argv: Sequence[str], prog: str) -> Request:
         setattr(request, name, bool(found[name]))
     request.print_config = found["print_config"] is not None
     if request.restore is not None and request.mode is not None:
-        raise UsageError("command line: --mode and --restore exclude each other", todo="--restore needs no --mode")
+        raise UsageError(
+            "command line: --mode and --restore cannot be combined",
+            todo="leave --mode out: --restore takes the settings from the output folder",
+        )
     if found["profile"]:
         request.overrides["record.profile"] = True
     for name, value in found.items():

@@ -1,4 +1,4 @@
-"""`report`: one page about a sweep, with its figures and tables as files."""
+"""`report`: writes a page about a sweep, and its figures and tables as files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hpmkd.errors import EXIT_OK
 
 _EXAMPLES = """  hpmkd report results/quick      then open results/quick/report.html in a browser"""
 _DESCRIPTION = """Writes report.html (one file, no network needed), report.md, figures/ (png, svg, pdf), tables/
-(csv, tex) and results.parquet into DIR, from its verified model files. Of an unfinished sweep it says what is
+(csv, tex) and results.parquet into DIR, from its verified model files. For an unfinished sweep it lists what is
 missing."""
 
 

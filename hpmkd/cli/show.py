@@ -1,4 +1,4 @@
-"""`show`: what one model file says of itself."""
+"""`show`: prints what one model file contains."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_SOME_FAILED, UsageError
 _EXAMPLES = """  hpmkd show results/quick/models/student_Digits_AT_run1.pt
   hpmkd show results/quick/models/student_Digits_AT_run1.pt --json | jq .recipe
   hpmkd show results/quick/quarantine/teacher_Digits.1.pt"""
-_DESCRIPTION = """Prints what a model file says of itself: accuracy, size, parameters, metadata, recipe, versions, and
-its parents with the weights that it learnt from, compared with the files beside it. Writes nothing. Exit code 0: it is
-whole and its parents are as they were; 1: something is wrong with it, and what; 3: the disk does not answer."""
+_DESCRIPTION = """Prints what a model file contains: accuracy, size, parameters, metadata, recipe, versions, and its
+parents, whose weights are compared with the files in the same folder. Writes nothing. Exit code 0: the file is intact
+and its parents are unchanged; 1: something is wrong, which is printed; 3: the file cannot be read from the disk."""
 _LONG = ("recipe", "versions", "metadata", "parents", "notes", "sidecar")
 
 

@@ -21,9 +21,9 @@ from hpmkd.errors import EXIT_OK, EXIT_SOME_FAILED
 _EXAMPLES = """  hpmkd status results/quick
   hpmkd status results/quick --watch
   hpmkd status results/quick --json | jq '.models[] | select(.state == "failed")'"""
-_DESCRIPTION = """Says how far a sweep is, from its files alone: no Ray, no torch, beside a running sweep or on another
-machine. A file counts as done if its sidecar fits the plan and its size; hpmkd verify looks at every byte. Exit code
-0: nothing failed, is stale or damaged; 1: something is, and what."""
+_DESCRIPTION = """Shows how far a sweep is. Reads its files only, so it works during a sweep and on another machine. A
+file counts as done if its sidecar matches the plan and its size; hpmkd verify checks every byte. Exit code 0: no model
+failed, is stale or damaged; 1: some are, and they are listed."""
 _COLUMNS = {
     "done": ("done",),
     "running": ("running",),
@@ -33,10 +33,10 @@ _COLUMNS = {
     "stale": ("stale",),
 }
 _SWEEP = {
-    "running": "a sweep works here: {owner}",
-    "elsewhere": "a sweep works here, or was killed: {owner}, which cannot be asked from this machine",
-    "killed": "no sweep works here; the last one ({owner}) was killed",
-    "stopped": "no sweep works here",
+    "running": "a sweep is running: {owner}",
+    "elsewhere": "a sweep is running or was killed: {owner}, which cannot be checked from this machine",
+    "killed": "no sweep is running; the last one ({owner}) was killed",
+    "stopped": "no sweep is running",
 }
 _BAD = ("failed", "stale", "damaged")
 
@@ -45,9 +45,11 @@ def build_parser(prog: str) -> Arguments:
     """The flags of the command."""
     parser = Arguments(prog, _DESCRIPTION, _EXAMPLES)
     parser.add_argument("dir", metavar="DIR", help="the output folder of a sweep")
-    parser.add_argument("--json", action="store_true", help="print JSON; with --watch one line per change")
-    parser.add_argument("--watch", action="store_true", help="look again until no sweep works here, or Ctrl-C")
-    parser.add_argument("--every", metavar="SECONDS", type=float, default=2.0, help="--watch: how often [2]")
+    parser.add_argument("--json", action="store_true", help="print JSON; with --watch, one line per change")
+    parser.add_argument("--watch", action="store_true", help="update until no sweep is running, or Ctrl-C")
+    parser.add_argument(
+        "--every", metavar="SECONDS", type=float, default=2.0, help="--watch: seconds between updates [2]"
+    )
     return parser
 
 
@@ -116,7 +118,9 @@ def parts(found: Status) -> list[Text | Table]:
 
 def _headline(found: Status) -> str:
     done = sum(model.state == "done" for model in found.models)
-    words = f"{done} of {len(found.models)} models done" if found.models else "no plan yet: it has not seen its data"
+    words = (
+        f"{done} of {len(found.models)} models done" if found.models else "no plan yet: the sweep has not read its data"
+    )
     return f"{found.root}: {words}; {_SWEEP[found.sweep].format(owner=found.owner)}"
 
 
@@ -149,11 +153,11 @@ def _lines(found: Status) -> list[tuple[str, bool]]:
     waits: dict[tuple[str, ...], int] = {}
     for model in found.models:
         if model.state == "running":
-            epoch = f"epoch {model.epoch}/{model.of}" if model.epoch else "before the end of its first epoch"
-            heard = f"last heard {ago(model.updated or '')} ago"
+            epoch = f"epoch {model.epoch}/{model.of}" if model.epoch else "in its first epoch"
+            heard = f"last report {ago(model.updated or '')} ago"
             lines.append((f"running: {model.key}, {epoch}, for {ago(model.since or '')}, {model.by}, {heard}", False))
         elif model.state == "interrupted":
-            lines.append((f"interrupted: {model.key}, goes on after epoch {model.epoch}/{model.of}", False))
+            lines.append((f"interrupted: {model.key}, continues after epoch {model.epoch}/{model.of}", False))
         elif model.state == "waiting":
             waits[model.waits_for] = waits.get(model.waits_for, 0) + 1
         elif model.state in (*_BAD, "unchecked"):

@@ -1,4 +1,4 @@
-"""`verify`: is every model of an output what it should be?"""
+"""`verify`: checks every file of an output folder."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from hpmkd.store.output_dir import OutputDir
 _EXAMPLES = """  hpmkd verify results/quick
   hpmkd verify results/quick --evaluate     measure every test accuracy again
   hpmkd verify results/quick --json | jq '.files[] | select(.state != "good")'"""
-_DESCRIPTION = """Checks every model of an output: the hash and size in its sidecar, the CRC of every part, types and
-the hash of its metadata, that it is the planned model of the planned settings, and that its parents still have the
-weights that it learnt from. Writes nothing, and may run beside a sweep. Exit code 0: all is there and good; 1:
-something is not; 3: the disk does not answer, or (--evaluate) images are missing."""
+_DESCRIPTION = """Checks every file of an output folder: size and hash in its sidecar, the CRC of every part, types and
+hash of its metadata, that it was trained with the planned settings, and that its parents still have the weights that
+it was trained from. Writes nothing; can run during a sweep. Exit code 0: all files are there and good; 1: some are not;
+3: a file cannot be read from the disk, or (--evaluate) images are missing."""
 _STYLES = {"good": "green", "damaged": "red", "unreadable": "red"}  # of all other states: yellow
 
 
@@ -38,7 +38,9 @@ def build_parser(prog: str) -> Arguments:
     parser = Arguments(prog, _DESCRIPTION, _EXAMPLES)
     parser.add_argument("dir", metavar="DIR", help="the output folder of a sweep")
     parser.add_argument("--evaluate", action="store_true", help="measure the test accuracy of each model again")
-    parser.add_argument("--data-dir", metavar="DIR", help="--evaluate: where the data sets lie, if not where they lay")
+    parser.add_argument(
+        "--data-dir", metavar="DIR", help="--evaluate: folder of the data sets, if it is not the one of the sweep"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     return parser
 
@@ -49,7 +51,7 @@ def verify(argv: Sequence[str], prog: str) -> int:
     output = OutputDir(Path(given.dir).expanduser().absolute())
     if not output.models.is_dir():
         raise UsageError(
-            f"{output.root}: not the output of a sweep",
+            f"{output.root}: not the output folder of a sweep",
             expected=f"a folder {output.models.name}/ in it",
             found="none" if output.root.is_dir() else "no such folder",
             todo="name the folder that was given as --output",
@@ -72,11 +74,11 @@ def _plan(output: OutputDir) -> tuple[Sweep | None, str]:
     """The sweep as it was left, or None; and a word on it."""
     try:
         if is_older(output):
-            return None, "a sweep of hpmkd 0.1: judged without the plan, so nothing can be called missing"
+            return None, "a sweep of hpmkd 0.1: checked without its plan, so missing files are not reported"
         return open_sweep(output.root), ""
     except FileNotFoundError as error:
         name = Path(str(error.filename)).name
-        return None, f"no {name}: judged without the plan, so nothing can be called missing"
+        return None, f"no {name}: checked without the plan, so missing files are not reported"
     except Exception as error:  # whatever is in those two files, the models can still be judged
         return None, f"{output.config_file.name} or {output.datasets_file.name} cannot be used: {error}"
 

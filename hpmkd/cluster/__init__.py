@@ -1,1 +1,1 @@
-"""Ray as processes: started, watched, ended; what a trial gets of a machine."""
+"""Ray's processes (started, watched, ended) and the resources of a trial."""

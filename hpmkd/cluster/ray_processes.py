@@ -121,10 +121,10 @@ def end_leftovers(file: Path) -> int:
     if stubborn:
         names = ", ".join(f"{process.pid} ({_name(process)})" for process in stubborn)
         raise EnvironmentProblem(
-            f"{file.parent}: processes of an earlier start still run",
-            expected="none, since its driver is gone",
+            f"{file.parent}: processes of an earlier run are still alive",
+            expected="none, because their sweep has ended",
             found=names,
-            todo="end them (a process that waits for a disk or a GPU dies late), then start again",
+            todo="end them (one that waits for a disk or a GPU can take a while), then start again",
         )
     return len(found)
 
@@ -137,7 +137,7 @@ def lives(process: psutil.Process) -> bool:
 
 
 def _wait(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
-    """Those that live after so many seconds; returns as soon as there is none.
+    """Those that are still alive after `seconds`; returns as soon as there is none.
 
     Not psutil's own wait: in a container whose first process reaps no orphans it waits for zombies.
     """

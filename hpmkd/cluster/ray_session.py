@@ -1,4 +1,4 @@
-"""Ray for the time of a sweep: started in bounded time, watched, and ended to the last process."""
+"""Runs Ray during a sweep: starts it in bounded time, watches it, and ends all its processes."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _join(address: str, common: dict[str, Any]) -> None:
             f"resources.address: no Ray cluster at {address}",
             expected="auto (on a node of the cluster) or HOST:PORT of its head",
             found=str(error),
-            todo="start it with ray start --head, or leave the address out to work on this machine alone",
+            todo="start it with ray start --head, or leave the address out to use this machine alone",
         ) from error
 
 
@@ -129,15 +129,15 @@ def _init(stop: StopSignals, settings: dict[str, Any]) -> None:
 
 
 def _no_start(error: BaseException) -> EnvironmentProblem:
-    text = next(iter(str(error).splitlines()), "") or f"nothing within {START_SECONDS:g} seconds"
+    text = next(iter(str(error).splitlines()), "") or f"no answer within {START_SECONDS:g} seconds"
     with contextlib.suppress(OSError):
         free = psutil.disk_usage("/dev/shm").free
         text += f" (free in /dev/shm: {free / 2**20:,.0f} MiB)"
     return EnvironmentProblem(
-        "Ray: it does not start on this machine",
+        "Ray: does not start on this machine",
         expected=f"a local Ray with {cores()} cores and {_OBJECT_STORE_BYTES / 2**20:g} MiB of shared memory",
         found=f"{type(error).__name__}: {text}",
-        todo="see whether /dev/shm or /tmp is full and how busy the machine is; -v shows what Ray says",
+        todo="check whether /dev/shm or /tmp is full and how busy the machine is; -v shows Ray's own output",
     )
 
 
@@ -159,7 +159,7 @@ def _hangup_kept_from_ray() -> Iterator[None]:
 
 @contextmanager
 def _limit(seconds: float, ours: RayProcesses, stop: StopSignals, fault: type[Interrupted]) -> Iterator[None]:
-    """Raises `fault` in the body after so many seconds; a body that sits in foreign code ends with the process."""
+    """Raises `fault` in the body after `seconds`; if the body is stuck in foreign code, the process exits."""
 
     def stuck() -> None:
         ours.end()
@@ -189,7 +189,7 @@ def _watched(ours: RayProcesses, stop: StopSignals) -> Iterator[None]:
 
     def stuck() -> None:
         ours.end()
-        hard_exit(EXIT_ENVIRONMENT, "error: Ray died, and the sweep with it; the same command continues")
+        hard_exit(EXIT_ENVIRONMENT, "error: Ray died and ended the sweep; the same command continues")
 
     def watch() -> None:
         while not over.wait(_LOOK_SECONDS):

@@ -1,4 +1,4 @@
-"""What one trial gets of the machine, and what Ray and its workers read from the environment."""
+"""The resources of one trial, and the environment variables of Ray and its workers."""
 
 from __future__ import annotations
 
@@ -70,10 +70,10 @@ def trial_resources(config: SweepConfig, per_gpu: int | None = None) -> TrialRes
     """The resolved share of a trial; needs a started Ray.
 
     Without a GPU: one core per torch thread. With GPUs: `per_gpu` trials on each, but no more than cores have work
-    for; where that is not known, so many that every core has work, at most 8.
+    for; where that is not known, one per core, at most 8.
 
     Raises:
-        EnvironmentProblem: the request can never be met (Tune would wait without a word).
+        EnvironmentProblem: the request can never be met (Tune would wait for ever).
     """
     have = ray.cluster_resources()
     cpus_have, gpus_have = have.get("CPU", 0.0), have.get("GPU", 0.0)
@@ -90,7 +90,7 @@ def trial_resources(config: SweepConfig, per_gpu: int | None = None) -> TrialRes
         gpus = given
     if cpus > cpus_have or gpus > gpus_have:
         raise EnvironmentProblem(
-            "resources: one trial asks for more than there is",
+            "resources: one trial asks for more than this machine or cluster has",
             expected=f"at most {cpus_have:g} CPU cores and {gpus_have:g} GPUs",
             found=f"{cpus:g} cores and {gpus:g} GPUs per trial",
             todo="lower --cpus-per-trial, --gpus-per-trial or fit.threads, or set resources.device: cpu",

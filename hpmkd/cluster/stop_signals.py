@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM, a closed terminal, and faults that a watching thread finds: how a sweep is brought to an end."""
+"""How a sweep is stopped: Ctrl-C, SIGTERM, a closed terminal, and faults that a watching thread finds."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Interrupted(KeyboardInterrupt):
 class StopSignals:
     """Notes which signal stopped the sweep. A context manager around the whole command.
 
-    The first signal: while `graceful` is set, whoever set it ends the work (see `sweep/graceful_stop.py`); else, and
-    where that takes longer than `GRACEFUL_SECONDS`, KeyboardInterrupt. The second: `force_stop()` ends what would keep
-    us, then KeyboardInterrupt. Foreign code can still hold it up: Ray's end takes 5 to 7 s where its processes are
+    The first signal: while `graceful` is set, `sweep/graceful_stop.py` ends the work; else, and where
+    that takes longer than `GRACEFUL_SECONDS`, KeyboardInterrupt. The second: `force_stop()` ends what would keep us,
+    then KeyboardInterrupt. Foreign code can still hold it up: Ray's end takes 5 to 7 s where its processes are
     dead. So a process that does nothing but this sweep (`owns_process`) and is still there after `FORCED_SECONDS`
     exits, with `exit_message`.
     """

@@ -1,4 +1,4 @@
-"""YAML file + command-line overrides -> SweepConfig, with errors that name file, key and what was expected."""
+"""Makes a SweepConfig from a YAML file and command-line overrides; errors name file, key and what was expected."""
 
 from __future__ import annotations
 

@@ -12,23 +12,26 @@ from hpmkd.config.fields import OPTION, PLAN, Fraction, NonNegative, Positive, P
 class KDConfig(Section):
     """Hinton et al. 2015; every other method adds a term on top of it."""
 
-    temperature: Positive = Field(4.0, description="T, softens both distributions")
-    alpha: Fraction = Field(0.9, description="weight of the distillation term; 1 - alpha is on the labels")
+    temperature: Positive = Field(4.0, description="temperature T, softens both distributions")
+    alpha: Fraction = Field(
+        0.9, description="weight of the distillation term; the loss on the labels has weight 1 - alpha"
+    )
     until: Annotated[float, Field(gt=0, le=1)] = Field(
-        1.0, description="part of the training that is distilled; then labels alone (Cho and Hariharan 2019)",
+        1.0, description="fraction of the training with distillation; after it, labels alone (Cho and Hariharan 2019)",
         json_schema_extra=OPTION,
     )  # fmt: skip
     mixup: NonNegative | None = Field(
-        None, description="as fit.mixup, for all that is distilled (Beyer et al. 2022); default: as fit.mixup",
+        None, description="mixup of models trained by distillation (Beyer et al. 2022); default: fit.mixup",
         json_schema_extra=PLAN,
     )  # fmt: skip
     logits: Literal["auto", "live", "cached"] = Field(
-        "auto", description="teachers that only logits are needed of: asked at every step, or once for each view; "
-        "auto: the cache where it pays within one student's epochs and fits into cache_gib",
+        "auto", description="teachers of which only the logits are needed: live runs them at every step, cached "
+        "computes their logits once per view; auto: cached if it saves time within one student's epochs "
+        "and fits into cache_gib",
         json_schema_extra=PLAN,
     )  # fmt: skip
     cache_gib: Positive = Field(
-        2.0, description="logits auto: largest cache in GiB; a larger one is not made, the teacher is asked instead",
+        2.0, description="logits auto: size limit of a cache in GiB; above it the teacher runs at every step",
         json_schema_extra=PLAN,
     )  # fmt: skip
 
@@ -42,10 +45,10 @@ class FitNetsConfig(Section):
 
     beta: NonNegative = Field(10.0, description="weight of the hint loss")
     schedule: Literal["joint", "two_stage"] = Field(
-        "joint", description="joint: hint and KD together; two_stage: the paper's, hint first, then KD"
+        "joint", description="joint: hint loss and KD together; two_stage: hint loss first, then KD, as in the paper"
     )
     hint_part: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.3, description="two_stage: the part of the run spent on the hint alone"
+        0.3, description="two_stage: fraction of the training with the hint loss alone"
     )
 
 
@@ -65,7 +68,7 @@ class TAKDConfig(Section):
     """Mirzadeh et al. 2020."""
 
     size: Positive | None = Field(
-        None, description="parameters of the assistant; default: geometric mean of teacher and student"
+        None, description="number of parameters of the assistant; default: geometric mean of teacher's and student's"
     )
 
 
@@ -74,40 +77,49 @@ class HPMKDConfig(Section):
 
     chain: bool = Field(True, description="progressive chain: assistants between teacher and student")
     chain_length: Annotated[int, Field(ge=0, le=20)] | None = Field(
-        None, description="assistants; default: so many that each step is about a quarter of the size"
+        None, description="number of assistants; default: each model has about a quarter of the size of the one before"
     )
-    multi_teacher: bool = Field(True, description="several teachers at once: all teachers, and the chain's assistants")
+    multi_teacher: bool = Field(True, description="several teachers at once: all teachers and the chain's assistants")
     teachers: Annotated[int, Field(ge=1, le=20)] = Field(
-        2, description="M, independently seeded teachers (KD-Ensemble has the same ones)"
+        2, description="M, the number of teachers with different seeds (KD-Ensemble uses the same ones)"
     )
     weighting: Literal["attention", "uniform", "confidence"] = Field(
-        "attention", description="how teachers are weighted, image by image"
+        "attention", description="how teachers are weighted for each image"
     )
-    entropy_bonus: NonNegative = Field(0.1, description="attention: keeps it from betting on one teacher")
-    gate_steps: PositiveInt = Field(200, description="attention: steps of its training on validation images")
-    meta_temperature: bool = Field(True, description="T changes in the course of the training")
+    entropy_bonus: NonNegative = Field(0.1, description="attention: keeps the weights from collapsing onto one teacher")
+    gate_steps: PositiveInt = Field(200, description="attention: number of its training steps, on validation images")
+    meta_temperature: bool = Field(True, description="T changes during the training")
     schedule: Literal["cosine", "loss", "convergence"] = Field("cosine", description="meta temperature: what T follows")
-    t_high: Positive = Field(1.5, description="meta temperature: T at the start, in parts of kd.temperature")
-    t_low: Positive = Field(0.5, description="meta temperature: T at the end, likewise")
+    t_high: Positive = Field(1.5, description="meta temperature: T at the start, as a multiple of kd.temperature")
+    t_low: Positive = Field(0.5, description="meta temperature: T at the end, as a multiple of kd.temperature")
     shared_memory: bool = Field(
-        True, description="shared memory: teachers, assistants and searches of any sweep are found by their content"
+        True,
+        description="shared memory: reuse teachers, assistants and searches of any sweep with the same settings",
     )
-    adaptive: bool = Field(True, description="adaptive configuration: T and alpha from a search on validation images")
-    parallel: bool = Field(True, description="parallel pipeline: its models are trained side by side where they can be")
+    adaptive: bool = Field(
+        True, description="adaptive configuration: T and alpha come from a search on validation images"
+    )
+    parallel: bool = Field(
+        True, description="parallel pipeline: train its models side by side where they do not depend on each other"
+    )
 
 
 class KDBudgetConfig(Section):
-    """KD-Budget, a control: TraditionalKD that is trained as long as HPM-KD takes in all."""
+    """KD-Budget, a control: TraditionalKD, trained for as long as HPM-KD takes in total."""
 
-    students: PositiveInt = Field(5, description="so many students share the cost of HPM-KD's teachers and search")
+    students: PositiveInt = Field(
+        5, description="number of students that share the cost of HPM-KD's teachers and search"
+    )
 
 
 class AdaptiveConfig(Section):
     """The search for temperature and alpha: successive halving, once per data set."""
 
-    temperatures: Annotated[list[Positive], Field(min_length=1)] = Field([2.0, 4.0, 8.0], description="T to try")
-    alphas: Annotated[list[Fraction], Field(min_length=1)] = Field([0.5, 0.9], description="alpha to try")
-    reduction_factor: Annotated[int, Field(ge=2)] = Field(3, description="one of so many survives each rung")
+    temperatures: Annotated[list[Positive], Field(min_length=1)] = Field(
+        [2.0, 4.0, 8.0], description="values of T to try"
+    )
+    alphas: Annotated[list[Fraction], Field(min_length=1)] = Field([0.5, 0.9], description="values of alpha to try")
+    reduction_factor: Annotated[int, Field(ge=2)] = Field(3, description="keep 1 of this many candidates per rung")
     part: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.5, description="part of the student's epochs that the last rung trains"
+        0.5, description="fraction of the student's epochs that candidates of the last rung train for"
     )

@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from hpmkd.errors import UsageError
-from hpmkd.log import warn
+from hpmkd.log import log
 
 FOLDER = "tune_configs"
 
@@ -39,7 +39,7 @@ def config_file(mode: str) -> Path:
     mine, ours = own(), shipped()
     if mode in mine:
         if mode in ours and mine[mode].resolve() != ours[mode].resolve():
-            warn(f"--mode {mode}: {mine[mode]}, not the mode of this name that comes with hpmkd")
+            log.warning(f"--mode {mode}: {mine[mode]}, not the mode of this name that comes with hpmkd")
         return mine[mode]
     if mode in ours:
         return ours[mode]

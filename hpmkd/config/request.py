@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hpmkd.errors import UsageError
-from hpmkd.log import warn
+from hpmkd.log import log
 
 
 @dataclass
@@ -41,5 +41,5 @@ def newest_sweep() -> Path:
     newest = max(sweeps, key=lambda path: (path / "sweep.yaml").stat().st_mtime)
     if len(sweeps) > 1:
         # The only place where a clock decides anything; a wrong one must be seen.
-        warn(f"--restore: {newest}, the one of {len(sweeps)} sweeps under results/ that was started last")
+        log.warning(f"--restore: continuing {newest}, the most recently started of {len(sweeps)} sweeps under results/")
     return newest

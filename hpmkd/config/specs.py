@@ -1,4 +1,4 @@
-"""Values that say what a model is made of: its data, its architecture, its recipe. No torch, all frozen."""
+"""What determines a model: its data, its architecture, its recipe. No torch, all frozen."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class DataSpec:
     images: int = field(default=0, compare=False)
 
     def validation_count(self, images: int) -> int:
-        """How many of so many training images are kept for validation.
+        """How many of `images` training images are kept for validation.
 
         Raises:
             UsageError: `train_images` asks for more than are left.
@@ -49,9 +49,9 @@ class DataSpec:
         if self.train_images is not None and self.train_images > images - kept:
             raise UsageError(
                 f"data.train_images: {self.name} has fewer images",
-                expected=f"at most {images - kept} ({images} less {kept} for validation)",
+                expected=f"at most {images - kept} ({images} minus {kept} for validation)",
                 found=str(self.train_images),
-                todo="ask for fewer, or leave it out to train on all",
+                todo="ask for fewer, or leave the key out to train on all",
             )
         return kept
 

@@ -1,4 +1,4 @@
-"""What a sweep is: strict and typed. Values come from a YAML file and the command line (`config/load.py`)."""
+"""The config of a sweep, strict and typed. Values come from a YAML file and the command line (`config/load.py`)."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class DataConfig(Section):
     cache_dir: str | None = Field(
         None, description="folder for decoded images; default: hpmkd in the user's cache folder"
     )
-    download: bool = Field(True, description="download a missing torchvision data set where a network is there")
+    download: bool = Field(True, description="download a missing torchvision data set if there is a network connection")
     train_images: PositiveInt | None = Field(
         None, description="train on this many images only, the same ones for every model"
     )
     validation_fraction: Annotated[float, Field(gt=0, lt=0.9)] = Field(
-        0.1, description="part of the training set kept for every choice; the test set is for the end"
+        0.1, description="fraction of the training set held out for validation; the test set is used only at the end"
     )
     augment: Literal["auto", "none", "crop", "crop_flip"] = Field(
         "auto", description="auto: crop and flip for colour images, none for grey ones"
@@ -45,7 +45,7 @@ class ModelConfig(Section):
 
     arch: str = Field(description=f"{', '.join(LENET5_NAMES)}, or resnet{'/'.join(map(str, RESNET_DEPTHS))}")
     channels: list[PositiveInt] | None = Field(
-        None, description="widths: lenet5 takes [conv1, conv2, fc], a resnet its three stages"
+        None, description="widths: [conv1, conv2, fc] of lenet5, the three stages of a resnet"
     )
 
 
@@ -53,33 +53,37 @@ class FitConfig(Section):
     """The training recipe, shared by all models of a sweep."""
 
     teacher_epochs: Epochs = Field(50, description="passes over the training set, teachers")
-    assistant_epochs: Epochs | None = Field(None, description="same, assistants; default: as students")
-    student_epochs: Epochs = Field(30, description="same, students")
+    assistant_epochs: Epochs | None = Field(
+        None, description="passes over the training set, assistants; default: as students"
+    )
+    student_epochs: Epochs = Field(30, description="passes over the training set, students")
     batch_size: PositiveInt = Field(256, description="images per step")
     optimizer: Literal["adam", "sgd"] = Field("adam", description="adam, or sgd with Nesterov momentum")
     lr: Positive = Field(1e-3, description="learning rate at the start")
-    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="of sgd")
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="momentum of sgd")
     weight_decay: NonNegative = Field(0.0, description="L2 penalty of the optimiser")
-    schedule: Literal["cosine", "step", "constant"] = Field("cosine", description="of the learning rate")
+    schedule: Literal["cosine", "step", "constant"] = Field("cosine", description="learning rate schedule")
     milestones: list[Fraction] = Field(
-        [0.5, 0.75], description="schedule step: parts of the run after which lr is multiplied by gamma"
+        [0.5, 0.75], description="schedule step: fractions of the training after which lr is multiplied by gamma"
     )
-    gamma: Positive = Field(0.1, description="schedule step: the factor")
-    precision: Literal["fp32", "bf16"] = Field("fp32", description="of the forward and backward pass")
+    gamma: Positive = Field(0.1, description="schedule step: factor of lr at each milestone")
+    precision: Literal["fp32", "bf16"] = Field("fp32", description="precision of the forward and backward pass")
     threads: PositiveInt = Field(
         1, description="torch threads per trial; weights depend on it (order of floating-point sums)"
     )
-    label_smoothing: Smoothing = Field(0.0, description="part of the label's weight that is spread over all classes")
+    label_smoothing: Smoothing = Field(
+        0.0, description="fraction of the label's weight that is spread over all classes"
+    )
     mixup: NonNegative = Field(
-        0.0, description="images are mixed in pairs with a weight from Beta(x, x); 0: they are not (Zhang et al. 2018)"
+        0.0, description="mix pairs of images with a weight drawn from Beta(x, x); 0: off (Zhang et al. 2018)"
     )
     views: PositiveInt | None = Field(
-        None, description="so many fixed random crops and flips per image, the same for all students; default: all"
+        None, description="number of fixed random crops and flips per image, the same for all students; default: all"
     )
 
 
 class TeacherFitConfig(Section):
-    """Where the teachers' recipe differs from `fit`; null: as there. Assistants and students follow `fit`.
+    """The teachers' recipe where it differs from `fit`; null: as in `fit`. Assistants and students follow `fit`.
 
     Label smoothing makes worse teachers (Mueller et al. 2019), so it is off for them unless it is set here.
     """
@@ -88,24 +92,26 @@ class TeacherFitConfig(Section):
     optimizer: Literal["adam", "sgd"] | None = Field(None, description="teachers: adam, or sgd with Nesterov momentum")
     lr: Positive | None = Field(None, description="teachers: learning rate at the start")
     weight_decay: NonNegative | None = Field(None, description="teachers: L2 penalty")
-    schedule: Literal["cosine", "step", "constant"] | None = Field(None, description="teachers: of the learning rate")
-    label_smoothing: Smoothing = Field(0.0, description="teachers: label smoothing, whatever `fit` says")
-    mixup: NonNegative = Field(0.0, description="teachers: mixup, whatever `fit` says")
+    schedule: Literal["cosine", "step", "constant"] | None = Field(None, description="teachers: learning rate schedule")
+    label_smoothing: Smoothing = Field(
+        0.0, description="teachers: label smoothing; `fit.label_smoothing` does not apply to them"
+    )
+    mixup: NonNegative = Field(0.0, description="teachers: mixup; `fit.mixup` does not apply to them")
 
 
 class ResourcesConfig(Section):
     """What one trial gets. None of it changes the weights on CPU."""
 
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda where there is one")
-    cpus_per_trial: Positive | None = Field(None, description="CPU cores; default: as many as threads")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda if there is a GPU")
+    cpus_per_trial: Positive | None = Field(None, description="CPU cores per trial; default: as many as fit.threads")
     gpus_per_trial: Annotated[float, Field(ge=0, le=64)] | Literal["auto"] | None = Field(
-        "auto", description="share of a GPU such as 0.2; auto: measured once, by memory and by how busy a trial keeps "
-        "it; null: a share that fits the cores",
+        "auto", description="share of a GPU per trial, such as 0.2; auto: measured once, from the memory and the "
+        "utilisation of one trial; null: chosen from the number of CPU cores",
     )  # fmt: skip
-    max_concurrent: PositiveInt | None = Field(None, description="trials side by side; default: all that fit")
-    cuda_graph: bool = Field(True, description="GPU: record a training step once, and start its kernels as one")
-    deterministic: bool = Field(False, description="GPU: deterministic kernels only, as far as torch has them; slower")
-    address: str | None = Field(None, description="of a running Ray cluster; default: a private local one")
+    max_concurrent: PositiveInt | None = Field(None, description="trials at the same time; default: as many as fit")
+    cuda_graph: bool = Field(True, description="GPU: record a training step once and replay it as a CUDA graph")
+    deterministic: bool = Field(False, description="GPU: deterministic kernels only, where torch has them; slower")
+    address: str | None = Field(None, description="address of a running Ray cluster; default: a private local Ray")
     dashboard: bool = Field(False, description="start Ray's dashboard")
 
 
@@ -115,9 +121,11 @@ class RecordConfig(Section):
     tensorboard: bool = Field(True, description="TensorBoard event files under tensorboard/")
     wandb: str | None = Field(None, description="Weights & Biases: the project (needs the extra wandb)")
     mlflow: str | None = Field(None, description="MLflow: a tracking URI, or a folder (needs the extra mlflow)")
-    profile: bool = Field(False, description="note where the time of each model and of the sweep goes: profile.json")
+    profile: bool = Field(
+        False, description="record where the time of each model and of the sweep goes, in profile.json"
+    )
     checkpoint_overhead: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.05, description="an epoch is saved as soon as saving has cost at most this part of the time"
+        0.05, description="save epochs as often as possible while saving costs at most this fraction of the time"
     )
 
 
@@ -148,7 +156,7 @@ class SweepConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _same_network(cls, values: Any) -> Any:
-        """Other widths alone (`--teacher.channels`) are of the network that it is where nothing names another."""
+        """Widths without an architecture (`--teacher.channels` alone) belong to the default network."""
         if not isinstance(values, dict):
             return values
         known = {name: cls.model_fields[name].default.arch for name in ("teacher", "student")}

@@ -59,7 +59,7 @@ class TrainBatches:
         normalise: from uint8 to the network's input.
         augment: `none`, `crop` (random crop of the image padded by 4 black pixels) or `crop_flip`.
         batch_size: images per step; the last batch of an epoch holds the rest.
-        views: so many crops and flips per image, drawn once (a function of their number alone); None: all there are.
+        views: number of crops and flips per image, drawn once (a function of this number alone); None: all there are.
     """
 
     def __init__(

@@ -6,7 +6,7 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,18 +17,17 @@ from hpmkd.data.decode import FORMAT, decode
 from hpmkd.data.source import content_hash
 from hpmkd.errors import EnvironmentProblem
 from hpmkd.files import acquire
-from hpmkd.log import silent
+from hpmkd.log import progress
 
 if TYPE_CHECKING:
     from hpmkd.data.images import RawData, Splits
 
 
-def describe(config: SweepConfig, say: Callable[[str], object] = silent) -> list[DataSpec]:
+def describe(config: SweepConfig) -> list[DataSpec]:
     """The data sets of a sweep. A user's own folder is hashed, and decoded if it never was; others are known.
 
     Args:
         config: names them.
-        say: is told what takes time.
 
     Raises:
         UsageError: an unknown name. EnvironmentProblem: a folder that can't be used.
@@ -39,7 +38,7 @@ def describe(config: SweepConfig, say: Callable[[str], object] = silent) -> list
         images = dataset.images
         if dataset.source is not None:
             content = content_hash(Path(dataset.source))
-            meta = _ensure(dataset, content, config.data, say)
+            meta = _ensure(dataset, content, config.data)
             shape, images = (meta["channels"], meta["image_size"], meta["classes"]), meta["train_images"]
         augment = config.data.augment
         if augment == "auto":
@@ -49,18 +48,17 @@ def describe(config: SweepConfig, say: Callable[[str], object] = silent) -> list
     return specs
 
 
-def prepare(spec: DataSpec, config: DataConfig, say: Callable[[str], object] = silent) -> str:
+def prepare(spec: DataSpec, config: DataConfig) -> str:
     """Makes sure that the decoded images lie in the cache, whole and enough; returns their SHA-256 (hex).
 
     Args:
         spec: which data set.
         config: where images and cache lie.
-        say: is told what takes time.
 
     Raises:
         EnvironmentProblem: missing or corrupt data. UsageError: more training images are asked for than there are.
     """
-    meta = _ensure(_dataset(spec), spec.content, config, say)
+    meta = _ensure(_dataset(spec), spec.content, config)
     spec.validation_count(meta["train_images"])
     return str(meta["sha256"])
 
@@ -90,9 +88,7 @@ def _path(dataset: Dataset, content: str, config: DataConfig) -> Path:
     return cache_folder(config) / f"{dataset.name}{suffix}-v{FORMAT}.pt"
 
 
-def _ensure(
-    dataset: Dataset, content: str, config: DataConfig, say: Callable[[str], object] = silent
-) -> dict[str, Any]:
+def _ensure(dataset: Dataset, content: str, config: DataConfig) -> dict[str, Any]:
     """The sidecar of the cached file, after its hash was checked; decodes first where there is none."""
     path = _path(dataset, content, config)
     try:
@@ -104,7 +100,7 @@ def _ensure(
         try:
             meta = _valid_meta(path)
             if meta is None:
-                say(f"reading the images of {dataset.name}, for this sweep and later ones")
+                progress.info(f"decoding the images of {dataset.name}; later sweeps reuse them")
                 meta = decode(dataset, path, config)
             return meta
         finally:
@@ -114,7 +110,7 @@ def _ensure(
             f"{path}: the cache cannot be used",
             expected="a writable folder",
             found=str(error),
-            todo="name another one: --data.cache_dir FOLDER",
+            todo="choose another folder: --data.cache_dir FOLDER",
         ) from error
 
 

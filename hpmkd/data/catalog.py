@@ -84,10 +84,10 @@ def find(entry: str) -> Dataset:
     short = safe_name(name or path.resolve().name)
     if not short or short.casefold() in (known.casefold() for known in DATASETS) or (name and short != name):
         raise UsageError(
-            f"datasets: {entry!r} gives no usable name for files",
+            f"datasets: {entry!r} cannot be used as a name in files",
             expected="letters, digits, dots and dashes, at most 40, and no name of a known data set",
             found=repr(name or path.resolve().name),
-            todo=f"name it yourself, such as my-images={folder}",
+            todo=f"give it a name, for example my-images={folder}",
         )
     return Dataset(short, "hpmkd.data.folder:read", source=str(path.resolve()))
 
@@ -101,6 +101,6 @@ def find_all(entries: list[str]) -> list[Dataset]:
             raise UsageError(
                 f"datasets: two entries would both be called {name!r} in files",
                 found=", ".join(entries),
-                todo=f"name one yourself, such as my-{name}={entry.partition('=')[2] or entry}",
+                todo=f"give one a name, for example my-{name}={entry.partition('=')[2] or entry}",
             )
     return found

@@ -30,7 +30,7 @@ def read(config: DataConfig, dataset: Dataset) -> RawData:
             f"{folder}: corrupt or incomplete {dataset.name}",
             expected="the published files with their MD5 sums",
             found=str(error).splitlines()[0],
-            todo=f"delete {folder} and start again where a network is there, or copy a good one there",
+            todo=f"delete {folder} and start again with a network connection, or copy an intact one there",
         ) from error
     return RawData(train, test, dataset.classes)
 

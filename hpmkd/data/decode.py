@@ -51,7 +51,7 @@ def decode(dataset: Dataset, path: Path, config: DataConfig) -> dict[str, Any]:
             f"{dataset.source or dataset.name}: the process that decodes the images ended without an answer",
             expected="decoded images",
             found=f"exit code {done.returncode}",
-            todo="see how much memory is free (dmesg names what was killed), then start again",
+            todo="check the free memory (dmesg shows killed processes), then start again",
         ) from error
     if isinstance(answer, Exception):
         raise answer

@@ -46,13 +46,13 @@ def _parquet_rows(paths: list[Path]) -> Iterator[tuple[str, bytes, int]]:
             table = pq.read_table(path)
         except (OSError, ValueError) as error:  # pyarrow's own errors derive from these
             raise EnvironmentProblem(
-                f"{path}: corrupt Parquet file", expected=LAYOUT, found=str(error), todo="copy a good one there"
+                f"{path}: corrupt Parquet file", expected=LAYOUT, found=str(error), todo="copy an intact file there"
             ) from error
         image = next((name for name in ("image", "img") if name in table.column_names), None)
         label = next((name for name in _LABELS if name in table.column_names), None)
         if image is None or label is None:
             raise EnvironmentProblem(
-                f"{path}: columns not understood",
+                f"{path}: unexpected columns",
                 expected="image (struct of bytes and path, an encoded image) and label (integer)",
                 found=", ".join(table.column_names),
                 todo="rename the columns",

@@ -92,5 +92,5 @@ def _corrupt(path: Path, found: str) -> EnvironmentProblem:
         f"{path}: corrupt data file",
         expected="the published file, unchanged",
         found=found,
-        todo=f"delete it and start again where a network is there, or copy a good one to {path.parent}",
+        todo=f"delete it and start again with a network connection, or copy an intact one to {path.parent}",
     )

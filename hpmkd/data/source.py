@@ -1,4 +1,4 @@
-"""The files of a user's own data set, and what they are, before any image is decoded. No torch."""
+"""The files of a user's own data set and their hash, before any image is decoded. No torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Distillers by name: a loss is one file here and one line in `DISTILLERS`; its parents stand in `plan.catalog`."""
+"""Distillers by name. A loss is a file here and a line in `DISTILLERS`; its teachers are in `plan.catalog`."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class ConvergenceBased(LossBased):
     """T = low + (high - low) min(1, r / r_max): r is how fast the loss falls, r_max the fastest that was seen.
 
     r = max(0, 1 - m / M) with a quick running mean m of the cross-entropy (`keep`) and a slow one M (`slow_keep`).
-    Until something was learnt r_max is 0 and T = `high`; when the loss no longer falls, T = `low`.
+    Before the loss first falls r_max is 0 and T = `high`; when the loss no longer falls, T = `low`.
     """
 
     slow_keep = 0.999

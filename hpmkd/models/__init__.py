@@ -1,4 +1,4 @@
-"""Networks. `build` is the only way to one, and `ModelOutput` the only place where features are tapped."""
+"""The networks: `build` creates each of them, and each returns a `ModelOutput` with logits and features."""
 
 from hpmkd.models.build import build
 from hpmkd.models.output import ModelOutput

@@ -1,1 +1,1 @@
-"""What is seen while models are trained: who runs, how far, how long still."""
+"""The live view during training: running models, their progress, the time left."""

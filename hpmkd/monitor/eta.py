@@ -1,4 +1,4 @@
-"""How long each job takes, from what was measured so far. Pure: told seconds, it tells seconds."""
+"""Estimates how long each job takes from the durations measured so far. Pure: seconds in, seconds out."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def work(job: Job) -> float:
 
 @dataclass
 class _Kind:
-    """Sums over what was measured: seconds of so many trainings (parts of them count as such), and what each job
+    """Sums over what was measured: seconds and number of trainings (partial ones count as fractions), and what each job
     took before its first epoch and after its last."""
 
     role: str
@@ -49,7 +49,7 @@ class Times:
         found.seconds, found.trainings = found.seconds + train_seconds, found.trainings + 1
 
     def trained(self, job: Job, part: float, seconds: float) -> None:
-        """A `part` in (0, 1] of a job's epochs took so many seconds, validation and saving included."""
+        """A `part` in (0, 1] of a job's epochs took `seconds`, validation and saving included."""
         found = self._at(self._now, job)
         found.seconds, found.trainings = found.seconds + seconds, found.trainings + part
 

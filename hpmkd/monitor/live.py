@@ -1,4 +1,4 @@
-"""What is seen while models are trained: on a terminal a bar and what runs, below the lines; elsewhere lines only."""
+"""The live view: on a terminal a bar and the running models below the lines of progress; elsewhere lines only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from hpmkd.log import BadNews, tell
+from hpmkd.log import lines_above, print_line
 from hpmkd.monitor.tracker import Running, Tracker
 from hpmkd.plan.job import label
 
@@ -63,17 +63,18 @@ class LiveView:
         self._try(lambda: self._live.start())
         try:
             self.refresh(force=True)
-            yield
+            with lines_above(self.write):
+                yield
         finally:
             self._stop()
 
-    def say(self, text: str) -> None:
-        """A line that stays; bad news in red."""
-        line = Text(text, style="red" if isinstance(text, BadNews) else "")
+    def write(self, text: str, is_error: bool) -> None:
+        """A line that stays, above the view; red if it is an error."""
+        line = Text(text, style="red" if is_error else "")
         # Not broken by us: paths can be copied.
         self._try(lambda: self.console.print(line, soft_wrap=True, highlight=False))
         if self._gone:
-            tell(text)
+            print_line(text, "stdout", is_error)
 
     def refresh(self, force: bool = False) -> None:
         """Paints anew, but not more often than the eye sees. The width is looked up each time: it may have changed."""
@@ -96,23 +97,20 @@ class LiveView:
 
 
 @contextlib.contextmanager
-def watching(
-    tracker: Tracker, runs: int, say: Callable[[str], None], plain: bool
-) -> Iterator[tuple[Callable[[str], None], Callable[[], None]]]:
-    """How to say a line, and how to show that something has changed, for as long as models are trained.
+def watching(tracker: Tracker, runs: int, plain: bool) -> Iterator[Callable[[], None]]:
+    """A live view for as long as models are trained, where one suits; gives what shows that something has changed.
 
     Args:
         tracker: what is shown.
         runs: per baseline, for the names.
-        say: says a line where there is no live view.
         plain: there shall be none, whatever the terminal can do.
     """
     if plain or not suits_a_live_view():
-        yield say, _nothing
+        yield _nothing
         return
     view = LiveView(tracker, runs, _Console(highlight=False))
     with view.shown():
-        yield view.say, view.refresh
+        yield view.refresh
 
 
 def _nothing() -> None:
@@ -138,7 +136,7 @@ def _headline(tracker: Tracker) -> Table:
     line.add_column(max_width=_BAR_WIDTH)  # of all columns the one that gives way
     for _ in range(3):
         line.add_column(no_wrap=True)
-    soon = "" if left is None else f"about {clock(left)} left" if left >= 1 else "about to end"
+    soon = "" if left is None else f"about {clock(left)} left" if left >= 1 else "finishing"
     # An empty total would be shown as done.
     bar = ProgressBar(total=total or 1, completed=done)
     line.add_row(bar, f"{done}/{total} models", Text(clock(tracker.elapsed)), Text(soon, style="bold"))

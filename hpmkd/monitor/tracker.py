@@ -1,6 +1,6 @@
-"""What a sweep is doing at this moment, and how long it still takes: what a live view is made of. No Ray, no terminal.
+"""What a sweep is doing at the moment and how long it still takes: the data of the live view. No Ray, no terminal.
 
-Whoever runs the trials tells it what happens; it never raises for what it is told.
+The code that runs the trials reports events to it; it never raises on what is reported.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from hpmkd.plan.events import EpochEnded, EpochResult, Event, Resumed, Worker
 from hpmkd.plan.job import Job
 from hpmkd.plan.schedule import seconds_left, without_lost
 
-# The schedule of 10,000 jobs takes a moment: not more than this part of the time is spent on it.
+# The schedule of 10,000 jobs takes a moment: at most this fraction of the time is spent on it.
 _THINKING = 0.02
 
 

@@ -1,1 +1,1 @@
-"""From a config to jobs, and what jobs have in common. No torch."""
+"""Turns a config into jobs. No torch."""

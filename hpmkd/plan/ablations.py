@@ -40,7 +40,7 @@ def switched(config: HPMKDConfig, words: list[str], where: str) -> HPMKDConfig:
             raise UsageError(
                 f"baselines: {where!r} has an unknown switch {word!r}",
                 expected=f"{NAME} and any of " + ", ".join(WORDS),
-                todo=f"write it as in {NAME}-noChain-noMetaTemp",
+                todo=f"for example {NAME}-noChain-noMetaTemp",
             )
         key, value = WORDS[word]
         if changes.get(key, value) != value:

@@ -74,7 +74,7 @@ def baselines_of(config: SweepConfig) -> tuple[Baseline, ...]:
             raise UsageError(
                 "baselines: the same baseline twice",
                 found=f"{found[baseline.label]!r} and {entry!r} are both {baseline.label}",
-                todo="name it once, or give the config other switches (see `hpmkd`)",
+                todo="name it once, or change the switches in the section `hpmkd` of the config",
             )
         found[baseline.label] = entry
         made.append(baseline)
@@ -94,9 +94,7 @@ def _baseline_of(config: SweepConfig, entry: str) -> Baseline:
             return method.variant(config, entry.removeprefix(f"{name}-").split("-"), entry)
     raise UsageError(
         "baselines: unknown baseline",
-        expected="any of "
-        + ", ".join(BASELINES)
-        + "; HPM-KD-noChain and the like; TraditionalKD-adaptive and the like",
+        expected="any of " + ", ".join(BASELINES) + "; with switches as in HPM-KD-noChain, TraditionalKD-adaptive",
         found=repr(entry),
-        todo="correct the name (upper and lower case count)",
+        todo="correct the name (upper and lower case matter)",
     )

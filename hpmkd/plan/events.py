@@ -1,4 +1,4 @@
-"""What a trial reports, typed. Whoever trains makes these events; whoever runs trials passes them on to their readers.
+"""What a trial reports, typed. The training yields these events; the code that runs trials passes them on to callbacks.
 
 How they travel through Ray Tune, which knows flat dicts alone, is said in `sweep/reports.py` and nowhere else.
 """
@@ -46,7 +46,7 @@ class JobProfile:
 
 @dataclass(frozen=True)
 class Resumed:
-    """The job `job` (its key) goes on after `epoch` of `of` epochs, which an earlier attempt had saved."""
+    """The job `job` (its key) continues after `epoch` of `of` epochs, which an earlier attempt had saved."""
 
     job: str
     epoch: int

@@ -8,7 +8,7 @@ def rungs(candidates: int, reduction_factor: int, epochs: int) -> list[tuple[int
 
     Args:
         candidates: n at the start.
-        reduction_factor: one of so many survives each rung.
+        reduction_factor: keep 1 of this many candidates per rung.
         epochs: of the last rung; a rung before it has `reduction_factor` times fewer.
 
     Returns:

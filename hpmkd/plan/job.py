@@ -1,4 +1,4 @@
-"""One thing to train, and everything that its weights depend on."""
+"""A job: one model (or search, or logits cache) to make, and everything that its content depends on."""
 
 from __future__ import annotations
 

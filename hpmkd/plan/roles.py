@@ -1,4 +1,4 @@
-"""What a job makes, and what follows from that for its file: the only place that tells roles apart by their kind."""
+"""The role of a job and what it implies for its file. The only place that depends on single roles."""
 
 from __future__ import annotations
 

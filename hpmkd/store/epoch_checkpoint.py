@@ -1,4 +1,4 @@
-"""Epoch checkpoints: written so that a torn one is known, found again by what they belong to."""
+"""Epoch checkpoints: incomplete ones are recognised, and each is found by the job that it belongs to."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EPOCH_FILE, EPOCH_META = "epoch.pt", "epoch.json"
 
 
 class Resumable(Protocol):
-    """Something that goes on from a `state_dict`: a training or a search."""
+    """Something that can continue from a `state_dict`: a training or a search."""
 
     epoch: int
     total: int
@@ -30,7 +30,7 @@ class Resumable(Protocol):
         """Everything that the rest depends on."""
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from it."""
+        """Continues from it."""
 
 
 def save_epoch(work: Resumable, job: Job, parents: Mapping[str, str], folder: Path) -> None:
@@ -44,7 +44,7 @@ def save_epoch(work: Resumable, job: Job, parents: Mapping[str, str], folder: Pa
 
 
 def resume(work: Resumable, job: Job, parents: Mapping[str, str], folders: list[Path]) -> None:
-    """Goes on from the furthest checkpoint that is whole and of this job and these parents; else from the seed."""
+    """Continues from the latest intact checkpoint of this job with these parents; else starts from the seed."""
     about = {"fingerprint": job.fingerprint, "parents": dict(parents)}
     found = []
     for folder in dict.fromkeys(folders):
@@ -73,7 +73,7 @@ def resume(work: Resumable, job: Job, parents: Mapping[str, str], folders: list[
 class SaveSchedule:
     """Says when an epoch checkpoint is due: as soon as saving has cost at most a given part of the time.
 
-    Epochs of minutes are saved one by one; of epochs of milliseconds, every so many. It measures the cost itself.
+    If epochs take minutes, each is saved; if they take milliseconds, one in many is. It measures the cost itself.
     """
 
     def __init__(self, overhead: float) -> None:

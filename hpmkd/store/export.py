@@ -1,4 +1,4 @@
-"""A model file in the formats of others, each checked against the original before it gets its name."""
+"""Exports a model file to other formats; each export is compared with the original before it gets its name."""
 
 from __future__ import annotations
 

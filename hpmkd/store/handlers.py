@@ -1,4 +1,4 @@
-"""What a kind of result file must know: its bytes. How bytes are committed and believed is `result_file`'s."""
+"""The content of each kind of result file. How files are committed and checked is in `result_file`."""
 
 from __future__ import annotations
 

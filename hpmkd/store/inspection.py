@@ -1,6 +1,6 @@
-"""What a file is worth: answered here for everybody, at the depth that the asker can afford.
+"""Checks whether a file is valid, for all callers, at one of three depths.
 
-`size`: the sidecar and the file's size (`hpmkd status`, thousands of files in a blink). `hash`: every byte, against the
+`size`: the sidecar and the file's size (`hpmkd status`, fast for thousands of files). `hash`: every byte, against the
 sidecar (each start of a sweep, each trial). `content`: the file read from within (`hpmkd verify`, `hpmkd show`).
 """
 
@@ -31,7 +31,7 @@ class Finding:
     Args:
         file: its name.
         state: `good`; `missing`; `unchecked` (no sidecar: only its bytes could tell, and they were not asked for);
-            `damaged`; `stale` (whole, but of other settings or of parents that have other weights now); `unreadable`
+            `damaged`; `stale` (intact, but trained with other settings or from other parent weights); `unreadable`
             (the disk does not answer).
         reason: why it is not good.
         header: of a whole file, and of one that is another model's.

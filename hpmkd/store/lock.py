@@ -31,7 +31,7 @@ def locked(output: OutputDir) -> Iterator[None]:
         lock = acquire(output.lock_file, timeout=0)
     except Timeout as error:
         raise Locked(
-            f"{output.root}: another sweep is working here",
+            f"{output.root}: another sweep is running here",
             found=_owner(owner),
             todo="wait for it or stop it, or use another --output" + _by_hand(Path(error.lock_file)),
         ) from error
@@ -53,7 +53,7 @@ def locked(output: OutputDir) -> Iterator[None]:
 def _by_hand(file: Path) -> str:
     if not file.name.endswith(".soft"):
         return ""
-    return f"; if its machine is gone for good, remove {file}"
+    return f"; if its machine no longer exists, delete {file}"
 
 
 def _owner(file: Path) -> str:
@@ -61,4 +61,4 @@ def _owner(file: Path) -> str:
         values = json.loads(file.read_text())
         return f"process {values['pid']} on {values['host']}, since {values.get('since', 'an unknown time')}"
     except (OSError, ValueError, KeyError, TypeError):
-        return "an owner that left no name"
+        return "an unknown process"

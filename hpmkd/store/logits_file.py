@@ -28,7 +28,7 @@ class LogitsHandler:
         import numpy as np
 
         # Its identity is what it was made of: made again on another machine, its last bits may differ, and the
-        # students that learnt from it are none the worse for that.
+        # students that were trained from it stay valid.
         about = json.dumps([metadata["fingerprint"], sorted(metadata["parents"].items())])
         buffer = io.BytesIO()
         np.save(buffer, content.numpy())

@@ -1,4 +1,4 @@
-"""The output folder of a sweep: the one owner of its file names. Everything in it is relative to it."""
+"""The output folder of a sweep: defines all file names in it. They are relative to it, so it can be moved."""
 
 from __future__ import annotations
 
@@ -118,5 +118,5 @@ class OutputDir:
 
 
 def trial_folder(job: Job) -> str:
-    """Name of a trial's folder; the fingerprint keeps checkpoints of other settings apart."""
+    """Name of a trial's folder; the fingerprint separates checkpoints that belong to other settings."""
     return f"{job.key}-{hashlib.sha256(job.fingerprint.encode()).hexdigest()[:8]}"

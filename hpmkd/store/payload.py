@@ -1,4 +1,4 @@
-"""The bytes of a model file -> its header and weights, believed only where everything in them agrees."""
+"""Reads header and weights from the bytes of a model file, and accepts them only if all hashes in it agree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`profile.json`: where the time of each model and of a sweep went, of the starts with `--profile`."""
+"""`profile.json`: where the time of each model and of the sweep went, for starts with `--profile`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Profile:
         self.starts.append({**whole, "parts": dict(parts)})
 
     def add_model(self, key: str, seconds: float, found: JobProfile) -> None:
-        """Notes a model that took so many seconds, with what its trial reported."""
+        """Notes how many seconds a model took, and what its trial reported."""
         parts = dict(found.parts)
         parts["elsewhere"] = max(0.0, seconds - sum(parts.values()))
         self.models[key] = {"seconds": seconds, "parts": parts, "operators": list(found.operators)}

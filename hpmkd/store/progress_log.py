@@ -21,7 +21,7 @@ from hpmkd.plan.events import EpochEnded, EpochResult, Event, Failed, Finished, 
 from hpmkd.store.output_dir import OutputDir
 
 SUFFIX = ".jsonl"
-# Of longer trainings every so many-th epoch is kept: enough for a curve, and a file stays below about 100 kB.
+# Of longer trainings only every n-th epoch is kept: enough for a curve, and a file stays below about 100 kB.
 MAX_EPOCHS = 500
 State = Literal["training", "ended", "failed"]
 
@@ -61,18 +61,18 @@ def progress_file(output: OutputDir, key: str) -> Path:
 
 
 class Recorder:
-    """Writes the records. It is told what a trial reports. It never raises for a full disk.
+    """Writes the records from what trials report. Never raises for a full disk.
 
     Args:
         output: the sweep's folder.
-        fingerprints: key -> fingerprint of the planned jobs, so that a curve is known to be of other settings.
+        fingerprints: key -> fingerprint of the planned jobs, so that curves from other settings are recognised.
     """
 
     def __init__(self, output: OutputDir, fingerprints: Mapping[str, str] | None = None) -> None:
         self.output, self.fingerprints = output, dict(fingerprints or {})
 
     def started(self, key: str) -> None:
-        """A worker begins with a job, or goes on with it."""
+        """A worker starts or continues a job."""
         self._add(key, {"event": "started", "fingerprint": self.fingerprints.get(key, "")}, None)
 
     def record(self, event: Event) -> None:
@@ -153,7 +153,7 @@ def _follow(old: Progress, line: Mapping[str, Any]) -> Progress:
     new = {**old.__dict__, "updated": time, "host": str(line["host"]), "pid": int(line["pid"])}
     if event == "started":
         other = bool(old.fingerprint and line["fingerprint"] and old.fingerprint != line["fingerprint"])
-        # Which epoch it goes on from is known when that one ends.
+        # Which epoch it continues from is known when that one ends.
         new |= {"state": "training", "since": time, "message": "", "epoch": 0, "fingerprint": line["fingerprint"]}
         new |= {"epochs": ()} if other else {}
     elif event == "epoch":

@@ -1,7 +1,8 @@
-"""Shared memory: finished teachers, assistants and searches, found by what they are made of, in any sweep.
+"""Shared memory: finished teachers, assistants and searches, shared by all sweeps and found by fingerprint.
 
 An entry's address is the job's fingerprint (recipe and parents) with the kind of device: the same recipe gives other
-bits on a GPU than on a CPU. What is taken out is verified, and learnt from the very weights that its parents have here.
+bits on a GPU than on a CPU. What is taken out is verified, and its parents must have
+exactly the weights here that it was trained from.
 """
 
 from __future__ import annotations

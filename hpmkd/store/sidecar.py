@@ -1,4 +1,4 @@
-"""What is known about a model file without loading its weights: the sidecar `<file>.json`. No torch."""
+"""The sidecar `<file>.json`: what is known about a model file without loading its weights. No torch."""
 
 from __future__ import annotations
 

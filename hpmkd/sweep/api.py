@@ -1,4 +1,4 @@
-"""`run` for Python: a sweep inside a notebook or a script."""
+"""Runs a sweep: for the command line, a notebook or a script."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import shlex
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,9 @@ from hpmkd.config.request import Request, absolute_folder, newest_sweep
 from hpmkd.config.specs import spec_to_json
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.cache import describe, prepare
-from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_SOME_FAILED, UsageError
+from hpmkd.errors import EXIT_OK, UsageError
 from hpmkd.files import commit_bytes, commit_json, remove_leftovers
-from hpmkd.log import show, silent, tell, warn
+from hpmkd.log import console_lines, log, progress, show
 from hpmkd.monitor.live import watching
 from hpmkd.monitor.tracker import Tracker
 from hpmkd.plan.catalog import baselines_of
@@ -45,24 +45,25 @@ def run_sweep(
     """Trains a sweep in this process, or continues it: the same as `python run_sweep.py`, with a line per model.
 
     It works where an event loop runs, as in a notebook. An interrupt (KeyboardInterrupt, the notebook's stop button)
-    lets the running models save their newest epoch, and ends with 130; the same call goes on, in a new process too.
+    lets the running models save their newest epoch and returns 130; the same call continues, in a new process too.
+    A handler added to the logger `hpmkd` gets every line that is printed.
 
     Args:
         mode: `quick`, `full`, another file of `tune_configs/`, or a path to a YAML file.
         output: the output folder; default `results/<mode>`, below the working folder.
         settings: config key -> value, such as `{"runs": 5, "fit.student_epochs": 30}`; as the flags of the command.
-        force: move finished models of other settings to `archive/` and train them again.
-        quiet: say nothing but errors.
+        force: move models trained with other settings to `archive/` and train them again.
+        quiet: print errors only.
 
     Returns:
-        The exit code: 0 where every model is there, 1 where some failed, 3 where the machine has failed them (a full
+        The exit code: 0 if every model is there, 1 if some failed, 3 if they failed because of the machine (a full
         disk), 130 after an interrupt.
 
     Raises:
         UsageError: an unknown mode, key or value.
         EnvironmentProblem: a data set, a permission, a package is missing.
-        ConfigMismatch: there are models of other settings in the output, and no `force`.
-        Locked: another sweep works in this output.
+        ConfigMismatch: the output has models that were trained with other settings, and `force` is not set.
+        Locked: another sweep is running in this output folder.
     """
     folder = None if output is None else str(Path(output))
     return execute(Request(str(mode), folder, force=force, quiet=quiet, overrides=dict(settings or {})))
@@ -70,6 +71,11 @@ def run_sweep(
 
 def execute(request: Request, owns_process: bool = False) -> int:
     """Runs what is asked for; returns the exit code. `owns_process`: see `StopSignals`."""
+    with console_lines(show_progress=not (request.quiet or request.dry_run)):
+        return _execute(request, owns_process)
+
+
+def _execute(request: Request, owns_process: bool) -> int:
     config, output = resolve(request)
     if request.print_config:
         print(to_yaml(config), end="")
@@ -82,7 +88,7 @@ def execute(request: Request, owns_process: bool = False) -> int:
         code = _sweep(request, config, output, stop)
     if stop.caught is None:
         return code
-    warn(_exit_message(output, stop.caught))
+    log.warning(_exit_message(output, stop.caught))
     return 128 + stop.caught
 
 
@@ -124,24 +130,23 @@ def _dry_run(config: SweepConfig, output: OutputDir) -> int:
 
 
 def _exit_message(output: OutputDir, number: int) -> str:
-    command = "the same command starts it again"
+    command = "run the same command to start again"
     if output.config_file.exists():
         command = f"continue with: python run_sweep.py --restore {shlex.quote(str(output.root))}"
     return f"stopped by {signal.Signals(number).name}; {command}"
 
 
 def _sweep(request: Request, config: SweepConfig, output: OutputDir, stop: StopSignals) -> int:
-    say = silent if request.quiet else tell
     ended = end_leftovers(output.ray_file)  # first of all: they could still write
     if ended:
-        say(f"ended {ended} processes that an earlier start had left")
+        progress.info(f"ended {ended} processes left over from an earlier run")
     timings, start = Timings(), time.monotonic()
     fresh = not output.config_file.exists()
     if fresh:
         commit_bytes(output.config_file, to_yaml(config).encode())
     remove_leftovers(*output.written_folders())
     output.remove_scratch()
-    specs = describe(config, say)
+    specs = describe(config)
     jobs = expand(config, specs, baselines_of(config))
     findings = audit(jobs, output)
     stale = [finding for finding in findings.values() if finding.state == "stale"]
@@ -150,28 +155,30 @@ def _sweep(request: Request, config: SweepConfig, output: OutputDir, stop: StopS
         if not request.force:
             raise error
         archive(stale, output)
-        say(f"moved {len(stale)} models of other settings to {output.archive}")
+        progress.info(f"moved {len(stale)} models trained with other settings to {output.archive}")
     commit_bytes(output.config_file, to_yaml(config).encode())
     commit_json(output.datasets_file, [spec_to_json(spec) for spec in specs])
     for finding in [one for one in findings.values() if one.state == "damaged"]:
         target = quarantine(finding, output)
-        say(f"damaged {finding.file} ({finding.reason}), moved to {target}, trained again")
+        progress.info(f"damaged: {finding.file} ({finding.reason}), moved to {target}; it is trained again")
     for finding in findings.values():
         if finding.good and finding.header:
-            say(f"found {finding.file} ({finding.header.accuracy:.2f}%), not trained again")
+            progress.info(f"found {finding.file} ({finding.header.accuracy:.2f}%), not trained again")
     missing = [job for job in jobs if job.key in findings and not findings[job.key].good]
     timings.add("plan", time.monotonic() - start)
     code, exit_message = EXIT_OK, ""
     if missing:
         with timings.part("images"):
             for spec in dict.fromkeys(job.data for job in missing):
-                prepare(spec, config.data, say)
-        code, exit_message = _train(request, output, findings, say, stop, timings if config.record.profile else None)
+                prepare(spec, config.data)
+        code, exit_message = _train(request, output, findings, stop, timings if config.record.profile else None)
     _report(output, findings, [job.key for job in jobs], [one.label for one in baselines_of(config)], request.quiet)
     if config.record.profile and missing:
-        say(f"where the time went: {output.profile_file}, and hpmkd report {shlex.quote(str(output.root))}")
+        progress.info(
+            f"where the time went: {output.profile_file}, or run hpmkd report {shlex.quote(str(output.root))}"
+        )
     if exit_message:
-        warn(exit_message)
+        log.error(exit_message)
     return code
 
 
@@ -179,7 +186,6 @@ def _train(
     request: Request,
     output: OutputDir,
     findings: dict[str, inspection.Finding],
-    say: Callable[[str], None],
     stop: StopSignals,
     timings: Timings | None,
 ) -> tuple[int, str]:
@@ -187,23 +193,23 @@ def _train(
     from hpmkd.store.profile_file import read_profile, write_profile
     from hpmkd.sweep.callbacks import Profiler, TrackerCallback
     from hpmkd.sweep.driver import train_missing
-    from hpmkd.sweep.failures import Lacking
+    from hpmkd.sweep.failures import exit_code
 
     missing = sum(not finding.good for finding in findings.values())
-    say(f"training {missing} of {len(findings)} models in {output.root}")
+    progress.info(f"training {missing} of {len(findings)} models in {output.root}")
     sweep = open_sweep(output.root)
     done = {key: header.train_time for key, header in known_headers(findings).items()}
     tracker = Tracker([sweep.by_key[key] for key in findings], done)
     profiler = Profiler(read_profile(output), timings) if timings is not None else None
-    with watching(tracker, sweep.config.runs, say, plain=request.quiet or request.verbose) as (say, show):
-        failed = train_missing(sweep, findings, say, stop, request.verbose, TrackerCallback(tracker, show), profiler)
+    with watching(tracker, sweep.config.runs, plain=request.quiet or request.verbose) as refresh:
+        failed = train_missing(sweep, findings, stop, request.verbose, TrackerCallback(tracker, refresh), profiler)
     if profiler is not None:
         profiler.close()
         write_profile(profiler.profile, output)
     if failed and stop.caught is None:
-        reasons = "".join(f"\n  {sweep.by_key[key].file_name}: {reason}" for key, reason in failed.items())
-        code = EXIT_ENVIRONMENT if any(isinstance(why, Lacking) for why in failed.values()) else EXIT_SOME_FAILED
-        return code, f"{len(failed)} models were not trained; the same command tries them again{reasons}"
+        reasons = "".join(f"\n  {sweep.by_key[key].file_name}: {failure}" for key, failure in failed.items())
+        text = f"{len(failed)} models were not trained; the same command tries them again{reasons}"
+        return exit_code(failed.values()), text
     return EXIT_OK, ""
 
 
@@ -216,4 +222,4 @@ def _report(
     results.write(frame, output)
     if not quiet and not frame.empty:
         show(results.tables(frame, labels))
-        tell(f"one row per model: {output.root / 'results.csv'}")
+        progress.info(f"one row per model: {output.root / 'results.csv'}")

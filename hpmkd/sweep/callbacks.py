@@ -9,14 +9,14 @@ from typing import Any
 from ray.tune import Callback
 
 from hpmkd.cluster.resources import TrialResources
-from hpmkd.log import BadNews
+from hpmkd.log import progress
 from hpmkd.monitor.tracker import Tracker
 from hpmkd.plan.events import Event, Failed, Finished, JobProfile, Resumed
 from hpmkd.plan.job import Job, label
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.profile_file import Profile
 from hpmkd.store.progress_log import Recorder
-from hpmkd.sweep.failures import Kind, Lacking, NoRecord, _error, _log, _text, kind_of
+from hpmkd.sweep.failures import Failure, failure_of, reason_of
 from hpmkd.sweep.reports import EventCallback, is_compared
 from hpmkd.timings import Timings
 
@@ -24,22 +24,22 @@ from hpmkd.timings import Timings
 class EventLog(EventCallback):
     """One line per model that ends. Nothing here may raise: Tune would stop the whole sweep."""
 
-    def __init__(self, jobs: dict[str, Job], runs: int, say: Callable[[str], None]) -> None:
-        self.jobs, self.runs, self.say = jobs, runs, say
-        self.failed: dict[str, str] = {}
-        self.kinds: dict[str, Kind] = {}
+    def __init__(self, jobs: dict[str, Job], runs: int) -> None:
+        self.jobs, self.runs = jobs, runs
+        self.failed: dict[str, Failure] = {}  # the last failure of each job, in whatever round
+        self.failed_now: set[str] = set()  # in the running round; the driver empties it
 
     def on_event(self, trial: Any, event: Event) -> None:
-        """Says where a model goes on, and what a finished one reached."""
+        """Says where a model continues, and what a finished one reached."""
         job = self.jobs.get(event.job)
         if job is None:
             return
         name = label(job, self.runs)
         if isinstance(event, Resumed):
-            self.say(f"{name}: goes on after epoch {event.epoch}/{event.of}")
+            progress.info(f"{name}: continues after epoch {event.epoch}/{event.of}")
         elif isinstance(event, Failed):
-            self.failed[job.key], self.kinds[job.key] = event.message, "diverged"
-            self.say(BadNews(f"{name}: DIVERGED, {event.message}"))
+            self._note(job, Failure("diverged", event.message))
+            progress.error(f"{name}: DIVERGED, {event.message}")
         elif isinstance(event, Finished):
             self._finished(job, name, event)
 
@@ -47,23 +47,22 @@ class EventLog(EventCallback):
         if event.status == "trained":
             self.failed.pop(job.key, None)
             reached = event.message or f"{event.accuracy_pct:.2f}%"
-            self.say(f"{name}: {reached} in {event.train_seconds:.1f}s, saved {job.file_name}")
+            progress.info(f"{name}: {reached} in {event.train_seconds:.1f}s, saved {job.file_name}")
         elif event.status == "recalled":
-            self.say(f"{name}: {job.file_name} ({event.accuracy_pct:.2f}%) from the shared memory, not trained again")
+            accuracy = f"{event.accuracy_pct:.2f}%"
+            progress.info(f"{name}: {job.file_name} ({accuracy}) from the shared memory, not trained again")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Says that a trial failed, and where its log lies."""
+        """Says that a trial failed, and where its log is."""
         job = self.jobs.get(trial.config.get("job", ""))
         if job is not None:
-            error = _error(trial)
-            before = self.failed.get(job.key, "").partition("\n    the whole error:")[0]
-            # A disk that is full tears the record of the second failure too; the first reason is then the best known.
-            text = _text(error)
-            if isinstance(error, NoRecord) and isinstance(self.failed.get(job.key), Lacking):
-                text = Lacking(before)
-            self.kinds[job.key] = kind_of(error)
-            self.failed[job.key] = type(text)(f"{text}\n    the whole error: {_log(trial)}")
-            self.say(BadNews(f"{label(job, self.runs)}: FAILED, {self.failed[job.key]}"))
+            failure = failure_of(trial, self.failed.get(job.key))
+            self._note(job, failure)
+            progress.error(f"{label(job, self.runs)}: FAILED, {failure}")
+
+    def _note(self, job: Job, failure: Failure) -> None:
+        self.failed[job.key] = failure
+        self.failed_now.add(job.key)
 
 
 class TrackerCallback(EventCallback):
@@ -135,7 +134,7 @@ class Records(EventCallback):
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Notes why a trial failed."""
-        self.recorder.failed(trial.config["job"], _text(_error(trial)))
+        self.recorder.failed(trial.config["job"], reason_of(trial))
 
 
 class Profiler(EventCallback):

@@ -1,11 +1,11 @@
-"""Rounds of Tune until every planned model file verifies, or what is missing has had all its tries."""
+"""Runs Tune in rounds until every planned model file is verified, or has failed as often as it may."""
 
 from __future__ import annotations
 
 import logging
 import os
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import ray
@@ -16,10 +16,11 @@ from hpmkd.cluster.ray_session import RayLost, running_ray
 from hpmkd.cluster.resources import TrialResources, trial_resources, wants_measuring
 from hpmkd.cluster.stop_signals import StopSignals
 from hpmkd.errors import EnvironmentProblem
+from hpmkd.log import progress
 from hpmkd.plan.job import Job
 from hpmkd.store.inspection import Finding, inspect_job
 from hpmkd.sweep.callbacks import EventLog, Profiler, Records, TrackerCallback, TrimMetrics
-from hpmkd.sweep.failures import Attempts, Round
+from hpmkd.sweep.failures import Attempts, Failure, Round
 from hpmkd.sweep.gpu_probe import known_usage, measure
 from hpmkd.sweep.graceful_stop import GracefulStop
 from hpmkd.sweep.loggers import open_loggers
@@ -27,38 +28,36 @@ from hpmkd.sweep.searcher import JobQueue, QueueSync
 from hpmkd.sweep.tune_run import finish_round, restorable, run_round
 from hpmkd.timings import Timings
 
-# So often in a row Ray may die without a model in between.
+# How often in a row Ray may die without a finished model in between.
 _LOSSES = 3
 
 
 def train_missing(
     sweep: Sweep,
     findings: dict[str, Finding],
-    say: Callable[[str], None],
     stop: StopSignals,
     verbose: bool,
     watch: TrackerCallback | None = None,
     profiler: Profiler | None = None,
-) -> dict[str, str]:
+) -> dict[str, Failure]:
     """Trains every job that `findings` does not call done; changes `findings` to what is there afterwards.
 
     Args:
         sweep: what to train.
         findings: by key, of all jobs that are needed.
-        say: is given each line for people.
         stop: has the signals.
         verbose: show Ray's own output too.
         watch: keeps a live view up to date.
         profiler: notes where the time goes.
 
     Returns:
-        The jobs that have no model file, each with the reason.
+        The jobs that have no model file, each with why.
 
     Raises:
-        EnvironmentProblem: Ray does not start here, or dies again and again; a logger that is asked for is not there.
+        EnvironmentProblem: Ray does not start here, or dies repeatedly; a requested logger is not available.
     """
     logging.getLogger("ray").setLevel(logging.INFO if verbose else logging.CRITICAL)
-    work = SweepState(sweep, findings, say, stop, [one for one in (watch, profiler) if one is not None])
+    work = SweepState(sweep, findings, stop, [one for one in (watch, profiler) if one is not None])
     timings = profiler.timings if profiler else Timings()
     losses = 0
     while work.missing() and stop.caught is None:
@@ -72,11 +71,11 @@ def train_missing(
             losses = losses + 1 if len(work.missing()) == before else 1
             if losses == _LOSSES:
                 raise EnvironmentProblem(
-                    f"Ray: {lost}, {losses} times without a model in between",
-                    expected="a Ray that lives",
-                    todo="see how much memory is free (dmesg names what was killed); the same command continues",
+                    f"Ray: {lost}, {losses} times in a row without a finished model",
+                    expected="a Ray that keeps running",
+                    todo="check the free memory (dmesg shows killed processes); the same command continues",
                 ) from lost
-            say(f"{lost}; Ray starts again, and what was running goes on from its last saved epoch")
+            progress.info(f"{lost}; restarting Ray, running models continue from their last saved epoch")
     return work.reasons()
 
 
@@ -87,18 +86,17 @@ class SweepState:
         self,
         sweep: Sweep,
         findings: dict[str, Finding],
-        say: Callable[[str], None],
         stop: StopSignals,
         watchers: Sequence[TrackerCallback | Profiler],
     ) -> None:
-        self.sweep, self.findings, self.say, self.stop, self.watchers = sweep, findings, say, stop, watchers
+        self.sweep, self.findings, self.stop, self.watchers = sweep, findings, stop, watchers
         self.attempts = Attempts()
-        self.lines = EventLog(sweep.by_key, sweep.config.runs, say)
-        self.loggers = open_loggers(sweep.config.record, sweep.output.root.name, say)
-        self.gentle = GracefulStop(stop, sweep.output, say)
+        self.lines = EventLog(sweep.by_key, sweep.config.runs)
+        self.loggers = open_loggers(sweep.config.record, sweep.output.root.name)
+        self.gentle = GracefulStop(stop, sweep.output)
         self.restore, why = restorable(sweep)
         if why:
-            say(f"{why}; a new round goes on from the saved epochs")
+            progress.info(f"{why}; starting a new round from the saved epochs")
 
     def run(self) -> None:
         """Rounds, on a Ray that runs."""
@@ -109,7 +107,7 @@ class SweepState:
                 return
             if now.attempt:
                 side = now.concurrent(part.concurrent)
-                self.say(f"trying {len(now.keys)} failed models again, {side} side by side")
+                progress.info(f"training {len(now.keys)} failed models again, {side} side by side")
             self._round(now, part.fewer(now.concurrent(part.concurrent)))
 
     def _share(self) -> TrialResources:
@@ -119,7 +117,7 @@ class SweepState:
         need = known_usage(self.sweep, measure)
         part = trial_resources(config, need.side_by_side() if need else None)
         if need:
-            self.say(f"{need.description}; {part.description} for each trial, {part.concurrent} side by side")
+            progress.info(f"{need.description}; {part.description} per trial, {part.concurrent} side by side")
         return part
 
     def _round(self, now: Round, part: TrialResources) -> None:
@@ -132,10 +130,10 @@ class SweepState:
         for watcher in self.watchers:
             watcher.round(now.keys - self.done(), part)
         callbacks += [*self.loggers, *self.watchers]
-        self.lines.kinds.clear()
+        self.lines.failed_now.clear()
         self.gentle.arm(queue)
         try:
-            # A trial whose worker was killed goes on at once; in later rounds a failure counts as it comes.
+            # A trial whose worker was killed is restarted at once; in later rounds each failure counts.
             run_round(self.sweep, queue, part, callbacks, restore, restarts=0 if now.attempt else 1)
         except Exception as error:
             # What a restored state can raise is unknown; the fresh round after it needs none of that state.
@@ -143,7 +141,7 @@ class SweepState:
             expected = TuneError | ray.exceptions.RayError | OSError | EOFError | pickle.UnpicklingError
             if restore is None and not isinstance(error, expected):
                 raise
-            self.say(f"Tune stopped this round: {error}")
+            progress.info(f"Tune stopped this round: {error}")
         finally:
             self.gentle.disarm()
         self.refresh()
@@ -157,8 +155,8 @@ class SweepState:
         done = self.done()
         for key in sorted(now.keys - done):
             ready = all(parent.key in done for parent in self.sweep.by_key[key].parents)
-            if key in self.lines.kinds:
-                self.attempts.failed(key, self.lines.kinds[key])
+            if key in self.lines.failed_now and key in self.lines.failed:
+                self.attempts.failed(key, self.lines.failed[key].kind)
             elif ready and not restored:
                 self.attempts.failed(key, "error")
 
@@ -178,11 +176,13 @@ class SweepState:
         """Keys of the others; what the audit left out (logits caches that nobody needs) is not to be made."""
         return {job.key for job in self.sweep.jobs} - set(self.missing())
 
-    def reasons(self) -> dict[str, str]:
+    def reasons(self) -> dict[str, Failure]:
         """Why each missing model is missing."""
         return {key: self.lines.failed.get(key) or self._why(key) for key in self.missing()}
 
-    def _why(self, key: str) -> str:
+    def _why(self, key: str) -> Failure:
         parents = self.sweep.by_key[key].parents
         waits = [parent.key for parent in parents if not self.findings[parent.key].good]
-        return f"waits for {', '.join(waits)}" if waits else "its trial left no model file"
+        if waits:
+            return Failure("waits", f"waits for {', '.join(waits)}")
+        return Failure("error", "its trial left no model file")

@@ -1,30 +1,49 @@
-"""What becomes of a job whose trial failed: tried again at the end with a larger share, then alone, then given up."""
+"""Failed jobs: why they failed, and when they are tried again (at the end, with more memory each, finally alone)."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import shutil
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import ray
 from ray import cloudpickle
 
-from hpmkd.errors import EnvironmentProblem, HpmkdError
+from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_SOME_FAILED, EnvironmentProblem, HpmkdError
 from hpmkd.plan.job import Job
 
-Kind = Literal["killed", "error", "diverged"]
+# `machine`: a full disk, no permission; `waits`: the job was not tried, because a parent of it has no file.
+Kind = Literal["killed", "error", "machine", "diverged", "waits"]
 # How many rounds may try a job. More memory helps against a lack of it alone; a loss that is not finite stays so.
-TRIES: dict[Kind, int] = {"killed": 3, "error": 2, "diverged": 1}
+TRIES: dict[Kind, int] = {"killed": 3, "error": 2, "machine": 2, "diverged": 1}
 _NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "alloc_failed")
 _MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM, errno.ESTALE, errno.ENOTCONN)
 
 
+@dataclass(frozen=True)
+class Failure:
+    """Why a job has no file: what kind of failure, the reason for people, and the file that holds the whole error."""
+
+    kind: Kind
+    reason: str
+    log: str | None = None
+
+    def __str__(self) -> str:
+        return self.reason if self.log is None else f"{self.reason}\n    full error: {self.log}"
+
+
+def exit_code(failures: Iterable[Failure]) -> int:
+    """The exit code of a sweep with these failures: 3 if one of them is the machine's, else 1."""
+    return EXIT_ENVIRONMENT if any(one.kind == "machine" for one in failures) else EXIT_SOME_FAILED
+
+
 def kind_of(error: BaseException) -> Kind:
-    """`killed`: the process died, or memory (the machine's or the GPU's) ran out; `error`: anything else."""
+    """`killed`: the process died, or memory (the machine's or the GPU's) ran out; `machine`: its disk is full, or it
+    gives no permission; `error`: anything else."""
     if isinstance(error, MemoryError) or any(one.__name__ == "OutOfMemoryError" for one in type(error).__mro__):
         return "killed"
     if isinstance(error, ray.exceptions.RayError) and not isinstance(error, ray.exceptions.RayTaskError):
@@ -33,6 +52,9 @@ def kind_of(error: BaseException) -> Kind:
         return "killed"
     if isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _NO_MEMORY):
         return "killed"
+    # Tune copies checkpoints itself, and meets a full disk as often as we do.
+    if isinstance(error, EnvironmentProblem) or (isinstance(error, OSError) and error.errno in _MACHINE):
+        return "machine"
     return "error"
 
 
@@ -55,7 +77,7 @@ class Attempts:
         self.failures: dict[str, list[Kind]] = {}
 
     def failed(self, key: str, kind: Kind) -> None:
-        """A round tried it, in vain."""
+        """Notes that a round tried the job and it failed."""
         self.failures.setdefault(key, []).append(kind)
 
     def given_up(self, key: str) -> bool:
@@ -91,10 +113,18 @@ class Attempts:
         return len(self.failures.get(key, ()))
 
 
-class Lacking(str):
-    """A reason that lies in the machine: a full disk, no permission. With it the sweep ends with exit code 3."""
+def failure_of(trial: Any, before: Failure | None = None) -> Failure:
+    """Why a trial failed. `before`: the last failure of the same job, if there was one."""
+    error = _error(trial)
+    # A disk that is full tears the record of the second failure too; the first reason is then the best known.
+    if isinstance(error, NoRecord) and before is not None and before.kind == "machine":
+        return replace(before, log=_log(trial))
+    return Failure(kind_of(error), _reason(error), _log(trial))
 
-    __slots__ = ()
+
+def reason_of(trial: Any) -> str:
+    """Why a trial failed, in words that a user can act on."""
+    return _reason(_error(trial))
 
 
 def _error(trial: Any) -> BaseException:
@@ -106,20 +136,18 @@ def _error(trial: Any) -> BaseException:
         # On a full disk Tune's record in the output is torn; the one that it was copied from lies beside Ray's logs.
         with contextlib.suppress(Exception):
             error = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
-    return getattr(error, "cause", None) or error or NoRecord("it left no error that can be read")
+    return getattr(error, "cause", None) or error or NoRecord("it left no readable error")
 
 
 class NoRecord(RuntimeError):
-    """A trial failed, and Tune kept nothing of why."""
+    """A trial failed, and Tune kept no readable error of it."""
 
 
-def _text(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
     """What a user can act on: our own errors as they are, of others the type and the first line."""
     if isinstance(error, HpmkdError):
-        return Lacking(error) if isinstance(error, EnvironmentProblem) else str(error)
-    text = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
-    # Tune copies checkpoints itself, and meets a full disk as often as we do.
-    return Lacking(text) if isinstance(error, OSError) and error.errno in _MACHINE else text
+        return str(error)
+    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
 
 
 def _log(trial: Any) -> str:

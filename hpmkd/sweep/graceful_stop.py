@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hpmkd.cluster.stop_signals import StopSignals
+from hpmkd.log import progress
 from hpmkd.plan.events import EpochEnded, Event, Failed, Finished
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep.reports import EventCallback
@@ -22,11 +23,11 @@ class GracefulStop(EventCallback):
 
     `Tuner.fit` sets that handler anew each time, so it is taken over at the first step; of SIGTERM and SIGHUP Tune
     knows nothing. The trials look for `OutputDir.stop_file` after each epoch. One whose epoch lasts longer than
-    `SAVE_SECONDS` goes on later from the last epoch that it had saved.
+    `SAVE_SECONDS` continues later from the last epoch that it had saved.
     """
 
-    def __init__(self, stop: StopSignals, output: OutputDir, say: Callable[[str], None]) -> None:
-        self.stop, self.output, self.say = stop, output, say
+    def __init__(self, stop: StopSignals, output: OutputDir) -> None:
+        self.stop, self.output = stop, output
         self._queue: JobQueue | None = None
         self._end_tune: Callable[..., Any] | None = None
         self._asked: float | None = None
@@ -62,7 +63,7 @@ class GracefulStop(EventCallback):
                 self._queue.stopping = True
             with contextlib.suppress(OSError):  # a full disk: the epochs saved so far stand
                 self.output.stop_file.touch()
-            self.say(f"stopping: saving {len(running)} running trials; once more stops at once")
+            progress.info(f"stopping: saving {len(running)} running trials; interrupt again to stop at once")
         self._unsaved &= running
         if (not self._unsaved or time.monotonic() - self._asked > SAVE_SECONDS) and self._end_tune is not None:
             # Who has saved waits for this file to go; Tune, for the next report of each trial, or for its end.

@@ -1,4 +1,4 @@
-"""Weights & Biases and MLflow, through Ray's own callbacks: optional, and never in the way of a training."""
+"""Weights & Biases and MLflow, through Ray's own callbacks: optional, and their errors never stop a training."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from hpmkd.config.sweep import RecordConfig
 from hpmkd.errors import EnvironmentProblem
-from hpmkd.log import BadNews
+from hpmkd.log import progress
 from hpmkd.plan.events import EpochEnded, Event, Resumed
 from hpmkd.sweep.reports import EventCallback, chosen, to_report
 
@@ -36,13 +36,12 @@ def mlflow_uri(where: str) -> str:
     return where if "://" in where else f"sqlite:///{Path(where) / 'mlflow.db'}"
 
 
-def open_loggers(record: RecordConfig, name: str, say: Callable[[str], None]) -> list[SafeLogger]:
+def open_loggers(record: RecordConfig, name: str) -> list[SafeLogger]:
     """The loggers that the config asks for, connected.
 
     Args:
         record: `wandb` (a project), `mlflow` (a URI, or the absolute path of a folder).
         name: of the sweep: the group in W&B, the experiment in MLflow.
-        say: is told when one of them fails later.
 
     Raises:
         EnvironmentProblem: one is not installed, or cannot be reached or written.
@@ -50,16 +49,16 @@ def open_loggers(record: RecordConfig, name: str, say: Callable[[str], None]) ->
     require(record)
     made = []
     if record.wandb:
-        made.append(_connect("wandb", lambda: _wandb(record.wandb, name), say))
+        made.append(_connect("wandb", lambda: _wandb(record.wandb, name)))
     if record.mlflow:
-        made.append(_connect("mlflow", lambda: _mlflow(str(record.mlflow), name), say))
+        made.append(_connect("mlflow", lambda: _mlflow(str(record.mlflow), name)))
     return made
 
 
 def _wandb(project: str | None, group: str) -> Any:
     from ray.air.integrations.wandb import WandbLoggerCallback
 
-    # A restored round goes on with the runs that it had.
+    # A restored round continues the runs that it had.
     return WandbLoggerCallback(project=project, group=group, upload_timeout=_UPLOAD_SECONDS, resume="allow")
 
 
@@ -73,31 +72,30 @@ def _mlflow(where: str, experiment: str) -> Any:
     return MLflowLoggerCallback(tracking_uri=mlflow_uri(where), experiment_name=experiment)
 
 
-def _connect(name: str, make: Callable[[], Any], say: Callable[[str], None]) -> SafeLogger:
+def _connect(name: str, make: Callable[[], Any]) -> SafeLogger:
     try:
         callback = make()
         callback.setup()
     except Exception as error:
         raise EnvironmentProblem(
-            f"record.{name}: it cannot be set up",
-            expected=f"a {name} that takes records",
+            f"record.{name}: cannot be set up",
+            expected=f"a {name} that accepts records",
             found=f"{type(error).__name__}: {error}",
-            todo=f"see its own settings, or leave --record.{name} out: nothing else depends on it",
+            todo=f"check its own settings, or leave --record.{name} out: nothing else depends on it",
         ) from error
-    return SafeLogger(name, callback, say)
+    return SafeLogger(name, callback)
 
 
 class SafeLogger(EventCallback):
-    """Passes on what happens, until the first error: then it says so once and is silent. Tune would end the sweep.
+    """Forwards events until the first error, which it reports once. An exception would end the whole Tune run.
 
     Args:
         name: for the line about the error.
         inner: one of Ray's callbacks, already set up.
-        say: where the line goes.
     """
 
-    def __init__(self, name: str, inner: Any, say: Callable[[str], None]) -> None:
-        self.name, self.inner, self.say = name, inner, say
+    def __init__(self, name: str, inner: Any) -> None:
+        self.name, self.inner = name, inner
         self._steps: dict[str, int] = {}
         self._broken = False
 
@@ -134,4 +132,4 @@ class SafeLogger(EventCallback):
             getattr(self.inner, hook)(*given)
         except Exception as error:
             self._broken = True
-            self.say(BadNews(f"{self.name}: no more records, {type(error).__name__}: {error}; the training goes on"))
+            progress.error(f"{self.name}: recording stopped, {type(error).__name__}: {error}; the training continues")

@@ -1,4 +1,4 @@
-"""Which of Tune's state files may be read again: those that are, byte for byte, what this user's sweep wrote.
+"""Signs Tune's state files, so that only files that this user's sweep wrote are read again.
 
 Tune writes them in place, so a kill can tear them, and it reads them by pickle, which runs what stands in them.
 So a state is used only under a signature: hashes of its files, signed with a key that lies outside the output.

@@ -19,7 +19,7 @@ _FLUSH_SECONDS = 2
 
 
 class EventFiles:
-    """One model's curves; a context manager. Where they cannot be written (a full disk), the training goes on.
+    """One model's curves; a context manager. Where they cannot be written (a full disk), the training continues.
 
     Args:
         folder: where to; None: nothing is written.

@@ -99,7 +99,7 @@ class Reporter:
         self.job, self.output, self.schedule, self.curves = job, output, schedule, curves
 
     def resumed(self, event: Resumed) -> None:
-        """Says that the job goes on."""
+        """Reports that the job continues."""
         tune.report(to_report(event))
 
     def epoch(self, epoch: SavableEpoch) -> None:

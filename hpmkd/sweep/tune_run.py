@@ -1,4 +1,4 @@
-"""One round: one Tune experiment, fresh or restored. An experiment name is never used twice."""
+"""Runs one round, which is one Tune experiment, new or restored. An experiment name is never used twice."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ def restorable(sweep: Sweep) -> tuple[Path | None, str]:
         mark = json.loads((newest / _MARK).read_text())
         finished, where, plan, versions = (mark[name] for name in ("finished", "where", "plan", "versions"))
     except (OSError, ValueError, KeyError, TypeError):
-        return None, f"{newest}: {_MARK} is missing or torn"
+        return None, f"{newest}: {_MARK} is missing or incomplete"
     if finished or where != str(sweep.output.root) or plan != _plan_id(sweep):
         return None, ""
     if versions != _versions():
-        return None, f"{newest}: Tune's state is of {versions}, this is {_versions()}"
+        return None, f"{newest}: Tune's state was written by {versions}, this is {_versions()}"
     # Tune writes its state in place, so a kill can leave anything; the model files are the truth.
     reason = why_invalid(newest, sweep_key(sweep))
     return (None, f"{newest}: Tune's state cannot be used, {reason}") if reason else (newest, "")

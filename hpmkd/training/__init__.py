@@ -1,1 +1,1 @@
-"""From a job to its file, with torch."""
+"""Trains a job and writes its file, with torch."""

@@ -1,4 +1,4 @@
-"""What a process sets on its device before it trains: kernels, and how much of a shared GPU's memory is its own."""
+"""Prepares a process for training on its device: choice of kernels, and its part of a shared GPU's memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Adaptive configuration: which temperature and alpha, by successive halving on validation images."""
+"""Adaptive configuration: chooses temperature and alpha by successive halving on validation images."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class HalvingSearch:
     Args:
         make: a fresh training of the candidate with these values.
         candidates: the values to choose from; the first wins a tie.
-        reduction_factor: one of so many survives each rung.
+        reduction_factor: keep 1 of this many candidates per rung.
         epochs: of the last rung.
     """
 
@@ -105,6 +105,6 @@ class HalvingSearch:
         return {"epoch": self.epoch, "train_seconds": self.train_seconds, "evidence": self.evidence, "states": states}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from a `state_dict`."""
+        """Continues from a `state_dict`."""
         self.epoch, self.train_seconds = int(state["epoch"]), float(state["train_seconds"])
         self.evidence, self.states = list(state["evidence"]), dict(state["states"])

@@ -88,6 +88,6 @@ class LogitsCacheBuilder:
         return {"epoch": self.epoch, "train_seconds": self.train_seconds, "parts": self.parts}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from a `state_dict`."""
+        """Continues from a `state_dict`."""
         self.epoch, self.train_seconds = int(state["epoch"]), float(state["train_seconds"])
         self.parts = [part.cpu() for part in state["parts"]]

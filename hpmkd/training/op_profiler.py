@@ -1,4 +1,4 @@
-"""Which of torch's operators the time of an epoch goes into, by torch's own profiler."""
+"""Measures with torch's profiler which operators take the time of an epoch."""
 
 from __future__ import annotations
 

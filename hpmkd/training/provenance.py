@@ -1,4 +1,4 @@
-"""What a model file says of where it comes from."""
+"""The provenance in a model file's metadata: data, recipe, parents, versions, hardware."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training is told, beside its networks and images."""
+"""The recipe of a training: everything except its networks and images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The test accuracy of a model file, measured anew from what the file says of itself."""
+"""Measures the test accuracy of a model file again, with the settings in its metadata."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def measure(header: Header, path: Path, data: DataConfig, sources: Mapping[str, 
 
 
 def evaluate_file(job: Job, path: Path, data: DataConfig, device: torch.device) -> float:
-    """Test accuracy (percent) of a model file, measured anew: what its `accuracy` field must say."""
+    """Test accuracy (percent) of a model file, measured anew: what its `accuracy` field must be."""
     torch.set_num_threads(job.fit.threads)
     _, state = load_weights(path)
     model = build(job.model, seed=0)

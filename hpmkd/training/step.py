@@ -52,7 +52,7 @@ class Step:
         self.sums.clear()
 
     def means(self, images: int) -> dict[str, float]:
-        """Each term's mean over so many images; the only moment of an epoch at which a GPU is waited for."""
+        """Each term's mean over `images` images; the only moment of an epoch at which a GPU is waited for."""
         return {name: float(total) / images for name, total in self.sums.items()}
 
     def __call__(self, index: Tensor, view: Tensor, weight: float, progress: float) -> None:

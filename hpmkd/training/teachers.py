@@ -1,4 +1,4 @@
-"""Whom a student learns from: a network that is asked at every step, or a cache of its logits."""
+"""A student's teachers: networks that run at every step, or caches of their logits."""
 
 from __future__ import annotations
 

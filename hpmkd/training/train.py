@@ -31,7 +31,7 @@ _VALIDATION_PART = 0.1
 
 
 def validation_period(train_images: int, validation_images: int) -> int:
-    """Every so many epochs validation takes place, so that it costs at most a tenth of the training.
+    """How many epochs lie between two validations, so that they cost at most a tenth of the training.
 
     A forward pass is a third of a training step. 1 for a whole data set; more where a sweep trains on few images.
     """
@@ -147,7 +147,7 @@ class Training:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from a `state_dict`, bit for bit as if it had never stopped."""
+        """Continues from a `state_dict`, bit for bit as if it had never stopped."""
         self.model.load_state_dict(state["model"])
         self.distiller.load_state_dict(state["distiller"])
         load_optimizer(self.optimizer, state["optimizer"])

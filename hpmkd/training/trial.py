@@ -102,7 +102,7 @@ def _recall(
 ) -> Finished | None:
     """The model out of the shared cache, if it is there.
 
-    One that this sweep had and lost is trained again: whoever deletes a file wants just that.
+    One that this sweep had and lost is trained again: that is what deleting a file asks for.
     """
     if memory is None or output.saved_folders(job):
         return None

@@ -122,12 +122,12 @@ def test_more_of_anything_is_no_change(output: OutputDir) -> None:
 
 
 def test_a_child_of_other_weights_is_stale(jobs: dict[str, Job], output: OutputDir) -> None:
-    """The same recipe on another machine gives other weights: what learnt from the old ones says so."""
+    """The same recipe on another machine gives other weights: what was trained from the old ones says so."""
     write(jobs[TEACHER], output, {}, seed=1)
     findings = audit(jobs.values(), output)
     assert [finding.state for finding in findings.values()] == ["good", "stale", "stale"]
     assert findings[ASSISTANT].reason.startswith("teacher_Digits.pt was trained again")
-    assert findings[STUDENT].reason == "learnt from assistant_Digits_TAKD.pt, which is stale"
+    assert findings[STUDENT].reason == "trained from assistant_Digits_TAKD.pt, which is stale"
 
 
 @pytest.mark.parametrize("what", ["a folder", "a link that leads nowhere", "foreign pickle", "empty", "zeros"])

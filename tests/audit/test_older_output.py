@@ -52,13 +52,15 @@ def test_show_finds_each_file_good(old: Path, name: str, capsys: pytest.CaptureF
     assert "stale" not in said.out + said.err
 
 
-def test_results_have_a_row_per_network(old: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_results_have_a_row_per_network(old: Path, caplog: pytest.LogCaptureFixture) -> None:
     frame = hpmkd.load_results(old)
     assert sorted(frame["file"]) == NETWORKS
     assert frame["planned"].all()
     assert (frame["hpmkd"] == "0.1.0").all()
     assert frame["accuracy_pct"].between(0, 100).all()
-    assert "a sweep of hpmkd 0.1" in capsys.readouterr().err
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "a sweep of hpmkd 0.1" in record.getMessage()
 
 
 @pytest.mark.parametrize("command", ["status", "verify"])

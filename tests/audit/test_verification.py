@@ -100,7 +100,7 @@ def test_other_weights_of_a_parent(out: Path, verify: Run) -> None:
     assert code == 1
     children = (f"{ASSISTANT}.pt", "search_Digits.json", "student_Digits_TraditionalKD-adaptive_run1.pt")
     wanted = dict.fromkeys(children, f"stale: {TEACHER}.pt was trained again and has other weights")
-    wanted[f"{STUDENT}.pt"] = f"stale: learnt from {ASSISTANT}.pt, which is stale"
+    wanted[f"{STUDENT}.pt"] = f"stale: trained from {ASSISTANT}.pt, which is stale"
     assert states(said) == wanted
 
 

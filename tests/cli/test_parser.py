@@ -71,7 +71,7 @@ def test_restore_with_and_without_folder() -> None:
         (["--fit.lrr", "3"], "did you mean --fit.lr"),
         (["surplus"], "surplus"),
         (["--mode"], "--mode"),
-        (["--mode", "quick", "--restore"], "exclude each other"),
+        (["--mode", "quick", "--restore"], "cannot be combined"),
         (["--fit.lr", "[1"], "--fit.lr"),
     ],
 )

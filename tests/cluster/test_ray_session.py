@@ -78,7 +78,7 @@ def test_a_start_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setattr(ray_session.ray, "init", lambda **given: time.sleep(60))
     begun = time.monotonic()
     running = ray_session.running_ray(config(), OutputDir(tmp_path), stop, verbose=False)
-    with pytest.raises(EnvironmentProblem, match=r"TooSlow: nothing within 0\.2 seconds"), running:
+    with pytest.raises(EnvironmentProblem, match=r"TooSlow: no answer within 0\.2 seconds"), running:
         pytest.fail("it started")
     assert time.monotonic() - begun < 15
 

@@ -34,25 +34,25 @@ def test_the_modes_of_a_clone_are_found_from_everywhere(elsewhere: Path) -> None
     assert config_file("quick") == ROOT / "tune_configs" / "quick.yaml"
 
 
-def test_a_folder_beside_the_user_adds_modes(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_beside_the_user_adds_modes(elsewhere: Path, caplog: pytest.LogCaptureFixture) -> None:
     mine = put(elsewhere, "mine")
     assert config_file("mine").samefile(mine)
     assert "quick" in shipped()
     assert config_file("full").parent == ROOT / "tune_configs"
-    assert capsys.readouterr().err == ""
+    assert caplog.text == ""
 
 
-def test_ones_own_comes_first_and_says_so(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ones_own_comes_first_and_says_so(elsewhere: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert config_file("quick").parent == ROOT / "tune_configs"
     mine = put(elsewhere, "quick")
     assert config_file("quick").samefile(mine)
-    assert "not the mode of this name that comes with hpmkd" in capsys.readouterr().err
+    assert "not the mode of this name that comes with hpmkd" in caplog.text
 
 
-def test_in_a_clone_nothing_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_in_a_clone_nothing_is_said(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.chdir(ROOT)
     assert config_file("quick").samefile(ROOT / "tune_configs" / "quick.yaml")
-    assert capsys.readouterr().err == ""
+    assert caplog.text == ""
 
 
 def test_a_path_and_what_is_neither(elsewhere: Path) -> None:

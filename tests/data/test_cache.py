@@ -57,12 +57,15 @@ def test_decoded_once_and_again_only_if_damaged(tmp_path: Path, reads: list[str]
     assert not list(tmp_path.glob(".tmp-*"))
 
 
-def test_says_that_it_reads_images_and_not_that_it_has_them(tmp_path: Path, reads: list[str]) -> None:
-    config, said = make_config(tmp_path), []
-    (spec,) = cache.describe(config, said.append)
+def test_says_that_it_reads_images_and_not_that_it_has_them(
+    tmp_path: Path, reads: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "hpmkd")
+    config = make_config(tmp_path)
+    (spec,) = cache.describe(config)
     for _ in range(2):
-        cache.prepare(spec, config.data, said.append)
-    assert said == ["reading the images of Digits, for this sweep and later ones"]
+        cache.prepare(spec, config.data)
+    assert caplog.messages == ["decoding the images of Digits; later sweeps reuse them"]
 
 
 def test_a_cache_that_cannot_be_used(tmp_path: Path, reads: list[str]) -> None:

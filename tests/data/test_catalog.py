@@ -28,10 +28,10 @@ def test_folders_and_their_names(tmp_path: Path) -> None:
     [
         ("cifar10", "did you mean CIFAR10"),
         ("./nothing", "no such folder"),
-        ("CIFAR10={}", "no usable name"),
-        ("mnist={}", "no usable name"),
-        ("a/b={}", "no usable name"),
-        ("a b={}", "no usable name"),
+        ("CIFAR10={}", "cannot be used as a name"),
+        ("mnist={}", "cannot be used as a name"),
+        ("a/b={}", "cannot be used as a name"),
+        ("a b={}", "cannot be used as a name"),
     ],
 )
 def test_entries_that_mean_nothing(entry: str, match: str, tmp_path: Path) -> None:

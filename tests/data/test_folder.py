@@ -118,7 +118,7 @@ def torn(folder: Path) -> None:
         (empty_cell, ["train.parquet, row 3", "empty cell"]),
         (other_size, ["train.parquet, row 5", "8x8 pixels", "9x9"]),
         (torn, ["train.parquet", "corrupt Parquet"]),
-        (lambda folder: pq.write_table(pa.table({"x": [1]}), folder / "test.parquet"), ["columns not understood", "x"]),
+        (lambda folder: pq.write_table(pa.table({"x": [1]}), folder / "test.parquet"), ["unexpected columns", "x"]),
         (lambda folder: (folder / "test.parquet").unlink(), ["not a data set", "train.parquet and test.parquet"]),
     ],
 )

@@ -51,7 +51,7 @@ def test_restore_without_a_folder_says_what_it_took(capsys: pytest.CaptureFixtur
         assert call("--restore", "-n") == 0
         captured = capsys.readouterr()
         assert f"files in {tmp_path / 'results' / 'newer'}" in captured.out
-        assert ("results/newer, the one of 2 sweeps" in captured.err) == (number == 1)
+        assert ("results/newer, the most recently started of 2 sweeps" in captured.err) == (number == 1)
 
 
 def test_full_mode_is_the_published_experiment(capsys: pytest.CaptureFixture[str]) -> None:

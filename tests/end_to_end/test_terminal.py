@@ -15,14 +15,15 @@ ROOT = Path(__file__).resolve().parents[2]
 RESIZED = """
 import fcntl, struct, termios
 from support.live import tracker
+from hpmkd.log import console_lines, progress
 from hpmkd.monitor.live import watching
-with watching(tracker(), 3, print, plain=False) as (say, show):
+with console_lines(True), watching(tracker(), 3, plain=False) as show:
     for columns in (200, 60, 120):
         fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 25, columns, 0, 0))
         import hpmkd.monitor.live as live
         live._EVERY_SECONDS = 0
         show()
-        say(f"now {columns} wide")
+        progress.info(f"now {columns} wide")
 """
 
 
@@ -54,7 +55,7 @@ import sys, threading
 from support.live import tracker
 from hpmkd.monitor.live import watching
 from hpmkd.cluster.stop_signals import hard_exit
-with watching(tracker(), 3, print, plain=False) as (say, show):
+with watching(tracker(), 3, plain=False):
     console = sys.stdout._FileProxy__console
     with console._lock:  # as where the signal has come in the middle of painting
         threading.Thread(target=hard_exit, args=(130, "stopped, the last words")).start()

@@ -53,6 +53,6 @@ def test_failing_trials_are_tried_again_with_more_and_then_alone(launch: Launch,
     }
     assert "1 models were not trained" in error
     assert "student_Digits_AT_run1.pt: ValueError: mine" in error
-    (log,) = re.findall(r"the whole error: (\S+)", error)
+    (log,) = re.findall(r"full error: (\S+)", error)
     assert "ValueError: mine" in Path(log).read_text()
     assert Path(log).is_relative_to(output)

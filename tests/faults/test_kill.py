@@ -75,7 +75,7 @@ def test_stopped_in_every_way_one_after_the_other(
             else:
                 out, error = process.communicate(timeout=60)
                 assert process.returncode == 128 + number
-                assert "FitNets run 1/1 Digits: goes on after epoch" in out
+                assert "FitNets run 1/1 Digits: continues after epoch" in out
                 assert f"--restore {output}" in error
                 assert "Traceback" not in out + error
         assert {name: stamps(output)[name] for name in done} == done
@@ -83,6 +83,6 @@ def test_stopped_in_every_way_one_after_the_other(
         assert "teacher_Digits.pt" in done
         assert f"{ONE}.pt" not in done
     assert restore(output) == 0
-    assert "FitNets run 1/1 Digits: goes on after epoch" in capfd.readouterr().out
+    assert "FitNets run 1/1 Digits: continues after epoch" in capfd.readouterr().out
     assert {name: stamps(output)[name] for name in done} == done
     assert weights(output) == uninterrupted

@@ -59,7 +59,7 @@ def test_the_driver_survives_the_death_of_any_part_of_ray(
     out, error = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, error
     assert f"Ray's {victim}" in out or victim == "ImplicitFunc"
-    assert "goes on after epoch" in out
+    assert "continues after epoch" in out
     after = stamps(output)
     assert {name: after[name] for name in before} == before
     assert weights(output) == uninterrupted
@@ -86,7 +86,7 @@ def test_the_next_start_ends_what_a_killed_driver_left(launch: Launch, tmp_path:
         assert time.monotonic() < deadline
         time.sleep(0.1)
     assert second.stdout
-    assert re.match(r"ended \d+ processes that an earlier start had left", second.stdout.readline())
+    assert re.match(r"ended \d+ processes left over from an earlier run", second.stdout.readline())
     second.send_signal(signal.SIGTERM)
     second.communicate(timeout=60)
 
@@ -113,7 +113,7 @@ def test_a_stop_saves_the_newest_epoch_within_30_seconds(
     again = launch(*LONG, *OFTEN)
     out, error = again.communicate(timeout=PATIENCE)
     assert again.returncode == 0, error
-    assert f"FitNets run 1/1 Digits: goes on after epoch {newest}/150" in out
+    assert f"FitNets run 1/1 Digits: continues after epoch {newest}/150" in out
     assert weights(output) == uninterrupted
 
 

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 from support.live import JOBS, LONG, tracker, without_colours
 
-from hpmkd.log import BadNews
+from hpmkd.log import console_lines, log, progress
 from hpmkd.monitor import live
 from hpmkd.monitor.live import LiveView, clock, render, watching
 from hpmkd.monitor.tracker import Tracker
@@ -69,18 +69,31 @@ def test_lines_stay_above_and_bad_ones_are_red() -> None:
     page = console(60)
     view = LiveView(tracker(), 3, page)
     long = "/a/folder/that/is/deep/" * 5 + "error.txt"
-    with view.shown():
-        view.say("teacher D0: [98.00]% in 3.0s")
-        view.say(BadNews(f"Direct run 1/3 D0: FAILED, boom\n    the whole error: {long}"))
+    with console_lines(show_progress=True), view.shown():
+        progress.info("teacher D0: [98.00]% in 3.0s")
+        progress.error(f"Direct run 1/3 D0: FAILED, boom\n    full error: {long}")
         print("a line of somebody else")
     text = page.file.getvalue()  # type: ignore[attr-defined]
     plain = without_colours(text)
     assert "teacher D0: [98.00]% in 3.0s" in plain, "no markup is read"
     assert "a line of somebody else" in plain
-    assert f"the whole error: {long}" in plain, "a path is in one piece"
+    assert f"full error: {long}" in plain, "a path is in one piece"
     red = text[text.index("\x1b[31m") :]
     assert red.index("FAILED") < red.index("\x1b[0m")
+    assert "\x1b[31mteacher" not in text
     assert sys.stdout is not page.file
+
+
+def test_lines_are_plain_again_after_the_view(capsys: pytest.CaptureFixture[str]) -> None:
+    page = console(80)
+    with console_lines(show_progress=True):
+        with LiveView(tracker(), 3, page).shown():
+            progress.info("above the bar")
+        progress.info("one row per model")
+        log.error("2 models were not trained")
+    assert "above the bar" in without_colours(page.file.getvalue())  # type: ignore[attr-defined]
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("one row per model\n", "2 models were not trained\n")
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError, SystemExit])
@@ -91,7 +104,7 @@ def test_it_is_gone_after_any_end(error: type[BaseException], monkeypatch: pytes
     monkeypatch.setenv("TERM", "xterm")
 
     def fail() -> None:
-        with watching(tracker(), 3, print, plain=False) as (_, show):
+        with watching(tracker(), 3, plain=False) as show:
             show()
             assert sys.stdout is not terminal, "others' lines go above the view"
             raise error
@@ -110,9 +123,9 @@ def test_a_terminal_that_was_closed_ends_only_the_view(capsys: pytest.CaptureFix
 
     before = sys.stdout
     view = LiveView(tracker(), 3, Console(file=Closed(), force_terminal=True, width=80))
-    with view.shown():
+    with console_lines(show_progress=True), view.shown():
         assert sys.stdout is before, "others write where they did"
-        view.say("said without a view")
+        progress.info("said without a view")
         view.refresh(force=True)
     assert sys.stdout is before
     assert capsys.readouterr().out == "said without a view\n"
@@ -134,12 +147,11 @@ def test_where_it_is_shown(
     assert not live.suits_a_live_view(), "a pipe stays a pipe"
 
 
-def test_where_it_is_not_shown_lines_are_as_ever() -> None:
-    said: list[str] = []
-    with watching(tracker(), 3, said.append, plain=True) as (say, show):
-        say("a line")
+def test_where_it_is_not_shown_lines_are_as_ever(capsys: pytest.CaptureFixture[str]) -> None:
+    with console_lines(show_progress=True), watching(tracker(), 3, plain=True) as show:
+        progress.info("a line")
         show()
-    assert said == ["a line"]
+    assert capsys.readouterr().out == "a line\n"
 
 
 def test_tune_keeps_the_tracker_up_to_date() -> None:

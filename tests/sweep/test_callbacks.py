@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from hpmkd.plan.job import label
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.progress_log import read_all
 from hpmkd.sweep.callbacks import EventLog, Records, TrimMetrics
-from hpmkd.sweep.failures import Lacking
+from hpmkd.sweep.failures import Failure, exit_code
 from hpmkd.sweep.reports import to_report
 
 JOBS = {job.key: job for job in plan(1, ["Direct", "TAKD"], 5)}
@@ -39,9 +40,10 @@ class Trial:
 
 
 @pytest.fixture
-def lines() -> tuple[EventLog, list[str]]:
-    said: list[str] = []
-    return EventLog(JOBS, 5, said.append), said
+def lines(caplog: pytest.LogCaptureFixture) -> EventLog:
+    """What it says is in `caplog`."""
+    caplog.set_level("INFO", "hpmkd")
+    return EventLog(JOBS, 5)
 
 
 def test_a_finished_trial_keeps_its_numbers_without_their_windows() -> None:
@@ -70,38 +72,44 @@ def test_labels() -> None:
     assert texts == ["Direct run 3/5 D0", "teacher D0", "TAKD assistant D0"]
 
 
-def test_trained_and_resumed(lines: tuple[EventLog, list[str]]) -> None:
-    callback, said = lines
-    report(callback, Resumed(STUDENT, 7, 30))
+def test_trained_and_resumed(lines: EventLog, caplog: pytest.LogCaptureFixture) -> None:
+    report(lines, Resumed(STUDENT, 7, 30))
     for epoch in (8, 9):
-        report(callback, EpochEnded(STUDENT, EpochResult(epoch, 1.0, {}, 50.0, 0.1, 1.0, 30)))
-    report(callback, Finished(STUDENT, "trained", 69.123, 611.61))
-    report(callback, Finished(TEACHER, "recalled", 98.7, 611.61))
-    report(callback, Finished("of another plan", "trained", 69.123, 611.61))
-    callback.on_trial_result(0, [], Trial(STUDENT), {"job": STUDENT, "done": True})
-    assert said == [
-        "Direct run 3/5 D0: goes on after epoch 7/30",
+        report(lines, EpochEnded(STUDENT, EpochResult(epoch, 1.0, {}, 50.0, 0.1, 1.0, 30)))
+    report(lines, Finished(STUDENT, "trained", 69.123, 611.61))
+    report(lines, Finished(TEACHER, "recalled", 98.7, 611.61))
+    report(lines, Finished("of another plan", "trained", 69.123, 611.61))
+    lines.on_trial_result(0, [], Trial(STUDENT), {"job": STUDENT, "done": True})
+    assert caplog.messages == [
+        "Direct run 3/5 D0: continues after epoch 7/30",
         "Direct run 3/5 D0: 69.12% in 611.6s, saved student_D0_Direct_run3.pt",
         "teacher D0: teacher_D0.pt (98.70%) from the shared memory, not trained again",
     ]
 
 
-def test_failures_are_kept_until_a_later_attempt_succeeds(lines: tuple[EventLog, list[str]]) -> None:
-    callback, said = lines
-    report(callback, Failed(STUDENT, "epoch 1: the training loss is nan"))
-    callback.on_trial_error(0, [], Trial(TEACHER, HpmkdError("disk", found="full")))
-    callback.on_trial_error(0, [], Trial(ASSISTANT, ValueError("odd\nmore")))
-    assert callback.failed[STUDENT] == "epoch 1: the training loss is nan"
-    assert "disk\n  found: full" in callback.failed[TEACHER]
-    assert "ValueError: odd\n" in callback.failed[ASSISTANT]
-    assert all("/somewhere/error.txt" in callback.failed[key] for key in (TEACHER, ASSISTANT))
-    assert len(said) == 3
-    report(callback, Finished(STUDENT, "trained", 1.0, 1.0))
-    assert STUDENT not in callback.failed
+def test_failures_are_kept_until_a_later_attempt_succeeds(lines: EventLog, caplog: pytest.LogCaptureFixture) -> None:
+    report(lines, Failed(STUDENT, "epoch 1: the training loss is nan"))
+    lines.on_trial_error(0, [], Trial(TEACHER, HpmkdError("disk", found="full")))
+    lines.on_trial_error(0, [], Trial(ASSISTANT, ValueError("odd\nmore")))
+    log = "/somewhere/error.txt"
+    assert lines.failed == {
+        STUDENT: Failure("diverged", "epoch 1: the training loss is nan"),
+        TEACHER: Failure("error", "disk\n  found: full", log),
+        ASSISTANT: Failure("error", "ValueError: odd", log),
+    }
+    assert lines.failed_now == {STUDENT, TEACHER, ASSISTANT}
+    assert caplog.messages[0] == "Direct run 3/5 D0: DIVERGED, epoch 1: the training loss is nan"
+    assert caplog.messages[1:] == [
+        f"teacher D0: FAILED, disk\n  found: full\n    full error: {log}",
+        f"TAKD assistant D0: FAILED, ValueError: odd\n    full error: {log}",
+    ]
+    assert {record.levelname for record in caplog.records} == {"ERROR"}
+    report(lines, Finished(STUDENT, "trained", 1.0, 1.0))
+    assert STUDENT not in lines.failed
 
 
 @pytest.mark.parametrize(
-    ("error", "lacking"),
+    ("error", "of_machine"),
     [
         (EnvironmentProblem("x.pt: cannot be written", expected="10 bytes"), True),
         (OSError(errno.ENOSPC, "No space left on device"), True),
@@ -111,14 +119,13 @@ def test_failures_are_kept_until_a_later_attempt_succeeds(lines: tuple[EventLog,
         (MemoryError(), False),
     ],
 )
-def test_what_the_machine_lacks_is_told_apart(
-    lines: tuple[EventLog, list[str]], error: Exception, lacking: bool
-) -> None:
-    lines[0].on_trial_error(0, [], Trial(TEACHER, error))
-    assert isinstance(lines[0].failed[TEACHER], Lacking) == lacking
+def test_failures_of_the_machine_are_told_apart(lines: EventLog, error: Exception, of_machine: bool) -> None:
+    lines.on_trial_error(0, [], Trial(TEACHER, error))
+    assert (lines.failed[TEACHER].kind == "machine") == of_machine
+    assert exit_code(lines.failed.values()) == (3 if of_machine else 1)
 
 
-def test_a_torn_record_of_a_failure(lines: tuple[EventLog, list[str]], tmp_path: Path) -> None:
+def test_a_torn_record_of_a_failure(lines: EventLog, tmp_path: Path) -> None:
     """On a full disk Tune cannot read its own record in the output; the cause is known all the same."""
 
     class Torn(Trial):
@@ -128,27 +135,30 @@ def test_a_torn_record_of_a_failure(lines: tuple[EventLog, list[str]], tmp_path:
             raise EOFError("Ran out of input")
 
     (tmp_path / "error.pkl").write_bytes(pickle.dumps(OSError(errno.ENOSPC, "No space left on device")))
-    lines[0].on_trial_error(0, [], Torn(TEACHER))
-    assert "No space left on device" in lines[0].failed[TEACHER]
-    assert isinstance(lines[0].failed[TEACHER], Lacking)
+    lines.on_trial_error(0, [], Torn(TEACHER))
+    known = Failure("machine", "OSError: [Errno 28] No space left on device", "/somewhere/error.txt")
+    assert lines.failed[TEACHER] == known
     (tmp_path / "error.pkl").unlink()
-    lines[0].on_trial_error(0, [], Torn(TEACHER))
-    assert lines[0].failed[TEACHER].startswith("OSError: [Errno 28]"), "the reason that was known is kept"
-    assert isinstance(lines[0].failed[TEACHER], Lacking)
-    lines[0].on_trial_error(0, [], Torn(STUDENT))
-    assert lines[0].failed[STUDENT].startswith("NoRecord: it left no error")
-    assert not isinstance(lines[0].failed[STUDENT], Lacking)
+    later = Torn(TEACHER)
+    later.error_file = "/somewhere/later.txt"
+    lines.on_trial_error(0, [], later)
+    assert lines.failed[TEACHER] == replace(known, log="/somewhere/later.txt"), "the reason that was known is kept"
+    lines.on_trial_error(0, [], Torn(STUDENT))
+    assert lines.failed[STUDENT].reason.startswith("NoRecord: it left no readable error")
+    assert lines.failed[STUDENT].kind == "error"
 
 
-def test_failures_are_told_apart(lines: tuple[EventLog, list[str]]) -> None:
-    callback, _ = lines
-    callback.on_trial_error(0, [], Trial(STUDENT, MemoryError()))
-    callback.on_trial_error(0, [], Trial(ASSISTANT, ValueError("mine")))
-    report(callback, Failed(TEACHER, "epoch 1: the training loss is nan"))
-    assert callback.kinds == {STUDENT: "killed", ASSISTANT: "error", TEACHER: "diverged"}
+def test_failures_are_told_apart(lines: EventLog) -> None:
+    lines.on_trial_error(0, [], Trial(STUDENT, MemoryError()))
+    lines.on_trial_error(0, [], Trial(ASSISTANT, ValueError("mine")))
+    report(lines, Failed(TEACHER, "epoch 1: the training loss is nan"))
+    kinds = {key: failure.kind for key, failure in lines.failed.items()}
+    assert kinds == {STUDENT: "killed", ASSISTANT: "error", TEACHER: "diverged"}
 
 
-def test_the_error_log_that_is_named_lies_in_the_output(lines: tuple[EventLog, list[str]], tmp_path: Path) -> None:
+def test_the_error_log_that_is_named_lies_in_the_output(
+    lines: EventLog, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """Tune writes it into a session folder of Ray first, which is no place for people to look in."""
     trial = Trial(STUDENT, ValueError("mine"))
     session, kept = tmp_path / "session", tmp_path / "out"
@@ -156,9 +166,8 @@ def test_the_error_log_that_is_named_lies_in_the_output(lines: tuple[EventLog, l
         folder.mkdir()
     (session / "error.txt").write_text("Traceback: mine")
     trial.error_file, trial.path = str(session / "error.txt"), str(kept)
-    callback, said = lines
-    callback.on_trial_error(0, [], trial)
-    assert f"the whole error: {kept / 'error.txt'}" in said[-1]
+    lines.on_trial_error(0, [], trial)
+    assert f"full error: {kept / 'error.txt'}" in caplog.messages[-1]
     assert (kept / "error.txt").read_text() == "Traceback: mine"
 
 

@@ -33,8 +33,9 @@ TEACHER, ASSISTANT = "teacher_D0", "assistant_D0_TAKD"
         (ray.exceptions.OutOfMemoryError("the node was low on memory"), "killed"),
         (ValueError("mine"), "error"),
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), "error"),
-        (EnvironmentProblem("the disk is full"), "error"),
-        (OSError(errno.ENOSPC, "No space left on device"), "error"),
+        (EnvironmentProblem("the disk is full"), "machine"),
+        (OSError(errno.ENOSPC, "No space left on device"), "machine"),
+        (FileNotFoundError(errno.ENOENT, "No such file"), "error"),
     ],
 )
 def test_kinds(error: BaseException, kind: str) -> None:
@@ -81,7 +82,7 @@ def test_descendants_wait_for_a_retry_and_then_have_their_full_share() -> None:
     assert attempts.next_round(JOBS, done | {ASSISTANT}) == Round(frozenset(below(ASSISTANT)), 0)
 
 
-@pytest.mark.parametrize(("kind", "tries"), [("killed", 3), ("error", 2), ("diverged", 1)])
+@pytest.mark.parametrize(("kind", "tries"), [("killed", 3), ("error", 2), ("machine", 2), ("diverged", 1)])
 def test_given_up_with_all_descendants(kind, tries: int) -> None:
     attempts = Attempts()
     for _ in range(tries):

@@ -53,18 +53,16 @@ class FakeTune:
 
 
 @pytest.fixture
-def said() -> list[str]:
-    return []
-
-
-@pytest.fixture
-def gentle(tmp_path: Path, said: list[str]) -> Iterator[GracefulStop]:
+def gentle(tmp_path: Path) -> Iterator[GracefulStop]:
     with StopSignals() as stop:
-        yield GracefulStop(stop, OutputDir(tmp_path), said.append)
+        yield GracefulStop(stop, OutputDir(tmp_path))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_tune_ends_when_all_that_run_have_saved(number: signal.Signals, gentle: GracefulStop, said: list[str]) -> None:
+def test_tune_ends_when_all_that_run_have_saved(
+    number: signal.Signals, gentle: GracefulStop, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "hpmkd")
     first, second = Trial("a"), Trial("b")
     tune = FakeTune(gentle, first, second, Trial("c", "PENDING"))
     tune.step()
@@ -83,7 +81,7 @@ def test_tune_ends_when_all_that_run_have_saved(number: signal.Signals, gentle: 
     tune.step()
     assert tune.ended
     assert not gentle.output.stop_file.exists()
-    assert said == ["stopping: saving 2 running trials; once more stops at once"]
+    assert caplog.messages == ["stopping: saving 2 running trials; interrupt again to stop at once"]
 
 
 def test_a_long_epoch_is_not_waited_for(gentle: GracefulStop, monkeypatch: pytest.MonkeyPatch) -> None:

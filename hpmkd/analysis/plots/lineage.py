@@ -1,4 +1,4 @@
-"""Which model learnt from which."""
+"""The lineage figure: which model was trained from which."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ROW = 0.42  # inches
 
 @dataclass
 class Node:
-    """A model, or all students of a baseline: its label, its column, and the nodes that it learnt from."""
+    """A model, or all students of a baseline: its label, its column, and the nodes that it was trained from."""
 
     label: str
     role: str

@@ -1,4 +1,4 @@
-"""What stands in a report: gathered from the files of a sweep, finished or not."""
+"""The contents of a report, gathered from the files of a finished or unfinished sweep."""
 
 from __future__ import annotations
 
@@ -106,13 +106,13 @@ def _missing(status: Status) -> list[str]:
         return ["The sweep has not planned its models yet."]
     if not left:
         return []
-    words = {"running": "in training", "ready": "not begun", "interrupted": "interrupted"}
+    words = {"running": "in training", "ready": "not started", "interrupted": "interrupted"}
     states = [one.state for one in left]
     counts = [f"{states.count(state)} {words.get(state, state)}" for state in dict.fromkeys(states)]
     line = (
-        f"{len(left)} of {len(status.models)} models are missing: {', '.join(counts)}. What follows is of the others."
+        f"{len(left)} of {len(status.models)} models are missing: {', '.join(counts)}. This report covers the others."
     )
-    return [line, f"To go on: {status.command}"] if status.command else [line]
+    return [line, f"To continue: {status.command}"] if status.command else [line]
 
 
 def _facts(frame: pd.DataFrame, config: SweepConfig | None, order: Sequence[str]) -> list[tuple[str, str]]:
@@ -133,7 +133,7 @@ def _facts(frame: pd.DataFrame, config: SweepConfig | None, order: Sequence[str]
     times = part["timestamp"].dropna()
     if len(times):
         made.append(("trained between", f"{times.min()} and {times.max()}"))
-    made.append(("training time in all", f"{part['train_seconds'].sum():,.1f} s over {len(part)} files"))
+    made.append(("total training time", f"{part['train_seconds'].sum():,.1f} s over {len(part)} files"))
     return [(label, text) for label, text in made if text]
 
 
@@ -178,17 +178,17 @@ def _drawings(frame: pd.DataFrame, compared: pd.DataFrame, curves: pd.DataFrame,
         text = "Mean paired difference and its 95 % interval (Student's t); filled: p < .05 after Holm's correction."
         made.append(Drawing("differences", "Paired differences", plots.differences(known, order), text))
     if len(curves):
-        text = "Thin: single runs. Thick: their mean. Losses of different methods are different sums."
+        text = "Thin: single runs. Thick: their mean. Losses of different methods have different terms."
         made.append(Drawing("curves", "Learning curves", plots.curves(curves, order), text))
     text = (
-        "Cost: all students and everything that they depend on. Dashed: what no other baseline beats in both accuracy "
-        "and cost."
+        "Cost: all students and everything that they depend on. Dashed: the Pareto front, which no baseline beats in "
+        "both accuracy and cost."
     )
     made.append(Drawing("pareto", "Accuracy against cost", plots.pareto(stats.summary(frame), order), text))
-    text = "What several baselines share counts in each of them, and once in 'all'."
+    text = "Models shared by several baselines count in each of them, and once in 'all'."
     made.append(Drawing("times", "Where the time went", plots.times(costs(frame), order), text))
-    text = "Lines lead from a model to those that learnt from it, through a cache of its logits or not."
-    return [*made, Drawing("lineage", "Baseline", plots.lineage(frame, order), text)]
+    text = "Lines lead from a model to those trained from it, directly or through a cache of its logits."
+    return [*made, Drawing("lineage", "Lineage", plots.lineage(frame, order), text)]
 
 
 def _curves(output: OutputDir, fingerprints: dict[str, str], frame: pd.DataFrame) -> pd.DataFrame:

@@ -56,7 +56,7 @@ def _cell(value: Any, kind: Format) -> str:
 
 
 def digits(count: int, sign: bool = False) -> Format:
-    """Numbers with so many digits after the point."""
+    """Numbers with `count` digits after the point."""
     return lambda value: f"{value:{'+' * sign}.{count}f}"
 
 
@@ -115,8 +115,8 @@ def difference_table(comparisons: pd.DataFrame) -> Table:
         "simulations with normal differences it covers 74 % at n = 3, 83 % at n = 5, 90 % at n = 10, 95 % at n = 30. "
         "Effect: mean / sd of the differences (d_z) with Hedges' correction. p: two-sided paired t-test, corrected by "
         "Holm over the baselines of a data set and reference; exact Wilcoxon signed-rank test, with the smallest p "
-        "that so many pairs can give. P(improvement): part of the pairs that the baseline wins, ties half (Agarwal "
-        "et al. 2021)."
+        "possible with this many pairs. P(improvement): fraction of pairs that the baseline wins, ties count half "
+        "(Agarwal et al. 2021)."
     )
     return Table("differences", "Paired differences", comparisons, columns, note)
 
@@ -126,7 +126,7 @@ def rank_table(ranks: pd.DataFrame, friedman: tuple[float, float] | None) -> Tab
     columns: dict[str, tuple[str, Format]] = {
         "baseline": ("baseline", str), "mean_rank": ("mean rank", digits(2)), "datasets": ("data sets", whole),
     }  # fmt: skip
-    test = "Friedman's test needs 3 baselines and 2 data sets, with every number."
+    test = "Friedman's test needs 3 baselines and 2 data sets without missing values."
     if friedman is not None:
         test = f"Friedman's test: chi² = {friedman[0]:.2f}, p = {p_value(friedman[1])}, approximate for few data sets."
     return Table("ranks", "Mean ranks across data sets", ranks, columns, f"By mean accuracy; 1 is best. {test}")
@@ -138,7 +138,7 @@ def cost_table(costs: pd.DataFrame) -> Table:
         "dataset": ("data set", str), "baseline": ("baseline", str), "role": ("role", str),
         "models": ("models", whole), "seconds": ("training s", digits(1)),
     }  # fmt: skip
-    note = "What several baselines share counts in each of them, and once in 'all'."
+    note = "Models shared by several baselines count in each of them, and once in 'all'."
     return Table("times", "Training time by role", costs, columns, note)
 
 
@@ -155,9 +155,9 @@ def operator_table(operators: pd.DataFrame) -> Table:
     """Of `profiling.by_operator`."""
     columns: dict[str, tuple[str, Format]] = {
         "role": ("role", str), "baseline": ("baseline", str), "operator": ("operator", str), "calls": ("calls", whole),
-        "seconds": ("seconds", digits(3)), "share_pct": ("% of those named", digits(1)),
+        "seconds": ("seconds", digits(3)), "share_pct": ("% of those listed", digits(1)),
     }  # fmt: skip
-    note = "torch's operators in the second epoch, each without those that it calls."
+    note = "Operators of torch in the second epoch, each without the operators that it calls."
     return Table("operators", "Where the time of an epoch goes", operators, columns, note)
 
 
@@ -166,7 +166,9 @@ def model_table(frame: pd.DataFrame) -> Table:
     columns: dict[str, tuple[str, Format]] = {
         "file": ("file", str), "accuracy_pct": ("accuracy %", digits(2)),
         "validation_accuracy_pct": ("validation %", digits(2)), "parameters": ("parameters", whole),
-        "epochs": ("epochs", whole), "train_seconds": ("train s", digits(1)), "parents": ("learnt from", str),
+        "epochs": ("epochs", whole), "train_seconds": ("train s", digits(1)), "parents": ("trained from", str),
     }  # fmt: skip
     shown = frame[frame["planned"].astype(bool)].reset_index(drop=True)
-    return Table("models", "Models and their lineage", shown, columns, "Accuracy of a search is on validation images.")
+    return Table(
+        "models", "Models and their lineage", shown, columns, "The accuracy of a search is on validation images."
+    )

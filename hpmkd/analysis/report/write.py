@@ -1,4 +1,4 @@
-"""The report as files: each is committed whole, and may be read while it is made again."""
+"""Writes the report's files. Each is written atomically, so it can be read while it is written again."""
 
 from __future__ import annotations
 
