@@ -88,3 +88,31 @@ def test_quick_paths_stay_light(code: str, unwanted: list[str]) -> None:
 def test_files_stay_small() -> None:
     long = {str(path): len(path.read_text().splitlines()) for path in FILES}
     assert {path: lines for path, lines in long.items() if lines > 250} == {}
+
+
+def functions() -> dict[str, ast.FunctionDef]:
+    return {
+        f"{path.relative_to(PACKAGE)}:{node.name}": node
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef)
+    }
+
+
+def test_functions_stay_small() -> None:
+    lines = {name: (node.end_lineno or 0) - node.lineno + 1 for name, node in functions().items()}
+    assert {name: count for name, count in lines.items() if count > 40} == {}
+
+
+def test_calls_with_many_arguments_name_them() -> None:
+    """More than four by position cannot be read; of foreign functions (`nn.Conv2d`) that is their authors' choice."""
+    own = {node.name for node in functions().values()} | {
+        node.name for path in FILES for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef)
+    }
+    unnamed = [
+        f"{path.relative_to(PACKAGE)}:{node.lineno} {ast.unparse(node.func)}"
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and len(node.args) > 4 and ast.unparse(node.func).removeprefix("self.") in own
+    ]
+    assert [name.split()[1] for name in unnamed] == ["self._pass"], "but for the hooks of Tune's loggers"

@@ -87,7 +87,11 @@ def collect(
         row["ancestors"] = " ".join(ancestors)
         row["ancestor_seconds"] = float(sum(found[name].train_time for name in ancestors if name in found))
         rows.append(row)
-    columns = [*_row("", Header("", 0, 0.0, 0.0, "", {}), False), "ancestors", "ancestor_seconds"]
+    columns = [
+        *_row("", Header("", 0, accuracy=0.0, train_time=0.0, timestamp="", metadata={}), False),
+        "ancestors",
+        "ancestor_seconds",
+    ]
     frame = pd.DataFrame(rows, columns=columns)
     numbers = ["accuracy_pct", "validation_accuracy_pct", "train_seconds", "prepare_seconds", "ancestor_seconds"]
     return frame.astype({"run": "Int64", "epochs": "Int64", "parameters": "Int64", **dict.fromkeys(numbers, "float64")})

@@ -77,7 +77,7 @@ def read_status(root: Path) -> Status:
     models = _models(saved, alive in ("running", "elsewhere"))
     left = saved.config is not None and (not models or any(model.state != "done" for model in models))
     command = f"hpmkd run --restore {shlex.quote(str(root))}" if left else None
-    return Status(str(saved.output.root), alive, owner, tuple(models), command)
+    return Status(str(saved.output.root), alive, owner=owner, models=tuple(models), command=command)
 
 
 def _alive(output: OutputDir) -> tuple[Alive, str | None]:
@@ -111,7 +111,7 @@ def _models(saved: Saved, works: bool) -> list[ModelStatus]:
     records = read_all(saved.output)
     checkpoints = _saved_epochs(saved.output)
     return [
-        _model(finding.job, finding, findings, records.get(key), works, checkpoints)
+        _model(finding.job, finding, findings=findings, record=records.get(key), works=works, checkpoints=checkpoints)
         for key, finding in findings.items()
         if finding.job is not None
     ]
@@ -178,7 +178,11 @@ def _without_plan(output: OutputDir) -> list[ModelStatus]:
             made.append(ModelStatus(*names, "done", accuracy_pct=finding.header.accuracy))
         else:
             role = path.stem.partition("_")[0]
-            made.append(ModelStatus(path.stem, role, "?", None, None, _state(finding), reason=finding.reason))
+            made.append(
+                ModelStatus(
+                    path.stem, role, dataset="?", baseline=None, run=None, state=_state(finding), reason=finding.reason
+                )
+            )
     return made
 
 

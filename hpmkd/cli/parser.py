@@ -51,6 +51,13 @@ def build_parser(prog: str) -> jsonargparse.ArgumentParser:
         description="Train every combination of data set, baseline and run, and continue after any interruption.",
         default_env=False,
     )
+    _add_contract(parser)
+    _add_config_keys(parser)
+    return parser
+
+
+def _add_contract(parser: jsonargparse.ArgumentParser) -> None:
+    """The flags with names of their own."""
     add = parser.add_argument
     add("--mode", metavar="NAME", help="quick (default), full, another file of tune_configs/, or a path to one")
     for key, flags in _LISTS.items():
@@ -76,6 +83,10 @@ def build_parser(prog: str) -> jsonargparse.ArgumentParser:
     add("-v", "--verbose", action="store_true", help="also show Ray's own output")
     add("-q", "--quiet", action="store_true", help="print errors only")
     add("--version", action="version", version=f"hpmkd {__version__}")
+
+
+def _add_config_keys(parser: jsonargparse.ArgumentParser) -> None:
+    """A flag for each key of the config."""
     group = parser.add_argument_group("every config key is also a flag; [default, if neither file nor flag sets it]")
     for key, config_field in leaves():
         if key in _LISTS or key == "runs":
@@ -85,7 +96,6 @@ def build_parser(prog: str) -> jsonargparse.ArgumentParser:
         text = f"{config_field.description} [{json.dumps(default_of(key))}]"
         dest = f"key_{key.replace('.', '__')}"
         group.add_argument(f"--{key}", dest=dest, metavar=kind, type=str, help=text)
-    return parser
 
 
 def _known_flags(parser: jsonargparse.ArgumentParser) -> list[str]:
@@ -121,6 +131,7 @@ def parse(argv: Sequence[str], prog: str) -> Request:
     request = Request(**{name: found[name] for name in ("mode", "output", "restore")})
     for name in ("dry_run", "force", "verbose", "quiet"):
         setattr(request, name, bool(found[name]))
+    request.command = f"python {prog}" if prog.endswith(".py") else prog
     request.print_config = found["print_config"] is not None
     if request.restore is not None and request.mode is not None:
         raise UsageError(

@@ -13,7 +13,8 @@ from hpmkd.log import log
 
 @dataclass
 class Request:
-    """What the user asked for. `overrides` maps config keys such as `fit.lr` to parsed values."""
+    """What the user asked for. `overrides` maps config keys such as `fit.lr` to parsed values; `command` is how the
+    sweep is started again from a shell."""
 
     mode: str | None = None
     output: str | None = None
@@ -24,6 +25,7 @@ class Request:
     quiet: bool = False
     print_config: bool = False
     overrides: dict[str, Any] = field(default_factory=dict)
+    command: str = "hpmkd run"
 
 
 def absolute_folder(entry: str) -> str:

@@ -44,7 +44,12 @@ def describe(config: SweepConfig) -> list[DataSpec]:
         if augment == "auto":
             augment = "crop_flip" if shape[0] == 3 else "none"
         fraction, count = config.data.validation_fraction, config.data.train_images
-        specs.append(DataSpec(dataset.name, content, *shape, augment, fraction, count, dataset.source, images))
+        specs.append(
+            DataSpec(
+                dataset.name, content, *shape, augment=augment, validation_fraction=fraction,
+                train_images=count, source=dataset.source, images=images,
+            )
+        )  # fmt: skip
     return specs
 
 

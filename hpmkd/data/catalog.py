@@ -41,16 +41,16 @@ class Dataset:
 
 
 def _entry(name: str, reader: str, channels: int, image_size: int, classes: int, images: int) -> tuple[str, Dataset]:
-    return name, Dataset(name, reader, channels, image_size, classes, images=images)
+    return name, Dataset(name, reader, channels=channels, image_size=image_size, classes=classes, images=images)
 
 
 DATASETS: dict[str, Dataset] = dict(
     [
-        _entry("Digits", "hpmkd.data.digits:read", 1, 28, 10, 1_442),
-        _entry("MNIST", "hpmkd.data.idx:read", 1, 28, 10, 60_000),
-        _entry("FashionMNIST", "hpmkd.data.idx:read", 1, 28, 10, 60_000),
-        _entry("CIFAR10", "hpmkd.data.cifar:read", 3, 32, 10, 50_000),
-        _entry("CIFAR100", "hpmkd.data.cifar:read", 3, 32, 100, 50_000),
+        _entry("Digits", "hpmkd.data.digits:read", channels=1, image_size=28, classes=10, images=1_442),
+        _entry("MNIST", "hpmkd.data.idx:read", channels=1, image_size=28, classes=10, images=60_000),
+        _entry("FashionMNIST", "hpmkd.data.idx:read", channels=1, image_size=28, classes=10, images=60_000),
+        _entry("CIFAR10", "hpmkd.data.cifar:read", channels=3, image_size=32, classes=10, images=50_000),
+        _entry("CIFAR100", "hpmkd.data.cifar:read", channels=3, image_size=32, classes=100, images=50_000),
     ]
 )
 

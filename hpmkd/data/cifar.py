@@ -22,7 +22,14 @@ def read(config: DataConfig, dataset: Dataset) -> RawData:
     folder = Path(config.dir) / factory.base_folder
     if not folder.is_dir():
         found = "no such folder"
-        download_or_fail(factory, dataset.name, config, str(folder), "the published Python version", found)
+        download_or_fail(
+            factory,
+            dataset.name,
+            config=config,
+            where=str(folder),
+            expected="the published Python version",
+            found=found,
+        )
     try:
         train, test = (_part(factory, config.dir, train) for train in (True, False))
     except (RuntimeError, OSError, EOFError) as error:

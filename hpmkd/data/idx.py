@@ -38,7 +38,9 @@ def read(config: DataConfig, dataset: Dataset) -> RawData:
     if missing:
         expected = f"{raw}/{{{','.join(names)}}}, packed (.gz) or unpacked"
         found = f"{len(missing)} of 4 files missing"
-        download_or_fail(_CLASSES[dataset.name], dataset.name, config, str(raw), expected, found)
+        download_or_fail(
+            _CLASSES[dataset.name], dataset.name, config=config, where=str(raw), expected=expected, found=found
+        )
     with tempfile.TemporaryDirectory(prefix="hpmkd-idx-") as folder:
         train, test = (_part(dataset.name, raw, Path(folder), part) for part in ("train", "t10k"))
     return RawData(train, test, dataset.classes)

@@ -88,7 +88,7 @@ def split(raw: RawData, spec: DataSpec) -> Splits:
         chosen = chosen[: spec.train_images]
     train = raw.train.take(chosen)
     mean, std = _moments(train.pixels)
-    return Splits(train, raw.train.take(order[:kept]), raw.test, mean, std)
+    return Splits(train, raw.train.take(order[:kept]), test=raw.test, mean=mean, std=std)
 
 
 def _moments(pixels: Tensor) -> tuple[Tensor, Tensor]:

@@ -32,7 +32,11 @@ class AT(Distiller):
         The mean, not the sum, over positions, as in the authors' code.
         """
         terms = kd_terms(
-            student.logits, teachers[0].logits, target, self.hparams["kd.temperature"], self.hparams["kd.alpha"]
+            student.logits,
+            teachers[0].logits,
+            target_N=target,
+            temperature=self.hparams["kd.temperature"],
+            alpha=self.hparams["kd.alpha"],
         )
         ours, theirs, p = student.features, teachers[0].features, self.hparams["at.p"]
         stages: list[Tensor] = []

@@ -79,7 +79,13 @@ def kd_terms(
     T^2 keeps the size of the soft gradients independent of T; `batchmean` is the mean over images of the sum over
     classes, as the KL divergence is defined.
     """
-    return soft_terms(student_NK, F.log_softmax(teacher_NK / temperature, dim=1), target_N, temperature, alpha)
+    return soft_terms(
+        student_NK,
+        F.log_softmax(teacher_NK / temperature, dim=1),
+        target_N=target_N,
+        temperature=temperature,
+        alpha=alpha,
+    )
 
 
 def soft_terms(

@@ -46,7 +46,7 @@ class FitNets(Distiller):
         terms: dict[str, Tensor] = {}
         if not two_stage or not hint_stage:
             temperature, alpha = self.hparams["kd.temperature"], self.hparams["kd.alpha"]
-            terms |= kd_terms(student.logits, teachers[0].logits, target, temperature, alpha)
+            terms |= kd_terms(student.logits, teachers[0].logits, target_N=target, temperature=temperature, alpha=alpha)
         if not two_stage or hint_stage:
             ours, theirs = same_size(student.features[self.guided], teachers[0].features[self.hint])
             terms["hint"] = self.hparams["fitnets.beta"] * F.mse_loss(self.regressor(ours), theirs)

@@ -57,7 +57,7 @@ class HPMKD(Distiller):
         if self.schedule is not None:
             temperature = self.schedule(progress, F.cross_entropy(student.logits.detach(), target))
         if self.mixture is None:
-            return kd_terms(student.logits, teachers[0].logits, target, temperature, alpha)
+            return kd_terms(student.logits, teachers[0].logits, target_N=target, temperature=temperature, alpha=alpha)
         logits = [teacher.logits for teacher in teachers]
         log_p = log_mixture(self.mixture(logits, target), logits, temperature)
-        return soft_terms(student.logits, log_p, target, temperature, alpha)
+        return soft_terms(student.logits, log_p, target_N=target, temperature=temperature, alpha=alpha)

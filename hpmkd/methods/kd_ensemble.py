@@ -21,4 +21,4 @@ class KDEnsemble(Distiller):
         temperature, alpha = self.hparams["kd.temperature"], self.hparams["kd.alpha"]
         logits = [teacher.logits for teacher in teachers]
         log_p = log_mixture(Uniform()(logits, target), logits, temperature)
-        return soft_terms(student.logits, log_p, target, temperature, alpha)
+        return soft_terms(student.logits, log_p, target_N=target, temperature=temperature, alpha=alpha)

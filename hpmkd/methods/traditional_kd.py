@@ -19,7 +19,7 @@ class TraditionalKD(Distiller):
     ) -> dict[str, Tensor]:
         """`kd_terms` with the first teacher."""
         temperature, alpha = self.hparams["kd.temperature"], self.hparams["kd.alpha"]
-        return kd_terms(student.logits, teachers[0].logits, target, temperature, alpha)
+        return kd_terms(student.logits, teachers[0].logits, target_N=target, temperature=temperature, alpha=alpha)
 
 
 @final

@@ -49,7 +49,7 @@ def resolve(config: ModelConfig, data: DataSpec, where: str) -> ModelSpec:
             found=f"{data.name} has {data.image_size}x{data.image_size}",
         )
     arch = "lenet5" if lenet else config.arch
-    return ModelSpec(arch, channels, data.channels, data.image_size, data.classes)
+    return ModelSpec(arch, channels, in_channels=data.channels, image_size=data.image_size, classes=data.classes)
 
 
 def parameter_count(spec: ModelSpec) -> int:

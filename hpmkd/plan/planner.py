@@ -36,8 +36,18 @@ class _Planner:
         own = self.config.teacher_fit.model_dump(exclude_none=True)
         fit = replace(self.fit(self.config.fit.teacher_epochs), views=None, **own)
         if number == 1:
-            return Job(Role.TEACHER, self.data, self.large, fit, "Direct", (), seed)
-        return Job(Role.TEACHER, self.data, self.large, fit, "Direct", (), seed, owner, number=number)
+            return Job(Role.TEACHER, self.data, model=self.large, fit=fit, method="Direct", hparams=(), seed=seed)
+        return Job(
+            Role.TEACHER,
+            self.data,
+            model=self.large,
+            fit=fit,
+            method="Direct",
+            hparams=(),
+            seed=seed,
+            baseline=owner,
+            number=number,
+        )
 
     def logits_of(self, network: Job) -> Job:
         """What a student learns from where logits are enough: the logits cache of a network, or the network itself.
@@ -48,21 +58,22 @@ class _Planner:
             return network
         # What does not matter to a logits cache is the same in all of them, so that recipes share it.
         fit = FitSpec(
-            view_count(self.data.augment, self.config.fit.views), 512, "none", 0.0, 0.0, 0.0, "constant", (), 1.0,
-            self.config.fit.precision, self.config.fit.threads, views=self.config.fit.views,
+            epochs=view_count(self.data.augment, self.config.fit.views), batch_size=512, optimizer="none", lr=0.0,
+            momentum=0.0, weight_decay=0.0, schedule="constant", milestones=(), gamma=1.0,
+            precision=self.config.fit.precision, threads=self.config.fit.threads, views=self.config.fit.views,
         )  # fmt: skip
         return Job(
             Role.LOGITS,
             self.data,
-            network.model,
-            fit,
-            "Direct",
-            (),
-            0,
-            network.baseline,
-            None,
-            (network,),
-            network.number,
+            model=network.model,
+            fit=fit,
+            method="Direct",
+            hparams=(),
+            seed=0,
+            baseline=network.baseline,
+            run=None,
+            parents=(network,),
+            number=network.number,
         )
 
     def caches_logits(self) -> bool:
@@ -88,8 +99,8 @@ class _Planner:
             loss = hparams_of(self.config, "kd")
             jobs.append(
                 Job(
-                    Role.ASSISTANT, self.data, model, fit, "TraditionalKD", loss, seed,
-                    baseline.family or baseline.label, None, (parent,), number,
+                    Role.ASSISTANT, self.data, model=model, fit=fit, method="TraditionalKD", hparams=loss, seed=seed,
+                    baseline=baseline.family or baseline.label, run=None, parents=(parent,), number=number,
                 )
             )  # fmt: skip
         return jobs
@@ -109,7 +120,18 @@ class _Planner:
         fit, seed = self.fit(self.config.fit.student_epochs), seed_of(self.config.seed, self.data.name, None)
         grid = hparams_of(self.config, "adaptive")
         parents = (self.logits_of(self.teacher()),)
-        return Job(Role.SEARCH, self.data, self.small, fit, "TraditionalKD", grid, seed, owner, None, parents)
+        return Job(
+            Role.SEARCH,
+            self.data,
+            model=self.small,
+            fit=fit,
+            method="TraditionalKD",
+            hparams=grid,
+            seed=seed,
+            baseline=owner,
+            run=None,
+            parents=parents,
+        )
 
     def student(self, baseline: Baseline) -> Job:
         """Its first run."""
@@ -125,8 +147,8 @@ class _Planner:
             fit = self.fit(self.budget(baseline))
         seed = seed_of(self.config.seed, self.data.name, 1)
         return Job(
-            Role.STUDENT, self.data, self.small, fit, baseline.method, baseline.hparams, seed,
-            baseline.label, 1, parents, serial=baseline.serial,
+            Role.STUDENT, self.data, model=self.small, fit=fit, method=baseline.method, hparams=baseline.hparams,
+            seed=seed, baseline=baseline.label, run=1, parents=parents, serial=baseline.serial,
         )  # fmt: skip
 
     def budget(self, baseline: Baseline) -> int:

@@ -51,39 +51,58 @@ def seconds_left(
     Returns:
         Seconds; 0 where nothing is left.
     """
-    left = {job.key: job for job in jobs}
-    height = heights(jobs)
-    children: dict[str, list[Job]] = {}
-    lacks: dict[str, int] = {}
-    for job in jobs:
-        parents = {parent.key for parent in job.parents if parent.key in left}
-        lacks[job.key] = len(parents)
-        for key in parents:
-            children.setdefault(key, []).append(job)
-    ends = [(time, key) for key, time in running.items() if key in left]
-    heapq.heapify(ends)
-    order = {job.key: place for place, job in enumerate(jobs)}
-    ready = [(-height[key], order[key]) for key, count in lacks.items() if not count and key not in running]
-    heapq.heapify(ready)
+    state = _Simulation(jobs, running)
     now = 0.0
     while True:
+        state.start(now, seconds, concurrent)
+        if not state.ends:
+            return now
+        now = state.end_next()
+
+
+class _Simulation:
+    """A sweep played through: which jobs may start, which run until when."""
+
+    def __init__(self, jobs: Sequence[Job], running: Mapping[str, float]) -> None:
+        self.jobs, self.running, self.height = jobs, running, heights(jobs)
+        self.left = {job.key: job for job in jobs}
+        self.order = {job.key: place for place, job in enumerate(jobs)}
+        self.children: dict[str, list[Job]] = {}
+        self.lacks: dict[str, int] = {}  # key -> parents that are not there yet
+        for job in jobs:
+            parents = {parent.key for parent in job.parents if parent.key in self.left}
+            self.lacks[job.key] = len(parents)
+            for key in parents:
+                self.children.setdefault(key, []).append(job)
+        self.ends = [(time, key) for key, time in running.items() if key in self.left]
+        heapq.heapify(self.ends)
+        self.ready = [self._entry(key) for key, count in self.lacks.items() if not count and key not in running]
+        heapq.heapify(self.ready)
+
+    def _entry(self, key: str) -> tuple[int, int]:
+        return -self.height[key], self.order[key]
+
+    def start(self, now: float, seconds: Mapping[str, float], concurrent: int) -> None:
+        """Starts what may run, the critical path first."""
         aside = []
-        while ready and len(ends) < concurrent:
-            entry = heapq.heappop(ready)
-            job = jobs[entry[1]]
-            if may_run_beside(job, (left[key] for _, key in ends)):
-                heapq.heappush(ends, (now + seconds[job.key], job.key))
+        while self.ready and len(self.ends) < concurrent:
+            entry = heapq.heappop(self.ready)
+            job = self.jobs[entry[1]]
+            if may_run_beside(job, (self.left[key] for _, key in self.ends)):
+                heapq.heappush(self.ends, (now + seconds[job.key], job.key))
             else:
                 aside.append(entry)
         for entry in aside:
-            heapq.heappush(ready, entry)
-        if not ends:
-            return now
-        now, key = heapq.heappop(ends)
-        for child in children.get(key, ()):
-            lacks[child.key] -= 1
-            if not lacks[child.key] and child.key not in running:
-                heapq.heappush(ready, (-height[child.key], order[child.key]))
+            heapq.heappush(self.ready, entry)
+
+    def end_next(self) -> float:
+        """Ends the job that ends first; returns when."""
+        now, key = heapq.heappop(self.ends)
+        for child in self.children.get(key, ()):
+            self.lacks[child.key] -= 1
+            if not self.lacks[child.key] and child.key not in self.running:
+                heapq.heappush(self.ready, self._entry(child.key))
+        return now
 
 
 def without_lost(jobs: Sequence[Job], lost: Collection[str]) -> list[Job]:

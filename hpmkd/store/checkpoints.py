@@ -74,7 +74,7 @@ def save_model_checkpoint(
         train_time: in seconds.
         metadata: plain Python types (numpy scalars, paths and dates are converted).
     """
-    commit(Path(path), model.state_dict(), accuracy, train_time, metadata or {})
+    commit(Path(path), model.state_dict(), accuracy=accuracy, train_time=train_time, metadata=metadata or {})
 
 
 def load_model_checkpoint(model: Model, path: PathLike) -> tuple[Model, float, float]:

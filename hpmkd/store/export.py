@@ -85,7 +85,13 @@ def export(path: Path, kind: str, target: Path | None = None) -> Exported:
             todo="another version of the exporting library may help",
         )
     commit_bytes(target, data)
-    return Exported(target, kind, len(data), largest, (spec.in_channels, spec.image_size, spec.image_size))
+    return Exported(
+        target,
+        kind,
+        size=len(data),
+        max_difference=largest,
+        input_shape=(spec.in_channels, spec.image_size, spec.image_size),
+    )
 
 
 def _need(kind: str, modules: tuple[str, ...]) -> None:

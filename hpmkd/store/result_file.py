@@ -69,8 +69,10 @@ def commit(path: Path, content: Any, accuracy: float, train_time: float, metadat
     handler, accuracy, train_time = handler_of(path), float(accuracy), float(train_time)
     timestamp = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     known = {name: value for name, value in plain(metadata).items() if name not in HASH_KEYS}
-    data, meta = handler.encode(content, accuracy, train_time, timestamp, known)
-    header = Header(sha256_of(data), len(data), accuracy, train_time, timestamp, meta)
+    data, meta = handler.encode(content, accuracy, train_time, timestamp=timestamp, metadata=known)
+    header = Header(
+        sha256_of(data), len(data), accuracy=accuracy, train_time=train_time, timestamp=timestamp, metadata=meta
+    )
     if handler.has_sidecar and not handler.self_describing:
         # The sidecar first: whenever this is cut off, there is no file without its description.
         path.unlink(missing_ok=True)

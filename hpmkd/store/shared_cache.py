@@ -54,5 +54,5 @@ def recall(folder: Path, job: Job, output: OutputDir, device: str, parents: Mapp
     names = {"key": job.key, "dataset": job.data.name, "baseline": job.baseline, "run": job.run}
     meta = {**meta, **names, "parents": dict(parents), "recalled": True}
     path = output.model_file(job)
-    commit(path, read_whole(source)[1], header.accuracy, header.train_time, meta)
+    commit(path, read_whole(source)[1], accuracy=header.accuracy, train_time=header.train_time, metadata=meta)
     return header

@@ -6,8 +6,7 @@ import functools
 import os
 import shlex
 import signal
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from hpmkd.log import console_lines, log, progress, show
 from hpmkd.monitor.live import watching
 from hpmkd.monitor.tracker import Tracker
 from hpmkd.plan.catalog import baselines_of
+from hpmkd.plan.job import Job
 from hpmkd.plan.planner import expand
 from hpmkd.store import inspection
 from hpmkd.store.lock import locked
@@ -84,11 +84,11 @@ def _execute(request: Request, owns_process: bool) -> int:
         return _dry_run(config, output)
     code = EXIT_OK
     with StopSignals(owns_process) as stop, locked(output):
-        stop.exit_message = functools.partial(_exit_message, output)
+        stop.exit_message = functools.partial(_exit_message, request.command, output)
         code = _sweep(request, config, output, stop)
     if stop.caught is None:
         return code
-    log.warning(_exit_message(output, stop.caught))
+    log.warning(_exit_message(request.command, output, stop.caught))
     return 128 + stop.caught
 
 
@@ -129,33 +129,64 @@ def _dry_run(config: SweepConfig, output: OutputDir) -> int:
     return EXIT_OK
 
 
-def _exit_message(output: OutputDir, number: int) -> str:
+def _exit_message(program: str, output: OutputDir, number: int) -> str:
     command = "run the same command to start again"
     if output.config_file.exists():
-        command = f"continue with: python run_sweep.py --restore {shlex.quote(str(output.root))}"
+        command = f"continue with: {program} --restore {shlex.quote(str(output.root))}"
     return f"stopped by {signal.Signals(number).name}; {command}"
 
 
 def _sweep(request: Request, config: SweepConfig, output: OutputDir, stop: StopSignals) -> int:
+    timings = Timings()
+    with timings.part("plan"):
+        _clean_up(config, output)
+        jobs, findings = _settle(config, output, request.force)
+    missing = [job for job in jobs if job.key in findings and not findings[job.key].good]
+    code, exit_message = EXIT_OK, ""
+    if missing:
+        with timings.part("images"):
+            for spec in dict.fromkeys(job.data for job in missing):
+                prepare(spec, config.data)
+        code, exit_message = _train(
+            request, output, findings=findings, stop=stop, timings=timings if config.record.profile else None
+        )
+    order = [one.label for one in baselines_of(config)]
+    _report(output, findings, planned=[job.key for job in jobs], order=order, quiet=request.quiet)
+    if config.record.profile and missing:
+        progress.info(
+            f"where the time went: {output.profile_file}, or run hpmkd report {shlex.quote(str(output.root))}"
+        )
+    if exit_message:
+        log.error(exit_message)
+    return code
+
+
+def _clean_up(config: SweepConfig, output: OutputDir) -> None:
+    """Ends and removes what an earlier run left; writes the config of a new sweep before anything else."""
     ended = end_leftovers(output.ray_file)  # first of all: they could still write
     if ended:
         progress.info(f"ended {ended} processes left over from an earlier run")
-    timings, start = Timings(), time.monotonic()
-    fresh = not output.config_file.exists()
-    if fresh:
+    if not output.config_file.exists():
         commit_bytes(output.config_file, to_yaml(config).encode())
     remove_leftovers(*output.written_folders())
     output.remove_scratch()
+
+
+def _settle(config: SweepConfig, output: OutputDir, force: bool) -> tuple[Sequence[Job], dict[str, inspection.Finding]]:
+    """The plan, and what its files are worth; moves damaged ones aside, and with `force` those of other settings.
+
+    Raises:
+        ConfigMismatch: there are models that were trained with other settings, and no `force`.
+    """
     specs = describe(config)
     jobs = expand(config, specs, baselines_of(config))
     findings = audit(jobs, output)
-    stale = [finding for finding in findings.values() if finding.state == "stale"]
     error = mismatch(findings, output)
     if error is not None:
-        if not request.force:
+        if not force:
             raise error
-        archive(stale, output)
-        progress.info(f"moved {len(stale)} models trained with other settings to {output.archive}")
+        moved = archive([finding for finding in findings.values() if finding.state == "stale"], output)
+        progress.info(f"moved {len(moved)} models trained with other settings to {output.archive}")
     commit_bytes(output.config_file, to_yaml(config).encode())
     commit_json(output.datasets_file, [spec_to_json(spec) for spec in specs])
     for finding in [one for one in findings.values() if one.state == "damaged"]:
@@ -164,22 +195,7 @@ def _sweep(request: Request, config: SweepConfig, output: OutputDir, stop: StopS
     for finding in findings.values():
         if finding.good and finding.header:
             progress.info(f"found {finding.file} ({finding.header.accuracy:.2f}%), not trained again")
-    missing = [job for job in jobs if job.key in findings and not findings[job.key].good]
-    timings.add("plan", time.monotonic() - start)
-    code, exit_message = EXIT_OK, ""
-    if missing:
-        with timings.part("images"):
-            for spec in dict.fromkeys(job.data for job in missing):
-                prepare(spec, config.data)
-        code, exit_message = _train(request, output, findings, stop, timings if config.record.profile else None)
-    _report(output, findings, [job.key for job in jobs], [one.label for one in baselines_of(config)], request.quiet)
-    if config.record.profile and missing:
-        progress.info(
-            f"where the time went: {output.profile_file}, or run hpmkd report {shlex.quote(str(output.root))}"
-        )
-    if exit_message:
-        log.error(exit_message)
-    return code
+    return jobs, findings
 
 
 def _train(
@@ -202,7 +218,14 @@ def _train(
     tracker = Tracker([sweep.by_key[key] for key in findings], done)
     profiler = Profiler(read_profile(output), timings) if timings is not None else None
     with watching(tracker, sweep.config.runs, plain=request.quiet or request.verbose) as refresh:
-        failed = train_missing(sweep, findings, stop, request.verbose, TrackerCallback(tracker, refresh), profiler)
+        failed = train_missing(
+            sweep,
+            findings,
+            stop=stop,
+            verbose=request.verbose,
+            watch=TrackerCallback(tracker, refresh),
+            profiler=profiler,
+        )
     if profiler is not None:
         profiler.close()
         write_profile(profiler.profile, output)
@@ -214,12 +237,12 @@ def _train(
 
 
 def _report(
-    output: OutputDir, findings: Mapping[str, inspection.Finding], planned: list[str], labels: list[str], quiet: bool
+    output: OutputDir, findings: Mapping[str, inspection.Finding], planned: list[str], order: list[str], quiet: bool
 ) -> None:
     from hpmkd.audit import results
 
     frame = results.collect(output, planned, known_headers(findings))
     results.write(frame, output)
     if not quiet and not frame.empty:
-        show(results.tables(frame, labels))
+        show(results.tables(frame, order))
         progress.info(f"one row per model: {output.root / 'results.csv'}")

@@ -40,43 +40,44 @@ def train_missing(
     watch: TrackerCallback | None = None,
     profiler: Profiler | None = None,
 ) -> dict[str, Failure]:
-    """Trains every job that `findings` does not call done; changes `findings` to what is there afterwards.
+    """Trains every job whose file is not good; returns those that have none afterwards, each with why.
 
     Args:
-        sweep: what to train.
-        findings: by key, of all jobs that are needed.
+        sweep, findings: what to train, and by key which files are there: changed to what is there afterwards.
         stop: has the signals.
         verbose: show Ray's own output too.
-        watch: keeps a live view up to date.
-        profiler: notes where the time goes.
-
-    Returns:
-        The jobs that have no model file, each with why.
+        watch, profiler: keep a live view up to date, and note where the time goes.
 
     Raises:
         EnvironmentProblem: Ray does not start here, or dies repeatedly; a requested logger is not available.
     """
     logging.getLogger("ray").setLevel(logging.INFO if verbose else logging.CRITICAL)
     work = SweepState(sweep, findings, stop, [one for one in (watch, profiler) if one is not None])
-    timings = profiler.timings if profiler else Timings()
-    losses = 0
+    timings, losses = (profiler.timings if profiler else Timings()), 0
     while work.missing() and stop.caught is None:
         before = len(work.missing())
         try:
-            with running_ray(sweep.config, sweep.output, stop, verbose, timings), timings.part("rounds"):
+            with (
+                running_ray(sweep.config, sweep.output, stop=stop, verbose=verbose, timings=timings),
+                timings.part("rounds"),
+            ):
                 work.run()
             break
         except RayLost as lost:
             work.refresh()
             losses = losses + 1 if len(work.missing()) == before else 1
             if losses == _LOSSES:
-                raise EnvironmentProblem(
-                    f"Ray: {lost}, {losses} times in a row without a finished model",
-                    expected="a Ray that keeps running",
-                    todo="check the free memory (dmesg shows killed processes); the same command continues",
-                ) from lost
+                raise _keeps_dying(lost, losses) from lost
             progress.info(f"{lost}; restarting Ray, running models continue from their last saved epoch")
     return work.reasons()
+
+
+def _keeps_dying(lost: RayLost, losses: int) -> EnvironmentProblem:
+    return EnvironmentProblem(
+        f"Ray: {lost}, {losses} times in a row without a finished model",
+        expected="a Ray that keeps running",
+        todo="check the free memory (dmesg shows killed processes); the same command continues",
+    )
 
 
 class SweepState:
@@ -124,7 +125,7 @@ class SweepState:
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(part.concurrent)
         restore, self.restore = self.restore, None
         held = {job.key for job in self.sweep.jobs} - now.keys
-        queue = JobQueue(self.sweep.jobs, self.done(), self._is_there, part.concurrent, held)
+        queue = JobQueue(self.sweep.jobs, self.done(), check=self._is_there, concurrent=part.concurrent, held=held)
         records = Records(self.sweep.by_key, self.sweep.output)
         callbacks: list[Any] = [self.gentle, QueueSync(queue), self.lines, records, TrimMetrics()]
         for watcher in self.watchers:
@@ -134,7 +135,9 @@ class SweepState:
         self.gentle.arm(queue)
         try:
             # A trial whose worker was killed is restarted at once; in later rounds each failure counts.
-            run_round(self.sweep, queue, part, callbacks, restore, restarts=0 if now.attempt else 1)
+            run_round(
+                self.sweep, queue, share=part, callbacks=callbacks, restore=restore, restarts=0 if now.attempt else 1
+            )
         except Exception as error:
             # What a restored state can raise is unknown; the fresh round after it needs none of that state.
             # EOFError: on a full disk Tune writes records of failures that it cannot read.

@@ -152,4 +152,4 @@ def rehearsal(job: Job, data_json: str, device: torch.device, graph: bool = True
 
     networks = [build(teacher.model, seed) for seed, teacher in enumerate(job.teachers)]
     chosen = {} if "kd.temperature" in dict(job.hparams) else {"kd.temperature": 4.0, "kd.alpha": 0.9}
-    return make_training(job, networks, chosen, load(job.data, data_json), device, graph)
+    return make_training(job, networks, values=chosen, splits=load(job.data, data_json), device=device, graph=graph)

@@ -97,7 +97,15 @@ def _read(report: Mapping[str, Any]) -> Event | None:
         return Failed(job, _text(report["message"]), _profile(report), worker)
     if status in _ENDS:
         accuracy, seconds = _number(report["accuracy"]), _number(report["train_time"])
-        return Finished(job, _ENDS[status], accuracy, seconds, _text(report["message"]), _profile(report), worker)
+        return Finished(
+            job,
+            _ENDS[status],
+            accuracy_pct=accuracy,
+            train_seconds=seconds,
+            message=_text(report["message"]),
+            profile=_profile(report),
+            worker=worker,
+        )
     return None
 
 

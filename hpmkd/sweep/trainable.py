@@ -56,9 +56,17 @@ def train_model(config: dict[str, Any], output: str = "", device: str = "cpu", g
     watch = Operators(where) if record.profile and job.run in (None, 1) else None
     timings.add("setup", time.monotonic() - start)
     with EventFiles(sweep.output.tensorboard / job.key if record.tensorboard else None) as curves:
-        events = run_job(job, sweep.output, sweep.config.data, where, candidates, timings, resources.cuda_graph)
+        events = run_job(
+            job,
+            sweep.output,
+            data=sweep.config.data,
+            device=where,
+            candidates=candidates,
+            timings=timings,
+            graph=resources.cuda_graph,
+        )
         reporter = Reporter(job, sweep.output, schedule, curves)
-        _follow(events, reporter, watch, timings, record.profile)
+        _follow(events, reporter, watch=watch, timings=timings, profile=record.profile)
     if watch:
         watch.close()
 

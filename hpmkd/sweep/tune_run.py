@@ -95,7 +95,7 @@ def run_round(
     if restore is not None:
         tuner = tune.Tuner.restore(str(restore), trainable, restart_errored=True, resume_unfinished=True)
     else:
-        tuner = _fresh(sweep, trainable, folder, queue.left, restarts)
+        tuner = _fresh(sweep, trainable, folder=folder, jobs=queue.left, restarts=restarts)
     _hand_over(tuner, queue, [*callbacks, signer])
     _mark(sweep, folder, finished=False)
     results = tuner.fit()

@@ -97,7 +97,7 @@ class GraphedStep(Step):
         """See `Step`."""
         taught = self.distiller.taught(progress)
         if self.fallback:
-            self.run(index, view, weight, progress, taught)
+            self.run(index, view, weight, progress, taught=taught)
             return
         recording = self._recording(index, view, taught)
         recording.index.copy_(index)
@@ -110,12 +110,14 @@ class GraphedStep(Step):
         key = (len(index), taught)
         if key not in self._recordings:
             weight, progress = (torch.zeros((), device=self.device) for _ in range(2))
-            self._recordings[key] = _Recording(self._tape(), index.clone(), view.clone(), weight, progress, taught)
+            self._recordings[key] = _Recording(
+                self._tape(), index.clone(), view=view.clone(), weight=weight, progress=progress, taught=taught
+            )
         return self._recordings[key]
 
     def _work(self, recording: _Recording) -> None:
         def work() -> None:
-            self.run(recording.index, recording.view, recording.weight, recording.progress, recording.taught)
+            self.run(recording.index, recording.view, recording.weight, recording.progress, taught=recording.taught)
 
         if recording.warm < _WARM:
             recording.warm += 1

@@ -54,7 +54,13 @@ class HalvingSearch:
             self.evidence.append({**row, "train_seconds": training.train_seconds - before})
             self.epoch += 1
             yield EpochResult(
-                self.epoch, result.train_loss, result.terms, accuracy, result.lr, self.train_seconds, self.total
+                self.epoch,
+                result.train_loss,
+                terms=result.terms,
+                validation_accuracy_pct=accuracy,
+                lr=result.lr,
+                train_seconds=self.train_seconds,
+                of=self.total,
             )
 
     def _where(self) -> tuple[int, int]:

@@ -39,7 +39,9 @@ class LogitsCacheBuilder:
         self.teacher, self.device = LiveTeacher(network, fit.precision, device), device
         self.normalise = Normalise(splits.mean, splits.std, device)
         train = splits.train.to(device)
-        self.batches = TrainBatches(train, self.normalise, data.augment, fit.batch_size, fit.views)
+        self.batches = TrainBatches(
+            train, self.normalise, augment=data.augment, batch_size=fit.batch_size, views=fit.views
+        )
         self.validation, self.total = splits.validation.to(device), self.batches.views
         self.epoch, self.train_seconds = 0, 0.0
         self.parts: list[Tensor] = []
@@ -53,7 +55,15 @@ class LogitsCacheBuilder:
             self.parts.insert(-1, self._view(self.epoch))
             self.epoch += 1
             self.train_seconds += time.monotonic() - start
-            yield EpochResult(self.epoch, math.nan, {}, self.validation_pct(), math.nan, self.train_seconds, self.total)
+            yield EpochResult(
+                self.epoch,
+                math.nan,
+                terms={},
+                validation_accuracy_pct=self.validation_pct(),
+                lr=math.nan,
+                train_seconds=self.train_seconds,
+                of=self.total,
+            )
 
     def _view(self, view: int) -> Tensor:
         parts = []

@@ -45,7 +45,15 @@ def job_of(header: Header, sources: Mapping[str, str | None]) -> Job:
 
     try:
         data = part(DataSpec, "data", source=sources.get(recipe["data.name"]))
-        return Job(recipe["role"], data, part(ModelSpec, "model"), part(FitSpec, "fit"), "", (), 0)
+        return Job(
+            recipe["role"],
+            data,
+            model=part(ModelSpec, "model"),
+            fit=part(FitSpec, "fit"),
+            method="",
+            hparams=(),
+            seed=0,
+        )
     except (KeyError, TypeError) as error:
         raise DamagedModel(
             str(header.metadata.get("key")), expected="a whole recipe", found=f"parts of one ({error})"

@@ -64,7 +64,7 @@ class Step:
             weight: of mixup, lambda.
             progress: how much of the training is done, in [0, 1).
         """
-        self.run(index, view, weight, progress, self.distiller.taught(progress))
+        self.run(index, view, weight=weight, progress=progress, taught=self.distiller.taught(progress))
 
     def run(self, index: Tensor, view: Tensor, weight: float | Tensor, progress: float | Tensor, taught: bool) -> None:
         """The work of a step; everything that is read of `weight` and `progress` may be a scalar on the device."""

@@ -104,7 +104,15 @@ class Training:
                 accuracy = evaluate(self.model, self.validation, self.normalise, self.fit.precision)
                 self.validate_seconds += time.monotonic() - look
             self.train_seconds += time.monotonic() - start
-            yield EpochResult(self.epoch, loss, terms, accuracy, lr, self.train_seconds, self.total)
+            yield EpochResult(
+                self.epoch,
+                loss,
+                terms=terms,
+                validation_accuracy_pct=accuracy,
+                lr=lr,
+                train_seconds=self.train_seconds,
+                of=self.total,
+            )
 
     def _prepare(self) -> None:
         """Shows the teachers' logits on validation images to the distiller."""
@@ -173,8 +181,14 @@ def make_training(
 ) -> Training:
     """A job's training from its seed, taught by `teachers`, with `values` in place of the job's own settings."""
     specs = tuple(parent.model for parent in job.teachers)
-    distiller = build_distiller(job.method, {**dict(job.hparams), **values}, job.model, specs, job.seed)
+    distiller = build_distiller(
+        job.method, {**dict(job.hparams), **values}, student=job.model, teachers=specs, seed=job.seed
+    )
     model = build(job.model, job.seed)
     return Training(
-        model, distiller, teachers, splits, Recipe(job.fit, job.data.augment, job.seed, device, graph=graph)
+        model,
+        distiller,
+        teachers=teachers,
+        splits=splits,
+        recipe=Recipe(job.fit, job.data.augment, job.seed, device, graph=graph),
     )

@@ -61,66 +61,85 @@ def run_job(
     Raises:
         HpmkdError: a parent is missing or not the planned one; the model cannot be written.
     """
-    timings = timings or Timings()
-    with timings.part("parents"):
-        finding = inspect_job(job, output)
-    if finding.good and finding.header:
-        yield Finished(job.key, "found", finding.header.accuracy, finding.header.train_time)
-        return
-    torch.set_num_threads(job.fit.threads)
-    memory = memory_folder(data) if job.shared else None
-    with timings.part("parents"):
-        parents = open_parents(job, output)
-        recalled = _recall(job, output, memory, parents, device)
-    if recalled:
-        yield recalled
-        return
-    with timings.part("images"):
-        splits = load(job.data, data.model_dump_json())
-    with timings.part("setup"):
-        work = BUILDERS[job.role](Inputs(job, parents, splits, device, graph=graph))
-        resume(work, job, parents.weights, [*candidates, *output.checkpoint_folders(job)])
-    validation_pct = math.nan
-    for event in _work_off(work, job, parents.weights, timings):
-        if isinstance(event, Failed):
-            yield event
+    trial = _Trial(job, output, data, device, candidates=candidates, timings=timings or Timings(), graph=graph)
+    return trial.run()
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """One run of a job; see `run_job`."""
+
+    job: Job
+    output: OutputDir
+    data: DataConfig
+    device: torch.device
+    candidates: tuple[Path, ...]
+    timings: Timings
+    graph: bool
+
+    @property
+    def memory(self) -> Path | None:
+        """The shared cache, for a job that may come from there."""
+        return memory_folder(self.data) if self.job.shared else None
+
+    def run(self) -> Iterator[Resumed | SavableEpoch | Finished | Failed]:
+        with self.timings.part("parents"):
+            finding = inspect_job(self.job, self.output)
+        if finding.good and finding.header:
+            yield Finished(self.job.key, "found", finding.header.accuracy, finding.header.train_time)
             return
-        if isinstance(event, SavableEpoch):
-            validation_pct = event.event.result.validation_accuracy_pct
-        yield event
-    metadata = provenance(job, data, device) | {"parents": parents.weights, "val_accuracy": validation_pct}
-    finished = _finish(work, job, output, splits, metadata=metadata, timings=timings)
-    if memory:
-        # The model is safe in the output; a full or read-only cache only costs other sweeps some time.
-        with contextlib.suppress(EnvironmentProblem), timings.part("commit"):
-            keep(memory, job, output, device.type)
-    yield finished
+        torch.set_num_threads(self.job.fit.threads)
+        with self.timings.part("parents"):
+            parents = open_parents(self.job, self.output)
+            recalled = self.recall(parents)
+        if recalled:
+            yield recalled
+        else:
+            yield from self.make(parents)
 
+    def recall(self, parents: Parents) -> Finished | None:
+        """The model out of the shared cache, if it is there.
 
-def _recall(
-    job: Job, output: OutputDir, memory: Path | None, parents: Parents, device: torch.device
-) -> Finished | None:
-    """The model out of the shared cache, if it is there.
+        One that this sweep had and lost is trained again: that is what deleting a file asks for.
+        """
+        if self.memory is None or self.output.saved_folders(self.job):
+            return None
+        old = recall(self.memory, self.job, self.output, self.device.type, parents=parents.weights)
+        return Finished(self.job.key, "recalled", old.accuracy, old.train_time) if old else None
 
-    One that this sweep had and lost is trained again: that is what deleting a file asks for.
-    """
-    if memory is None or output.saved_folders(job):
-        return None
-    old = recall(memory, job, output, device.type, parents=parents.weights)
-    return Finished(job.key, "recalled", old.accuracy, old.train_time) if old else None
+    def make(self, parents: Parents) -> Iterator[Resumed | SavableEpoch | Finished | Failed]:
+        """Does the work, from its furthest checkpoint on, and commits the file."""
+        with self.timings.part("images"):
+            splits = load(self.job.data, self.data.model_dump_json())
+        with self.timings.part("setup"):
+            work = BUILDERS[self.job.role](Inputs(self.job, parents, splits, self.device, graph=self.graph))
+            resume(work, self.job, parents.weights, [*self.candidates, *self.output.checkpoint_folders(self.job)])
+        if work.epoch:
+            yield Resumed(self.job.key, work.epoch, work.total)
+        validation_pct = math.nan
+        try:
+            for result in _timed(work, self.timings):
+                validation_pct = result.validation_accuracy_pct
+                save = functools.partial(save_epoch, work, self.job, parents.weights)
+                yield SavableEpoch(EpochEnded(self.job.key, result), save)
+        except Diverged as error:
+            yield Failed(self.job.key, str(error))
+            return
+        about = {"parents": parents.weights, "val_accuracy": validation_pct}
+        yield self.finish(work, splits, provenance(self.job, self.data, self.device) | about)
 
-
-def _work_off(
-    work: Work, job: Job, weights: Mapping[str, str], timings: Timings
-) -> Iterator[Resumed | SavableEpoch | Failed]:
-    """What happens until the work is done, or its loss is no longer finite."""
-    if work.epoch:
-        yield Resumed(job.key, work.epoch, work.total)
-    try:
-        for result in _timed(work, timings):
-            yield SavableEpoch(EpochEnded(job.key, result), functools.partial(save_epoch, work, job, weights))
-    except Diverged as error:
-        yield Failed(job.key, str(error))
+    def finish(self, work: Work, splits: Splits, metadata: Mapping[str, Any]) -> Finished:
+        """Commits the file; of a network, after its only look at the test set."""
+        with self.timings.part("test"):
+            made = work.product(splits.test)
+        with self.timings.part("commit"):
+            path, about = self.output.model_file(self.job), {**metadata, **made.metadata}
+            commit(path, made.content, made.accuracy_pct, work.train_seconds, metadata=about)
+            if self.memory:
+                # The model is safe in the output; a full or read-only cache only costs other sweeps some time.
+                with contextlib.suppress(EnvironmentProblem):
+                    keep(self.memory, self.job, self.output, self.device.type)
+        return Finished(self.job.key, "trained", made.accuracy_pct, work.train_seconds, message=made.summary)
 
 
 def _timed(work: Work, timings: Timings) -> Iterator[EpochResult]:
@@ -136,15 +155,3 @@ def _timed(work: Work, timings: Timings) -> Iterator[EpochResult]:
         if result is None:
             return
         yield result
-
-
-def _finish(
-    work: Work, job: Job, output: OutputDir, splits: Splits, metadata: Mapping[str, Any], timings: Timings
-) -> Finished:
-    """Commits the file; of a network, after its only look at the test set."""
-    with timings.part("test"):
-        made = work.product(splits.test)
-    with timings.part("commit"):
-        path, about = output.model_file(job), {**metadata, **made.metadata}
-        commit(path, made.content, made.accuracy_pct, work.train_seconds, metadata=about)
-    return Finished(job.key, "trained", made.accuracy_pct, work.train_seconds, message=made.summary)

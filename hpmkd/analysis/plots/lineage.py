@@ -43,7 +43,9 @@ def nodes(frame: pd.DataFrame, dataset: str, order: Sequence[str] = ()) -> dict[
             node.parents |= parents
         else:
             rest = stem.removeprefix(f"{row['role']}_{dataset}").strip("_").replace("_", " ")
-            made[stem] = Node(f"{row['role']}\n{rest}".strip(), str(row["role"]), 0, None, parents)
+            made[stem] = Node(
+                f"{row['role']}\n{rest}".strip(), str(row["role"]), column=0, baseline=None, parents=parents
+            )
     for node in made.values():
         node.parents &= made.keys()
         node.column = _depth(node, made)

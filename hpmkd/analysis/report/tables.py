@@ -94,7 +94,7 @@ def accuracy_table(summary: pd.DataFrame) -> Table:
         "Test accuracy: mean, sample standard deviation, 95 % interval of the mean (Student's t). Retention: student / "
         "teacher. train s: one model, mean; total s: all models of the row with everything that they depend on."
     )
-    return Table("accuracy", "Accuracy, retention, cost", summary, columns, note)
+    return Table("accuracy", "Accuracy, retention, cost", frame=summary, columns=columns, note=note)
 
 
 def difference_table(comparisons: pd.DataFrame) -> Table:
@@ -118,7 +118,7 @@ def difference_table(comparisons: pd.DataFrame) -> Table:
         "possible with this many pairs. P(improvement): fraction of pairs that the baseline wins, ties count half "
         "(Agarwal et al. 2021)."
     )
-    return Table("differences", "Paired differences", comparisons, columns, note)
+    return Table("differences", "Paired differences", frame=comparisons, columns=columns, note=note)
 
 
 def rank_table(ranks: pd.DataFrame, friedman: tuple[float, float] | None) -> Table:
@@ -129,7 +129,13 @@ def rank_table(ranks: pd.DataFrame, friedman: tuple[float, float] | None) -> Tab
     test = "Friedman's test needs 3 baselines and 2 data sets without missing values."
     if friedman is not None:
         test = f"Friedman's test: chi² = {friedman[0]:.2f}, p = {p_value(friedman[1])}, approximate for few data sets."
-    return Table("ranks", "Mean ranks across data sets", ranks, columns, f"By mean accuracy; 1 is best. {test}")
+    return Table(
+        "ranks",
+        "Mean ranks across data sets",
+        frame=ranks,
+        columns=columns,
+        note=f"By mean accuracy; 1 is best. {test}",
+    )
 
 
 def cost_table(costs: pd.DataFrame) -> Table:
@@ -139,7 +145,7 @@ def cost_table(costs: pd.DataFrame) -> Table:
         "models": ("models", whole), "seconds": ("training s", digits(1)),
     }  # fmt: skip
     note = "Models shared by several baselines count in each of them, and once in 'all'."
-    return Table("times", "Training time by role", costs, columns, note)
+    return Table("times", "Training time by role", frame=costs, columns=columns, note=note)
 
 
 def profile_table(parts: pd.DataFrame, starts: Sequence[str]) -> Table:
@@ -148,7 +154,7 @@ def profile_table(parts: pd.DataFrame, starts: Sequence[str]) -> Table:
         "role": ("role", str), "models": ("models", whole), "part": ("part", str), "what": ("what it is", str),
         "seconds": ("seconds", digits(1)), "share_pct": ("% of the role", digits(1)),
     }  # fmt: skip
-    return Table("profile", "Where the time of the trials went", parts, columns, " ".join(starts))
+    return Table("profile", "Where the time of the trials went", frame=parts, columns=columns, note=" ".join(starts))
 
 
 def operator_table(operators: pd.DataFrame) -> Table:
@@ -158,7 +164,7 @@ def operator_table(operators: pd.DataFrame) -> Table:
         "seconds": ("seconds", digits(3)), "share_pct": ("% of those listed", digits(1)),
     }  # fmt: skip
     note = "Operators of torch in the second epoch, each without the operators that it calls."
-    return Table("operators", "Where the time of an epoch goes", operators, columns, note)
+    return Table("operators", "Where the time of an epoch goes", frame=operators, columns=columns, note=note)
 
 
 def model_table(frame: pd.DataFrame) -> Table:
@@ -170,5 +176,9 @@ def model_table(frame: pd.DataFrame) -> Table:
     }  # fmt: skip
     shown = frame[frame["planned"].astype(bool)].reset_index(drop=True)
     return Table(
-        "models", "Models and their lineage", shown, columns, "The accuracy of a search is on validation images."
+        "models",
+        "Models and their lineage",
+        frame=shown,
+        columns=columns,
+        note="The accuracy of a search is on validation images.",
     )
