@@ -18,9 +18,10 @@ from rich.table import Table
 
 from hpmkd import load_results
 from hpmkd.analysis import stats
-from hpmkd.analysis.costs import ROLES, costs
+from hpmkd.analysis.costs import costs
 from hpmkd.cli.main import run_command
 from hpmkd.cli.parser import parse
+from hpmkd.plan.roles import Role
 from hpmkd.sweep.api import resolve
 
 REFERENCES = ("Direct", "TraditionalKD", "HPM-KD")
@@ -58,15 +59,15 @@ def comparison(frame: pd.DataFrame, reference: str) -> tuple[list[str], list[lis
 
 def components(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     """Heading and rows: training seconds of each baseline by what was trained, everything shared counted in full."""
-    wide = costs(frame).pivot(index="baseline", columns="role", values="seconds").reindex(columns=list(ROLES))
+    wide = costs(frame).pivot(index="baseline", columns="role", values="seconds").reindex(columns=list(Role))
     gate = stats.students(frame).groupby("baseline")["prepare_seconds"].sum()
     rows = []
     for name in [str(one) for one in wide.index if one != "all"]:
-        seconds = [wide.loc[name, role] for role in ROLES]
+        seconds = [wide.loc[name, role] for role in Role]
         cells = ["" if pd.isna(value) else f"{value:.0f}" for value in seconds]
         rows.append([name, *cells, f"{gate[name]:.1f}", f"{wide.loc[name].sum():.0f}"])
     order = sorted(rows, key=lambda row: float(row[-1]))
-    return ["baseline", *(f"{role} s" for role in ROLES), "of which attention s", "total s"], order
+    return ["baseline", *(f"{role} s" for role in Role), "of which attention s", "total s"], order
 
 
 def show(title: str, heading: list[str], rows: list[list[str]], markdown: bool, console: Console) -> None:

@@ -90,7 +90,7 @@ def test_corrupt_mnist_is_named(mnist: Any, packed: bool, damage: str, name: str
     with pytest.raises(EnvironmentProblem, match=name) as caught:
         idx.read(config, DATASETS["MNIST"])
     assert caught.value.exit_code == 3
-    assert "copy a good one" in str(caught.value)
+    assert "copy an intact one" in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["MNIST", "FashionMNIST", "CIFAR10", "CIFAR100"])
