@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -32,9 +32,16 @@ def audit(jobs: Iterable[Job], output: OutputDir, repair: bool = True, depth: De
     Raises:
         EnvironmentProblem: at depth `hash`, the disk does not answer.
     """
-    with readers() as pool:
-        looked = list(pool.map(lambda job: inspect_job(job, output, repair, depth), jobs))
+    looked = _in_parallel(lambda job: inspect_job(job, output, repair, depth), jobs, depth)
     return without_idle_caches(with_parents({finding.key: finding for finding in looked}))
+
+
+def _in_parallel(look: Callable[[Job], Finding], jobs: Iterable[Job], depth: Depth) -> list[Finding]:
+    """On all cores where bytes are hashed; a look at sizes is Python alone, and threads would only get in its way."""
+    if depth == "size":
+        return [look(job) for job in jobs]
+    with readers() as pool:
+        return list(pool.map(look, jobs))
 
 
 def with_parents(findings: Mapping[str, Finding]) -> dict[str, Finding]:

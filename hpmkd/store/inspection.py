@@ -56,7 +56,7 @@ class Finding:
     @property
     def key(self) -> str:
         """The key of the job that the file is named after."""
-        return Path(self.file).stem
+        return self.file.rpartition(".")[0]
 
     def note(self, *texts: str) -> Finding:
         """The same with more notes."""
