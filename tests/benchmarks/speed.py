@@ -4,7 +4,7 @@
 
 The original: PIL transforms image by image, a DataLoader with num_workers=0, one process that owns all cores, NCHW,
 fp32, a live teacher. Ours: `hpmkd.training.train.Training` as a trial runs it, one process and one thread per core;
-TraditionalKD once with a live teacher and once with the teacher's logits from a table (`--fit.views`). Both are timed
+TraditionalKD once with a live teacher and once with the teacher's logits from a cache (`--fit.views`). Both are timed
 over the steps of an epoch, without a look at validation or test images. Each round times one after the other, so that
 a machine whose speed drifts slows both; the ratio is of images per second over all processes, its median over the
 rounds.
@@ -44,7 +44,7 @@ from hpmkd.training.train import Training
 
 STUDENT = ModelSpec("lenet5", (10, 20, 100), 3, 32, 10)
 TEACHER = ModelSpec("lenet5", (20, 50, 500), 3, 32, 10)
-CASES = ("Direct", "TraditionalKD, live teacher", "TraditionalKD, table")
+CASES = ("Direct", "TraditionalKD, live teacher", "TraditionalKD, cached logits")
 KD = {"kd.temperature": 4.0, "kd.alpha": 0.9}
 
 
@@ -101,14 +101,14 @@ def original(splits: Splits, distilled: bool, batch: int) -> float:
     return len(labels) / (time.perf_counter() - start)
 
 
-def trial(spec: DataSpec, data: DataConfig, fit: FitSpec, case: str, table: Path, ready: Barrier, queue: Any) -> None:
+def trial(spec: DataSpec, data: DataConfig, fit: FitSpec, case: str, cache: Path, ready: Barrier, queue: Any) -> None:
     """One of our trials: two epochs, of which the second is timed while all the others run too."""
     torch.set_num_threads(1)
     splits = load(spec, data.model_dump_json())
     cpu = torch.device("cpu")
     teachers: list[nn.Module | Teacher] = []
     if case != "Direct":
-        teachers = [CachedTeacher(table, len(splits.train), cpu) if "table" in case else build(TEACHER, 2)]
+        teachers = [CachedTeacher(cache, len(splits.train), cpu) if "cached" in case else build(TEACHER, 2)]
     method = case.split(",")[0]
     distiller = build_distiller(method, KD, STUDENT, (TEACHER,) * len(teachers), 1)
     training = Training(build(STUDENT, 1), distiller, teachers, splits, Recipe(fit, spec.augment, 1, cpu))
@@ -121,12 +121,12 @@ def trial(spec: DataSpec, data: DataConfig, fit: FitSpec, case: str, table: Path
     queue.put(len(splits.train) / seconds)
 
 
-def ours(spec: DataSpec, data: DataConfig, fit: FitSpec, case: str, table: Path) -> float:
+def ours(spec: DataSpec, data: DataConfig, fit: FitSpec, case: str, cache: Path) -> float:
     """Images per second of one trial per core, side by side."""
     context = multiprocessing.get_context("spawn")
     count = os.cpu_count() or 1
     ready, queue = context.Barrier(count), context.Queue()
-    workers = [context.Process(target=trial, args=(spec, data, fit, case, table, ready, queue)) for _ in range(count)]
+    workers = [context.Process(target=trial, args=(spec, data, fit, case, cache, ready, queue)) for _ in range(count)]
     for worker in workers:
         worker.start()
     total = sum(queue.get(timeout=600) for _ in workers)
@@ -135,8 +135,8 @@ def ours(spec: DataSpec, data: DataConfig, fit: FitSpec, case: str, table: Path)
     return total
 
 
-def make_table(splits: Splits, spec: DataSpec, fit: FitSpec, path: Path) -> float:
-    """Writes a table; returns the seconds that it took."""
+def make_cache(splits: Splits, spec: DataSpec, fit: FitSpec, path: Path) -> float:
+    """Writes a logits cache; returns the seconds that it took."""
     work = LogitsCacheBuilder(build(TEACHER, 2), splits, spec, fit, torch.device("cpu"))
     for _ in work.epochs():
         pass
@@ -145,7 +145,7 @@ def make_table(splits: Splits, spec: DataSpec, fit: FitSpec, path: Path) -> floa
 
 
 def main(words: list[str]) -> int:
-    """Prints one JSON line about the machine, one per method, and one about the table."""
+    """Prints one JSON line about the machine, one per method, and one about the logits cache."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="a folder with train.parquet and test.parquet, 32x32 in colour")
     parser.add_argument("--images", type=int, default=10_000)
@@ -163,19 +163,19 @@ def main(words: list[str]) -> int:
     settings = {"images": options.images, "batch": options.batch, "precision": options.precision}
     print(json.dumps({"cores": os.cpu_count(), "torch": torch.__version__, **settings}), flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        table = Path(folder) / "table.npy"
-        seconds = make_table(splits, spec, fit, table)
+        cache = Path(folder) / "logits.npy"
+        seconds = make_cache(splits, spec, fit, cache)
         for case in CASES:
             pairs = []
             for _ in range(options.rounds):
                 theirs = original(splits, case != "Direct", options.batch)
-                pairs.append((theirs, ours(spec, data, fit, case, table)))
+                pairs.append((theirs, ours(spec, data, fit, case, cache)))
             ratio = statistics.median(mine / theirs for theirs, mine in pairs)
             theirs, mine = (statistics.median(column) for column in zip(*pairs, strict=True))
             row = {"case": case, "original_images_s": round(theirs)}
             print(json.dumps({**row, "images_s": round(mine), "ratio": round(ratio, 2)}), flush=True)
     each = seconds / options.images * 1e6
-    print(json.dumps({"table_views": options.views, "seconds": round(seconds, 1), "us_per_image": round(each)}))
+    print(json.dumps({"cache_views": options.views, "seconds": round(seconds, 1), "us_per_image": round(each)}))
     return 0
 
 
