@@ -116,3 +116,18 @@ def test_calls_with_many_arguments_name_them() -> None:
         if isinstance(node, ast.Call) and len(node.args) > 4 and ast.unparse(node.func).removeprefix("self.") in own
     ]
     assert [name.split()[1] for name in unnamed] == ["self._pass"], "but for the hooks of Tune's loggers"
+
+
+def test_tests_share_only_what_lies_in_support() -> None:
+    """No test module imports another, and none changes where Python looks for modules."""
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        assert not {name for name in imported(path) if name.split(".")[0].startswith("test_")}, path
+        assert path == Path(__file__) or "sys.path.insert" not in path.read_text(), path
+
+
+def test_tests_mirror_the_source() -> None:
+    """`tests/<room>/` for each room that is a folder, and what concerns the whole."""
+    rooms = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file()}
+    folders = {path.name for path in Path(__file__).parent.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert folders - rooms == {"benchmarks", "docs", "end_to_end", "faults", "support"}
+    assert rooms <= folders

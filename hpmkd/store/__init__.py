@@ -1,1 +1,1 @@
-"""Model files: written atomically, verified before use, set aside when damaged."""
+"""Every file of an output: its name, its format, how it is written atomically, and what it is worth."""

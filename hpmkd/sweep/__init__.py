@@ -1,1 +1,1 @@
-"""The sweep on Ray Tune: the only package that imports ray."""
+"""The sweep on Ray Tune: which job is trained when, what is reported, and what happens after a failure."""
