@@ -5,6 +5,7 @@ Torch keeps 600 MB for as long as a process runs, and the driver of a sweep need
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import pickle
@@ -86,14 +87,18 @@ def _answer() -> None:
     """The other process: work comes as a pickle on stdin, what came of it goes as one to stdout."""
     stdout = os.dup(1)
     os.dup2(2, 1)  # whatever a download says stays out of the answer
+    work = sys.stdin.buffer.read()
+    if not work:
+        return  # stopped by Ctrl-C before it could say what to do
     answer: object
     try:
-        answer = _decode(*pickle.load(sys.stdin.buffer))
+        answer = _decode(*pickle.loads(work))
     except Exception as error:
         if not isinstance(error, HpmkdError | OSError):
             traceback.print_exc()
         answer = error
-    with open(stdout, "wb") as file:
+    # Where nobody waits for the answer any more, nobody is told so.
+    with contextlib.suppress(BrokenPipeError), open(stdout, "wb") as file:
         pickle.dump(answer, file)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import pytest
 from pyarrow import parquet
 from support.pictures import table
 
+from hpmkd.config.sweep import DataConfig
+from hpmkd.data.catalog import Dataset
 from hpmkd.data.decode import FORMAT
 
 SWEEP = """
@@ -94,6 +97,19 @@ def test_ctrl_c_ends_the_decoder_too(folder: Path, tmp_path: Path) -> None:
     while any(map(_lives, found)) and time.monotonic() - start < 10:
         time.sleep(0.02)
     assert not any(map(_lives, found))
+
+
+def test_a_decoder_that_nobody_asks_or_waits_for_says_nothing(folder: Path, tmp_path: Path) -> None:
+    """Its parent was stopped before it had sent the work, or while it was done."""
+    words = [sys.executable, "-m", "hpmkd.data.decode"]
+    done = subprocess.run(words, input=b"", capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    work = pickle.dumps((Dataset("Own", "hpmkd.data.folder:read", source=str(folder)), tmp_path / "x.pt", DataConfig()))
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(words, input=work, stdout=writer, stderr=subprocess.PIPE, timeout=60, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def _lives(process: psutil.Process) -> bool:
