@@ -6,31 +6,28 @@ import functools
 import os
 import shlex
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hpmkd.audit.findings import archive, audit, describe_finding, known_headers, mismatch, quarantine
+from hpmkd.audit.findings import audit, describe_finding, known_headers
 from hpmkd.audit.sweep_dir import refuse_older
-from hpmkd.cluster.ray_processes import end_leftovers
 from hpmkd.cluster.stop_signals import StopSignals
 from hpmkd.config.load import read_config_file, to_yaml, validate
 from hpmkd.config.modes import config_file
 from hpmkd.config.request import Request, absolute_folder, newest_sweep
-from hpmkd.config.specs import spec_to_json
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.cache import describe, prepare
 from hpmkd.errors import EXIT_OK, UsageError
-from hpmkd.files import commit_bytes, commit_json, remove_leftovers
 from hpmkd.log import console_lines, log, progress, show
 from hpmkd.monitor.live import watching
 from hpmkd.monitor.tracker import Tracker
 from hpmkd.plan.catalog import baselines_of
-from hpmkd.plan.job import Job
 from hpmkd.plan.planner import expand
 from hpmkd.store import inspection
 from hpmkd.store.lock import locked
 from hpmkd.store.output_dir import OutputDir
+from hpmkd.sweep.preparation import clean_up, settle
 from hpmkd.timings import Timings
 
 
@@ -139,8 +136,8 @@ def _exit_message(program: str, output: OutputDir, number: int) -> str:
 def _sweep(request: Request, config: SweepConfig, output: OutputDir, stop: StopSignals) -> int:
     timings = Timings()
     with timings.part("plan"):
-        _clean_up(config, output)
-        jobs, findings = _settle(config, output, request.force)
+        clean_up(config, output)
+        jobs, findings = settle(config, output, request.force)
     missing = [job for job in jobs if job.key in findings and not findings[job.key].good]
     code, exit_message = EXIT_OK, ""
     if missing:
@@ -159,43 +156,6 @@ def _sweep(request: Request, config: SweepConfig, output: OutputDir, stop: StopS
     if exit_message:
         log.error(exit_message)
     return code
-
-
-def _clean_up(config: SweepConfig, output: OutputDir) -> None:
-    """Ends and removes what an earlier run left; writes the config of a new sweep before anything else."""
-    ended = end_leftovers(output.ray_file)  # first of all: they could still write
-    if ended:
-        progress.info(f"ended {ended} processes left over from an earlier run")
-    if not output.config_file.exists():
-        commit_bytes(output.config_file, to_yaml(config).encode())
-    remove_leftovers(*output.written_folders())
-    output.remove_scratch()
-
-
-def _settle(config: SweepConfig, output: OutputDir, force: bool) -> tuple[Sequence[Job], dict[str, inspection.Finding]]:
-    """The plan, and what its files are worth; moves damaged ones aside, and with `force` those of other settings.
-
-    Raises:
-        ConfigMismatch: there are models that were trained with other settings, and no `force`.
-    """
-    specs = describe(config)
-    jobs = expand(config, specs, baselines_of(config))
-    findings = audit(jobs, output)
-    error = mismatch(findings, output)
-    if error is not None:
-        if not force:
-            raise error
-        moved = archive([finding for finding in findings.values() if finding.state == "stale"], output)
-        progress.info(f"moved {len(moved)} models trained with other settings to {output.archive}")
-    commit_bytes(output.config_file, to_yaml(config).encode())
-    commit_json(output.datasets_file, [spec_to_json(spec) for spec in specs])
-    for finding in [one for one in findings.values() if one.state == "damaged"]:
-        target = quarantine(finding, output)
-        progress.info(f"damaged: {finding.file} ({finding.reason}), moved to {target}; it is trained again")
-    for finding in findings.values():
-        if finding.good and finding.header:
-            progress.info(f"found {finding.file} ({finding.header.accuracy:.2f}%), not trained again")
-    return jobs, findings
 
 
 def _train(
