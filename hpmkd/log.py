@@ -92,6 +92,8 @@ def _installed() -> list[LineHandler]:
 def print_line(text: str, name: Stream, is_error: bool = False) -> None:
     """Prints a line, red if it is an error and a terminal shows it; where nobody reads any more, nothing happens."""
     stream = getattr(sys, name)
+    if stream is None:
+        return  # the process was started with this stream closed
     try:
         if is_error and stream.isatty():
             from rich.console import Console
@@ -112,6 +114,8 @@ def show(tables: Iterable[Table]) -> None:
     """Prints tables, as wide as the terminal."""
     from rich.console import Console
 
+    if sys.stdout is None:
+        return
     try:
         console = Console()
         for table in tables:

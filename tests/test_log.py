@@ -15,6 +15,7 @@ import pytest
 from rich.table import Table
 
 from hpmkd.log import LineHandler, console_lines, log, progress, show
+from hpmkd.monitor.live import suits_a_live_view
 
 ROOT = Path(__file__).resolve().parents[1]
 TALK = """
@@ -195,3 +196,15 @@ def test_a_terminal_that_is_gone_ends_nothing() -> None:
         process.stdin.write(b"\n")
         process.stdin.close()
         assert process.wait(60) == 7
+
+
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+def test_a_stream_that_was_closed_from_the_start(closed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`command >&-`: Python has None in its place then."""
+    monkeypatch.setattr(sys, closed, None)
+    with console_lines(show_progress=True):
+        progress.info("a line")
+        progress.error("a failure")
+        log.error("an error")
+    show([])
+    assert not suits_a_live_view() or closed == "stderr"

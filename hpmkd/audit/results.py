@@ -32,7 +32,7 @@ def _row(stem: str, header: Header, planned: bool) -> dict[str, Any]:
     return {
         "file": f"{stem}{role.suffix if role else NETWORK_SUFFIX}",
         "dataset": meta.get("dataset"),
-        "role": meta.get("role"),
+        "role": role.value if role else meta.get("role"),
         "baseline": meta.get("baseline"),
         "run": meta.get("run"),
         "accuracy_pct": header.accuracy if network else math.nan,

@@ -15,6 +15,8 @@ from hpmkd.log import log
 from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.job import Job
 from hpmkd.plan.planner import expand
+from hpmkd.plan.roles import OLD_ROLES
+from hpmkd.store.inspection import Finding
 from hpmkd.store.output_dir import OutputDir
 
 
@@ -54,7 +56,22 @@ def _open(root: str, config_text: str, datasets_text: str) -> Sweep:
 
 def is_older(output: OutputDir) -> bool:
     """Whether hpmkd 0.1 has made the output."""
-    return output.config_file.is_file() and is_of_0_1(read_config_file(output.config_file))
+    try:
+        return output.config_file.is_file() and is_of_0_1(read_config_file(output.config_file))
+    except UsageError:
+        return False  # whoever needs the file says what is wrong with it
+
+
+@functools.cache
+def _notice_older(output: OutputDir) -> None:
+    """Said once: `status --watch` opens the folder again and again."""
+    log.warning(f"{output.root}: a sweep of hpmkd 0.1; the files in {output.models.name}/ are checked without its plan")
+
+
+def files_of_0_1(output: OutputDir) -> list[Finding]:
+    """Searches and logits caches under names that only hpmkd 0.1 gives them: no plan of this version has them."""
+    names = tuple(f"{name}_" for name in OLD_ROLES)
+    return [Finding(path.name, "stale") for path in output.model_files() if path.name.startswith(names)]
 
 
 def refuse_older(output: OutputDir) -> None:
@@ -96,9 +113,7 @@ def open_saved(root: Path) -> Saved:
             )
         return Saved(output, None, ())
     if is_older(output):
-        log.warning(
-            f"{output.root}: a sweep of hpmkd 0.1; the files in {output.models.name}/ are checked without its plan"
-        )
+        _notice_older(output)
         return Saved(output, None, ())
     try:
         sweep = open_sweep(output.root)

@@ -8,11 +8,13 @@ from pathlib import Path
 
 from hpmkd.audit.findings import with_parents, without_idle_caches
 from hpmkd.plan.job import Job, fingerprint_of
+from hpmkd.plan.roles import OLD_ROLES, Role
 from hpmkd.store.inspection import Finding, inspect, judge, readers
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.sidecar import Header
 
-_CACHES = ("logits_", "table_")  # what names of logits caches begin with, now and in hpmkd 0.1
+# What names of logits caches begin with, now and in hpmkd 0.1.
+_CACHES = (f"{Role.LOGITS}_", *(f"{name}_" for name, role in OLD_ROLES.items() if role is Role.LOGITS))
 UNPLANNED = "not in the plan"
 
 
@@ -39,9 +41,14 @@ def _look(path: Path) -> Finding:
 
 def against_parents(findings: Sequence[Finding]) -> list[Finding]:
     """Compares findings of single files with each other: the weights they were trained from, and fingerprints."""
-    known = {one.key: one.header for one in findings if one.good and one.header is not None}
-    by_key = {one.key: _against_recipe(one, known) for one in findings}
-    return list(without_idle_caches(with_parents(by_key), ["missing"]).values())
+    by_key: dict[str, Finding] = {}
+    for one in sorted(findings, key=lambda one: one.job is None):
+        by_key.setdefault(one.key, one)
+    # A stray with the name of another file but for its ending is judged by itself: nobody has learnt from it.
+    strays = [one for one in findings if by_key[one.key] is not one]
+    known = {key: one.header for key, one in by_key.items() if one.good and one.header is not None}
+    judged = with_parents({key: _against_recipe(one, known) for key, one in by_key.items()})
+    return [*without_idle_caches(judged, ["missing"]).values(), *strays]
 
 
 def _against_recipe(finding: Finding, known: Mapping[str, Header]) -> Finding:

@@ -15,7 +15,7 @@ _EXAMPLES = """  hpmkd export results/quick/models/student_Digits_AT_run1.pt --t
   hpmkd export results/quick/models/teacher_Digits.pt --to safetensors -o teacher.safetensors"""
 _DESCRIPTION = """Writes a verified model as safetensors (weights), torchscript or onnx (network and weights, any batch
 size), after checking that the export gives the same logits. The input is normalised images (N, C, H, W), the output is
-logits. Exit code 3: a library is missing (pip install 'hpmkd[export]')."""
+logits. Exit code 3: a library is missing; the error says which."""
 
 
 def build_parser(prog: str) -> Arguments:

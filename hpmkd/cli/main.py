@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
+import os
 import pkgutil
 import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from hpmkd.errors import EXIT_USAGE, HpmkdError
+from hpmkd.errors import EXIT_OK, EXIT_USAGE, HpmkdError
 from hpmkd.log import console_lines, log
 from hpmkd.version import __version__
 
@@ -51,6 +53,10 @@ def call(name: str, argv: Sequence[str], prog: str, **more: Any) -> int:
         except KeyboardInterrupt:
             log.warning("stopped by Ctrl-C" + "; the same command continues" * (name == "run"))
             return 130
+        except BrokenPipeError:
+            # Whoever read the output wanted no more of it (`| head`); Python's flush at its exit would fail again.
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - it stays open
+            return EXIT_OK
 
 
 def run_command(argv: Sequence[str], prog: str, owns_process: bool = False) -> int:
@@ -70,5 +76,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"hpmkd {__version__}")
         return 0
     asked = first in ("--help", "-h")
+    if first and not asked:
+        close = difflib.get_close_matches(first, COMMANDS, 1)
+        print(f"error: unknown command {first!r}" + (f"; did you mean {close[0]}?" if close else ""), file=sys.stderr)
     print(usage(), end="", file=sys.stdout if asked else sys.stderr)
     return 0 if asked else EXIT_USAGE

@@ -92,7 +92,9 @@ def _add_config_keys(parser: jsonargparse.ArgumentParser) -> None:
         if key in _LISTS or key == "runs":
             continue
         kind = type_name(config_field.annotation).replace(" ", "_")
-        kind = kind if "|" in kind and not kind.endswith("|null") else kind.upper()
+        # Values stand as they are written; placeholders, such as INT, in capitals.
+        is_placeholder = "|" not in kind or set(kind.split("|")) <= {"int", "float", "str", "bool", "null"}
+        kind = kind.upper() if is_placeholder else kind
         text = f"{config_field.description} [{json.dumps(default_of(key))}]"
         dest = f"key_{key.replace('.', '__')}"
         group.add_argument(f"--{key}", dest=dest, metavar=kind, type=str, help=text)

@@ -36,6 +36,10 @@ def show(argv: Sequence[str], prog: str) -> int:
     """Runs the command; returns the exit code."""
     given = build_parser(prog).parse_args(list(argv))
     path = Path(given.file).expanduser()
+    if path.is_dir():
+        raise UsageError(
+            f"{path}: a folder", expected="a file from models/", todo=f"hpmkd status {path}, or hpmkd verify {path}"
+        )
     try:
         about = card(path)
     except FileNotFoundError:

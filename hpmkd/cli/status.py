@@ -40,6 +40,8 @@ _SWEEP = {
 }
 _BAD = ("failed", "stale", "damaged")
 
+_MANY = {"search": "searches", "logits": "logits caches"}
+
 
 def build_parser(prog: str) -> Arguments:
     """The flags of the command."""
@@ -128,7 +130,8 @@ def row_name(model: ModelStatus) -> str:
     """The row that a model is counted in: its baseline, and what it is there if it is not a student."""
     if model.role == "student":
         return str(model.baseline)
-    return f"{model.baseline} {model.role}s" if model.baseline else f"{model.role}s"
+    many = _MANY.get(model.role, f"{model.role}s")
+    return f"{model.baseline} {many}" if model.baseline else many
 
 
 def _table(dataset: str, models: Sequence[ModelStatus]) -> Table:

@@ -35,7 +35,7 @@ def suits_a_live_view() -> bool:
     if os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") in ("dumb", "unknown"):
         return False
     try:
-        return sys.stdout.isatty() and not Console().is_jupyter
+        return sys.stdout is not None and sys.stdout.isatty() and not Console().is_jupyter
     except (OSError, ValueError):
         return False
 

@@ -19,8 +19,9 @@ class Role(StrEnum):
 
     @classmethod
     def of(cls, value: object) -> Role | None:
-        """The role with this value, as it stands in metadata; None where it is none of ours."""
-        return next((role for role in cls if role == value), None)
+        """The role with this value, as it stands in metadata, of hpmkd 0.1 too; None where it is none of ours."""
+        known = {role.value: role for role in cls} | OLD_ROLES
+        return known.get(value) if isinstance(value, str) else None
 
     @property
     def is_network(self) -> bool:
@@ -43,5 +44,7 @@ class Role(StrEnum):
         return self is Role.LOGITS
 
 
+# What hpmkd 0.1 called them, in metadata and at the beginning of names.
+OLD_ROLES = {"choice": Role.SEARCH, "table": Role.LOGITS}
 SUFFIXES = tuple(dict.fromkeys(role.suffix for role in Role))
 NETWORK_SUFFIX = Role.TEACHER.suffix

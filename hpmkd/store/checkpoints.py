@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hpmkd.errors import HpmkdError
-from hpmkd.plan.roles import NETWORK_SUFFIX, Role
+from hpmkd.plan.roles import NETWORK_SUFFIX, SUFFIXES, Role
 from hpmkd.store.result_file import commit, load_weights, verify
 
 if TYPE_CHECKING:
@@ -73,7 +73,12 @@ def save_model_checkpoint(
         accuracy: in percent, on the test set.
         train_time: in seconds.
         metadata: plain Python types (numpy scalars, paths and dates are converted).
+
+    Raises:
+        ValueError: the path ends as the file of a search or of a logits cache does.
     """
+    if Path(path).suffix in set(SUFFIXES) - {NETWORK_SUFFIX}:
+        raise ValueError(f"path: expected a name that ends in {NETWORK_SUFFIX}, found {Path(path).name!r}")
     commit(Path(path), model.state_dict(), accuracy=accuracy, train_time=train_time, metadata=metadata or {})
 
 

@@ -101,7 +101,7 @@ def _need(kind: str, modules: tuple[str, ...]) -> None:
             f"export to {kind}: a library is missing",
             expected=", ".join(modules),
             found=f"no {', '.join(missing)} in this environment",
-            todo="pip install 'hpmkd[export]'",
+            todo=f"pip install {' '.join(missing)}",
         )
 
 

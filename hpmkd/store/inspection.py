@@ -89,6 +89,8 @@ def inspect(path: Path, depth: Depth, repair: bool = False) -> Finding:
             raise
         return Finding(path.name, "unreadable", str(error.found))
     except OSError as error:
+        if depth == "hash":
+            raise
         return Finding(path.name, "unreadable", system_words(error))
 
 

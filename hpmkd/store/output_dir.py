@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpmkd.plan.job import Job
-from hpmkd.plan.roles import Role
+from hpmkd.plan.roles import OLD_ROLES, Role
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,8 @@ class OutputDir:
 
     def model_files(self) -> list[Path]:
         """Whatever lies under the name of a model, a search or a logits cache, in the plan or not, sorted by name."""
-        patterns = {f"*{role.suffix}" if role.is_network else f"{role}_*{role.suffix}" for role in Role}
+        names = {role.value: role for role in Role} | OLD_ROLES
+        patterns = {f"*{role.suffix}" if role.is_network else f"{name}_*{role.suffix}" for name, role in names.items()}
         return sorted(path for pattern in patterns for path in self.models.glob(pattern))
 
     def checkpoint_folders(self, job: Job) -> list[Path]:

@@ -182,7 +182,9 @@ def load(path: Path) -> tuple[Header, Any]:
 
 
 def load_weights(path: Path) -> tuple[Header, dict[str, Tensor]]:
-    """`load` of a network's file: header and weights."""
+    """`load` of a network's file: header and weights; DamagedModel where another kind of result lies there."""
+    if handler_of(path) is not _MODEL:
+        raise DamagedModel(str(path), expected="the file of a network", found=f"a file that ends in {path.suffix}")
     return load(path)
 
 

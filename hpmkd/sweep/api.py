@@ -78,7 +78,7 @@ def _execute(request: Request, owns_process: bool) -> int:
         print(to_yaml(config), end="")
         return EXIT_OK
     if request.dry_run:
-        return _dry_run(config, output)
+        return _dry_run(config, output, request.force)
     code = EXIT_OK
     with StopSignals(owns_process) as stop, locked(output):
         stop.exit_message = functools.partial(_exit_message, request.command, output)
@@ -115,12 +115,19 @@ def resolve(request: Request) -> tuple[SweepConfig, OutputDir]:
     return config.model_copy(update=changed), OutputDir(root.expanduser().absolute())
 
 
-def _dry_run(config: SweepConfig, output: OutputDir) -> int:
+def _dry_run(config: SweepConfig, output: OutputDir, force: bool) -> int:
     jobs = expand(config, describe(config), baselines_of(config))
     findings = audit(jobs, output, repair=False)
     width = max(len(job.file_name) for job in jobs)
     for job in (one for one in jobs if one.key in findings):
         print(f"{job.file_name:<{width}}  {describe_finding(findings[job.key], findings)}")
+    stale = sum(finding.state == "stale" for finding in findings.values())
+    if stale and force:
+        print(f"--force moves {stale} models trained with other settings to {output.archive}")
+    elif stale:
+        print(
+            f"{stale} models were trained with other settings: without -n this ends with exit code 4, or needs --force"
+        )
     done = sum(finding.good for finding in findings.values())
     print(f"{len(findings)} files in {output.root}: {done} done, {len(findings) - done} to make")
     return EXIT_OK

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hpmkd.audit.findings import archive, audit, mismatch, quarantine
+from hpmkd.audit.sweep_dir import files_of_0_1
 from hpmkd.cluster.ray_processes import end_leftovers
 from hpmkd.config.load import to_yaml
 from hpmkd.config.specs import spec_to_json
@@ -40,11 +41,13 @@ def settle(config: SweepConfig, output: OutputDir, force: bool) -> tuple[Sequenc
     jobs = expand(config, specs, baselines_of(config))
     findings = audit(jobs, output)
     error = mismatch(findings, output)
-    if error is not None:
-        if not force:
-            raise error
-        moved = archive([finding for finding in findings.values() if finding.state == "stale"], output)
-        progress.info(f"moved {len(moved)} models trained with other settings to {output.archive}")
+    if error is not None and not force:
+        raise error
+    if force:
+        stale = [finding for finding in findings.values() if finding.state == "stale"]
+        moved = archive([*stale, *files_of_0_1(output)], output)
+        if moved:
+            progress.info(f"moved {len(moved)} models trained with other settings to {output.archive}")
     commit_bytes(output.config_file, to_yaml(config).encode())
     commit_json(output.datasets_file, [spec_to_json(spec) for spec in specs])
     for finding in [one for one in findings.values() if one.state == "damaged"]:

@@ -26,7 +26,7 @@ class Parents:
     job: Job
     output: OutputDir
     headers: Mapping[str, Header]
-    contents: Mapping[str, Any]
+    contents: dict[str, Any]
 
     @property
     def weights(self) -> dict[str, str]:
@@ -46,6 +46,8 @@ class Parents:
     def teachers(self, images: int, device: torch.device) -> list[nn.Module | Teacher]:
         """Whom the job learns from, in the order of the plan: networks with their weights, or their logits caches.
 
+        To be called once: the weights are handed over, not kept twice in memory for the whole training.
+
         Args:
             images: training images, of which a cache has logits.
             device: where cached logits are wanted.
@@ -56,7 +58,7 @@ class Parents:
         if not parent.role.is_network:
             return CachedTeacher(self.output.model_file(parent), images, device)
         network = build(parent.model, seed=0)
-        network.load_state_dict(self.contents[parent.key])
+        network.load_state_dict(self.contents.pop(parent.key))
         return network
 
 
@@ -66,7 +68,8 @@ def open_parents(job: Job, output: OutputDir) -> Parents:
     Raises:
         HpmkdError: one of them is missing, damaged, or not the planned one.
     """
-    headers, contents = {}, {}
+    headers: dict[str, Header] = {}
+    contents: dict[str, Any] = {}
     for parent in job.parents:
         finding, contents[parent.key] = open_job(parent, output)
         if not finding.good or finding.header is None:

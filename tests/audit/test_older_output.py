@@ -52,12 +52,19 @@ def test_show_finds_each_file_good(old: Path, name: str, capsys: pytest.CaptureF
     assert "stale" not in said.out + said.err
 
 
-def test_results_have_a_row_per_network(old: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_results_have_a_row_per_file_and_whole_costs(old: Path, caplog: pytest.LogCaptureFixture) -> None:
     frame = hpmkd.load_results(old)
-    assert sorted(frame["file"]) == NETWORKS
+    assert sorted(frame["file"]) == sorted([*NETWORKS, *OTHERS])
     assert frame["planned"].all()
     assert (frame["hpmkd"] == "0.1.0").all()
-    assert frame["accuracy_pct"].between(0, 100).all()
+    frame = frame.set_index("file")
+    assert frame.loc[NETWORKS, "accuracy_pct"].between(0, 100).all()
+    assert frame.loc[list(OTHERS), "accuracy_pct"].isna().all()
+    assert list(frame.loc[list(OTHERS), "role"]) == ["search", "logits"]
+    # What a student cost includes its search, and the logits cache that is still there.
+    student = frame.loc["student_Digits_HPM-KD-noChain-noMultiTeacher_run1.pt"]
+    parents = frame.loc[["teacher_Digits.pt", *OTHERS], "train_seconds"]
+    assert student["ancestor_seconds"] == pytest.approx(parents.sum())
     (record,) = caplog.records
     assert record.levelname == "WARNING"
     assert "a sweep of hpmkd 0.1" in record.getMessage()
@@ -123,3 +130,31 @@ def test_what_the_shared_cache_has_of_0_1_is_whole_when_it_is_written_again(old:
     commit(path, state, header.accuracy, header.train_time, {**header.metadata, "recalled": True})
     path.with_name(f"{name}.json").unlink()
     assert verify(path).metadata["recalled"]
+
+
+def test_a_damaged_search_or_logits_cache_is_found(old: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in OTHERS:
+        sweeps.flip(old / "models" / name)
+    assert main(["verify", str(old)]) == 1
+    said = capsys.readouterr().out
+    assert said.count("damaged") >= 2
+    assert all(name in said for name in OTHERS)
+
+
+def test_force_starts_anew_and_leaves_nothing_of_0_1_among_the_models(
+    old: Path, cache_dir: Path, small_ray: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--force", "--baselines", "Direct", "--kd.logits", "cached"]
+    assert sweeps.start(old, cache_dir, *words) == 0, capsys.readouterr().err
+    names = {path.name for path in (old / "models").iterdir()}
+    assert not [name for name in names if name.startswith(("choice_", "table_"))]
+    archived = {path.name for path in (old / "archive").iterdir()}
+    assert {"choice_Digits.1.json", "table_teacher_Digits.1.npy"} <= archived
+    assert sweeps.start(old, cache_dir, "--baselines", "Direct", "--kd.logits", "cached") == 0
+
+
+def test_a_config_that_cannot_be_read_is_not_taken_for_one_of_0_1(tmp_path: Path) -> None:
+    """The same command writes it anew."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "sweep.yaml").write_text("a: [1, 2")
+    assert main(["run", "-n", "-o", str(tmp_path / "out")]) == 0

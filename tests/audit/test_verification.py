@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -224,3 +225,15 @@ def test_verify_and_show_never_load_ray(out: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code, str(out)], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     assert "5 good" in done.stdout
+
+
+def test_a_stray_file_hides_no_planned_one(out: Path, verify: Run) -> None:
+    """Two files whose names differ in the ending alone."""
+    search = out / "models" / "search_Digits.json"
+    search.write_text("{}")
+    stray = search.with_suffix(".pt")
+    shutil.copy(out / "models" / f"{TEACHER}.pt", stray)
+    code, said = verify()
+    assert code == 1
+    assert states(said)["search_Digits.json"].startswith("damaged")
+    assert "search_Digits.pt" in states(said)

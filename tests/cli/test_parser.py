@@ -7,6 +7,7 @@ import re
 import pytest
 from support.sweeps import CONTRACT
 
+from hpmkd.cli.main import main
 from hpmkd.cli.parser import build_parser, parse
 from hpmkd.config.load import leaves
 from hpmkd.errors import UsageError
@@ -79,3 +80,17 @@ def test_wrong_flags_are_named(words: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message.replace("[", r"\[")) as caught:
         parse(words, "run_sweep.py")
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(("wrong", "meant"), [("stat", "status"), ("verfy", "verify"), ("xyz", None)])
+def test_an_unknown_command_is_named(wrong: str, meant: str | None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([wrong, "results/quick"]) == 2
+    said = capsys.readouterr().err
+    assert f"unknown command '{wrong}'" in said
+    assert (f"did you mean {meant}?" in said) == (meant is not None)
+
+
+def test_the_help_shows_values_as_they_are_written() -> None:
+    text = build_parser("run_sweep.py").format_help()
+    assert "--teacher_fit.optimizer adam|sgd|null" in text
+    assert "--fit.lr FLOAT" in text

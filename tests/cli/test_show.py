@@ -70,3 +70,9 @@ def test_show_counts_trained_parameters_only(tmp_path: Path, capsys: pytest.Capt
     assert (said["parameters"], said["values"], said["tensors"]) == (6, 13, 5)
     assert main(["show", str(tmp_path / "x.pt")]) == 0
     assert "[bold]" in capsys.readouterr().out
+
+
+def test_a_folder_is_no_model_and_says_what_to_do(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, said = show(out, capsys)
+    assert code == 2
+    assert f"hpmkd status {out}" in said

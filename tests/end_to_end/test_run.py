@@ -150,3 +150,19 @@ def test_help_as_a_user_calls_it(command: list[str]) -> None:
     done = subprocess.run([sys.executable, *command, "--help"], capture_output=True, text=True, check=True)
     assert "--restore" in done.stdout
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("words", [["run", "-n"], ["--help"]])
+def test_a_reader_that_wants_no_more_ends_nothing_with_a_traceback(words: list[str], tmp_path: Path) -> None:
+    """`hpmkd run -n | head -1`."""
+    command = f"{sys.executable} -m hpmkd {' '.join(words)} | head -1; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", command],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.stderr == ""
+    assert done.stdout.splitlines()[-1] == "0"

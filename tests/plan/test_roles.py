@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from support.builders import make_config, make_jobs
 
@@ -22,7 +24,7 @@ def test_what_can_be_rebuilt_is_not_shared_and_has_no_weights() -> None:
         assert not (role.is_rebuildable and (role.is_network or role.is_shareable))
 
 
-@pytest.mark.parametrize("value", ["table", "choice", "", None, 3, "Teacher"])
+@pytest.mark.parametrize("value", ["tables", "", None, 3, "Teacher", ["teacher"]])
 def test_what_is_no_role(value: object) -> None:
     assert Role.of(value) is None
 
@@ -39,3 +41,13 @@ def test_values_stand_in_names_metadata_and_recipes_as_plain_text(tmp_path) -> N
         assert handler_of(output.model_file(job)) is HANDLERS[job.role.suffix]
         output.model_file(job).touch()
     assert {path.name for path in output.model_files()} == {job.file_name for job in jobs.values()}
+
+
+def test_names_of_0_1_are_still_understood(tmp_path: Path) -> None:
+    assert (Role.of("choice"), Role.of("table")) == (Role.SEARCH, Role.LOGITS)
+    output = OutputDir(tmp_path)
+    output.models.mkdir()
+    names = {"choice_Digits.json", "table_teacher_Digits.npy", "teacher_Digits.pt"}
+    for name in (*names, "teacher_Digits.pt.json", "table_teacher_Digits.npy.json", "other.json"):
+        (output.models / name).touch()
+    assert {path.name for path in output.model_files()} == names

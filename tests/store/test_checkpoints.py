@@ -9,6 +9,8 @@ import torch
 
 import hpmkd
 from hpmkd.errors import DamagedModel
+from hpmkd.store.result_file import commit
+from hpmkd.store.search_file import SearchResult
 
 
 def test_paths() -> None:
@@ -71,3 +73,14 @@ def test_damaged_files_do_not_exist_and_do_not_load(tmp_path: Path) -> None:
 def test_unknown_names_of_the_package() -> None:
     with pytest.raises(AttributeError, match="nonsense"):
         _ = hpmkd.nonsense
+
+
+def test_only_files_of_networks_are_checkpoints(tmp_path: Path) -> None:
+    model = torch.nn.Linear(2, 2)
+    for name in ("w.json", "w.npy"):
+        with pytest.raises(ValueError, match=name):
+            hpmkd.save_model_checkpoint(model, tmp_path / name, 1.0, 1.0)
+    path = tmp_path / "search_X.json"
+    commit(path, SearchResult({"kd.alpha": 0.5}), 1.0, 1.0, {"key": "search_X"})
+    with pytest.raises(DamagedModel, match="file of a network"):
+        hpmkd.load_model_checkpoint(model, path)
