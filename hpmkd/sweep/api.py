@@ -125,9 +125,7 @@ def _dry_run(config: SweepConfig, output: OutputDir, force: bool) -> int:
     if stale and force:
         print(f"--force moves {stale} models trained with other settings to {output.archive}")
     elif stale:
-        print(
-            f"{stale} models were trained with other settings: without -n this ends with exit code 4, or needs --force"
-        )
+        print(f"{stale} models were trained with other settings: without -n this is refused, unless --force is given")
     done = sum(finding.good for finding in findings.values())
     print(f"{len(findings)} files in {output.root}: {done} done, {len(findings) - done} to make")
     return EXIT_OK

@@ -73,6 +73,5 @@ def test_show_counts_trained_parameters_only(tmp_path: Path, capsys: pytest.Capt
 
 
 def test_a_folder_is_no_model_and_says_what_to_do(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, said = show(out, capsys)
-    assert code == 2
-    assert f"hpmkd status {out}" in said
+    assert main(["show", str(out)]) == 2
+    assert f"hpmkd status {out}" in capsys.readouterr().err
