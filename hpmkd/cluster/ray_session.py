@@ -157,13 +157,25 @@ def _hangup_kept_from_ray() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def _leave(stop: StopSignals, message: str) -> None:
+    """Ends the process, whose main thread is stuck in Ray.
+
+    Where the sweep is being stopped, that is why: a scheduler, or `timeout`, sends its signal to all processes of a
+    job, to Ray's too.
+    """
+    if stop.caught is None:
+        hard_exit(EXIT_ENVIRONMENT, message)
+    else:
+        hard_exit(128 + stop.caught, stop.exit_message(stop.caught))
+
+
 @contextmanager
 def _limit(seconds: float, ours: RayProcesses, stop: StopSignals, fault: type[Interrupted]) -> Iterator[None]:
     """Raises `fault` in the body after `seconds`; if the body is stuck in foreign code, the process exits."""
 
     def stuck() -> None:
         ours.end()
-        hard_exit(EXIT_ENVIRONMENT, f"error: Ray did not answer within {seconds:g} seconds; the same command continues")
+        _leave(stop, f"error: Ray did not answer within {seconds:g} seconds; the same command continues")
 
     def run_out() -> None:
         if not over.wait(seconds):
@@ -189,7 +201,7 @@ def _watched(ours: RayProcesses, stop: StopSignals) -> Iterator[None]:
 
     def stuck() -> None:
         ours.end()
-        hard_exit(EXIT_ENVIRONMENT, "error: Ray died and ended the sweep; the same command continues")
+        _leave(stop, "error: Ray died and ended the sweep; the same command continues")
 
     def watch() -> None:
         while not over.wait(_LOOK_SECONDS):

@@ -140,3 +140,20 @@ def test_sighup_is_kept_from_ray(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     with ray_session.running_ray(config(), OutputDir(tmp_path), stop, verbose=False):
         assert signal.SIGHUP in blocked[0]
         assert signal.SIGHUP not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+@pytest.mark.parametrize(
+    ("caught", "code", "words"),
+    [(None, 3, "Ray died"), (signal.SIGTERM, 143, "continue with: x"), (signal.SIGINT, 130, "x")],
+)
+def test_a_process_that_is_stuck_in_ray_says_why_it_leaves(
+    caught: int | None, code: int, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal to a whole group of processes ends Ray's, too: that is a stop, and no fault of the machine."""
+    left: list[tuple[int, str]] = []
+    monkeypatch.setattr(ray_session, "hard_exit", lambda *given: left.append(given))
+    stop = StopSignals()
+    stop.caught, stop.exit_message = caught, lambda number: "continue with: x"
+    ray_session._leave(stop, "error: Ray died")
+    assert left[0][0] == code
+    assert words in left[0][1]
