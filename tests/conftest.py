@@ -25,20 +25,9 @@ settings.register_profile("hpmkd", deadline=None)
 settings.load_profile("hpmkd")
 
 
-# Fixtures of tests that start Ray, or the command, which starts it.
-_RAY = {"small_ray", "launch"}
-
-
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """One worker for Ray, one or more for the rest; each takes a gigabyte."""
+    """At least two, because tests with Ray often wait; each takes a gigabyte, and has a small Ray of its own."""
     return max(2, min(4, os.cpu_count() or 1))
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests with Ray stay on one worker: one Ray serves them all, and no two sweeps fight for the cores."""
-    for item in items:
-        if _RAY & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.xdist_group("ray"))
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from support.sweeps import PATIENCE, ROOT, weights, words
 
-pytestmark = pytest.mark.xdist_group("ray")
+pytestmark = pytest.mark.xdist_group("wheel")  # built once
 
 
 @pytest.fixture(scope="module")
