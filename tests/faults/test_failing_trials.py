@@ -16,7 +16,7 @@ if any("default_worker" in word for word in sys.orig_argv):
     import pathlib, torch
     import hpmkd.training.trial as trial
     inner, notes = trial.run_job, pathlib.Path(os.environ["FAULT_NOTES"])
-    def run_job(job, *given):
+    def run_job(job, *given, **named):
         if job.role == "student":
             note = notes / job.method
             count = len(note.read_text()) if note.exists() else 0
@@ -27,7 +27,7 @@ if any("default_worker" in word for word in sys.orig_argv):
                 raise torch.cuda.OutOfMemoryError("CUDA out of memory")
             if job.method == "TraditionalKD" and count < 2:
                 os.kill(os.getpid(), signal.SIGKILL)
-        yield from inner(job, *given)
+        yield from inner(job, *given, **named)
     trial.run_job = run_job
 """
 
