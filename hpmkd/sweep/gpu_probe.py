@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -92,17 +94,28 @@ def gpu_kinds() -> list[str]:
 def measure(sweep: Sweep, job: Job) -> GpuUsage | None:
     """Tries the job on a GPU, in a process that ends with it; None where that fails (the sweep itself will say why)."""
     task = ray.remote(num_gpus=1, num_cpus=1, max_calls=1, max_retries=0)(_try)
-    running = task.remote(str(sweep.output.root), job.key)
     try:
-        need: GpuUsage = ray.get(running, timeout=TIMEOUT_SECONDS)
+        # The worker watches the time itself: `ray.cancel` of a task that is just ending aborts the whole driver
+        # ("Tried to complete task that was not pending"), one time in ten.
+        need: GpuUsage = ray.get(task.remote(str(sweep.output.root), job.key, TIMEOUT_SECONDS))
     except ray.exceptions.RayError:
-        ray.cancel(running, force=True)
         return None
     return need
 
 
-def _try(output: str, key: str) -> GpuUsage:
-    """In a worker: memory and time of some steps of a job, whose parents have weights at random."""
+def _try(output: str, key: str, seconds: float) -> GpuUsage:
+    """In a worker, which ends after `seconds` if the work has not: what some steps of a job take."""
+    late = threading.Timer(seconds, os._exit, args=(1,))
+    late.daemon = True
+    late.start()
+    try:
+        return _usage(output, key)
+    finally:
+        late.cancel()
+
+
+def _usage(output: str, key: str) -> GpuUsage:
+    """Memory and time of some steps of a job, whose parents have weights at random."""
     import torch
     from torch.profiler import ProfilerActivity, profile
 

@@ -131,6 +131,15 @@ def test_only_whole_batches_are_measured(sweep: Sweep) -> None:
 
 
 @pytest.mark.usefixtures("small_ray")
-def test_a_gpu_that_cannot_be_measured_is_no_error(sweep: Sweep) -> None:
-    """The test's Ray has GPUs that do not exist."""
+@pytest.mark.parametrize("seconds", [300.0, 0.01])
+def test_a_gpu_that_cannot_be_measured_is_no_error(
+    sweep: Sweep, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The test's Ray has GPUs that do not exist; and a worker that takes too long ends itself."""
+
+    def refuse(*given: Any, **named: Any) -> None:
+        pytest.fail("cancelling a task that is just ending aborts this process")
+
+    monkeypatch.setattr(gpu_probe.ray, "cancel", refuse)
+    monkeypatch.setattr(gpu_probe, "TIMEOUT_SECONDS", seconds)
     assert gpu_probe.measure(sweep, most_demanding(sweep.jobs)) is None
