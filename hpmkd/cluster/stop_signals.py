@@ -40,7 +40,7 @@ class StopSignals:
         self._hurried = False
         self._fault: Interrupted | None = None
         self._raised: Interrupted | None = None
-        self._left = threading.Event()
+        self._left, self._gate = threading.Event(), threading.Lock()
         self._before: dict[int, signal.Handlers | Callable[[int, FrameType | None], object] | int | None] = {}
 
     def __enter__(self) -> StopSignals:
@@ -55,7 +55,8 @@ class StopSignals:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         """Gives them back; a KeyboardInterrupt ends here, and `caught` tells of it."""
-        self._left.set()
+        with self._gate:
+            self._left.set()
         for number, handler in self._before.items():
             # None: a handler that C code had set, which Python cannot set again.
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
@@ -117,8 +118,10 @@ class StopSignals:
 
     def _wake(self) -> None:
         """Makes the main thread run `handle`: a signal that it gets itself also ends its waiting system calls."""
-        # Tune may hold SIGINT for a moment; SIGTERM is only ever Ray's or ours.
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+        with self._gate:  # after `__exit__` the same signal would end the whole process
+            if not self._left.is_set():
+                # Tune may hold SIGINT for a moment; SIGTERM is only ever Ray's or ours.
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
 
     def _on_timeout(self) -> None:
         if not self._left.wait(GRACEFUL_SECONDS):

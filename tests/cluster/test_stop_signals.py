@@ -91,6 +91,16 @@ def test_a_main_thread_that_does_not_answer_is_given_up() -> None:
     assert stuck.is_set()
 
 
+def test_a_thread_that_comes_too_late_sends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The handlers are those of before, and SIGTERM would end the process."""
+    sent: list[int] = []
+    with StopSignals() as stop:
+        pass
+    monkeypatch.setattr(signal, "pthread_kill", lambda thread, number: sent.append(number))
+    stop._wake()
+    assert sent == []
+
+
 def test_handlers_that_others_set_meanwhile_do_not_stay() -> None:
     """`ray.init` makes SIGTERM an immediate exit with code 15."""
     with StopSignals() as stop:
