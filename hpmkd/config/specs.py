@@ -85,6 +85,7 @@ class FitSpec:
     label_smoothing: float = option(0.0)
     mixup: float = option(0.0)
     views: int | None = option(None)
+    tf32: bool = option(False)
 
 
 def view_count(augment: str, views: int | None) -> int:

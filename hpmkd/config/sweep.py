@@ -68,6 +68,9 @@ class FitConfig(Section):
     )
     gamma: Positive = Field(0.1, description="schedule step: factor of lr at each milestone")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="precision of the forward and backward pass")
+    tf32: bool = Field(
+        False, description="GPU: fp32 convolutions and products on TF32 units: faster, with 10 bits of mantissa"
+    )
     threads: PositiveInt = Field(
         1, description="torch threads per trial; weights depend on it (order of floating-point sums)"
     )
@@ -110,6 +113,10 @@ class ResourcesConfig(Section):
     )  # fmt: skip
     max_concurrent: PositiveInt | None = Field(None, description="trials at the same time; default: as many as fit")
     cuda_graph: bool = Field(True, description="GPU: record a training step once and replay it as a CUDA graph")
+    cudnn_benchmark: Literal["auto"] | bool = Field(
+        "auto", description="GPU: cuDNN tries its kernels and keeps the fastest, which takes up to 2 s per model; "
+        "auto: for trainings that are long enough",
+    )  # fmt: skip
     deterministic: bool = Field(False, description="GPU: deterministic kernels only, where torch has them; slower")
     address: str | None = Field(None, description="address of a running Ray cluster; default: a private local Ray")
     dashboard: bool = Field(False, description="start Ray's dashboard")

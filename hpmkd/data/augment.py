@@ -68,6 +68,7 @@ class TrainBatches:
         self.labels, self.normalise, self.batch_size = images.labels, normalise, batch_size
         self.crop, self.flip = augment != "none", augment == "crop_flip"
         self.pixels, self.views = images.pixels, view_count(augment, views)
+        self._ahead: tuple[tuple[int, int], tuple[Tensor, Tensor]] | None = None
         self.drawn = self._draw(view_count(augment, None)).to(images.labels.device)
         if self.crop:
             size = images.pixels.shape[1]
@@ -92,6 +93,24 @@ class TrainBatches:
 
     def draws(self, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Which images `(B,)` in which views `(B,)` are each batch of an epoch: random order, random views."""
+        ahead, self._ahead = self._ahead, None
+        drawn = ahead[1] if ahead is not None and ahead[0] == (seed, epoch) else self._order(seed, epoch)
+        order, view = (part.to(self.labels.device, non_blocking=True) for part in drawn)
+        for start, end in self.bounds():
+            yield order[start:end], view[start:end]
+
+    def draw_ahead(self, seed: int, epoch: int) -> None:
+        """Draws an epoch's order while a GPU still works on the epoch before, for which nobody has waited yet.
+
+        The order lies in pinned memory, from which it is copied without waiting for the GPU. On a CPU there is nothing
+        to gain.
+        """
+        if self.labels.device.type == "cuda":
+            order, view = self._order(seed, epoch)
+            self._ahead = ((seed, epoch), (order.pin_memory(), view.pin_memory()))
+
+    def _order(self, seed: int, epoch: int) -> tuple[Tensor, Tensor]:
+        """All images in random order and their views, `(N,)` each, on the CPU."""
         generator, count = epoch_generator(seed, epoch), len(self.labels)
         order = torch.randperm(count, generator=generator)
         view = torch.zeros_like(order)
@@ -102,9 +121,7 @@ class TrainBatches:
             view = dy * OFFSETS + dx
             if self.flip:
                 view = view + OFFSETS**2 * (torch.rand(count, generator=generator) < 0.5)
-        order, view = order.to(self.labels.device), view.to(self.labels.device)
-        for start, end in self.bounds():
-            yield order[start:end], view[start:end]
+        return order, view
 
     def take(self, index: Tensor, view: Tensor) -> Batch:
         """These training images in these views."""
@@ -144,7 +161,16 @@ def mix(images_NCHW: Tensor, labels_NK: Tensor, weight: float | Tensor) -> tuple
     return mixed[0], mixed[1]
 
 
-def plain_batches(images: Images, normalise: Normalise, batch_size: int = 512) -> Iterator[tuple[Tensor, Tensor]]:
-    """All images once, in order, not augmented: for evaluation."""
+def plain_batches(
+    images: Images, normalise: Normalise, batch_size: int | None = None
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """All images once, in order, not augmented: for evaluation.
+
+    Args:
+        images: on the device where they are wanted.
+        normalise: to the network's input.
+        batch_size: default: 512, on a GPU 2,048, which has the same work done by a quarter of the launches.
+    """
+    batch_size = batch_size or (2048 if images.pixels.device.type == "cuda" else 512)
     for start in range(0, len(images), batch_size):
         yield normalise(images.pixels[start : start + batch_size]), images.labels[start : start + batch_size]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -11,6 +11,15 @@ from torch.nn import functional as F
 
 from hpmkd.config.specs import ModelSpec
 from hpmkd.models import ModelOutput, build
+
+# Does some work so many times; on a GPU it can be recorded once and played from then on.
+Repeat = Callable[[Callable[[], None], int], None]
+
+
+def one_by_one(work: Callable[[], None], times: int) -> None:
+    """The plain `Repeat`."""
+    for _ in range(times):
+        work()
 
 
 class Distiller(nn.Module):
@@ -49,12 +58,13 @@ class Distiller(nn.Module):
         """
         return progress < float(self.hparams.get("kd.until", 1.0))
 
-    def prepare(self, teachers: Sequence[Tensor], target: Tensor) -> None:
+    def prepare(self, teachers: Sequence[Tensor], target: Tensor, repeat: Repeat = one_by_one) -> None:
         """Called once before the first epoch, not after a resume: what it makes belongs into the `state_dict`.
 
         Args:
             teachers: each teacher's logits `(N, K)` on the validation images.
             target: their labels `(N,)`.
+            repeat: does work that is to be done many times; the work reads and writes tensors alone.
         """
 
     def loss(
@@ -108,8 +118,27 @@ def feature_shapes(spec: ModelSpec) -> list[torch.Size]:
 def same_size(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """Both maps at the smaller one's height and width, by average pooling (Zagoruyko and Komodakis 2017, 3.1)."""
     height, width = min(a.shape[2], b.shape[2]), min(a.shape[3], b.shape[3])
-    pooled = [x if x.shape[2:] == (height, width) else F.adaptive_avg_pool2d(x, (height, width)) for x in (a, b)]
+    pooled = [x if x.shape[2:] == (height, width) else _averaged(x, height, width) for x in (a, b)]
     return pooled[0], pooled[1]
+
+
+def _averaged(maps_NCHW: Tensor, height: int, width: int) -> Tensor:
+    """Adaptive average pooling. On a GPU as two products of matrices: torch's own backward pass there adds in an order
+    that changes, and where deterministic kernels are asked for it has none."""
+    if maps_NCHW.device.type == "cpu":
+        return F.adaptive_avg_pool2d(maps_NCHW, (height, width))
+    return averaging(maps_NCHW, height) @ maps_NCHW @ averaging(maps_NCHW.mT, width).mT
+
+
+def averaging(maps_NCHW: Tensor, rows: int) -> Tensor:
+    """The matrix `(rows, H)` that makes `rows` of H rows: row i is the mean of those from floor(i H / rows) to
+    ceil((i + 1) H / rows), as `adaptive_avg_pool2d` takes them. It is made on the maps' device, without waiting."""
+    given = maps_NCHW.shape[2]
+    row = torch.arange(rows, device=maps_NCHW.device)[:, None]
+    column = torch.arange(given, device=maps_NCHW.device)
+    first, end = row * given // rows, ((row + 1) * given + rows - 1) // rows
+    inside = (column >= first) & (column < end)
+    return inside.to(maps_NCHW.dtype) / (end - first)
 
 
 def paired_stages(student: int, teacher: int) -> list[tuple[int, int]]:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hpmkd.config.specs import ModelSpec
-from hpmkd.methods.base import Distiller, kd_terms, soft_terms
+from hpmkd.methods.base import Distiller, Repeat, kd_terms, one_by_one, soft_terms
 from hpmkd.methods.mixture import Attention, Confidence, Uniform, log_mixture
 from hpmkd.methods.temperature import SCHEDULES
 from hpmkd.models import ModelOutput
@@ -44,10 +44,10 @@ class HPMKD(Distiller):
         """Whether the attention is to be trained."""
         return isinstance(self.mixture, Attention)
 
-    def prepare(self, teachers: Sequence[Tensor], target: Tensor) -> None:
+    def prepare(self, teachers: Sequence[Tensor], target: Tensor, repeat: Repeat = one_by_one) -> None:
         """Trains the attention on the teachers' logits on validation images."""
         if isinstance(self.mixture, Attention):
-            self.mixture.fit(teachers, target)
+            self.mixture.fit(teachers, target, repeat)
 
     def loss(
         self, student: ModelOutput, teachers: Sequence[ModelOutput], target: Tensor, progress: float | Tensor

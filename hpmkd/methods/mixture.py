@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from hpmkd.methods.base import Repeat, one_by_one
+
 
 def log_mixture(log_weights_NM: Tensor, logits_MNK: Sequence[Tensor], temperature: Tensor | float) -> Tensor:
     """log sum_m a_m softmax(z_m / T), shape `(N, K)`, summed in log space."""
@@ -83,17 +85,21 @@ class Attention(nn.Module):
         return F.log_softmax(self.scorer(torch.cat([own, shared, who], dim=2)).squeeze(2), dim=1)
 
     @torch.enable_grad()
-    def fit(self, logits_MNK: Sequence[Tensor], target: Tensor) -> None:
+    def fit(self, logits_MNK: Sequence[Tensor], target: Tensor, repeat: Repeat = one_by_one) -> None:
         """Trains g on held-out images, -log p_y - b H(a) at T = 1, and freezes it."""
         self.requires_grad_(True)
-        optimizer = torch.optim.Adam(self.parameters(), 0.01)
-        for _ in range(self.steps):
+        # On a GPU its count of steps lies in the GPU's memory, as the recording of a step needs it.
+        optimizer = torch.optim.Adam(self.parameters(), 0.01, capturable=target.device.type == "cuda")
+
+        def step() -> None:
             log_a = self(logits_MNK, target)
             entropy = -(log_a.exp() * log_a).sum(1).mean()
             loss = F.nll_loss(log_mixture(log_a, logits_MNK, 1.0), target) - self.entropy_bonus * entropy
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
+
+        repeat(step, self.steps)
         for parameter in self.parameters():
             parameter.grad = None
         self.requires_grad_(False)

@@ -7,18 +7,13 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
 from hpmkd.plan.job import Job
-from hpmkd.plan.planner import training_cost
+from hpmkd.plan.planner import work
 
 
 def kind(job: Job) -> Hashable:
     """Jobs of one kind take equally long: the same network, recipe and parents' networks, whatever the seed."""
     parents = tuple((parent.role, parent.model) for parent in job.parents)
     return job.role, job.method, job.data, job.model, job.fit, parents
-
-
-def work(job: Job) -> float:
-    """Multiply-adds of a whole training; where the number of images is not known, of one image."""
-    return training_cost(job) * max(1, job.data.train_images or job.data.images)
 
 
 @dataclass

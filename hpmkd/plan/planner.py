@@ -176,6 +176,11 @@ def training_cost(job: Job) -> float:
     return epochs * (3 * forward_cost(job.model) + asked)
 
 
+def work(job: Job) -> float:
+    """Multiply-adds of a whole job; where the number of images is not known, of one image."""
+    return training_cost(job) * max(1, job.data.train_images or job.data.images)
+
+
 def expand(config: SweepConfig, datasets: Iterable[DataSpec], baselines: Sequence[Baseline]) -> tuple[Job, ...]:
     """All jobs of a sweep, parents before children, each once.
 

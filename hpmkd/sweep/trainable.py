@@ -17,6 +17,7 @@ from hpmkd.errors import EnvironmentProblem
 from hpmkd.plan.events import Failed, Finished, JobProfile, Resumed
 from hpmkd.plan.job import Job
 from hpmkd.store.output_dir import OutputDir
+from hpmkd.sweep.device_setup import set_up
 from hpmkd.sweep.reports import to_report
 from hpmkd.sweep.tensorboard import EventFiles
 from hpmkd.timings import Timings
@@ -42,7 +43,6 @@ def train_model(config: dict[str, Any], output: str = "", device: str = "cpu", g
     import torch
 
     from hpmkd.store.epoch_checkpoint import SaveSchedule
-    from hpmkd.training.device import prepare_device
     from hpmkd.training.op_profiler import Operators
     from hpmkd.training.trial import run_job
 
@@ -51,7 +51,7 @@ def train_model(config: dict[str, Any], output: str = "", device: str = "cpu", g
     before, where = tune.get_checkpoint(), torch.device(device)
     candidates = (Path(before.path),) if before is not None else ()
     schedule = SaveSchedule(record.checkpoint_overhead)
-    prepare_device(where, gpu_share, resources.deterministic)
+    set_up(where, job, resources, gpu_share)
     # Of students the first run stands for all: watching costs time, and they do the same.
     watch = Operators(where) if record.profile and job.run in (None, 1) else None
     timings.add("setup", time.monotonic() - start)

@@ -59,7 +59,9 @@ def _search(inputs: Inputs) -> HalvingSearch:
     pairs = itertools.product(grid["adaptive.temperatures"], grid["adaptive.alphas"])
     candidates = [{"kd.temperature": temperature, "kd.alpha": alpha} for temperature, alpha in pairs]
     epochs = last_epoch(grid["adaptive.part"], inputs.job.fit.epochs)
-    return HalvingSearch(_trainings(inputs), candidates, grid["adaptive.reduction_factor"], epochs)
+    return HalvingSearch(
+        _trainings(inputs), candidates, grid["adaptive.reduction_factor"], epochs=epochs, device=inputs.device
+    )
 
 
 def _logits_cache(inputs: Inputs) -> LogitsCacheBuilder:

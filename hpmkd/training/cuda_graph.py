@@ -15,6 +15,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from hpmkd.training.captures import captures
+from hpmkd.training.device import lacks_memory
 from hpmkd.training.step import Step
 
 _WARM = 3  # steps before a recording: lazy kernels are loaded, the optimiser has its state
@@ -34,14 +36,15 @@ class Tape(Protocol):
 
 
 class CudaTape:
-    """A CUDA graph. Work before it runs on a stream of its own, as torch's notes on CUDA graphs ask for."""
+    """A CUDA graph; all of a process share what `captures` says of them."""
 
     def __init__(self) -> None:
         self._graph = torch.cuda.CUDAGraph()
+        self._captures = captures(torch.cuda.current_device())
 
     def warm(self, work: Callable[[], None]) -> None:
-        """See `Tape`."""
-        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        """See `Tape`. On a stream of its own, as torch's notes on CUDA graphs ask for."""
+        side = self._captures.stream
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             work()
@@ -49,8 +52,7 @@ class CudaTape:
 
     def record(self, work: Callable[[], None]) -> None:
         """See `Tape`; other threads of the process may go on using the GPU."""
-        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
-            work()
+        self._captures.capture(self._graph, work)
 
     def play(self) -> None:
         """See `Tape`."""
@@ -80,7 +82,6 @@ class GraphedStep(Step):
     def __init__(self, *given: Any, tape: Callable[[], Tape] = CudaTape, **named: Any) -> None:
         super().__init__(*given, **named)
         self._tape, self._recordings = tape, dict[tuple[int, bool], _Recording]()
-        self._seen: set[str] = set()
         self.fallback = ""
 
     @property
@@ -106,6 +107,35 @@ class GraphedStep(Step):
         recording.progress.fill_(progress)
         self._work(recording)
 
+    def repeat(self, work: Callable[[], None], times: int) -> None:
+        """See `Step`; recorded, too."""
+        tape = self._tape()
+        for number in range(times):
+            if self.fallback:
+                work()
+            elif number < _WARM:
+                tape.warm(work)
+            else:
+                self._play_again(tape, work, first=number == _WARM)
+
+    def _play_again(self, tape: Tape, work: Callable[[], None], first: bool) -> None:
+        if first and not self._recorded(tape, work):
+            work()
+            return
+        tape.play()
+
+    def _recorded(self, tape: Tape, work: Callable[[], None]) -> bool:
+        """Records the work; False, with `fallback` said, where that cannot be done."""
+        try:
+            tape.record(work)
+        except RuntimeError as error:
+            if lacks_memory(error):
+                raise  # the next attempt has a larger share; steps one by one would need as much
+            self.fallback = next(iter(str(error).splitlines()), type(error).__name__)
+            warnings.warn(f"steps are not recorded as a CUDA graph: {self.fallback}", stacklevel=2)
+            return False
+        return True
+
     def _recording(self, index: Tensor, view: Tensor, taught: bool) -> _Recording:
         key = (len(index), taught)
         if key not in self._recordings:
@@ -123,13 +153,5 @@ class GraphedStep(Step):
             recording.warm += 1
             recording.tape.warm(work)
             return
-        if not recording.ready:
-            try:
-                recording.tape.record(work)
-            except RuntimeError as error:
-                self.fallback = next(iter(str(error).splitlines()), type(error).__name__)
-                warnings.warn(f"steps are not recorded as a CUDA graph: {self.fallback}", stacklevel=2)
-                work()
-                return
-            recording.ready = True
-        recording.tape.play()
+        self._play_again(recording.tape, work, first=not recording.ready)
+        recording.ready = True

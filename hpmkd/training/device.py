@@ -19,21 +19,54 @@ def memory_fraction(share: float, total_bytes: int) -> float:
     return max(_LEAST, share - CONTEXT_BYTES / total_bytes)
 
 
-def prepare_device(device: torch.device, share: float = 0.0, deterministic: bool = False) -> None:
+def prepare_device(
+    device: torch.device,
+    share: float = 0.0,
+    deterministic: bool = False,
+    *,
+    tf32: bool = False,
+    benchmark: bool = True,
+) -> None:
     """Sets up a GPU; on the CPU there is nothing to do, and nothing changes.
 
     Args:
         device: where to train.
         share: of the GPU; in (0, 1) it is a cap, so that a trial that grows fails alone and not its neighbours.
         deterministic: only deterministic kernels, as far as torch has them (it warns where it has none).
+        tf32: convolutions and products of fp32 numbers may round them to 10 bits of mantissa on the way in. Torch's own
+            defaults allow it for convolutions alone.
+        benchmark: cuDNN tries its kernels for each new shape and keeps the fastest; never with `deterministic`.
     """
     if device.type != "cuda":
         return
+    # Torch wants to know which one it is, and its current one may not be set up yet.
+    index = torch.cuda.current_device() if device.index is None else device.index
     torch.use_deterministic_algorithms(deterministic, warn_only=True)
-    torch.backends.cudnn.benchmark = not deterministic  # shapes do not change, so the search pays
+    torch.backends.cudnn.benchmark = benchmark and not deterministic
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = tf32
     if 0 < share < 1:
-        total = torch.cuda.get_device_properties(device).total_memory
-        torch.cuda.set_per_process_memory_fraction(memory_fraction(share, total), device)
+        total = torch.cuda.get_device_properties(index).total_memory
+        torch.cuda.set_per_process_memory_fraction(memory_fraction(share, total), index)
+
+
+def kernel_choice(device: torch.device) -> dict[str, bool]:
+    """Among which kernels a GPU chooses, as keywords of `prepare_device`; nothing of the CPU.
+
+    It is recorded with a model, so that its accuracy can be measured again in the same way.
+    """
+    if device.type != "cuda":
+        return {}
+    return {
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "tf32": torch.backends.cudnn.allow_tf32,
+        "benchmark": torch.backends.cudnn.benchmark,
+    }
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether an operation failed because the GPU's memory, or the cap on it, was used up."""
+    words = str(error).lower()
+    return isinstance(error, torch.cuda.OutOfMemoryError) or "out of memory" in words or "alloc_failed" in words
 
 
 def half(device: torch.device) -> torch.dtype:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import torch
+
 from hpmkd.data.images import Images
 from hpmkd.plan.events import EpochResult
 from hpmkd.plan.halving import rungs
@@ -25,33 +27,34 @@ class HalvingSearch:
         candidates: the values to choose from; the first wins a tie.
         reduction_factor: keep 1 of this many candidates per rung.
         epochs: of the last rung.
+        device: where the trainings are made.
     """
 
     def __init__(
-        self, make: Callable[[Values], Training], candidates: Sequence[Values], reduction_factor: int, epochs: int
+        self,
+        make: Callable[[Values], Training],
+        candidates: Sequence[Values],
+        reduction_factor: int,
+        epochs: int,
+        device: torch.device,
     ) -> None:
         self.make, self.candidates, self.plan = make, list(candidates), rungs(len(candidates), reduction_factor, epochs)
         self.total = sum(count for count, _ in self.plan)
         self.epoch, self.train_seconds = 0, 0.0
         self.evidence: list[dict[str, Any]] = []
         self.states: dict[int, dict[str, Any]] = {}
-        self.device = make(self.candidates[0]).device
+        self.device = device
 
     def epochs(self) -> Iterator[EpochResult]:
         """Works off the units that are left."""
         while self.epoch < self.total:
             rung, place = self._where()
             number, end = self._field(rung)[place], self.plan[rung][1]
-            training = self.make(self.candidates[number])
-            if number in self.states:
-                training.load_state_dict(self.states[number])
-            before = training.train_seconds
-            *_, result = training.epochs(end)
-            self.states[number] = training.state_dict()
-            self.train_seconds += training.train_seconds - before
+            result, seconds = self._train(number, end)
+            self.train_seconds += seconds
             accuracy = result.validation_accuracy_pct
             row = {"rung": rung, "epochs": end, "validation_accuracy_pct": accuracy, **self.candidates[number]}
-            self.evidence.append({**row, "train_seconds": training.train_seconds - before})
+            self.evidence.append({**row, "train_seconds": seconds})
             self.epoch += 1
             yield EpochResult(
                 self.epoch,
@@ -62,6 +65,19 @@ class HalvingSearch:
                 train_seconds=self.train_seconds,
                 of=self.total,
             )
+
+    def _train(self, number: int, end: int) -> tuple[EpochResult, float]:
+        """Trains a candidate to the end of epoch `end`; its last epoch and the seconds.
+
+        The training ends here, with its images and its recorded steps: the next one needs the same memory.
+        """
+        training = self.make(self.candidates[number])
+        if number in self.states:
+            training.load_state_dict(self.states[number])
+        before = training.train_seconds
+        *_, result = training.epochs(end)
+        self.states[number] = training.state_dict()
+        return result, training.train_seconds - before
 
     def _where(self) -> tuple[int, int]:
         left = self.epoch

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from hpmkd.config.specs import FitSpec
+from hpmkd.training.device import needs_scaling
 
 
 def learning_rate(fit: FitSpec, epoch: int) -> float:
@@ -29,21 +30,28 @@ def make_optimizer(fit: FitSpec, device: torch.device, *modules: nn.Module) -> t
     """
     parameters = [one for module in modules for one in module.parameters() if one.requires_grad]
     on_gpu = device.type == "cuda"
-    lr: float | Tensor = torch.tensor(fit.lr, device=device) if on_gpu else fit.lr
-    foreach, fused = not on_gpu, on_gpu
     if fit.optimizer == "sgd":
-        return torch.optim.SGD(
+        # Fused SGD makes its momentum buffers without values for the first step to fill. Where scaled gradients
+        # overflow, that step is left out, and the next one takes whatever lay there for the momentum.
+        fused = on_gpu and not needs_scaling(fit.precision, device)
+        optimizer: torch.optim.Optimizer = torch.optim.SGD(
             parameters,
-            lr,
+            fit.lr,
             fit.momentum,
             weight_decay=fit.weight_decay,
             nesterov=fit.momentum > 0,
-            foreach=foreach,
+            foreach=not fused,
             fused=fused,
         )
-    return torch.optim.Adam(
-        parameters, lr, weight_decay=fit.weight_decay, foreach=foreach, fused=fused, capturable=on_gpu
-    )
+    else:
+        fused = on_gpu
+        optimizer = torch.optim.Adam(
+            parameters, fit.lr, weight_decay=fit.weight_decay, foreach=not on_gpu, fused=on_gpu, capturable=on_gpu
+        )
+    if fused:  # not before: an optimiser looks at what it is given, and would wait for the GPU
+        for group in optimizer.param_groups:
+            group["lr"] = torch.full((), fit.lr, device=device)
+    return optimizer
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:

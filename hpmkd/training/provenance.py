@@ -15,6 +15,7 @@ from hpmkd.config.sweep import DataConfig
 from hpmkd.data.cache import prepare
 from hpmkd.hardware import machine
 from hpmkd.plan.job import Job
+from hpmkd.training.device import kernel_choice
 from hpmkd.version import __version__
 
 
@@ -39,6 +40,7 @@ def provenance(job: Job, data: DataConfig, device: torch.device) -> dict[str, An
         },
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "hardware": _hardware(device),
+        "kernels": kernel_choice(device),
         "git_revision": _git_revision(),
     }
 

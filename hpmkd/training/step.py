@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hpmkd.data.augment import Batch, TrainBatches, mix, soft_labels
-from hpmkd.methods.base import Distiller
+from hpmkd.methods.base import Distiller, one_by_one
 from hpmkd.training.device import autocast, fp32, needs_scaling
 from hpmkd.training.recipe import Recipe
 from hpmkd.training.teachers import Teacher
@@ -51,9 +51,14 @@ class Step:
         """An epoch begins."""
         self.sums.clear()
 
+    def repeat(self, work: Callable[[], None], times: int) -> None:
+        """Does other work of the training so many times; see `methods.base.Repeat`."""
+        one_by_one(work, times)
+
     def means(self, images: int) -> dict[str, float]:
-        """Each term's mean over `images` images; the only moment of an epoch at which a GPU is waited for."""
-        return {name: float(total) / images for name, total in self.sums.items()}
+        """Each term's mean over `images` images; here a GPU is waited for, once for all of them."""
+        totals = torch.stack(list(self.sums.values())).tolist()
+        return {name: total / images for name, total in zip(self.sums, totals, strict=True)}
 
     def __call__(self, index: Tensor, view: Tensor, weight: float, progress: float) -> None:
         """One step.

@@ -118,7 +118,7 @@ class Training:
         """Shows the teachers' logits on validation images to the distiller."""
         start = time.monotonic()
         logits = [teacher.validation_logits(self.validation, self.normalise) for teacher in self.teachers]
-        self.distiller.prepare(logits, self.validation.labels)
+        self.distiller.prepare(logits, self.validation.labels, self.step.repeat)
         self.prepare_seconds = time.monotonic() - start
 
     def _train_epoch(self) -> dict[str, float]:
@@ -129,6 +129,8 @@ class Training:
         weights = mix_weights(self.seed, self.epoch, steps, self.fit.mixup) if self.fit.mixup else [1.0] * steps
         for number, (index, view) in enumerate(self.batches.draws(self.seed, self.epoch)):
             self.step(index, view, weights[number], (self.epoch + number / steps) / self.fit.epochs)
+        if self.epoch + 1 < self.fit.epochs:
+            self.batches.draw_ahead(self.seed, self.epoch + 1)
         return self.step.means(len(self.batches.labels))
 
     @property

@@ -11,11 +11,10 @@ from typing import Any
 
 import pytest
 import torch
-from support.trainings import flat, make, same, saved
+from support.trainings import HPM, flat, make, same, saved
 
 from hpmkd.training import device
 from hpmkd.training.cuda_graph import _WARM, GraphedStep
-from hpmkd.training.optim import set_learning_rate
 from hpmkd.training.train import Training
 
 
@@ -121,21 +120,45 @@ def test_what_cannot_be_recorded_is_done_step_by_step(tape: type[FakeTape], monk
     assert sum(part.played for part in tape.made) == 0
 
 
+@pytest.mark.parametrize(
+    "error", ["CUDA out of memory. Tried to allocate 2 GiB", "CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"]
+)
+def test_a_lack_of_memory_is_no_reason_for_single_steps(
+    tape: type[FakeTape], error: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would need as much; the trial is tried again with a larger share."""
+    monkeypatch.setattr(tape, "error", error)
+    with pytest.raises(RuntimeError, match="CU"):
+        list(graphed(tape, epochs=4).epochs())
+
+
+def test_the_attention_is_trained_by_recorded_steps(tape: type[FakeTape]) -> None:
+    more: Any = {"count": 2, "hparams": {**HPM, "hpmkd.weighting": "attention", "hpmkd.gate_steps": 9}}
+    one, other = make("HPM-KD", epochs=1, **more), graphed(tape, "HPM-KD", epochs=1, **more)
+    list(one.epochs())
+    list(other.epochs())
+    prepared = tape.made[0]
+    assert (prepared.warmed, prepared.recorded, prepared.played) == (_WARM, 1, 9 - _WARM)
+    close(one, other)
+    for name, value in flat(one.distiller.state_dict()).items():
+        assert torch.allclose(value, flat(other.distiller.state_dict())[name], rtol=1e-4, atol=1e-5), name
+
+
+def test_an_attention_that_cannot_be_recorded_is_trained_all_the_same(
+    tape: type[FakeTape], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tape, "error", "operation not permitted")
+    more: Any = {"count": 2, "hparams": {**HPM, "hpmkd.weighting": "attention", "hpmkd.gate_steps": 9}}
+    one, other = make("HPM-KD", epochs=2, **more), graphed(tape, "HPM-KD", epochs=2, **more)
+    list(one.epochs())
+    with pytest.warns(UserWarning, match="operation not permitted"):
+        list(other.epochs())
+    close(one, other)
+
+
 def test_two_stages_are_not_recorded() -> None:
     assert make("FitNets").distiller.recordable
     assert not make("FitNets", hparams={"fitnets.schedule": "two_stage"}).distiller.recordable
-
-
-def test_a_learning_rate_in_memory_is_set_in_place() -> None:
-    weight = torch.nn.Parameter(torch.ones(2))
-    where = torch.tensor(0.5)
-    optimizer = torch.optim.SGD([weight], where, foreach=False)
-    set_learning_rate(optimizer, 0.25)
-    assert optimizer.param_groups[0]["lr"] is where
-    assert float(where) == 0.25
-    plain = torch.optim.SGD([weight], 0.5)
-    set_learning_rate(plain, 0.25)
-    assert plain.param_groups[0]["lr"] == 0.25
 
 
 def test_without_bf16_gradients_are_scaled_and_the_scale_is_resumed(monkeypatch: pytest.MonkeyPatch) -> None:

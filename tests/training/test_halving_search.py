@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.result_file import commit, verify
 from hpmkd.store.search_file import SearchResult
 from hpmkd.training.halving_search import HalvingSearch
+from hpmkd.training.train import Training
 from hpmkd.training.trial import SavableEpoch, run_job
 
 CPU = torch.device("cpu")
@@ -55,7 +57,7 @@ def search(epochs: int = 4) -> HalvingSearch:
     def training(values: dict[str, Any]) -> Any:
         return make("TraditionalKD", hparams=values, epochs=epochs)
 
-    return HalvingSearch(training, GRID, 2, epochs)
+    return HalvingSearch(training, GRID, 2, epochs, CPU)
 
 
 def test_it_trains_what_the_plan_says_and_chooses_the_best() -> None:
@@ -97,6 +99,22 @@ def test_resumed_it_chooses_the_same_on_the_same_evidence(stop: int) -> None:
 
     assert bare(second) == bare(whole)
     assert second.winner() == whole.winner()
+
+
+def test_one_training_at_a_time_is_in_memory() -> None:
+    """Images, recorded steps and gradients of the one before would take as much again."""
+    made: list[weakref.ref[Training]] = []
+
+    def counted(values: Any) -> Training:
+        assert not any(one() is not None for one in made)
+        training = make(hparams=dict(values), epochs=4)
+        made.append(weakref.ref(training))
+        return training
+
+    halving = HalvingSearch(counted, GRID, 2, 4, CPU)
+    assert made == [], "and none to learn the device"
+    list(halving.epochs())
+    assert len(made) == halving.total
 
 
 @pytest.fixture(scope="module")
