@@ -56,12 +56,26 @@ class Resumed:
 
 @dataclass(frozen=True)
 class EpochEnded:
-    """An epoch ended. `saved_to_stop`: a checkpoint was made, or tried, because the sweep is being stopped."""
+    """An epoch ended.
+
+    Args:
+        job: its key.
+        result: of the epoch.
+        saved_to_stop: a checkpoint was made, or tried, because the sweep is being stopped.
+        worker: who trained it, where known.
+        earlier: epochs that ended before it and were not reported by themselves, because they are short.
+    """
 
     job: str
     result: EpochResult
     saved_to_stop: bool = False
     worker: Worker | None = None
+    earlier: tuple[EpochResult, ...] = ()
+
+    @property
+    def results(self) -> tuple[EpochResult, ...]:
+        """All epochs that this tells of, in their order."""
+        return (*self.earlier, self.result)
 
 
 @dataclass(frozen=True)
@@ -76,6 +90,7 @@ class Finished:
         message: what people should read in place of the accuracy; empty: nothing.
         profile: where the time went, if the sweep asks for it.
         worker: who did it, where known.
+        spoiled: why the worker's process should train nothing more; empty: it may.
     """
 
     job: str
@@ -85,16 +100,21 @@ class Finished:
     message: str = ""
     profile: JobProfile | None = None
     worker: Worker | None = None
+    spoiled: str = ""
 
 
 @dataclass(frozen=True)
 class Failed:
-    """The job cannot be done: its loss is no longer finite (`message` says where). A crash makes no such event."""
+    """The job cannot be done: its loss is no longer finite (`message` says where). A crash makes no such event.
+
+    `profile`, `worker`, `spoiled`: see `Finished`.
+    """
 
     job: str
     message: str
     profile: JobProfile | None = None
     worker: Worker | None = None
+    spoiled: str = ""
 
 
 Event = Resumed | EpochEnded | Finished | Failed

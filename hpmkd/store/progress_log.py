@@ -12,7 +12,7 @@ import json
 import math
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -73,33 +73,39 @@ class Recorder:
 
     def started(self, key: str) -> None:
         """A worker starts or continues a job."""
-        self._add(key, {"event": "started", "fingerprint": self.fingerprints.get(key, "")}, None)
+        self._add(key, [{"event": "started", "fingerprint": self.fingerprints.get(key, "")}], None)
 
     def record(self, event: Event) -> None:
         """Takes note of what a trial reports after each epoch and at its end."""
         if isinstance(event, EpochEnded):
-            epoch, of = event.result.epoch, event.result.of
-            if epoch in (1, of) or epoch % math.ceil(of / MAX_EPOCHS) == 0:
-                self._add(event.job, {"event": "epoch", **_epoch(event.result)}, event.worker)
+            kept = [one for one in event.results if _is_kept(one)]
+            self._add(event.job, [{"event": "epoch", **_epoch(one)} for one in kept], event.worker)
         elif isinstance(event, Failed):
-            self._add(event.job, {"event": "failed", "message": event.message}, event.worker)
+            self._add(event.job, [{"event": "failed", "message": event.message}], event.worker)
         elif isinstance(event, Finished):
-            self._add(event.job, {"event": "ended"}, event.worker)
+            self._add(event.job, [{"event": "ended"}], event.worker)
 
     def failed(self, key: str, message: str) -> None:
         """A trial ended with an error."""
-        self._add(key, {"event": "failed", "message": message}, None)
+        self._add(key, [{"event": "failed", "message": message}], None)
 
-    def _add(self, key: str, values: Mapping[str, Any], worker: Worker | None) -> None:
+    def _add(self, key: str, records: Sequence[Mapping[str, Any]], worker: Worker | None) -> None:
+        if not records:
+            return
         now, by = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), worker or _this_process()
-        line = json.dumps({"time": now, "host": by.host, "pid": by.pid, **values}).encode() + b"\n"
+        common = {"time": now, "host": by.host, "pid": by.pid}
+        lines = b"".join(json.dumps({**common, **values}).encode() + b"\n" for values in records)
         path = progress_file(self.output, key)
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("ab+") as file:
                 if file.tell() and not _ends_a_line(file):
-                    line = b"\n" + line  # what a kill tore stays alone on its line
-                file.write(line)
+                    lines = b"\n" + lines  # what a kill tore stays alone on its line
+                file.write(lines)
+
+
+def _is_kept(result: EpochResult) -> bool:
+    return result.epoch in (1, result.of) or result.epoch % math.ceil(result.of / MAX_EPOCHS) == 0
 
 
 def _ends_a_line(file: Any) -> bool:

@@ -107,11 +107,16 @@ class SafeLogger(EventCallback):
         """The numbers of an epoch, or of the finished model; Tune's own are left out."""
         if isinstance(event, Resumed):
             return
-        if isinstance(event, EpochEnded):
-            self._steps[trial.trial_id] = event.result.epoch
-        step = self._steps.get(trial.trial_id, 0)
+        if not isinstance(event, EpochEnded):
+            self._numbers(trial, self._steps.get(trial.trial_id, 0), to_report(event))
+            return
+        for result in event.results:
+            self._steps[trial.trial_id] = result.epoch
+            self._numbers(trial, result.epoch, to_report(EpochEnded(event.job, result)))
+
+    def _numbers(self, trial: Any, step: int, report: dict[str, Any]) -> None:
         # Ray's callbacks for both services read the trial and its numbers alone.
-        self._pass("on_trial_result", step, [], trial, chosen(to_report(event)) | {"training_iteration": step})
+        self._pass("on_trial_result", step, [], trial, chosen(report) | {"training_iteration": step})
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """The run is over."""

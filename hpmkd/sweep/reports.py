@@ -11,7 +11,7 @@ from ray.tune import Callback
 
 from hpmkd.plan.events import EpochEnded, EpochResult, Event, Failed, Finished, JobProfile, Resumed, Worker
 
-_TERM = "loss/"
+_TERM, _EARLIER, _SPOILED = "loss/", "earlier", "spoiled"
 _ENDS: dict[str, Literal["trained", "recalled", "found"]] = {name: name for name in ("trained", "recalled", "found")}
 
 
@@ -55,11 +55,20 @@ def chosen(report: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
+def spoiled(report: Mapping[str, Any]) -> str:
+    """Why the process that made the report should train nothing more; empty: it may."""
+    why = report.get(_SPOILED, "")
+    return why if isinstance(why, str) else ""
+
+
 def to_report(event: Event) -> dict[str, Any]:
     """The flat dict for `tune.report`. Tune itself adds `hostname` and `pid`, where the event has no worker."""
     report = {"job": event.job, **_values(event)}
-    if not isinstance(event, Resumed | EpochEnded) and event.profile is not None:
-        report["profile"] = {"parts": dict(event.profile.parts), "operators": list(event.profile.operators)}
+    if isinstance(event, Finished | Failed):
+        if event.profile is not None:
+            report["profile"] = {"parts": dict(event.profile.parts), "operators": list(event.profile.operators)}
+        if event.spoiled:
+            report[_SPOILED] = event.spoiled
     if event.worker is not None:
         report |= {"hostname": event.worker.host, "pid": event.worker.pid}
     return report
@@ -69,13 +78,18 @@ def _values(event: Event) -> dict[str, Any]:
     if isinstance(event, Resumed):
         return {"status": "resumed", "epoch": event.epoch, "epochs": event.of}
     if isinstance(event, EpochEnded):
-        of_epoch = {"epoch": event.result.epoch, "epochs": event.result.of, "train_time": event.result.train_seconds}
         stop = {"saved_to_stop": True} if event.saved_to_stop else {}
-        return {"status": "training", **of_epoch, **curve_points(event.result), **stop}
+        before = {_EARLIER: [_of_epoch(one) for one in event.earlier]} if event.earlier else {}
+        return {"status": "training", **_of_epoch(event.result), **stop, **before}
     if isinstance(event, Finished):
         numbers = {"accuracy": event.accuracy_pct, "train_time": event.train_seconds}
         return {"status": event.status, **numbers, "message": event.message}
     return {"status": "diverged", "accuracy": math.nan, "train_time": math.nan, "message": event.message}
+
+
+def _of_epoch(result: EpochResult) -> dict[str, Any]:
+    counts = {"epoch": result.epoch, "epochs": result.of, "train_time": result.train_seconds}
+    return {**counts, **curve_points(result)}
 
 
 def from_report(report: Mapping[str, Any]) -> Event | None:
@@ -92,9 +106,12 @@ def _read(report: Mapping[str, Any]) -> Event | None:
     if status == "resumed":
         return Resumed(job, _whole(report["epoch"]), _whole(report["epochs"]), worker)
     if status == "training":
-        return EpochEnded(job, _epoch(report), report.get("saved_to_stop") is True, worker)
+        earlier = tuple(_epoch(one) for one in report.get(_EARLIER, ()))
+        stop = report.get("saved_to_stop") is True
+        return EpochEnded(job, _epoch(report), saved_to_stop=stop, worker=worker, earlier=earlier)
     if status == "diverged":
-        return Failed(job, _text(report["message"]), _profile(report), worker)
+        message = _text(report["message"])
+        return Failed(job, message, profile=_profile(report), worker=worker, spoiled=spoiled(report))
     if status in _ENDS:
         accuracy, seconds = _number(report["accuracy"]), _number(report["train_time"])
         return Finished(
@@ -105,6 +122,7 @@ def _read(report: Mapping[str, Any]) -> Event | None:
             message=_text(report["message"]),
             profile=_profile(report),
             worker=worker,
+            spoiled=spoiled(report),
         )
     return None
 

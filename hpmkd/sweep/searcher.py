@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from hpmkd.plan.job import Job
 from hpmkd.plan.roles import Role
 from hpmkd.plan.schedule import heights, may_run_beside
 from hpmkd.store.output_dir import trial_folder
+from hpmkd.sweep.reports import spoiled
 
 
 class JobQueue:
@@ -159,7 +161,10 @@ def _config_of(job: Job) -> dict[str, Any]:
 
 
 class FifoScheduler(FIFOScheduler):
-    """Runs trials in the order in which they came, as its base class does, which reads all trials at each step."""
+    """Runs trials in the order in which they came, as its base class does, which reads all trials at each step.
+
+    It is also asked last before Tune keeps the process of a finished trial for the next one.
+    """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -178,3 +183,10 @@ class FifoScheduler(FIFOScheduler):
                 if trial.status == status:
                     return trial
         return None
+
+    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
+        """A process that is spoiled is ended with its trial. Tune keeps those for the next one that it knows to have
+        been started, and has no other way to be told; without it, the next trial does without recorded steps."""
+        if spoiled(result):
+            with contextlib.suppress(AttributeError, KeyError):
+                tune_controller._started_actors.discard(tune_controller._trial_to_actor[trial])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
 import time
@@ -14,7 +15,7 @@ from ray import tune
 
 from hpmkd.audit.sweep_dir import open_sweep
 from hpmkd.errors import EnvironmentProblem
-from hpmkd.plan.events import Failed, Finished, JobProfile, Resumed
+from hpmkd.plan.events import EpochEnded, EpochResult, Failed, Finished, JobProfile, Resumed
 from hpmkd.plan.job import Job
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep.device_setup import set_up
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from hpmkd.training.op_profiler import Operators
     from hpmkd.training.trial import SavableEpoch
 
+# One driver takes the reports of all trials, 4 ms each: 16 trials with epochs of 40 ms would keep it busy.
+_REPORT_SECONDS = 0.5
 _STOP_SECONDS = 60.0  # a driver that was killed while it stopped leaves the file until the next start
 
 
@@ -105,24 +108,36 @@ class Reporter:
 
     def __init__(self, job: Job, output: OutputDir, schedule: SaveSchedule, curves: EventFiles) -> None:
         self.job, self.output, self.schedule, self.curves = job, output, schedule, curves
+        self._earlier: list[EpochResult] = []  # those that the next report will tell of, too
+        self._reported = -math.inf
 
     def resumed(self, event: Resumed) -> None:
         """Reports that the job continues."""
         tune.report(to_report(event))
 
     def epoch(self, epoch: SavableEpoch) -> None:
-        """The report of an epoch: with a checkpoint where one is due or the sweep is being stopped."""
-        event = epoch.event
-        self.curves.epoch(event.result)
-        stopping = self.output.stop_file.exists()
-        if event.result.epoch == event.result.of or not (stopping or self.schedule.due()):
-            tune.report(to_report(event))
+        """The report of an epoch: with a checkpoint where one is due or the sweep is being stopped.
+
+        An epoch that ends soon after the last report waits for the next one.
+        """
+        result = epoch.event.result
+        self.curves.epoch(result)
+        last, stopping = result.epoch == result.of, self.output.stop_file.exists()
+        save = not last and (stopping or self.schedule.due())
+        if not (last or save) and time.monotonic() - self._reported < _REPORT_SECONDS:
+            self._earlier.append(result)
             return
-        start = time.monotonic()
-        self._save(epoch, to_report(replace(event, saved_to_stop=stopping)))
-        self.schedule.saved(time.monotonic() - start)
-        if stopping:
-            _wait_for_the_end(self.output.stop_file)
+        event = replace(epoch.event, saved_to_stop=save and stopping, earlier=tuple(self._earlier))
+        self._earlier.clear()
+        if save:
+            start = time.monotonic()
+            self._save(epoch, to_report(event))
+            self.schedule.saved(time.monotonic() - start)
+            if stopping:
+                _wait_for_the_end(self.output.stop_file)
+        else:
+            tune.report(to_report(event))
+        self._reported = time.monotonic()
 
     def _save(self, epoch: SavableEpoch, report: dict[str, Any]) -> None:
         """Reports with a checkpoint; without one where it cannot be written."""
@@ -140,7 +155,12 @@ class Reporter:
     def ended(self, event: Finished | Failed) -> None:
         """The last report: with the model, if one was made, as Tune's checkpoint."""
         from hpmkd.store.result_file import verify
+        from hpmkd.training.captures import failure
 
+        if self._earlier:  # of a training that failed before its last epoch
+            *earlier, result = self._earlier
+            tune.report(to_report(EpochEnded(self.job.key, result, earlier=tuple(earlier))))
+        event = replace(event, spoiled=failure())
         if isinstance(event, Finished) and event.status == "trained":
             self.curves.end(event.accuracy_pct)
         if isinstance(event, Failed) or event.status == "found":

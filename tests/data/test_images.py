@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from support.builders import batches_of, make_raw, make_spec
+from support.fake_gpu import GPU, fake_gpu
 from support.pictures import CPU, SAME, numbered
 from torch.nn import functional as F
 
@@ -83,6 +84,38 @@ def test_an_epoch_is_a_function_of_seed_and_epoch(augment: str) -> None:
         assert not torch.equal(labels, other[1])
 
 
+def test_on_a_gpu_the_next_epoch_is_drawn_ahead_and_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the GPU works; the labels say that they lie on one, until the batches are asked for."""
+
+    class Labels:
+        device = torch.device("cuda")
+
+        def __len__(self) -> int:
+            return 30
+
+    drawn: list[tuple[int, int]] = []
+    batches, plain = (TrainBatches(make_raw(30).train, SAME, "crop_flip", 8) for _ in range(2))
+    order = batches._order
+    monkeypatch.setattr(batches, "_order", lambda *given: drawn.append(given) or order(*given))
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
+    labels = batches.labels
+    for seed, epoch, ahead in ((7, 0, (7, 0)), (7, 1, (7, 2)), (7, 1, (6, 1))):
+        monkeypatch.setattr(batches, "labels", Labels())
+        batches.draw_ahead(*ahead)
+        monkeypatch.setattr(batches, "labels", labels)
+        drawn.clear()
+        for one, other in zip(batches.draws(seed, epoch), plain.draws(seed, epoch), strict=True):
+            assert all(torch.equal(*pair) for pair in zip(one, other, strict=True))
+        assert drawn == ([] if ahead == (seed, epoch) else [(seed, epoch)])
+        assert batches._ahead is None, "used once"
+
+
+def test_on_a_cpu_nothing_is_drawn_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    batches = TrainBatches(make_raw(30).train, SAME, "crop_flip", 8)
+    monkeypatch.setattr(batches, "_order", lambda *given: pytest.fail("it was drawn"))
+    batches.draw_ahead(7, 1)
+
+
 def test_every_batch_image_is_a_crop_of_its_padded_source_or_its_mirror() -> None:
     """Against padding and cutting one image at a time."""
     source, found = numbered(40), {"flipped": 0, "plain": 0}
@@ -120,3 +153,15 @@ def test_evaluation_sees_every_image_once_in_order() -> None:
     source = numbered(23)
     labels = torch.cat([labels for _, labels in plain_batches(source, SAME, 10)])
     assert torch.equal(labels, source.labels)
+
+
+@pytest.mark.parametrize(("on_gpu", "sizes"), [(False, [512] * 5 + [440]), (True, [2048, 952])])
+def test_a_gpu_evaluates_in_large_batches(on_gpu: bool, sizes: list[int]) -> None:
+    """Which are few launches; on a CPU the size of a batch decides over the last bits."""
+    images, normalise = Images(torch.zeros(3000, 4, 4, 1, dtype=torch.uint8), torch.zeros(3000)), SAME
+    if not on_gpu:
+        assert [len(labels) for _, labels in plain_batches(images, normalise)] == sizes
+        return
+    with fake_gpu():
+        normalise = Normalise(torch.zeros(1), torch.ones(1), GPU)
+        assert [len(labels) for _, labels in plain_batches(images.to(GPU), normalise)] == sizes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,15 @@ def test_a_training_from_start_to_end(output: OutputDir) -> None:
     assert found.epochs[1] == {**expected, "terms": {"ce": 0.25}}
     recorder.record(Finished(KEY, "trained", 71.0, 6.0))
     assert read_all(output)[KEY].state == "ended"
+
+
+def test_epochs_that_are_told_together_are_written_together(output: OutputDir) -> None:
+    recorder = Recorder(output)
+    first, second, third = (epoch(number, 3) for number in (1, 2, 3))
+    recorder.record(replace(third, earlier=(first.result, second.result)))
+    found = read_all(output)[KEY]
+    assert [row["epoch"] for row in found.epochs] == [1, 2, 3]
+    assert (found.epoch, found.pid) == (3, 77)
 
 
 def test_what_is_trained_twice_counts_once(output: OutputDir) -> None:

@@ -64,6 +64,18 @@ class Inner:
         return call
 
 
+def test_epochs_that_are_told_together_are_points_of_their_own() -> None:
+    inner, trial = Inner(), Trial()
+    results = [EpochResult(epoch, 1 / epoch, {}, 50.0, 0.1, 1.5 * epoch, 9) for epoch in (1, 2, 3)]
+    event = EpochEnded(KEY, results[2], earlier=tuple(results[:2]))
+    SafeLogger("mlflow", inner).on_trial_result(iteration=0, trials=[], trial=trial, result=to_report(event))
+    assert [(given["training_iteration"], given["train_loss"]) for _, given in inner.calls] == [
+        (1, 1),
+        (2, 0.5),
+        (3, 1 / 3),
+    ]
+
+
 def test_what_is_passed_on() -> None:
     inner = Inner()
     follow(SafeLogger("mlflow", inner), Trial())

@@ -25,9 +25,9 @@ RESULTS = st.builds(
 ENDS = st.sampled_from(["trained", "recalled", "found"])
 EVENTS: st.SearchStrategy[Event] = st.one_of(
     st.builds(Resumed, NAMES, COUNTS, COUNTS, WORKERS),
-    st.builds(EpochEnded, NAMES, RESULTS, st.booleans(), WORKERS),
-    st.builds(Finished, NAMES, ENDS, NUMBERS, NUMBERS, NAMES, PROFILES, WORKERS),
-    st.builds(Failed, NAMES, NAMES, PROFILES, WORKERS),
+    st.builds(EpochEnded, NAMES, RESULTS, st.booleans(), WORKERS, st.lists(RESULTS, max_size=2).map(tuple)),
+    st.builds(Finished, NAMES, ENDS, NUMBERS, NUMBERS, NAMES, PROFILES, WORKERS, NAMES),
+    st.builds(Failed, NAMES, NAMES, PROFILES, WORKERS, NAMES),
 )
 TUNE = {
     "timestamp": 1732500000, "checkpoint_dir_name": None, "done": False, "training_iteration": 3, "trial_id": "5ea1_00",
@@ -56,8 +56,8 @@ def test_what_tune_adds_says_who_trains_and_changes_nothing_else(event: Event) -
 @given(EVENTS, st.data())
 def test_half_a_report_or_another_kind_of_value_is_none(event: Event, data: Any) -> None:
     """What an event cannot be without is missing or of another kind, as in reports of other programs and versions."""
-    report = to_report(replace(event, worker=None, profile=None) if isinstance(event, Finished | Failed) else event)
-    optional = {"saved_to_stop", "hostname", "pid", "profile"}
+    bare = replace(event, worker=None, profile=None) if isinstance(event, Finished | Failed) else event
+    report, optional = to_report(bare), {"saved_to_stop", "hostname", "pid", "profile", "spoiled", "earlier"}
     needed = [name for name in report if name not in optional and not name.startswith("loss/")]
     if isinstance(event, Failed):
         needed = ["job", "status", "message"]

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
+from support.sweeps import PATIENCE, ROOT, Launch
 
+from hpmkd.store.output_dir import OutputDir
+from hpmkd.store.progress_log import read_all
 from hpmkd.sweep.searcher import FifoScheduler
 
 STATES = (Trial.PENDING, Trial.RUNNING, Trial.PAUSED, Trial.TERMINATED, Trial.ERROR)
@@ -42,3 +48,26 @@ def test_it_chooses_what_first_in_first_out_chooses(events: list[Any]) -> None:
             if event[1] == Trial.PENDING:
                 ours.on_trial_add(controller, trials[event[0]])
         assert ours.choose_trial_to_run(controller) is theirs.choose_trial_to_run(controller)
+
+
+SPOILED = """
+import sys
+if any("default_worker" in word for word in sys.orig_argv):
+    import hpmkd.training.captures as captures
+    captures.failure = lambda: "operation not permitted when stream is capturing"
+"""
+
+
+@pytest.mark.parametrize("is_spoiled", [False, True])
+def test_a_process_that_is_spoiled_trains_one_model(launch: Launch, tmp_path: Path, is_spoiled: bool) -> None:
+    """Others are kept for the next trial: their start takes seconds."""
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(SPOILED if is_spoiled else "")
+    paths = os.pathsep.join([str(site), str(ROOT)])
+    words = ("--baselines", "Direct", "--runs", "2", "--max-concurrent", "1", "--kd.logits", "live")
+    process = launch(*words, PYTHONPATH=paths)
+    out, error = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, out + error
+    workers = {one.pid for one in read_all(OutputDir(tmp_path / "out")).values()}
+    assert len(workers) == (3 if is_spoiled else 1)

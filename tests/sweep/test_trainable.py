@@ -12,13 +12,15 @@ from ray import tune
 from support.builders import make_config, make_jobs
 
 from hpmkd.errors import EnvironmentProblem
-from hpmkd.plan.events import EpochEnded, EpochResult
+from hpmkd.plan.events import EpochEnded, EpochResult, Failed
 from hpmkd.plan.job import Job
 from hpmkd.store.epoch_checkpoint import SaveSchedule
 from hpmkd.store.output_dir import OutputDir, trial_folder
-from hpmkd.sweep.reports import from_report
+from hpmkd.sweep import trainable as module
+from hpmkd.sweep.reports import from_report, spoiled
 from hpmkd.sweep.tensorboard import EventFiles
 from hpmkd.sweep.trainable import Reporter
+from hpmkd.training import captures
 from hpmkd.training.trial import SavableEpoch
 
 Save = Callable[[Path], None]
@@ -97,3 +99,69 @@ def test_what_a_full_disk_left_of_a_checkpoint_is_removed(
     assert seen == [1, 1]
     assert older.exists()
     assert not torn.exists()
+
+
+class Clock:
+    """Stands in for `time`; each epoch takes so long."""
+
+    now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize(("seconds", "most"), [(0.04, 10), (0.3, 52), (2.0, 100)])
+def test_short_epochs_are_reported_together(
+    tmp_path: Path,
+    job: Job,
+    reports: list[tuple[dict[str, Any], bool]],
+    seconds: float,
+    most: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One driver serves all trials. No epoch is lost to the curves."""
+    clock, schedule = Clock(), SaveSchedule(overhead=0.05)
+    monkeypatch.setattr(module, "time", clock)
+    schedule.due = lambda: False  # type: ignore[method-assign]
+    reporter = Reporter(job, OutputDir(tmp_path), schedule, EventFiles(None))
+    for epoch in range(1, 101):
+        clock.now += seconds
+        event = EpochEnded(job.key, EpochResult(epoch, 1 / epoch, {}, 50.0, 0.1, 1.0, 100))
+        reporter.epoch(SavableEpoch(event, lambda folder: None))
+    events = [from_report(metrics) for metrics, _ in reports]
+    assert len(events) <= most
+    assert len(events) >= 100 * seconds / max(seconds, 0.5) / 2
+    told = [result for event in events if isinstance(event, EpochEnded) for result in event.results]
+    assert [result.epoch for result in told] == list(range(1, 101))
+    assert [result.train_loss for result in told] == [1 / epoch for epoch in range(1, 101)]
+
+
+def test_what_waits_for_the_next_report_goes_with_a_checkpoint_or_a_failure(
+    tmp_path: Path, job: Job, reports: list[tuple[dict[str, Any], bool]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, schedule = Clock(), SaveSchedule(overhead=0.05)
+    monkeypatch.setattr(module, "time", clock)
+    reporter = Reporter(job, OutputDir(tmp_path), schedule, EventFiles(None))
+    for epoch in range(1, 7):
+        schedule.due = lambda epoch=epoch: epoch == 4  # type: ignore[misc]
+        event = EpochEnded(job.key, EpochResult(epoch, 1.0, {}, 50.0, 0.1, 1.0, 9))
+        reporter.epoch(SavableEpoch(event, lambda folder: (folder / "x").write_bytes(b"x") and None))
+    reporter.ended(Failed(job.key, "epoch 7: the training loss is nan"))
+    events = [from_report(metrics) for metrics, _ in reports]
+    assert [[one.epoch for one in event.results] for event in events[:-1] if isinstance(event, EpochEnded)] == [
+        [1],
+        [2, 3, 4],
+        [5, 6],
+    ]
+    assert [checkpoint for _, checkpoint in reports] == [False, True, False, False]
+    assert isinstance(events[-1], Failed)
+
+
+def test_the_last_report_says_whether_the_process_is_spoiled(
+    tmp_path: Path, job: Job, reports: list[tuple[dict[str, Any], bool]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reporter = Reporter(job, OutputDir(tmp_path), SaveSchedule(0.05), EventFiles(None))
+    for why in ("", "operation not permitted when stream is capturing"):
+        monkeypatch.setattr(captures, "failure", lambda why=why: why)
+        reporter.ended(Failed(job.key, "nan"))
+        assert spoiled(reports[-1][0]) == why
