@@ -1,7 +1,8 @@
 """Which processes of a private Ray are this sweep's, and their end: at the sweep's own, or at the next start.
 
 A killed driver can leave Ray's processes behind, and a worker that trains on writes into the output. Before Ray starts,
-a mark goes into the output and into the environment that Ray's processes inherit; only what carries it is ended.
+a mark goes into the output and into the environment that Ray's processes (and those of MPS) inherit; only what carries
+it is ended.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from hpmkd.files import commit_json
 
 MARK = "HPMKD_RAY_OF"
 VITAL = ("gcs_server", "raylet")
+MPS_NAME = "nvidia-cuda-mps"  # of the daemon and of its server, as far as Linux keeps a name
 _GONE = (psutil.NoSuchProcess, psutil.AccessDenied, OSError)
 
 
@@ -85,20 +87,28 @@ class RayProcesses:
 
     def end(self, seconds: float = 5.0) -> list[psutil.Process]:
         """Kills what lives, waits for its end, and forgets the file; returns what would not die in `seconds`."""
-        left: list[psutil.Process] = []
-        for _ in range(3):  # a raylet may have started a worker between our look and its end
-            found = self.find()
-            if not found:
-                break
-            # The raylet first: it would replace its workers.
-            for process in sorted(found, key=lambda one: _name(one) not in VITAL):
-                with contextlib.suppress(*_GONE):
-                    process.kill()
-            left = _wait(found, seconds)
+        left = self.kill(seconds)
         if not left:
             with contextlib.suppress(OSError):
                 self.file.unlink()
         return left
+
+    def kill(self, seconds: float = 5.0, name: str = "") -> list[psutil.Process]:
+        """Kills those whose name begins so, and waits; returns what would not die in `seconds`."""
+        left: list[psutil.Process] = []
+        for _ in range(3):  # a raylet may have started a worker between our look and its end
+            found = self.named(name)
+            if not found:
+                break
+            for process in sorted(found, key=_turn):
+                with contextlib.suppress(*_GONE):
+                    process.kill()
+            left = _wait(found, seconds)
+        return left
+
+    def named(self, name: str) -> list[psutil.Process]:
+        """Those that live and whose name begins so."""
+        return [process for process in self.find() if _name(process).startswith(name)]
 
 
 def end_leftovers(file: Path) -> int:
@@ -145,6 +155,12 @@ def _wait(processes: list[psutil.Process], seconds: float) -> list[psutil.Proces
     while (left := [process for process in processes if lives(process)]) and time.monotonic() - start < seconds:
         time.sleep(0.02)
     return left
+
+
+def _turn(process: psutil.Process) -> int:
+    """The raylet first: it would replace its workers. MPS last: its clients would fail before they end."""
+    name = _name(process)
+    return 0 if name in VITAL else 2 if name.startswith(MPS_NAME) else 1
 
 
 def _name(process: psutil.Process) -> str:

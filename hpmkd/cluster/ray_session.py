@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import ray
 
+from hpmkd.cluster.mps import MpsDaemon, refuse_mps
 from hpmkd.cluster.ray_processes import VITAL, RayProcesses, lives
 from hpmkd.cluster.resources import prepare_environment, worker_env
 from hpmkd.cluster.stop_signals import Interrupted, StopSignals, hard_exit
@@ -53,11 +54,13 @@ def running_ray(
     deterministic = config.resources.deterministic
     prepare_environment(config.resources.address, deterministic)
     if ray.is_initialized():
+        refuse_mps(config, "a Ray that runs in this process already")
         yield
         return
     level = logging.INFO if verbose else logging.ERROR
     common: dict[str, Any] = {"log_to_driver": verbose, "logging_level": level, "configure_logging": True}
     if config.resources.address:
+        refuse_mps(config, f"the Ray cluster at {config.resources.address}")
         _join(config.resources.address, {**common, "runtime_env": {"env_vars": worker_env(deterministic)}})
         try:
             yield
@@ -65,15 +68,16 @@ def running_ray(
             ray.shutdown()
         return
     ours = RayProcesses(output.ray_file)
-    stop.force_stop = ours.end
+    mps = MpsDaemon(config, output, ours)
+    stop.force_stop = mps.force_stop
     try:
         with timings.part("ray_start"):
-            _start(ours, stop, {**common, "include_dashboard": config.resources.dashboard})
+            _start(ours, mps, stop, {**common, "include_dashboard": config.resources.dashboard})
         with _watched(ours, stop):
             yield
     finally:
         with timings.part("ray_end"):
-            _end(ours, stop)
+            _end(ours, mps, stop)
 
 
 def _join(address: str, common: dict[str, Any]) -> None:
@@ -100,17 +104,17 @@ def _reach(address: str) -> None:
         pass
 
 
-def _start(ours: RayProcesses, stop: StopSignals, settings: dict[str, Any]) -> None:
+def _start(ours: RayProcesses, mps: MpsDaemon, stop: StopSignals, settings: dict[str, Any]) -> None:
     """Starts the private Ray; once more where the first attempt failed, as it can on a busy machine."""
     for last in (False, True):
         try:
-            with ours.marking(), _hangup_kept_from_ray(), _limit(START_SECONDS, ours, stop, TooSlow):
+            with ours.marking(), _hangup_kept_from_ray(), _limit(START_SECONDS, stop, TooSlow), mps.serving():
                 _init(stop, settings)
             return
         except (TooSlow, Exception) as error:
             if isinstance(error, EnvironmentProblem):
                 raise
-            _end(ours, stop)
+            _end(ours, mps, stop)
             stop.arm()
             if last:
                 raise _no_start(error) from error
@@ -170,11 +174,11 @@ def _leave(stop: StopSignals, message: str) -> None:
 
 
 @contextmanager
-def _limit(seconds: float, ours: RayProcesses, stop: StopSignals, fault: type[Interrupted]) -> Iterator[None]:
+def _limit(seconds: float, stop: StopSignals, fault: type[Interrupted]) -> Iterator[None]:
     """Raises `fault` in the body after `seconds`; if the body is stuck in foreign code, the process exits."""
 
     def stuck() -> None:
-        ours.end()
+        stop.force_stop()
         _leave(stop, f"error: Ray did not answer within {seconds:g} seconds; the same command continues")
 
     def run_out() -> None:
@@ -200,7 +204,7 @@ def _watched(ours: RayProcesses, stop: StopSignals) -> Iterator[None]:
     """
 
     def stuck() -> None:
-        ours.end()
+        stop.force_stop()
         _leave(stop, "error: Ray died and ended the sweep; the same command continues")
 
     def watch() -> None:
@@ -222,12 +226,17 @@ def _watched(ours: RayProcesses, stop: StopSignals) -> Iterator[None]:
         watcher.join()
 
 
-def _end(ours: RayProcesses, stop: StopSignals) -> None:
-    """Ends Ray in this process, then whatever is left of it; in that order where Ray lives, else the other way."""
+def _end(ours: RayProcesses, mps: MpsDaemon, stop: StopSignals) -> None:
+    """Ends Ray in this process, then whatever is left of it; in that order where Ray lives, else the other way.
+
+    MPS ends after its clients, Ray's workers.
+    """
     try:
         if len(ours.vital()) < len(VITAL):
             ours.end()  # half of Ray is no use, and its end would wait for the other half
-        with contextlib.suppress(TooSlow), _limit(END_SECONDS, ours, stop, TooSlow):
+        with contextlib.suppress(TooSlow), _limit(END_SECONDS, stop, TooSlow):
             ray.shutdown()
+            mps.quit()
     finally:
         ours.end()
+        mps.remove()

@@ -118,6 +118,11 @@ class ResourcesConfig(Section):
         "auto: for trainings that are long enough",
     )  # fmt: skip
     deterministic: bool = Field(False, description="GPU: deterministic kernels only, where torch has them; slower")
+    mps: bool | Literal["auto"] = Field(
+        "auto",
+        description="NVIDIA's Multi-Process Service, so that trials that share a GPU work at the same time; auto: a "
+        "private daemon where trials may share one and it can be started; true: an error where it cannot; false: never",
+    )
     address: str | None = Field(None, description="address of a running Ray cluster; default: a private local Ray")
     dashboard: bool = Field(False, description="start Ray's dashboard")
 

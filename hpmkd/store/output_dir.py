@@ -11,6 +11,8 @@ from pathlib import Path
 from hpmkd.plan.job import Job
 from hpmkd.plan.roles import OLD_ROLES, Role
 
+SHORT_TEMP = Path("/tmp")  # for sockets, where the path of the system's temp folder is too long for them
+
 
 @dataclass(frozen=True)
 class OutputDir:
@@ -85,12 +87,14 @@ class OutputDir:
 
     @property
     def scratch_prefix(self) -> str:
-        """Of folders in the system's temp folder in which this sweep's trials gather what Tune then copies."""
+        """Of folders in the system's temp folder (or in `SHORT_TEMP`) that a start of this sweep makes: in some its
+        trials gather what Tune then copies, one is its MPS daemon's."""
         return f"hpmkd-{hashlib.sha256(str(self.root).encode()).hexdigest()[:12]}-"
 
     def remove_scratch(self) -> int:
-        """Removes what killed trials left there; how many folders. Call it only while holding the sweep's lock."""
-        left = list(Path(tempfile.gettempdir()).glob(f"{self.scratch_prefix}*"))
+        """Removes what killed ones left there; how many folders. Call it only while holding the sweep's lock."""
+        places = {Path(tempfile.gettempdir()), SHORT_TEMP}
+        left = [folder for place in places for folder in place.glob(f"{self.scratch_prefix}*")]
         for folder in left:
             shutil.rmtree(folder, ignore_errors=True)
         return len(left)

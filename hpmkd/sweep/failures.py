@@ -15,12 +15,12 @@ from ray import cloudpickle
 
 from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_SOME_FAILED, EnvironmentProblem, HpmkdError
 from hpmkd.plan.job import Job
+from hpmkd.sweep.gpu_errors import NEIGHBOUR, neighbour_may_be_why, retry_with_more
 
 # `machine`: a full disk, no permission; `waits`: the job was not tried, because a parent of it has no file.
 Kind = Literal["killed", "error", "machine", "diverged", "waits"]
 # How many rounds may try a job. More memory helps against a lack of it alone; a loss that is not finite stays so.
 TRIES: dict[Kind, int] = {"killed": 3, "error": 2, "machine": 2, "diverged": 1}
-_NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "alloc_failed")
 _MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM, errno.ESTALE, errno.ENOTCONN)
 
 
@@ -42,15 +42,15 @@ def exit_code(failures: Iterable[Failure]) -> int:
 
 
 def kind_of(error: BaseException) -> Kind:
-    """`killed`: the process died, or memory (the machine's or the GPU's) ran out; `machine`: its disk is full, or it
-    gives no permission; `error`: anything else."""
+    """`killed`: the process died, memory (the machine's or the GPU's) ran out, or the GPU was taken or in a fault that
+    may be a neighbour's; `machine`: its disk is full, or it gives no permission; `error`: anything else."""
     if isinstance(error, MemoryError) or any(one.__name__ == "OutOfMemoryError" for one in type(error).__mro__):
         return "killed"
     if isinstance(error, ray.exceptions.RayError) and not isinstance(error, ray.exceptions.RayTaskError):
         return "killed"
     if isinstance(error, OSError) and error.errno == errno.ENOMEM:
         return "killed"
-    if isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _NO_MEMORY):
+    if retry_with_more(error):
         return "killed"
     # Tune copies checkpoints itself, and meets a full disk as often as we do.
     if isinstance(error, EnvironmentProblem) or (isinstance(error, OSError) and error.errno in _MACHINE):
@@ -144,10 +144,11 @@ class NoRecord(RuntimeError):
 
 
 def _reason(error: BaseException) -> str:
-    """What a user can act on: our own errors as they are, of others the type and the first line."""
+    """What a user can act on: our own errors as they are, of others the type and the first line, and who may be why."""
     if isinstance(error, HpmkdError):
         return str(error)
-    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+    line = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+    return f"{line} ({NEIGHBOUR})" if neighbour_may_be_why(error) else line
 
 
 def _log(trial: Any) -> str:

@@ -116,6 +116,35 @@ def test_raylet_and_gcs_are_known_by_name(tmp_path: Path, start: Start) -> None:
     assert ours.vital() == {}
 
 
+def test_those_of_one_name_alone_and_the_file_stays(tmp_path: Path, start: Start) -> None:
+    shutil.copy(shutil.which("sleep") or "", tmp_path / "nvidia-cuda-mps-control")
+    daemon, other = start(MINE, str(tmp_path / "nvidia-cuda-mps-control"), "60"), start(MINE)
+    ours = remembered(tmp_path / "ray.json", MINE)
+    assert [one.pid for one in ours.named(module.MPS_NAME)] == [daemon.pid]
+    assert ours.kill(name=module.MPS_NAME) == []
+    assert daemon.wait(1) == -9
+    assert other.poll() is None
+    assert ours.file.exists()
+    ours.end()
+
+
+def test_the_raylet_is_killed_first_and_mps_last(tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    import psutil
+
+    for name in ("nvidia-cuda-mps-server", "sleeper", "raylet"):
+        shutil.copy(shutil.which("sleep") or "", tmp_path / name)
+        start(MINE, str(tmp_path / name), "60")
+    killed, kill = [], psutil.Process.kill
+
+    def noted(self: Any) -> None:
+        killed.append(self.name())
+        kill(self)
+
+    monkeypatch.setattr(psutil.Process, "kill", noted)
+    remembered(tmp_path / "ray.json", MINE).end()
+    assert killed == ["raylet", "sleeper", "nvidia-cuda-mps-server"]
+
+
 def test_one_that_does_not_die_is_named(tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     import psutil
 

@@ -13,7 +13,8 @@ from support.plans import plan
 
 from hpmkd.cluster.resources import TrialResources
 from hpmkd.errors import EnvironmentProblem
-from hpmkd.sweep.failures import TRIES, Attempts, Round, kind_of
+from hpmkd.sweep.failures import TRIES, Attempts, Round, failure_of, kind_of, reason_of
+from hpmkd.sweep.gpu_errors import NEIGHBOUR
 
 JOBS = plan(1, ["Direct", "TAKD"], 2)
 KEYS = [job.key for job in JOBS]
@@ -40,6 +41,19 @@ TEACHER, ASSISTANT = "teacher_D0", "assistant_D0_TAKD"
 )
 def test_kinds(error: BaseException, kind: str) -> None:
     assert kind_of(error) == kind
+
+
+def test_a_trial_that_a_neighbour_may_have_ended_says_so() -> None:
+    class Trial:
+        error_file, path = None, "folder"
+
+        def __init__(self, error: BaseException) -> None:
+            self.get_pickled_error = lambda: error
+
+    fault = failure_of(Trial(RuntimeError("CUDA error: unspecified launch failure\nCompile with TORCH_USE_CUDA_DSA")))
+    assert fault.kind == "killed"
+    assert fault.reason == f"RuntimeError: CUDA error: unspecified launch failure ({NEIGHBOUR})"
+    assert reason_of(Trial(RuntimeError("CUDA error: out of memory"))) == "RuntimeError: CUDA error: out of memory"
 
 
 @pytest.mark.parametrize(("most", "side"), [(8, [8, 4, 1, 1]), (3, [3, 1, 1, 1]), (1, [1, 1, 1, 1])])
