@@ -11,6 +11,7 @@ import pytest
 import torch
 from support.builders import make_config, make_jobs
 from support.sweeps import start
+from torch.autograd import DeviceType
 
 from hpmkd.analysis import time_profile
 from hpmkd.analysis.report.content import gather
@@ -24,7 +25,7 @@ from hpmkd.store.profile_file import Profile
 from hpmkd.sweep.callbacks import Profiler
 from hpmkd.sweep.reports import to_report
 from hpmkd.timings import Timings
-from hpmkd.training.op_profiler import Operators
+from hpmkd.training.op_profiler import Operators, kernel_seconds, kernels
 from hpmkd.training.trial import run_job
 
 
@@ -76,6 +77,41 @@ def test_operators_of_a_training_that_ends_early() -> None:
     assert watch.ended(1) == []
     watch.close()
     assert watch.ended(2) == []
+
+
+def event(key: str, where: DeviceType, seconds: float, **more: bool) -> SimpleNamespace:
+    """A row of a profiler's averages, as torch names its fields."""
+    about = {"is_user_annotation": False, "self_cpu_time_total": 3.0, "self_device_time_total": seconds * 1e6}
+    return SimpleNamespace(key=key, count=2, device_type=where, **about | more)
+
+
+CPU, CUDA = DeviceType.CPU, DeviceType.CUDA
+
+
+def test_on_a_gpu_each_kernel_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An eager operator's row has the time of its kernels too, and an annotation that of all kernels in it."""
+    found = [
+        event("aten::mm", CPU, 2.0),
+        event("gemm", CUDA, 2.0),
+        event("recorded", CUDA, 1.0),  # played from a graph: no operator starts it
+        event("Memcpy HtoD", CUDA, 0.5),
+        event("Optimizer.step#SGD.step", CPU, 3.0),
+        event("Optimizer.step#SGD.step", CUDA, 3.0),  # torch 2.3 does not say that it is an annotation
+        event("mine", CUDA, 3.0, is_user_annotation=True),
+    ]
+    assert sum(kernel_seconds(row) for row in kernels(found)) == 3.5
+    old = [SimpleNamespace(key="gemm", device_type=CUDA, self_cuda_time_total=2e6)]
+    assert [kernel_seconds(row) for row in kernels(old)] == [2.0], "before torch 2.4"
+    watch = Operators(torch.device("cuda"))
+    monkeypatch.setattr(watch, "_profile", SimpleNamespace(start=list, stop=list, key_averages=lambda: found))
+    assert [*watch.ended(1), *watch.ended(2)] == [
+        {"operator": "gemm", "calls": 2, "seconds": 2.0},
+        {"operator": "recorded", "calls": 2, "seconds": 1.0},
+        {"operator": "Memcpy HtoD", "calls": 2, "seconds": 0.5},
+    ]
+    watch = Operators(torch.device("cpu"))
+    monkeypatch.setattr(watch, "_profile", SimpleNamespace(start=list, stop=list, key_averages=lambda: found[:1]))
+    assert [*watch.ended(1), *watch.ended(2)] == [{"operator": "aten::mm", "calls": 2, "seconds": 3e-6}]
 
 
 def trial(key: str) -> SimpleNamespace:
