@@ -1,15 +1,18 @@
-"""The resources of one trial, and the environment variables of Ray and its workers."""
+"""The resources of trials, and the environment variables of Ray and its workers."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 
 import ray
 
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.errors import EnvironmentProblem
 from hpmkd.hardware import ALLOCATOR
+from hpmkd.plan.roles import Role
+from hpmkd.plan.schedule import Places
 
 _TUNE_ENV = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -26,7 +29,7 @@ _TUNE_ENV = {
 
 @dataclass(frozen=True)
 class TrialResources:
-    """What every trial gets, and how many run side by side."""
+    """What a trial gets, and how many of its kind run side by side where no others do."""
 
     cpus: float
     gpus: float
@@ -45,6 +48,59 @@ class TrialResources:
         # CPU cores stay: a trial uses its torch threads and no more; what fits no node would wait for ever.
         gpus = min(1.0, self.gpus * self.concurrent / concurrent) if 0 < self.gpus < 1 else self.gpus
         return replace(self, gpus=gpus, concurrent=concurrent)
+
+
+@dataclass(frozen=True)
+class Shares:
+    """What trials get, by the roles of their jobs: a teacher may need a quarter of a GPU, and a student a sixteenth.
+
+    Args:
+        common: of every role that has no share of its own.
+        own: of the roles that have one; then no others are at work.
+    """
+
+    common: TrialResources
+    own: Mapping[Role, TrialResources] = field(default_factory=dict)
+
+    def of(self, role: Role) -> TrialResources:
+        """What a trial of a job with this role gets."""
+        return self.own.get(role, self.common)
+
+    @property
+    def places(self) -> Places:
+        """Who fits beside whom."""
+        return Places({role: self.of(role).concurrent for role in Role})
+
+    @property
+    def most(self) -> int:
+        """How many run side by side at most."""
+        return max(one.concurrent for one in self._at_work)
+
+    @property
+    def side_by_side(self) -> str:
+        """How many run side by side, for people: `5`, `4 to 16` where that depends on the role."""
+        least = min(one.concurrent for one in self._at_work)
+        return f"{least} to {self.most}" if least < self.most else str(least)
+
+    @property
+    def description(self) -> str:
+        """Both, for people: `0.25 GPU per teacher, 0.062 GPU per search or student, 4 to 16 side by side`."""
+        roles: dict[str, list[str]] = {}
+        for role, one in self.own.items():
+            roles.setdefault(one.description, []).append(role.noun)
+        each = [f"{what} per {' or '.join(names)}" for what, names in roles.items()]
+        if len(each) < 2:
+            each = [f"{self._at_work[0].description} per trial"]
+        return f"{', '.join(each)}, {self.side_by_side} side by side"
+
+    @property
+    def _at_work(self) -> list[TrialResources]:
+        return list(self.own.values()) or [self.common]
+
+    def fewer(self, concurrent: Callable[[int], int]) -> Shares:
+        """The same with fewer trials side by side: of each role as many as `concurrent` makes of all that fit."""
+        own = {role: one.fewer(concurrent(one.concurrent)) for role, one in self.own.items()}
+        return Shares(self.common.fewer(concurrent(self.common.concurrent)), own)
 
 
 def worker_env(deterministic: bool = False) -> dict[str, str]:
@@ -98,6 +154,17 @@ def trial_resources(config: SweepConfig, per_gpu: int | None = None) -> TrialRes
     fits = min(cpus_have // cpus, _fits_gpus(gpus_have, gpus)) if gpus else cpus_have // cpus
     most = max(1, int(fits))
     return TrialResources(cpus, gpus, "cuda" if gpu else "cpu", min(most, wanted.max_concurrent or most))
+
+
+def shares(config: SweepConfig, roles: Collection[Role], per_gpu: Mapping[Role, int]) -> Shares:
+    """The resolved shares; needs a started Ray. See `trial_resources`, also for what it raises.
+
+    Args:
+        config: of the sweep.
+        roles: those at work, of which each gets a share of its own.
+        per_gpu: how many of them fit on a GPU, where that was measured.
+    """
+    return Shares(trial_resources(config), {role: trial_resources(config, per_gpu.get(role)) for role in roles})
 
 
 def _fits_gpus(have: float, each: float) -> float:

@@ -125,7 +125,7 @@ def render(tracker: Tracker, runs: int) -> RenderableType:
         rows.add_column(no_wrap=True)
     for one in tracker.running.values():
         name = Text(label(one.job, runs), no_wrap=True, overflow="ellipsis")
-        rows.add_row(name, *_cells(one), Text(tracker.share, style="dim"))
+        rows.add_row(name, *_cells(one), Text(tracker.shares.get(one.job.role, ""), style="dim"))
     return Group(_headline(tracker), rows)
 
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from hpmkd.monitor.eta import Times
 from hpmkd.plan.events import EpochEnded, EpochResult, Event, Resumed, Worker
 from hpmkd.plan.job import Job
-from hpmkd.plan.schedule import seconds_left, without_lost
+from hpmkd.plan.roles import Role
+from hpmkd.plan.schedule import Places, seconds_left, without_lost
 
 # The schedule of 10,000 jobs takes a moment: at most this fraction of the time is spent on it.
 _THINKING = 0.02
@@ -78,8 +79,8 @@ class Tracker:
         self, jobs: Sequence[Job], done: Mapping[str, float], clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.jobs, self.clock, self.begun = {job.key: job for job in jobs}, clock, clock()
-        self.done, self.running, self.concurrent = set(done), dict[str, Running](), 1
-        self.share = ""  # what each trial gets of the machine, in words
+        self.done, self.running, self.places = set(done), dict[str, Running](), Places.alike(1)
+        self.shares: Mapping[Role, str] = {}  # what a trial of each role gets of the machine, in words
         self._wanted = self.jobs.keys() - self.done
         self._lost: set[str] = set()
         self._workers: set[Worker | None] = set()
@@ -100,13 +101,13 @@ class Tracker:
         """Seconds since the tracker was made."""
         return self.clock() - self.begun
 
-    def round(self, wanted: Collection[str], concurrent: int, share: str) -> None:
+    def round(self, wanted: Collection[str], places: Places, shares: Mapping[Role, str]) -> None:
         """A round begins, or its Ray is new: nothing runs, and what had failed in it is tried again."""
         self._wanted |= set(wanted)
         self._lost = self._wanted - set(wanted) - self.done
         self.running.clear()
         self._workers.clear()
-        self.concurrent, self.share = concurrent, share
+        self.places, self.shares = places, shares
 
     def started(self, key: str) -> None:
         """A worker takes a job up."""
@@ -170,4 +171,4 @@ class Tracker:
             if guess is None:
                 return None
             (seconds if one is None else running)[job.key] = guess
-        return seconds_left(left, running, seconds, self.concurrent)
+        return seconds_left(left, running, seconds, self.places)

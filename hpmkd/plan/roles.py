@@ -24,6 +24,11 @@ class Role(StrEnum):
         return known.get(value) if isinstance(value, str) else None
 
     @property
+    def noun(self) -> str:
+        """What a job of it makes, for people."""
+        return "logits cache" if self is Role.LOGITS else self.value
+
+    @property
     def is_network(self) -> bool:
         """Its file holds weights, and its accuracy is measured on the test set."""
         return self not in (Role.SEARCH, Role.LOGITS)

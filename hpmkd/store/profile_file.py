@@ -18,8 +18,9 @@ class Profile:
     """What is known.
 
     Args:
-        starts: of each start of the sweep: `models`, `concurrent` (models side by side), `seconds`, and `parts`: part
-            -> seconds; `busy`: seconds that models ran, summed over them.
+        starts: of each start of the sweep: `models`, `concurrent` (models side by side, at most), `seconds`, and
+            `parts`: part -> seconds; `busy`: seconds that models ran, summed over them. A model beside which there is
+            less room than `concurrent` says counts as several.
         models: key -> `seconds` from start to end as the driver sees it, `parts`: part -> seconds, `operators`: rows
             of `operator`, `calls`, `seconds` in the second epoch (of teachers and the like, and of each first run).
     """

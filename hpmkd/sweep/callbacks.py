@@ -8,11 +8,12 @@ from typing import Any
 
 from ray.tune import Callback
 
-from hpmkd.cluster.resources import TrialResources
+from hpmkd.cluster.resources import Shares
 from hpmkd.log import progress
 from hpmkd.monitor.tracker import Tracker
 from hpmkd.plan.events import Event, Failed, Finished, JobProfile, Resumed
 from hpmkd.plan.job import Job, label
+from hpmkd.plan.roles import Role
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.profile_file import Profile
 from hpmkd.store.progress_log import Recorder
@@ -72,9 +73,9 @@ class TrackerCallback(EventCallback):
         self.tracker, self.show = tracker, show
         self._made: set[str] = set()
 
-    def round(self, wanted: Collection[str], share: TrialResources) -> None:
+    def round(self, wanted: Collection[str], shares: Shares) -> None:
         """A round begins."""
-        self.tracker.round(wanted, share.concurrent, share.description)
+        self.tracker.round(wanted, shares.places, {role: shares.of(role).description for role in Role})
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """A moment to look."""
@@ -148,12 +149,13 @@ class Profiler(EventCallback):
     def __init__(self, profile: Profile, timings: Timings) -> None:
         self.profile, self.timings = profile, timings
         self.busy, self.models, self.concurrent = 0.0, 0, 1
+        self._shares: Shares | None = None
         self._started: dict[str, float] = {}
         self._found: dict[str, JobProfile] = {}
 
-    def round(self, wanted: Collection[str], share: TrialResources) -> None:
+    def round(self, wanted: Collection[str], shares: Shares) -> None:
         """A round begins."""
-        self.concurrent = share.concurrent
+        self._shares, self.concurrent = shares, shares.most
 
     def close(self) -> None:
         """This start of the sweep has ended."""
@@ -171,19 +173,21 @@ class Profiler(EventCallback):
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """The trial is over."""
         key = trial.config["job"]
-        seconds = self._ended(key)
+        seconds = self._ended(trial)
         if seconds is not None and key in self._found:
             self.models += 1
             self.profile.add_model(key, seconds, self._found.pop(key))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """It failed; its seconds were spent all the same."""
-        self._ended(trial.config["job"])
+        self._ended(trial)
 
-    def _ended(self, key: str) -> float | None:
-        started = self._started.pop(key, None)
+    def _ended(self, trial: Any) -> float | None:
+        started = self._started.pop(trial.config["job"], None)
         if started is None:
             return None
         seconds = time.monotonic() - started
-        self.busy += seconds
+        # A teacher where 4 of them run side by side, but 16 students, is as much as 4 students.
+        role = Role(trial.config["role"])
+        self.busy += seconds * (self.concurrent / self._shares.of(role).concurrent if self._shares else 1)
         return seconds

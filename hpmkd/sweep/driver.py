@@ -13,7 +13,7 @@ from ray.tune.error import TuneError
 
 from hpmkd.audit.sweep_dir import Sweep
 from hpmkd.cluster.ray_session import RayLost, running_ray
-from hpmkd.cluster.resources import TrialResources, trial_resources, wants_measuring
+from hpmkd.cluster.resources import Shares, trial_resources, wants_measuring
 from hpmkd.cluster.stop_signals import StopSignals
 from hpmkd.errors import EnvironmentProblem
 from hpmkd.log import progress
@@ -101,31 +101,31 @@ class SweepState:
 
     def run(self) -> None:
         """Rounds, on a Ray that runs."""
-        part = self._share()
+        whole = self._shares()
         while self.stop.caught is None:
             now = self.attempts.next_round(self.sweep.jobs, self.done())
             if now is None:
                 return
+            part = whole.fewer(now.concurrent)
             if now.attempt:
-                side = now.concurrent(part.concurrent)
-                progress.info(f"training {len(now.keys)} failed models again, {side} side by side")
-            self._round(now, part.fewer(now.concurrent(part.concurrent)))
+                progress.info(f"training {len(now.keys)} failed models again, {part.side_by_side} side by side")
+            self._round(now, part)
 
-    def _share(self) -> TrialResources:
+    def _shares(self) -> Shares:
         config = self.sweep.config
         if not wants_measuring(config):
-            return trial_resources(config)
+            return Shares(trial_resources(config))
         need = known_usage(self.sweep, measure)
-        part = trial_resources(config, need.side_by_side() if need else None)
+        part = Shares(trial_resources(config, need.side_by_side() if need else None))
         if need:
-            progress.info(f"{need.description}; {part.description} per trial, {part.concurrent} side by side")
+            progress.info(f"{need.description}; {part.description}")
         return part
 
-    def _round(self, now: Round, part: TrialResources) -> None:
-        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(part.concurrent)
+    def _round(self, now: Round, part: Shares) -> None:
+        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(part.most)
         restore, self.restore = self.restore, None
         held = {job.key for job in self.sweep.jobs} - now.keys
-        queue = JobQueue(self.sweep.jobs, self.done(), check=self._is_there, concurrent=part.concurrent, held=held)
+        queue = JobQueue(self.sweep.jobs, self.done(), check=self._is_there, places=part.places, held=held)
         records = Records(self.sweep.by_key, self.sweep.output)
         callbacks: list[Any] = [self.gentle, QueueSync(queue), self.lines, records, TrimMetrics()]
         for watcher in self.watchers:
@@ -136,7 +136,7 @@ class SweepState:
         try:
             # A trial whose worker was killed is restarted at once; in later rounds each failure counts.
             run_round(
-                self.sweep, queue, share=part, callbacks=callbacks, restore=restore, restarts=0 if now.attempt else 1
+                self.sweep, queue, shares=part, callbacks=callbacks, restore=restore, restarts=0 if now.attempt else 1
             )
         except Exception as error:
             # What a restored state can raise is unknown; the fresh round after it needs none of that state.

@@ -16,7 +16,7 @@ from ray.tune.search import Searcher
 from hpmkd.files import commit_json
 from hpmkd.plan.job import Job
 from hpmkd.plan.roles import Role
-from hpmkd.plan.schedule import heights, may_run_beside
+from hpmkd.plan.schedule import Places, heights, may_run_beside
 from hpmkd.store.output_dir import trial_folder
 from hpmkd.sweep.reports import spoiled
 
@@ -28,7 +28,7 @@ class JobQueue:
         jobs: the whole plan, parents first.
         done: keys of those whose files are there.
         check: whether a job's file is there; asked when its trial has ended.
-        concurrent: so many run side by side.
+        places: how many run side by side.
         held: keys of those that this round does not make.
     """
 
@@ -37,15 +37,16 @@ class JobQueue:
         jobs: Sequence[Job],
         done: set[str],
         check: Callable[[Job], bool],
-        concurrent: int,
+        places: Places,
         held: Collection[str] = (),
     ) -> None:
         self.jobs = {job.key: job for job in jobs}
-        self.done, self.check, self.concurrent = set(done), check, concurrent
+        self.done, self.check, self.places = set(done), check, places
         self.height = heights(jobs)
         self.given: set[str] = set(held)
         self.stopping = False
         self.live: dict[str, str] = {}
+        self.not_begun: set[str] = set()  # of the live trials: those for which Ray has not yet found room
         self.waiting: list[Job] | None = None
 
     @property
@@ -71,6 +72,25 @@ class JobQueue:
         live = (self.jobs[key] for key in self.live.values())
         return all(parent.key in self.done for parent in job.parents) and may_run_beside(job, live)
 
+    @property
+    def full(self) -> bool:
+        """Whether all places are taken."""
+        return self._taken() >= self.places.total
+
+    def fits(self, job: Job) -> bool:
+        """Whether places are left for it, and nothing larger waits for room.
+
+        There may be places and no room: a share of a GPU lies on one GPU, and what is free may lie on several. Small
+        jobs would then take each bit that becomes free, and the large one would wait for the last of them.
+        """
+        own = self.places.taken_by(job)
+        begins = (self.live[trial] for trial in self.not_begun if trial in self.live)
+        larger = any(self.places.taken_by(self.jobs[key]) > own for key in begins)
+        return not larger and self._taken() + own <= self.places.total
+
+    def _taken(self) -> int:
+        return sum(self.places.taken_by(self.jobs[key]) for key in self.live.values())
+
     def finished(self, trial_id: str) -> None:
         """A trial ended: its place is free; its file, not its result, decides whether the job is done."""
         key = self.live.pop(trial_id, None)
@@ -91,6 +111,7 @@ class QueueSync(Callback):
         self.queue.given |= {trial.config["job"] for trial in new}
         self.open = [trial for trial in [*self.open, *new] if not trial.is_finished()]
         self.queue.live = {trial.trial_id: trial.config["job"] for trial in self.open}
+        self.queue.not_begun = {trial.trial_id for trial in self.open if trial.status == Trial.PENDING}
 
 
 class DependencySearcher(Searcher):
@@ -122,7 +143,7 @@ class DependencySearcher(Searcher):
         queue = self.queue
         if queue is None:
             return str(Searcher.FINISHED)
-        if queue.stopping or len(queue.live) >= queue.concurrent:
+        if queue.stopping or queue.full:
             return None
         waiting = queue.choose(self.grid)
         place = 0
@@ -131,6 +152,8 @@ class DependencySearcher(Searcher):
             if job.key in queue.done or job.key in queue.given:
                 del waiting[place]
             elif queue.ready(job):
+                if not queue.fits(job):
+                    return None  # and nothing overtakes it: the longest path goes first
                 del waiting[place]
                 queue.given.add(job.key)
                 queue.live[trial_id] = job.key
@@ -155,9 +178,10 @@ class DependencySearcher(Searcher):
 
 
 def _config_of(job: Job) -> dict[str, Any]:
-    """A trial's config: its job, the name of its folder, and what people look for in Tune's records."""
+    """A trial's config: its job, the role (which says what it gets), the name of its folder, and what people look for
+    in Tune's records."""
     about = {"dataset": job.data.name, "baseline": job.baseline or "Teacher", "run": job.run or 0}
-    return {"job": job.key, "folder": trial_folder(job), **about}
+    return {"job": job.key, "role": job.role.value, "folder": trial_folder(job), **about}
 
 
 class FifoScheduler(FIFOScheduler):

@@ -6,7 +6,7 @@ import math
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,14 +33,14 @@ _REPORT_SECONDS = 0.5
 _STOP_SECONDS = 60.0  # a driver that was killed while it stopped leaves the file until the next start
 
 
-def train_model(config: dict[str, Any], output: str = "", device: str = "cpu", gpu_share: float = 0.0) -> None:
+def train_model(config: dict[str, Any], output: str, device: str, gpu_shares: Mapping[str, float]) -> None:
     """Trains the job named in `config` and reports each epoch; checkpoints when they are due.
 
     Args:
         config: `job` is the job's key; the rest is for people who read Tune's records.
         output: the sweep's folder, given anew at every start, so that it may have moved.
         device: `cpu` or `cuda`.
-        gpu_share: of a GPU, for this trial.
+        gpu_shares: role of a trial's job -> its share of a GPU.
     """
     timings, start = Timings(), time.monotonic()
     import torch
@@ -54,7 +54,7 @@ def train_model(config: dict[str, Any], output: str = "", device: str = "cpu", g
     before, where = tune.get_checkpoint(), torch.device(device)
     candidates = (Path(before.path),) if before is not None else ()
     schedule = SaveSchedule(record.checkpoint_overhead)
-    set_up(where, job, resources, gpu_share)
+    set_up(where, job, resources, gpu_shares[job.role])
     # Of students the first run stands for all: watching costs time, and they do the same.
     watch = Operators(where) if record.profile and job.run in (None, 1) else None
     timings.add("setup", time.monotonic() - start)

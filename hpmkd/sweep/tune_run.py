@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ from ray import tune
 from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig
 
 from hpmkd.audit.sweep_dir import Sweep
-from hpmkd.cluster.resources import TrialResources
+from hpmkd.cluster.resources import Shares, TrialResources
 from hpmkd.config.sweep import cache_folder
 from hpmkd.files import commit_json
+from hpmkd.plan.roles import Role
 from hpmkd.sweep.searcher import DependencySearcher, FifoScheduler, JobQueue
 from hpmkd.sweep.signed_state import StateSigner, signing_key, why_invalid
 from hpmkd.sweep.trainable import train_model
@@ -73,7 +75,7 @@ def _plan_id(sweep: Sweep) -> list[str]:
 def run_round(
     sweep: Sweep,
     queue: JobQueue,
-    share: TrialResources,
+    shares: Shares,
     callbacks: Sequence[Any],
     restore: Path | None,
     restarts: int = 1,
@@ -83,7 +85,7 @@ def run_round(
     Args:
         sweep: what to train.
         queue: has the jobs of this round.
-        share: resources of one trial.
+        shares: resources of its trials.
         callbacks: Tune callbacks.
         restore: an unfinished round to go on with (what had failed in it starts again), else a fresh one.
         restarts: how often Tune starts a failed trial again at once.
@@ -91,7 +93,7 @@ def run_round(
     number = max((int(path.name[5:]) for path in rounds(sweep.output.tune)), default=-1) + 1
     folder = restore or sweep.output.tune / f"round{number:03d}"
     signer = StateSigner(folder, sweep_key(sweep))
-    trainable = _trainable(sweep, share)
+    trainable = _trainable(sweep, shares)
     if restore is not None:
         tuner = tune.Tuner.restore(str(restore), trainable, restart_errored=True, resume_unfinished=True)
     else:
@@ -103,11 +105,28 @@ def run_round(
     return results
 
 
-def _trainable(sweep: Sweep, share: TrialResources) -> Any:
+def _trainable(sweep: Sweep, shares: Shares) -> Any:
+    output, device = str(sweep.output.root), shares.common.device
+    gpus = {role.value: shares.of(role).gpus for role in Role}
+    # Of a restored round, Tune asks again for each of its trials: what is measured anew holds for them too.
     return tune.with_resources(
-        tune.with_parameters(train_model, output=str(sweep.output.root), device=share.device, gpu_share=share.gpus),
-        {"cpu": share.cpus, **({"gpu": share.gpus} if share.gpus else {})},
+        tune.with_parameters(train_model, output=output, device=device, gpu_shares=gpus),
+        functools.partial(placement, {role.value: _request(shares.of(role)) for role in Role}),
     )
+
+
+def _request(share: TrialResources) -> dict[str, float]:
+    return {"CPU": share.cpus, **({"GPU": share.gpus} if share.gpus else {})}
+
+
+def placement(requests: Mapping[str, Mapping[str, float]], config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
+    """What a trial asks Ray for: a function of its config alone, and of plain values, because Tune pickles it.
+
+    Args:
+        requests: role -> resources.
+        config: the trial's.
+    """
+    return tune.PlacementGroupFactory([dict(requests[config["role"]])])
 
 
 def _fresh(sweep: Sweep, trainable: Any, folder: Path, jobs: int, restarts: int) -> tune.Tuner:

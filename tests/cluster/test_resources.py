@@ -6,7 +6,9 @@ import pytest
 from support.builders import config
 
 from hpmkd.cluster import resources
+from hpmkd.cluster.resources import Shares, TrialResources
 from hpmkd.errors import EnvironmentProblem
+from hpmkd.plan.roles import Role
 
 
 @pytest.fixture
@@ -83,3 +85,45 @@ def test_a_request_that_can_never_be_met_is_refused(machine, given: dict) -> Non
     with pytest.raises(EnvironmentProblem, match=r"at most 2 CPU cores and 0 GPUs") as caught:
         resources.trial_resources(config(**given))
     assert caught.value.exit_code == 3
+
+
+def gpu(count: int, gpus: int = 1) -> TrialResources:
+    return TrialResources(1, 1 / count, "cuda", count * gpus)
+
+
+def test_shares_by_role(machine) -> None:
+    """Four teachers fill a GPU, and as many students as there are cores; nobody knows of assistants."""
+    machine(12, 1)
+    part = resources.shares(config(), [Role.TEACHER, Role.ASSISTANT, Role.STUDENT], {Role.TEACHER: 4, Role.STUDENT: 16})
+    assert [part.of(role) for role in (Role.TEACHER, Role.STUDENT)] == [gpu(4), gpu(12)]
+    assert part.of(Role.ASSISTANT) == part.of(Role.SEARCH) == gpu(8)
+    assert (part.most, part.side_by_side) == (12, "4 to 12")
+    assert part.places.total == 24
+    assert dict(part.places.side_by_side) == dict.fromkeys(Role, 8) | {Role.TEACHER: 4, Role.STUDENT: 12}
+
+
+def test_without_measuring_all_are_alike(machine) -> None:
+    machine(3)
+    part = Shares(resources.trial_resources(config()))
+    assert part.description == "1 core per trial, 3 side by side"
+    assert {part.of(role) for role in Role} == {part.common}
+    assert part.places.total == 3
+
+
+def test_shares_in_words() -> None:
+    own = {Role.TEACHER: gpu(4), Role.LOGITS: gpu(5), Role.STUDENT: gpu(4)}
+    assert (
+        Shares(gpu(8), own).description
+        == "0.25 GPU per teacher or student, 0.2 GPU per logits cache, 4 to 5 side by side"
+    )
+    alike = Shares(gpu(8), {Role.TEACHER: gpu(5), Role.STUDENT: gpu(5)})
+    assert alike.description == "0.2 GPU per trial, 5 side by side"
+
+
+def test_a_retry_gives_more_to_each_role() -> None:
+    whole = Shares(gpu(8), {Role.TEACHER: gpu(2), Role.STUDENT: gpu(16)})
+    half = whole.fewer(lambda most: most // 2)
+    assert half == Shares(gpu(4), {Role.TEACHER: gpu(1), Role.STUDENT: gpu(8)})
+    alone = whole.fewer(lambda most: 1)
+    assert {alone.of(role) for role in Role} == {gpu(1)}
+    assert alone.places.total == 1

@@ -16,6 +16,7 @@ from hpmkd.monitor import live
 from hpmkd.monitor.live import LiveView, clock, render, watching
 from hpmkd.monitor.tracker import Tracker
 from hpmkd.plan.events import EpochEnded, EpochResult, Failed, Finished
+from hpmkd.plan.schedule import Places
 from hpmkd.sweep.callbacks import TrackerCallback
 from hpmkd.sweep.reports import to_report
 
@@ -160,7 +161,7 @@ def test_tune_keeps_the_tracker_up_to_date() -> None:
 
     shown: list[int] = []
     made = Tracker(JOBS, {})
-    made.round([LONG], 1, "")
+    made.round([LONG], Places.alike(1), {})
     watch: Any = TrackerCallback(made, lambda: shown.append(1))
     for end in ("error", "complete"):
         watch.on_trial_start(0, [], Trial)

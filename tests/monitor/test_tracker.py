@@ -9,6 +9,7 @@ from support.plans import plan
 
 from hpmkd.monitor.tracker import Tracker
 from hpmkd.plan.events import EpochEnded, EpochResult, Finished, Resumed, Worker
+from hpmkd.plan.schedule import Places
 
 JOBS = plan(1, ["Direct", "TraditionalKD"], 2)  # a teacher, its table, 2 + 2 students
 KEYS = [job.key for job in JOBS]
@@ -21,7 +22,7 @@ class Sweep:
     def __init__(self, done: dict[str, float] | None = None, concurrent: int = 1) -> None:
         self.now = 100.0
         self.tracker = Tracker(JOBS, done or {}, lambda: self.now)
-        self.tracker.round([key for key in KEYS if key not in (done or {})], concurrent, "1 core")
+        self.tracker.round([key for key in KEYS if key not in (done or {})], Places.alike(concurrent), {})
 
     def report(self, key: str, epoch: int, of: int = 5, pid: int = 1) -> None:
         result = EpochResult(epoch, 1 / epoch, {}, 90.0, 0.1, 1.0, of)
@@ -125,7 +126,7 @@ def test_a_new_ray_begins_with_nothing_running() -> None:
     sweep = Sweep()
     sweep.train("teacher_D0", 0, 2, 0)
     sweep.tracker.started(DIRECT[0])
-    sweep.tracker.round(KEYS[1:], 1, "1 core")
+    sweep.tracker.round(KEYS[1:], Places.alike(1), {})
     assert sweep.tracker.running == {}
     assert (len(sweep.tracker.done), sweep.tracker.total) == (1, 6)
 

@@ -6,6 +6,8 @@ import re
 
 from hpmkd.monitor.tracker import Tracker
 from hpmkd.plan.events import EpochEnded, EpochResult
+from hpmkd.plan.roles import Role
+from hpmkd.plan.schedule import Places
 from support.plans import plan
 
 JOBS = plan(1, ["Direct", "HPM-KD-noChain-uniform-noMetaTemp"], 3)
@@ -16,7 +18,7 @@ def tracker() -> Tracker:
     """Three models there, one in its seventh epoch, one that has just been taken up."""
     now = [0.0]
     made = Tracker(JOBS, {JOBS[0].key: 10.0}, lambda: now[0])
-    made.round([job.key for job in JOBS[1:]], 2, "0.25 GPU")
+    made.round([job.key for job in JOBS[1:]], Places.alike(2), dict.fromkeys(Role, "0.25 GPU"))
     made.started(LONG)
     made.started("student_D0_Direct_run2")
     for epoch in range(1, 8):

@@ -12,6 +12,7 @@ import pytest
 
 from hpmkd.cluster.stop_signals import StopSignals
 from hpmkd.plan.events import EpochEnded, EpochResult, Event, Finished, Resumed
+from hpmkd.plan.schedule import Places
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep import graceful_stop as module
 from hpmkd.sweep.graceful_stop import GracefulStop
@@ -36,7 +37,7 @@ class FakeTune:
 
     def __init__(self, gentle: GracefulStop, *trials: Trial) -> None:
         self.ended, self.gentle, self.trials = False, gentle, list(trials)
-        self.queue = JobQueue([], set(), lambda job: True, 1)
+        self.queue = JobQueue([], set(), lambda job: True, Places.alike(1))
         gentle.arm(self.queue)
         self.before = signal.signal(signal.SIGINT, self.handle)
         self.step()

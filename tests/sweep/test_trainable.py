@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from ray import tune
 from support.builders import make_config, make_jobs
 
+from hpmkd.config.load import to_yaml
+from hpmkd.config.specs import spec_to_json
+from hpmkd.data.cache import describe
 from hpmkd.errors import EnvironmentProblem
+from hpmkd.files import commit_bytes, commit_json
 from hpmkd.plan.events import EpochEnded, EpochResult, Failed
 from hpmkd.plan.job import Job
 from hpmkd.store.epoch_checkpoint import SaveSchedule
@@ -19,7 +24,7 @@ from hpmkd.store.output_dir import OutputDir, trial_folder
 from hpmkd.sweep import trainable as module
 from hpmkd.sweep.reports import from_report, spoiled
 from hpmkd.sweep.tensorboard import EventFiles
-from hpmkd.sweep.trainable import Reporter
+from hpmkd.sweep.trainable import Reporter, train_model
 from hpmkd.training import captures
 from hpmkd.training.trial import SavableEpoch
 
@@ -165,3 +170,23 @@ def test_the_last_report_says_whether_the_process_is_spoiled(
         monkeypatch.setattr(captures, "failure", lambda why=why: why)
         reporter.ended(Failed(job.key, "nan"))
         assert spoiled(reports[-1][0]) == why
+
+
+@pytest.mark.parametrize(("key", "share"), [("teacher_Digits", 0.5), ("student_Digits_Direct_run1", 0.125)])
+def test_the_cap_is_that_of_the_trials_role(
+    tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch, key: str, share: float
+) -> None:
+    class Prepared(Exception):
+        pass
+
+    def prepare(device: torch.device, of_gpu: float, *given: object, **named: object) -> None:
+        raise Prepared(of_gpu)
+
+    config, output = make_config(cache_dir), OutputDir(tmp_path)
+    commit_bytes(output.config_file, to_yaml(config).encode())
+    commit_json(output.datasets_file, [spec_to_json(spec) for spec in describe(config)])
+    monkeypatch.setattr(tune, "get_checkpoint", lambda: None)
+    monkeypatch.setattr("hpmkd.training.device.prepare_device", prepare)
+    with pytest.raises(Prepared) as caught:
+        train_model({"job": key}, str(tmp_path), "cuda", {"teacher": 0.5, "student": 0.125})
+    assert caught.value.args == (share,)

@@ -10,15 +10,19 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from ray import cloudpickle
+from ray import cloudpickle, tune
+from ray.tune.experiment import Trial
 from support.plans import Raises, plan
 
 from hpmkd.audit.sweep_dir import Sweep
+from hpmkd.cluster.resources import Shares, TrialResources
 from hpmkd.config.sweep import DataConfig, SweepConfig
+from hpmkd.plan.roles import Role
+from hpmkd.plan.schedule import Places
 from hpmkd.store.output_dir import OutputDir, trial_folder
 from hpmkd.sweep.searcher import DependencySearcher, JobQueue
 from hpmkd.sweep.signed_state import SIGNATURE, StateSigner, sign, signing_key
-from hpmkd.sweep.tune_run import finish_round, name_folder, restorable, rounds, sweep_key
+from hpmkd.sweep.tune_run import _trainable, finish_round, name_folder, restorable, rounds, sweep_key
 
 STATES = ("tuner.pkl", "experiment_state-1.json", "searcher-state-1.pkl")
 
@@ -47,7 +51,7 @@ def newest(sweep: Sweep) -> Path:
 
 def test_what_names_a_folder_is_small_in_the_state_of_each_trial(sweep: Sweep) -> None:
     """Tune keeps a pickle of it per trial: with the sweep's jobs in it, thousands of trials would fill the memory."""
-    search = DependencySearcher(JobQueue(sweep.jobs, set(), lambda job: True, 1))
+    search = DependencySearcher(JobQueue(sweep.jobs, set(), lambda job: True, Places.alike(1)))
     search.grid = {"dataset": ["D0"], "baseline": ["Direct"], "run": [1]}
     config = search.suggest("a")
     assert name_folder(SimpleNamespace(config=config)) == trial_folder(sweep.jobs[0])
@@ -179,3 +183,40 @@ def test_without_a_key_nothing_is_restored_and_nothing_fails(sweep: Sweep, tmp_p
     StateSigner(newest(sweep), b"").update()
     (tmp_path / "cache" / "key").unlink()
     assert restorable(sweep)[0] is None, "signed with the key of before"
+
+
+def gpu(count: int) -> TrialResources:
+    return TrialResources(1, 1 / count, "cuda", count)
+
+
+def test_a_trial_asks_for_the_share_of_its_role_and_after_a_restore_for_the_new_one(sweep: Sweep) -> None:
+    """Tune resolves it from the config; of a restored trial, too, once the round's trainable is known."""
+
+    def register(shares: Shares) -> None:
+        tune.register_trainable("train_model", _trainable(sweep, shares))
+
+    def resolved(trial: Trial) -> list[dict[str, float]]:
+        trial.create_placement_group_factory()
+        assert trial.placement_group_factory is not None
+        return trial.placement_group_factory.bundles
+
+    register(Shares(gpu(8), {Role.TEACHER: gpu(4)}))
+    teacher, student = (Trial("train_model", config={"job": "a", "role": role}) for role in ("teacher", "student"))
+    assert resolved(teacher) == [{"CPU": 1, "GPU": 0.25}]
+    assert resolved(student) == [{"CPU": 1, "GPU": 0.125}]
+    state, _ = teacher.get_json_state()
+    register(Shares(gpu(8), {Role.TEACHER: gpu(2)}))
+    restored = Trial.from_json_state(state)
+    assert resolved(restored) == [{"CPU": 1, "GPU": 0.5}]
+    assert resolved(teacher.reset()) == [{"CPU": 1, "GPU": 0.5}]
+    register(Shares(TrialResources(2, 0, "cpu", 3)))
+    assert resolved(restored) == [{"CPU": 2}]
+
+
+def test_how_shares_are_resolved_is_pickled_without_the_plan(sweep: Sweep) -> None:
+    """Tune keeps it with each trial and in the output: with paths in it, an output that was moved would not do."""
+    trainable = _trainable(sweep, Shares(gpu(8), {Role.TEACHER: gpu(4)}))
+    state = cloudpickle.dumps(trainable._resources)
+    assert len(state) < 600
+    assert str(sweep.output.root).encode() not in state
+    assert cloudpickle.loads(state)({"role": "teacher"}) == trainable._resources({"role": "teacher"})

@@ -17,8 +17,9 @@ from hpmkd.analysis import time_profile
 from hpmkd.analysis.report.content import gather
 from hpmkd.analysis.report.write import html
 from hpmkd.analysis.time_profile import PARTS
-from hpmkd.cluster.resources import TrialResources
+from hpmkd.cluster.resources import Shares, TrialResources
 from hpmkd.plan.events import Finished, JobProfile
+from hpmkd.plan.roles import Role
 from hpmkd.store import profile_file
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.profile_file import Profile
@@ -115,7 +116,7 @@ def test_on_a_gpu_each_kernel_counts_once(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def trial(key: str) -> SimpleNamespace:
-    return SimpleNamespace(config={"job": key})
+    return SimpleNamespace(config={"job": key, "role": "student"})
 
 
 def test_what_the_driver_notes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +125,7 @@ def test_what_the_driver_notes(monkeypatch: pytest.MonkeyPatch) -> None:
     timings = Timings()
     timings.add("rounds", 20.0)
     profiler = Profiler(Profile(), timings)
-    profiler.round({"a", "b"}, TrialResources(1, 0, "cpu", 2))
+    profiler.round({"a", "b"}, Shares(TrialResources(1, 0, "cpu", 2)))
     for key in "ab":
         profiler.on_trial_start(1, [], trial(key))
     profiler.on_trial_result(
@@ -141,6 +142,21 @@ def test_what_the_driver_notes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert noted == {"models": 1, "concurrent": 2, "seconds": 20.0, "busy": 20.0, "parts": {"rounds": 20.0}}
     (line,) = time_profile.sentences(profiler.profile)
     assert line == "One start: 1 models in 20.0 s: training 20.0; 2 side by side, busy 50 % of the training."
+
+
+def test_a_model_with_less_room_beside_it_keeps_more_slots_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four teachers fill what sixteen students do."""
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    profiler = Profiler(Profile(), Timings())
+    gpu = {role: TrialResources(1, 1 / count, "cuda", count) for role, count in (("teacher", 4), ("student", 16))}
+    profiler.round({"a", "b"}, Shares(gpu["student"], {Role(role): one for role, one in gpu.items()}))
+    for role in gpu:
+        profiler.on_trial_start(1, [], SimpleNamespace(config={"job": role, "role": role}))
+    now = 110.0
+    for role in gpu:
+        profiler.on_trial_complete(1, [], SimpleNamespace(config={"job": role, "role": role}))
+    assert (profiler.concurrent, profiler.busy) == (16, 10.0 + 40.0)
 
 
 @pytest.mark.parametrize("text", [None, "{", "[]", '{"starts": 3}'])
