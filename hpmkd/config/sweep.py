@@ -108,8 +108,8 @@ class ResourcesConfig(Section):
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda if there is a GPU")
     cpus_per_trial: Positive | None = Field(None, description="CPU cores per trial; default: as many as fit.threads")
     gpus_per_trial: Annotated[float, Field(ge=0, le=64)] | Literal["auto"] | None = Field(
-        "auto", description="share of a GPU per trial, such as 0.2; auto: measured once, from the memory and the "
-        "utilisation of one trial; null: chosen from the number of CPU cores",
+        "auto", description="share of a GPU per trial, such as 0.2; auto: measured once for each role (teacher, "
+        "student, ...), from the memory and the utilisation of one trial; null: chosen from the number of CPU cores",
     )  # fmt: skip
     max_concurrent: PositiveInt | None = Field(None, description="trials at the same time; default: as many as fit")
     cuda_graph: bool = Field(True, description="GPU: record a training step once and replay it as a CUDA graph")

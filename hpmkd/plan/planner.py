@@ -162,18 +162,23 @@ class _Planner:
 
 
 def training_cost(job: Job) -> float:
-    """Multiply-adds per training image of a whole job: forward and backward (3 forwards), and a forward per network
-    that is asked. A logits cache costs a forward of its network per view, and nothing when it is used."""
-    if job.role is Role.LOGITS:
-        return float(job.fit.epochs * forward_cost(job.model))
-    asked = sum(forward_cost(parent.model) for parent in job.parents if parent.role.is_network)
+    """Multiply-adds per training image of a whole job. Of a logits cache, an epoch is a view."""
     epochs = float(job.fit.epochs)
     if job.role is Role.SEARCH:
         grid = dict(job.hparams)
         count = len(grid["adaptive.temperatures"]) * len(grid["adaptive.alphas"])
         last = last_epoch(grid["adaptive.part"], job.fit.epochs)
         epochs = candidate_epochs(rungs(count, grid["adaptive.reduction_factor"], last))
-    return epochs * (3 * forward_cost(job.model) + asked)
+    return epochs * image_cost(job)
+
+
+def image_cost(job: Job) -> int:
+    """Multiply-adds per training image of an epoch: forward and backward (3 forwards), and a forward per network that
+    is asked. A logits cache costs a forward of its network, and nothing when it is used."""
+    if job.role is Role.LOGITS:
+        return forward_cost(job.model)
+    asked = sum(forward_cost(parent.model) for parent in job.parents if parent.role.is_network)
+    return 3 * forward_cost(job.model) + asked
 
 
 def work(job: Job) -> float:

@@ -13,15 +13,16 @@ from ray.tune.error import TuneError
 
 from hpmkd.audit.sweep_dir import Sweep
 from hpmkd.cluster.ray_session import RayLost, running_ray
-from hpmkd.cluster.resources import Shares, trial_resources, wants_measuring
+from hpmkd.cluster.resources import Shares, shares, trial_resources, wants_measuring
 from hpmkd.cluster.stop_signals import StopSignals
 from hpmkd.errors import EnvironmentProblem
 from hpmkd.log import progress
 from hpmkd.plan.job import Job
+from hpmkd.plan.roles import Role
 from hpmkd.store.inspection import Finding, inspect_job
 from hpmkd.sweep.callbacks import EventLog, Profiler, Records, TrackerCallback, TrimMetrics
 from hpmkd.sweep.failures import Attempts, Failure, Round
-from hpmkd.sweep.gpu_probe import known_usage, measure
+from hpmkd.sweep.gpu_probe import known_usage, lines, measure, per_gpu
 from hpmkd.sweep.graceful_stop import GracefulStop
 from hpmkd.sweep.loggers import open_loggers
 from hpmkd.sweep.searcher import JobQueue, QueueSync
@@ -115,10 +116,11 @@ class SweepState:
         config = self.sweep.config
         if not wants_measuring(config):
             return Shares(trial_resources(config))
-        need = known_usage(self.sweep, measure)
-        part = Shares(trial_resources(config, need.side_by_side() if need else None))
-        if need:
-            progress.info(f"{need.description}; {part.description}")
+        at_work = {self.sweep.by_key[key].role for key in self.missing()}
+        found = known_usage(self.sweep, at_work, measure)
+        part = shares(config, [role for role in Role if role in at_work], per_gpu(found))
+        for line in lines(found, part):
+            progress.info(line)
         return part
 
     def _round(self, now: Round, part: Shares) -> None:

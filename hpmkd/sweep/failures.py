@@ -119,12 +119,12 @@ def failure_of(trial: Any, before: Failure | None = None) -> Failure:
     # A disk that is full tears the record of the second failure too; the first reason is then the best known.
     if isinstance(error, NoRecord) and before is not None and before.kind == "machine":
         return replace(before, log=_log(trial))
-    return Failure(kind_of(error), _reason(error), _log(trial))
+    return Failure(kind_of(error), first_line(error), _log(trial))
 
 
 def reason_of(trial: Any) -> str:
     """Why a trial failed, in words that a user can act on."""
-    return _reason(_error(trial))
+    return first_line(_error(trial))
 
 
 def _error(trial: Any) -> BaseException:
@@ -143,7 +143,7 @@ class NoRecord(RuntimeError):
     """A trial failed, and Tune kept no readable error of it."""
 
 
-def _reason(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     """What a user can act on: our own errors as they are, of others the type and the first line, and who may be why."""
     if isinstance(error, HpmkdError):
         return str(error)

@@ -1,89 +1,85 @@
-"""How many trials fit on a GPU: the most demanding one is tried alone for some steps, and measured."""
+"""How many trials fit on a GPU: of each role the most demanding one is tried alone for some steps, and measured."""
 
 from __future__ import annotations
 
-import itertools
+import contextlib
 import json
-import math
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import ray
 
 from hpmkd.audit.sweep_dir import Sweep, open_sweep
+from hpmkd.cluster.resources import Shares
 from hpmkd.files import commit_json
-from hpmkd.plan.architecture import forward_cost
+from hpmkd.plan.gpu_share import GpuUsage, most_demanding
 from hpmkd.plan.job import Job
+from hpmkd.plan.roles import Role
+from hpmkd.sweep.device_setup import set_up
+from hpmkd.sweep.failures import first_line, kind_of
+from hpmkd.sweep.gpu_errors import neighbour_may_be_why
 
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
-
-    from hpmkd.training.train import Training
-
-_WARM, _STEPS = 12, 50  # the first steps find memory and record the graph
-_FREE = 0.95  # of a GPU's memory: the rest is left to the driver and to others
-_MOST = 16  # trials per GPU
-TIMEOUT_SECONDS = 300.0
+TIMEOUT_SECONDS = 300.0  # for one role
 
 
 @dataclass(frozen=True)
-class GpuUsage:
-    """What one trial alone takes of a GPU.
+class Unmeasured:
+    """Why a role could not be measured.
 
     Args:
-        gpu: its name.
-        total_bytes: memory of the GPU.
-        trial_bytes: of which the trial uses so much, context included.
-        busy: part of the time in which the GPU works for it, in (0, 1].
+        reason: for people.
+        needs_all: alone on a GPU the trial had too little memory, so there is no room beside it.
     """
 
-    gpu: str
-    total_bytes: int
-    trial_bytes: int
-    busy: float
-
-    def side_by_side(self) -> int:
-        """How many such trials a GPU takes: as many as fit into its memory, and no more than keep it busy."""
-        fit = int(_FREE * self.total_bytes // self.trial_bytes)
-        return max(1, min(fit, math.ceil(1 / max(self.busy, 1 / _MOST)), _MOST))
-
-    @property
-    def description(self) -> str:
-        """For people."""
-        used, total = self.trial_bytes / 2**30, self.total_bytes / 2**30
-        return f"{self.gpu}: one trial uses {used:.1f} of {total:.0f} GiB and keeps it {100 * self.busy:.0f} % busy"
+    reason: str
+    needs_all: bool = False
 
 
-def most_demanding(jobs: Iterable[Job]) -> Job:
-    """The training with the largest step: forward and backward of the student, forward of its teachers."""
-
-    def step(job: Job) -> float:
-        asked = sum(forward_cost(parent.model) for parent in job.teachers)
-        return (3 * forward_cost(job.model) + asked) * job.fit.batch_size
-
-    return max((job for job in jobs if job.role.is_network), key=step)
+Found = dict[Role, GpuUsage | Unmeasured]
+Measure = Callable[[Sweep, Sequence[Job]], Found]
 
 
-def known_usage(sweep: Sweep, measure: Callable[[Sweep, Job], GpuUsage | None]) -> GpuUsage | None:
-    """What an earlier start measured for the same training on such GPUs; else it is measured now, and kept."""
-    job = most_demanding(sweep.jobs)
-    about = {"fingerprint": job.fingerprint, "gpus": gpu_kinds()}
-    try:
-        kept = json.loads(sweep.output.gpu_file.read_text())
-        if all(kept[name] == value for name, value in about.items()):
-            return GpuUsage(**kept["need"])
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    need = measure(sweep, job)
-    if need is not None:
-        commit_json(sweep.output.gpu_file, {**about, "need": asdict(need)})
-    return need
+def known_usage(sweep: Sweep, roles: Collection[Role], measure: Measure) -> Found:
+    """What an earlier start measured for the same trainings on such GPUs; what it has not is measured now, and kept.
+
+    Where something could not be seen, nothing is kept: the next start tries again.
+    """
+    wanted = {role: job for role, job in most_demanding(sweep.jobs).items() if role in roles}
+    about = {
+        "gpus": gpu_kinds(),
+        **sweep.config.resources.model_dump(include={"cuda_graph", "cudnn_benchmark", "deterministic"}),
+    }
+    kept = _kept(sweep, about)
+    known: Found = {
+        role: kept[role][1] for role, job in wanted.items() if role in kept and kept[role][0] == job.fingerprint
+    }
+    missing = [job for role, job in wanted.items() if role not in known]
+    if not missing:
+        return known
+    measured = measure(sweep, missing)
+    for role, one in measured.items():
+        if isinstance(one, GpuUsage) and one.busy is not None:
+            kept[role] = (wanted[role].fingerprint, one)
+    rows = {role.value: {"fingerprint": hash_, "usage": asdict(one)} for role, (hash_, one) in kept.items()}
+    commit_json(sweep.output.gpu_file, {**about, "roles": rows})
+    return known | measured
+
+
+def _kept(sweep: Sweep, about: Mapping[str, Any]) -> dict[Role, tuple[str, GpuUsage]]:
+    """By role the fingerprint of the job and what was measured; empty where that is of other GPUs, or of an earlier
+    version, or cannot be read."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        file = json.loads(sweep.output.gpu_file.read_text())
+        if all(file[name] == value for name, value in about.items()):
+            return {
+                Role(role): (str(one["fingerprint"]), GpuUsage(**one["usage"])) for role, one in file["roles"].items()
+            }
+    return {}
 
 
 def gpu_kinds() -> list[str]:
@@ -91,78 +87,98 @@ def gpu_kinds() -> list[str]:
     return sorted(name for name in ray.cluster_resources() if name.startswith("accelerator_type:"))
 
 
-def measure(sweep: Sweep, job: Job) -> GpuUsage | None:
-    """Tries the job on a GPU, in a process that ends with it; None where that fails (the sweep itself will say why)."""
-    task = ray.remote(num_gpus=1, num_cpus=1, max_calls=1, max_retries=0)(_try)
-    try:
-        # The worker watches the time itself: `ray.cancel` of a task that is just ending aborts the whole driver
-        # ("Tried to complete task that was not pending"), one time in ten.
-        need: GpuUsage = ray.get(task.remote(str(sweep.output.root), job.key, TIMEOUT_SECONDS))
-    except ray.exceptions.RayError:
-        return None
-    return need
+def measure(sweep: Sweep, jobs: Sequence[Job]) -> Found:
+    """Tries the jobs on a GPU, one after the other in one process, which ends with them.
+
+    One that fails ends it too, because what it has left of the GPU is unknown; the others get a new one.
+
+    Args:
+        sweep: whose jobs they are.
+        jobs: one of each role, the most demanding first.
+    """
+    task = ray.remote(num_gpus=1, num_cpus=1, max_calls=1, max_retries=0, num_returns="streaming")(_try)
+    found: dict[Role, GpuUsage | Unmeasured] = {}
+    left = list(jobs)
+    while left:
+        begun = time.monotonic()
+        try:
+            # The worker watches the time itself: `ray.cancel` of a task that is just ending aborts the whole driver
+            # ("Tried to complete task that was not pending"), one time in ten.
+            results: Any = task.remote(str(sweep.output.root), [job.key for job in left], TIMEOUT_SECONDS)
+            for one in results:
+                found[left[0].role] = ray.get(one)
+                begun = time.monotonic()
+                del left[0]
+        except ray.exceptions.RayTaskError as error:
+            # Before the first job, so it is none of theirs: there is no GPU, or it cannot be used.
+            why = Unmeasured(first_line(error.cause or error))
+            return found | dict.fromkeys([job.role for job in left], why)
+        except ray.exceptions.RayError as error:
+            if time.monotonic() - begun >= TIMEOUT_SECONDS:
+                why = Unmeasured(f"it took longer than {TIMEOUT_SECONDS:g} s")
+                return found | dict.fromkeys([job.role for job in left], why)
+            found[left.pop(0).role] = Unmeasured(f"its process ended, {first_line(error)}")
+    return found
 
 
-def _try(output: str, key: str, seconds: float) -> GpuUsage:
-    """In a worker, which ends after `seconds` if the work has not: what some steps of a job take."""
+def _try(output: str, keys: Sequence[str], seconds: float) -> Iterator[GpuUsage | Unmeasured]:
+    """In a worker: what some steps of each job take. Ends after the first that fails, and with the whole process where
+    one of them takes longer than `seconds`."""
+    with _limit(seconds):
+        import torch
+
+        from hpmkd.data.cache import load
+        from hpmkd.training.rehearsal import usage
+
+        sweep, device = open_sweep(Path(output)), torch.device("cuda")
+        torch.zeros((), device=device)  # fails here where there is no GPU, or none that this process may use
+    data, resources = sweep.config.data.model_dump_json(), sweep.config.resources
+    for job in (sweep.by_key[key] for key in keys):
+        try:
+            with _limit(seconds):
+                set_up(device, job, resources)
+                one = usage(job, load(job.data, data), device, resources.cuda_graph)
+        except Exception as error:
+            lacking = kind_of(error) == "killed" and not neighbour_may_be_why(error)  # there is no neighbour here
+            yield Unmeasured(first_line(error), needs_all=lacking)
+            return
+        yield one
+
+
+@contextlib.contextmanager
+def _limit(seconds: float) -> Iterator[None]:
+    """Ends this process if the body takes longer."""
     late = threading.Timer(seconds, os._exit, args=(1,))
     late.daemon = True
     late.start()
     try:
-        return _usage(output, key)
+        yield
     finally:
         late.cancel()
 
 
-def _usage(output: str, key: str) -> GpuUsage:
-    """Memory and time of some steps of a job, whose parents have weights at random."""
-    import torch
-    from torch.profiler import ProfilerActivity, profile
-
-    from hpmkd.training.device import CONTEXT_BYTES, prepare_device
-    from hpmkd.training.evaluate import evaluate
-
-    sweep = open_sweep(Path(output))
-    job = sweep.by_key[key]
-    device, resources = torch.device("cuda"), sweep.config.resources
-    prepare_device(device, deterministic=resources.deterministic)
-    torch.set_num_threads(job.fit.threads)
-    training = rehearsal(job, sweep.config.data.model_dump_json(), device, resources.cuda_graph)
-    evaluate(training.model, training.validation, training.normalise, job.fit.precision)
-    draws = _draws(training)
-
-    def steps(count: int) -> float:
-        torch.cuda.synchronize()
-        start = time.monotonic()
-        for index, view in itertools.islice(draws, count):
-            training.step(index, view, 1.0, 0.0)
-        torch.cuda.synchronize()
-        return time.monotonic() - start
-
-    steps(_WARM)
-    wall = steps(_STEPS)
-    with profile(activities=[ProfilerActivity.CUDA]) as kernels:  # which slows the process down, not its kernels
-        steps(_STEPS)
-    busy = sum(event.self_device_time_total for event in kernels.key_averages()) / 1e6
-    properties = torch.cuda.get_device_properties(device)
-    used = torch.cuda.max_memory_reserved(device) + CONTEXT_BYTES
-    return GpuUsage(properties.name, properties.total_memory, used, min(1.0, busy / wall))
+def per_gpu(found: Found) -> dict[Role, int]:
+    """How many trials of each role a GPU takes; of those that were not measured, nothing is known."""
+    known = {role: one.side_by_side() for role, one in found.items() if isinstance(one, GpuUsage)}
+    return known | {role: 1 for role, one in found.items() if isinstance(one, Unmeasured) and one.needs_all}
 
 
-def _draws(training: Training) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches of one epoch after the other; a step may be recorded for each size of a batch, so only whole ones."""
-    for epoch in itertools.count():
-        for index, view in training.batches.draws(training.seed, epoch):
-            if len(index) == training.batches.bounds()[0][1]:
-                yield index, view
-
-
-def rehearsal(job: Job, data_json: str, device: torch.device, graph: bool = True) -> Training:
-    """The training of a job with teachers of the planned architectures and weights at random."""
-    from hpmkd.data.cache import load
-    from hpmkd.models import build
-    from hpmkd.training.train import make_training
-
-    networks = [build(teacher.model, seed) for seed, teacher in enumerate(job.teachers)]
-    chosen = {} if "kd.temperature" in dict(job.hparams) else {"kd.temperature": 4.0, "kd.alpha": 0.9}
-    return make_training(job, networks, values=chosen, splits=load(job.data, data_json), device=device, graph=graph)
+def lines(found: Found, shares: Shares) -> list[str]:
+    """For people: what was measured, what was not and why, and what follows from it."""
+    found = {role: found[role] for role in Role if role in found}
+    usages = {role: one for role, one in found.items() if isinstance(one, GpuUsage)}
+    said = []
+    if usages:
+        gpu = next(iter(usages.values()))
+        each = ", ".join(f"one {role.noun} {one.description}" for role, one in usages.items())
+        said.append(f"{gpu.gpu}, {gpu.total_bytes / 2**30:.0f} GiB: {each}; {shares.description}")
+    reasons: dict[Unmeasured, list[Role]] = {}
+    for role, one in found.items():
+        if isinstance(one, Unmeasured):
+            reasons.setdefault(one, []).append(role)
+    for why, roles in reasons.items():
+        names = ", ".join(role.noun for role in roles)
+        rest = Shares(shares.common, {role: shares.of(role) for role in roles}).description
+        by = "alone on a GPU" if why.needs_all else "by the number of cores"
+        said.append(f"GPU not measured ({names}): {why.reason}; {by}: {rest}")
+    return said
