@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -13,6 +17,7 @@ from hpmkd.models.resnet import Projection
 
 LENET = ModelSpec("lenet5", (6, 8, 24), 3, 32, 10)
 RESNET = ModelSpec("resnet8", (4, 8, 16), 3, 32, 10)
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def images(count: int = 5) -> torch.Tensor:
@@ -69,7 +74,26 @@ def test_initial_weights_are_a_function_of_spec_and_seed(spec: ModelSpec) -> Non
     assert any(not torch.equal(first[name], other[name]) for name in first)
 
 
-@pytest.mark.parametrize("width", [4, 8])
+NARROW = """
+import torch
+from hpmkd.models.resnet import Projection
+torch.set_num_threads(1)
+layer = Projection({width}, 32, 2).to(memory_format=torch.channels_last)
+for _ in range(3):
+    x = torch.randn(32, {width}, {size}, {size}).to(memory_format=torch.channels_last).requires_grad_()
+    layer(x).square().mean().backward()
+"""
+
+
+@pytest.mark.parametrize(("width", "size"), [(4, 32), (4, 96), (8, 96), (12, 96), (15, 128)])
+def test_a_narrow_projection_stays_in_its_memory(width: int, size: int) -> None:
+    """torch's own aborts the process, in which this test must not be."""
+    code = NARROW.format(width=width, size=size)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("width", [4, 8, 16])
 def test_a_projection_is_a_strided_convolution_at_any_width(width: int) -> None:
     layer, x = Projection(width, 9, 2), torch.randn(5, width, 7, 7)
     expected = F.conv2d(x, layer.weight, stride=2)
