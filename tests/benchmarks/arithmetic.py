@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable
 
 import torch
-from gpu import RESNET, SPEC, STUDENT, TEACHER, made_up, training
+from gpu_trainings import RESNET, SPEC, STUDENT, TEACHER, Case, made_up, training
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -72,7 +72,8 @@ def passes(one: Training, precision: str) -> Callable[[], object]:
 def measure(method: str, name: str, options: argparse.Namespace) -> dict[str, object]:
     """One network's row."""
     splits = split(made_up(options.images), SPEC)
-    one = training(method, NETWORKS[name], splits, 10_000, options, False)
+    case = Case(method, NETWORKS[name], int(method != "Direct"))
+    one = training(case, splits, 10_000, options, False)
     images, views = len(splits.train), torch.zeros(options.batch, dtype=torch.long)
     first = torch.arange(options.batch)
     per_image = operations_of(lambda: one.step(first, views, 1.0, 0.0)) / options.batch

@@ -1,228 +1,176 @@
-"""How fast is a GPU here? The training core, steps one by one against recorded ones, trials side by side, a sweep.
+"""How fast is a GPU here? Steps one by one and recorded, settings, trials side by side with and without MPS, a sweep.
 
-    python tests/benchmarks/gpu.py --data path/to/cifar10            # everything; meant to take less than 8 minutes
-    python tests/benchmarks/gpu.py                                   # made-up images: speed alone, no accuracy
-    python tests/benchmarks/gpu.py --data path/to/cifar10 --parts core side_by_side
+    python tests/benchmarks/gpu.py --data path/to/cifar10 --json rows.json     # everything, in less than 8 minutes
+    python tests/benchmarks/gpu.py                                             # made-up images: no accuracy, no sweep
+    python tests/benchmarks/gpu.py --parts core side_by_side --budget 120
+    python tests/benchmarks/gpu.py --parts tests                               # tests/training/test_gpu.py
+    python tests/benchmarks/gpu.py --parts faults                              # what a GPU does when something fails
 
-`core` and `side_by_side` need torch (and of numpy what torch needs) alone, `--data` also pyarrow and Pillow (a folder
-with train.parquet and test.parquet in the Hugging Face layout), or torchvision (a folder with cifar-10-batches-py).
-`sweep` needs everything that hpmkd needs: it is `run_sweep.py --mode full --datasets CIFAR10`, that is the published
-31 models, 50 and 30 epochs, from the start of the command to its end. Where hpmkd is not installed, put PYTHONPATH=. in
-front. One JSON line per row; `--device cpu --images 512` tries the script where there is no GPU.
+One JSON line per row, the first one about the machine; `--json` keeps all rows in one document, written after each.
+Parts run in the order of their worth, each in a process of its own: one that fails or takes too long ends with a row
+that says so, and the next one begins. `--budget` is in seconds and holds for all parts together: each gets its part of
+what is left, and leaves out what does not fit.
+
+Most parts need torch (and numpy) alone, `--data` also pyarrow and Pillow (a folder with train.parquet and test.parquet
+in the Hugging Face layout), or torchvision (a folder with cifar-10-batches-py). `sweep` needs everything that hpmkd
+needs: it is `run_sweep.py --mode full --datasets CIFAR10`, that is the published 31 models, 50 and 30 epochs, from the
+start of the command to its end. Where hpmkd is not installed, put PYTHONPATH=. in front; `tests` and `faults` also need
+tests/ there. `--device cpu --images 256` tries the script where there is no GPU, with stand-ins.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
 import json
-import math
-import os
-import queue
-import statistics
-import subprocess
+import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import torch
-import torch.multiprocessing as processes
+import gpu_side_by_side
+import gpu_sweep
+from gpu_trainings import made_up, read, save
+from gpu_workers import Row, Rows, relay
 
-from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec
-from hpmkd.data.images import Images, RawData, Splits, split
-from hpmkd.methods.build import build_distiller
-from hpmkd.models import build
-from hpmkd.training.device import prepare_device
-from hpmkd.training.evaluate import evaluate
-from hpmkd.training.recipe import Recipe
-from hpmkd.training.train import Training
-
-STUDENT = ModelSpec("lenet5", (10, 20, 100), 3, 32, 10)
-TEACHER = ModelSpec("lenet5", (20, 50, 500), 3, 32, 10)
-RESNET = ModelSpec("resnet20", (16, 32, 64), 3, 32, 10)
-HPARAMS = {"kd.temperature": 4.0, "kd.alpha": 0.9, "at.beta": 100.0, "at.p": 2.0}
-HPARAMS |= {"fitnets.beta": 10.0, "fitnets.schedule": "joint", "fitnets.hint_part": 0.3}
-CASES = [(method, STUDENT) for method in ("Direct", "TraditionalKD", "AT", "FitNets")] + [("Direct", RESNET)]
-SPEC = DataSpec("CIFAR10", "CIFAR10", 3, 32, 10, "crop_flip", 0.1)
+HERE = Path(__file__).resolve().parent
 
 
-def made_up(images: int) -> RawData:
-    """Noise with a brightness that tells the class."""
-    generator = torch.Generator().manual_seed(0)
+class Part(NamedTuple):
+    """How a part is run (with the seconds that it has), its weight among others, and the fewest seconds for it."""
 
-    def part(count: int) -> Images:
-        labels = torch.arange(count) % 10
-        noise = torch.randint(0, 100, (count, 32, 32, 3), generator=generator)
-        return Images((noise + 15 * labels[:, None, None, None]).to(torch.uint8), labels)
-
-    return RawData(part(images), part(max(10, images // 5)), 10)
+    run: Callable[[argparse.Namespace, float, Rows], None]
+    weight: float
+    least: float
 
 
-def read(folder: Path) -> RawData:
-    """CIFAR-10, from Parquet or as torchvision keeps it."""
-    if (folder / "cifar-10-batches-py").is_dir():
-        from torchvision.datasets import CIFAR10
+def measured(name: str) -> Callable[[argparse.Namespace, float, Rows], None]:
+    """A part of `gpu_parts`, in a process of its own."""
 
-        parts = [CIFAR10(str(folder), train=train) for train in (True, False)]
-        train, test = (Images(torch.from_numpy(part.data), torch.tensor(part.targets)) for part in parts)
-    else:
-        train, test = (_parquet(folder / f"{name}.parquet") for name in ("train", "test"))
-    return RawData(train, test, 10)
+    def run(options: argparse.Namespace, seconds: float, say: Rows) -> None:
+        relay(command(name, options, seconds), {"part": name}, seconds, say)
+
+    return run
 
 
-def _parquet(file: Path) -> Images:
-    import numpy as np
-    import pyarrow.parquet
-    from PIL import Image
-
-    table = pyarrow.parquet.read_table(file).to_pydict()
-    pictures, labels = table.get("img") or table["image"], table["label"]
-    pixels = np.stack([np.asarray(Image.open(io.BytesIO(one["bytes"])).convert("RGB")) for one in pictures])
-    return Images(torch.from_numpy(pixels), torch.tensor(labels))
+def command(name: str, options: argparse.Namespace, seconds: float, **more: Any) -> list[str]:
+    """The command of a process of `gpu_parts`; it is to be done a little before it would be stopped."""
+    given = {**vars(options), "seconds": max(1.0, seconds - 5), "share": 0.0, "tf32": False, "benchmark": True, **more}
+    return [sys.executable, str(HERE / "gpu_parts.py"), name, json.dumps(given)]
 
 
-def training(
-    method: str, model: ModelSpec, splits: Splits, epochs: int, options: argparse.Namespace, graph: bool
-) -> Training:
-    """One model's training; its teacher has weights at random, which is as fast as any."""
-    fit = FitSpec(epochs, options.batch, "adam", 1e-3, 0.9, 0.0, "cosine", (), 0.1, options.precision, 1)
-    teachers = [] if method == "Direct" else [build(TEACHER, 2)]
-    distiller = build_distiller(method, HPARAMS, model, (TEACHER,) * len(teachers), 1)
-    device = torch.device(options.device)
-    return Training(build(model, 1), distiller, teachers, splits, Recipe(fit, SPEC.augment, 1, device, graph))
+# Network, precision, TF32, cuDNN's search for the fastest kernels: the first ones matter most.
+SETTINGS = [("lenet5", "bf16", False, True), ("lenet5", "bf16", False, False), ("lenet5", "fp32", False, True)]
+SETTINGS += [("lenet5", "fp32", True, True), ("resnet20", "bf16", False, True), ("resnet20", "fp32", False, True)]
+SETTINGS += [("resnet20", "fp32", True, True), ("lenet5", "fp32", False, False), ("lenet5", "fp32", True, False)]
 
 
-def wait(device: str) -> None:
-    """Until the GPU has done what it was asked for."""
-    if device == "cuda":
-        torch.cuda.synchronize()
+def settings(options: argparse.Namespace, seconds: float, say: Rows) -> None:
+    """Each combination from the first epoch of a process on."""
+    until = time.monotonic() + seconds
+    for model, precision, tf32, search in SETTINGS:
+        given = {"part": "settings", "model": model, "precision": precision, "tf32": tf32, "benchmark": search}
+        left = until - time.monotonic()
+        if left < PARTS["settings"].least:
+            say({**given, "skipped": f"{left:.0f} s left for it"})
+        else:
+            relay(command("setting", options, min(left, 40.0), **given), given, min(left, 40.0), say)
 
 
-def core(splits: Splits, options: argparse.Namespace) -> None:
-    """Images per second of one trial: one by one, recorded, in turns."""
-    for method, model in CASES:
-        pair = {graph: training(method, model, splits, 1000, options, graph) for graph in (False, True)}
-        rates: dict[bool, list[float]] = {False: [], True: []}
-        iterators = {graph: one.epochs() for graph, one in pair.items()}
-        for number in range(options.epochs + 1):
-            for graph, one in iterators.items():
-                wait(options.device)
-                start, before = time.perf_counter(), pair[graph].validate_seconds
-                next(one)
-                wait(options.device)
-                seconds = time.perf_counter() - start - (pair[graph].validate_seconds - before)
-                if number:  # the first epoch loads kernels and records
-                    rates[graph].append(len(splits.train) / seconds)
-        eager, recorded = (statistics.median(rates[graph]) for graph in (False, True))
-        row = {"part": "core", "method": method, "model": model.arch, "one_by_one_images_s": round(eager)}
-        ratio = round(statistics.median(b / a for a, b in zip(rates[False], rates[True], strict=True)), 2)
-        say({**row, "recorded_images_s": round(recorded), "ratio": ratio, "steps": pair[True].step.description})
+def machine(options: argparse.Namespace, say: Rows) -> bool:
+    """The first row; whether the device can be used."""
+    script = [sys.executable, str(HERE / "gpu_machine.py"), "--device", options.device]
+    relay(script, {"part": "machine", "device": options.device}, 60.0, say)
+    return "error" not in say.document["rows"][-1]
 
 
-def accuracy(splits: Splits, options: argparse.Namespace) -> None:
-    """Test accuracy of one Direct student of the published length, one by one and recorded, with its seconds."""
-    for graph in (False, True):
-        one = training("Direct", STUDENT, splits, options.student_epochs, options, graph)
-        *_, last = one.epochs()
-        test = evaluate(one.model, splits.test.to(one.device), one.normalise, options.precision)
-        row = {"part": "accuracy", "method": "Direct", "epochs": options.student_epochs, "steps": one.step.description}
-        say({**row, "test_pct": round(test, 2), "seconds": round(last.train_seconds, 1)})
+def tests(options: argparse.Namespace, seconds: float, say: Rows) -> None:
+    """`tests/training/test_gpu.py`."""
+    gpu_sweep.tests(options, seconds, say)
 
 
-def _trial(raw: RawData, options: argparse.Namespace, share: float, ready: Any, rates: Any) -> None:
-    torch.set_num_threads(1)
-    prepare_device(torch.device(options.device), share)
-    splits = split(raw, SPEC)
-    epochs = training("TraditionalKD", STUDENT, splits, 1000, options, True).epochs()
-    next(epochs)
-    wait(options.device)
-    ready.wait()
-    start = time.perf_counter()
-    for _ in range(options.epochs):
-        next(epochs)
-    wait(options.device)
-    rates.put(options.epochs * len(splits.train) / (time.perf_counter() - start))
+def faults(options: argparse.Namespace, seconds: float, say: Rows) -> None:
+    """`gpu_faults.py`."""
+    script = [sys.executable, str(HERE / "gpu_faults.py"), options.device, str(seconds - 5)]
+    relay(script, {"part": "faults"}, seconds, say)
 
 
-def side_by_side(raw: RawData, options: argparse.Namespace) -> None:
-    """Images per second of 1, 2, 4, 8, 16 trials on one GPU, each in a process of its own with its cap."""
-    context = processes.get_context("spawn")
-    alone = math.nan
-    for count in options.trials:
-        ready, rates = context.Barrier(count), context.Queue()
-        given = (raw, options, 1 / count, ready, rates)
-        trials = [context.Process(target=_trial, args=given) for _ in range(count)]
-        for one in trials:
-            one.start()
-        try:
-            total = sum(rates.get(timeout=120) for _ in trials)
-        except queue.Empty:
-            say({"part": "side_by_side", "trials": count, "error": "a trial gave no number, see above"})
-            continue
-        finally:
-            ready.abort()  # nobody waits for a trial that died
-            for one in trials:
-                one.join()
-        alone = total if count == options.trials[0] else alone
-        row = {"part": "side_by_side", "trials": count, "images_s": round(total)}
-        say({**row, "ratio_to_first": round(total / alone, 2)})
+def side_by_side(options: argparse.Namespace, seconds: float, say: Rows) -> None:
+    """See `gpu_side_by_side`."""
+    gpu_side_by_side.run(options, seconds, say, command)
 
 
-def sweep(options: argparse.Namespace) -> None:
-    """The published CIFAR-10 experiment, as a user starts it."""
-    command = [sys.executable, str(Path(__file__).resolve().parents[2] / "run_sweep.py"), "--mode", "full"]
-    command += [
-        "--datasets",
-        f"CIFAR10={options.data}" if (Path(options.data) / "train.parquet").exists() else "CIFAR10",
-    ]
-    command += ["--data-dir", options.data, "--fit.precision", options.precision, *options.more.split()]
-    with tempfile.TemporaryDirectory(prefix="gpu-sweep-") as folder:
-        start = time.perf_counter()
-        environment = {**os.environ, "XDG_CACHE_HOME": str(Path(folder) / "cache")}
-        done = subprocess.run([*command, "-o", f"{folder}/out"], capture_output=True, text=True, env=environment)
-        row = {"part": "sweep", "seconds": round(time.perf_counter() - start, 1), "exit_code": done.returncode}
-        models = len(list(Path(folder).glob("out/models/*.pt")))
-        say({**row, "models": models, "published_seconds": 19_068})
-        print((done.stdout + done.stderr)[-3000:], file=sys.stderr)
+PARTS = {
+    "tests": Part(tests, 6.0, 10.0),
+    "core": Part(measured("core"), 4.0, 8.0),
+    "side_by_side": Part(side_by_side, 5.0, 10.0),
+    "settings": Part(settings, 3.0, 10.0),
+    "loop": Part(measured("loop"), 1.0, 6.0),
+    "evaluation": Part(measured("evaluation"), 0.7, 6.0),
+    "accuracy": Part(measured("accuracy"), 1.5, 10.0),
+    "sweep": Part(gpu_sweep.sweep, 6.0, 10.0),
+    "faults": Part(faults, 3.0, 10.0),
+}
 
 
-def say(row: dict[str, Any]) -> None:
-    """One line."""
-    print(json.dumps(row), flush=True)
+def run_parts(options: argparse.Namespace, until: float, say: Rows) -> None:
+    """The parts that are asked for and can be had, in the order of their worth."""
+    wanted = [name for name in PARTS if name in options.parts]
+    reasons = {name: reason for name in wanted if (reason := gpu_sweep.why_not(name, options))}
+    for name, reason in reasons.items():
+        say({"part": name, "skipped": reason})
+    wanted = [name for name in wanted if name not in reasons]
+    for number, name in enumerate(wanted):
+        part, left = PARTS[name], until - time.monotonic()
+        seconds = left * part.weight / sum(PARTS[other].weight for other in wanted[number:])
+        if seconds < part.least:
+            say({"part": name, "skipped": f"{left:.0f} s of {options.budget:.0f} left"})
+        else:
+            part.run(options, seconds, say)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The flags."""
+    parser = argparse.ArgumentParser(prog="gpu.py", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", help="folder of CIFAR-10; default: made-up images, and no accuracy")
+    default = [name for name in PARTS if name not in ("tests", "faults")]
+    parser.add_argument("--parts", nargs="+", default=default, choices=list(PARTS))
+    parser.add_argument("--budget", type=float, default=450.0, help="seconds for everything together")
+    parser.add_argument("--json", type=Path, help="file for all rows")
+    parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
+    parser.add_argument("--precision", default="bf16", choices=["fp32", "bf16"])
+    parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--epochs", type=int, default=5, help="timed ones, at most")
+    parser.add_argument("--student-epochs", type=int, default=30)
+    parser.add_argument("--images", type=int, default=50_000, help="training images, made up or of the data")
+    parser.add_argument("--trials", type=int, nargs="+", default=[1, 2, 4, 8, 16])
+    parser.add_argument("--timed-seconds", type=float, default=5.0, help="of trials side by side, at least")
+    parser.add_argument("--sweep", help="words for run_sweep.py instead of the published experiment")
+    parser.add_argument("--more", default="", help="further words for run_sweep.py, in one string")
+    return parser
 
 
 def main(words: list[str]) -> int:
     """Runs the parts that are asked for."""
-    parser = argparse.ArgumentParser(prog="gpu.py", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", help="folder of CIFAR-10; default: made-up images, and no accuracy")
-    parser.add_argument("--parts", nargs="+", default=["core", "accuracy", "side_by_side", "sweep"])
-    parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
-    parser.add_argument("--precision", default="bf16", choices=["fp32", "bf16"])
-    parser.add_argument("--batch", type=int, default=256)
-    parser.add_argument("--epochs", type=int, default=5, help="timed ones")
-    parser.add_argument("--student-epochs", type=int, default=30)
-    parser.add_argument("--images", type=int, default=50_000, help="of made-up ones")
-    parser.add_argument("--trials", type=int, nargs="+", default=[1, 2, 4, 8, 16])
-    parser.add_argument("--more", default="", help="flags for run_sweep.py, in one string")
-    options = parser.parse_args(words)
-    if options.device == "cuda" and not torch.cuda.is_available():
-        parser.error("torch finds no GPU; --device cpu --images 512 only tries the script")
-    name = torch.cuda.get_device_name() if options.device == "cuda" else "cpu"
-    say({"device": name, "torch": torch.__version__, "precision": options.precision, "batch": options.batch})
-    raw = read(Path(options.data)) if options.data else made_up(options.images)
-    splits = split(raw, SPEC)
-    prepare_device(torch.device(options.device))
-    if "core" in options.parts:
-        core(splits, options)
-    if "accuracy" in options.parts and options.data:
-        accuracy(splits, options)
-    if "side_by_side" in options.parts:
-        side_by_side(raw, options)
-    if "sweep" in options.parts and options.data:
-        sweep(options)
-    return 0
+    options = build_parser().parse_args(words)
+    until = time.monotonic() + options.budget
+    say = Rows(options.json, ["gpu.py", *words])
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    if not machine(options, say):
+        return 1
+    with tempfile.TemporaryDirectory(prefix="gpu-") as folder:
+        given = argparse.Namespace(**{**vars(options), "json": None, "folder": folder, "images": f"{folder}/images.pt"})
+        given.compute_mode = say.document["rows"][0]["compute_mode"]
+        if set(options.parts) - {"tests", "faults", "sweep"}:
+            raw = read(Path(options.data), options.images) if options.data else made_up(options.images)
+            save(raw, Path(given.images))
+            say({"part": "images", "from": options.data or "made up", "train": len(raw.train), "test": len(raw.test)})
+        run_parts(given, until, say)
+    say.write(finished=True)
+    failed: list[Row] = [row for row in say.document["rows"] if "error" in row]
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

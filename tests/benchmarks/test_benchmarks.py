@@ -8,7 +8,7 @@ from pathlib import Path
 
 import arithmetic
 import checkpoint_cost
-import gpu
+import gpu_trainings
 import pyarrow.parquet as pq
 import pytest
 import resume
@@ -52,26 +52,18 @@ def test_a_start_on_a_finished_sweep_trains_nothing(capsys: pytest.CaptureFixtur
     assert result["more_seconds"] == pytest.approx(result["start_seconds"] - result["help_seconds"], abs=0.02)
 
 
-def test_the_gpu_benchmark_trains_every_case(capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["--device", "cpu", "--images", "64", "--epochs", "1", "--batch", "32", "--precision", "fp32"]
-    assert gpu.main([*words, "--parts", "core"]) == 0
-    device, *rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert device["device"] == "cpu"
-    assert [(row["method"], row["model"]) for row in rows] == [(name, model.arch) for name, model in gpu.CASES]
-    assert all(row["one_by_one_images_s"] > 0 and row["recorded_images_s"] > 0 for row in rows)
-
-
 def test_arithmetic_is_counted_as_by_hand(capsys: pytest.CaptureFixture[str]) -> None:
     """A training step is three forward passes, but for the gradient of the images, which nobody asks for."""
     words = ["--networks", "lenet5_student", "--images", "80", "--batch", "32", "--rounds", "1", "--seconds", "0.05"]
     assert arithmetic.main(words) == 0
     row = json.loads(capsys.readouterr().out)
     assert row["part_of_product"] == pytest.approx(row["training_gflops"] / row["product_gflops"], rel=0.1)
-    splits = split(gpu.made_up(80), gpu.SPEC)
+    splits = split(gpu_trainings.made_up(80), gpu_trainings.SPEC)
     options = argparse.Namespace(batch=32, precision="fp32", device="cpu")
-    passes = arithmetic.passes(gpu.training("Direct", gpu.STUDENT, splits, 1, options, False), "fp32")
+    one = gpu_trainings.training(gpu_trainings.CASES[0], splits, 1, options, False)
+    passes = arithmetic.passes(one, "fp32")
     first = 25 * 3 * 10 * 28**2
-    assert arithmetic.operations_of(passes) == 32 * 2 * (3 * forward_cost(gpu.STUDENT) - first)
+    assert arithmetic.operations_of(passes) == 32 * 2 * (3 * forward_cost(gpu_trainings.STUDENT) - first)
 
 
 def test_two_sides_are_compared_model_by_model(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,21 +1,22 @@
-"""Configs, plans, images and models that tests need small."""
+"""Configs, plans, images and models that tests need small.
+
+What makes configs and plans imports them itself: the training core needs torch alone, and so do its tests.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from hpmkd.config.load import validate
 from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec
-from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.augment import Batch, TrainBatches
-from hpmkd.data.cache import describe
 from hpmkd.data.images import Images, RawData, Splits, split
-from hpmkd.plan.catalog import BASELINES, baselines_of
-from hpmkd.plan.job import Job
-from hpmkd.plan.planner import expand
+
+if TYPE_CHECKING:
+    from hpmkd.config.sweep import SweepConfig
+    from hpmkd.plan.job import Job
 
 TEACHER = ModelSpec("lenet5", (6, 8, 24), 1, 16, 4)
 STUDENT = ModelSpec("lenet5", (3, 5, 12), 1, 16, 4)
@@ -23,6 +24,9 @@ STUDENT = ModelSpec("lenet5", (3, 5, 12), 1, 16, 4)
 
 def make_config(cache_dir: Path | None = None, **overrides: Any) -> SweepConfig:
     """Every baseline on 200 Digits for two epochs, with live teachers; `fit__lr=0.1` overrides `fit.lr`."""
+    from hpmkd.config.load import validate
+    from hpmkd.plan.catalog import BASELINES
+
     raw: dict[str, Any] = {"datasets": ["Digits"], "baselines": list(BASELINES), "runs": 1}
     raw |= {"data": {"train_images": 200}, "kd": {"logits": "live"}}
     if cache_dir is not None:
@@ -33,6 +37,10 @@ def make_config(cache_dir: Path | None = None, **overrides: Any) -> SweepConfig:
 
 def make_jobs(config: SweepConfig) -> dict[str, Job]:
     """The plan of a config, by key, parents first."""
+    from hpmkd.data.cache import describe
+    from hpmkd.plan.catalog import baselines_of
+    from hpmkd.plan.planner import expand
+
     return {job.key: job for job in expand(config, describe(config), baselines_of(config))}
 
 
@@ -73,5 +81,7 @@ def make_fit(**values: Any) -> FitSpec:
 
 def config(**given: object) -> SweepConfig:
     """`resources.*` and `fit.threads` as given."""
+    from hpmkd.config.load import validate
+
     raw = {"datasets": ["Digits"], "baselines": ["Direct"]}
     return validate(raw, "test", {key.replace("__", "."): value for key, value in given.items()})

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch import nn
 
 from hpmkd.config.specs import ModelSpec
+from hpmkd.data.images import Splits
 from hpmkd.methods.build import build_distiller
 from hpmkd.models import build
 from hpmkd.training.recipe import Recipe
+from hpmkd.training.teachers import Teacher
 from hpmkd.training.train import Training
 from support.builders import STUDENT, TEACHER, make_fit, make_splits
 from support.losses import HPARAMS
@@ -26,12 +30,18 @@ def make(
     student: ModelSpec = STUDENT,
     count: int = 1,
     hparams: dict[str, Any] | None = None,
+    teachers: Sequence[nn.Module | Teacher] | None = None,
+    splits: Splits | None = None,
+    device: torch.device = CPU,
+    graph: bool = True,
     **fit: Any,
 ) -> Training:
-    """A training of a small student; teachers differ by their seeds."""
+    """A training of a small student; its teachers, where none are given, differ by their seeds."""
     distiller = build_distiller(method, {**HPARAMS, **(hparams or {})}, student, (teacher,) * count, 3)
-    teachers = [] if method == "Direct" else [build(teacher, seed) for seed in range(1, count + 1)]
-    return Training(build(student, 2), distiller, teachers, make_splits(), Recipe(make_fit(**fit), "crop_flip", 5, CPU))
+    if teachers is None:
+        teachers = [] if method == "Direct" else [build(teacher, seed) for seed in range(1, count + 1)]
+    recipe = Recipe(make_fit(**fit), "crop_flip", 5, device, graph)
+    return Training(build(student, 2), distiller, teachers, splits or make_splits(), recipe)
 
 
 def flat(value: Any, name: str = "") -> dict[str, Any]:
@@ -52,8 +62,8 @@ def same(one: Training, other: Training) -> None:
             assert equal, name
 
 
-def saved(training: Training) -> dict[str, Any]:
-    """A state through a file, as a checkpoint is."""
+def saved(training: Training, device: torch.device = CPU) -> dict[str, Any]:
+    """A state through a file, as a checkpoint is, for a training on `device`."""
     buffer = io.BytesIO()
     torch.save(training.state_dict(), buffer)
-    return torch.load(io.BytesIO(buffer.getvalue()), weights_only=True)
+    return torch.load(io.BytesIO(buffer.getvalue()), map_location=device, weights_only=True)

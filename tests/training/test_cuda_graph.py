@@ -1,8 +1,4 @@
-"""Recorded steps do what steps do, one after the other; and a device without bf16 scales its gradients.
-
-A tape without a GPU stands in for the CUDA graph: like it, it does nothing while it records, and plays with whatever
-lies in the recorded memory.
-"""
+"""Recorded steps do what steps do, one after the other; and a device without bf16 scales its gradients."""
 
 from __future__ import annotations
 
@@ -11,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from support.tapes import StandInTape, in_memory, record_steps
 from support.trainings import HPM, flat, make, same, saved
 
 from hpmkd.training import device
@@ -18,31 +15,20 @@ from hpmkd.training.cuda_graph import _WARM, GraphedStep
 from hpmkd.training.train import Training
 
 
-class FakeTape:
-    """Counts what is asked of it."""
+class FakeTape(StandInTape):
+    """One that says which there are, and may refuse to record."""
 
     made: list[FakeTape]
     error: str | None = None
 
     def __init__(self) -> None:
+        super().__init__()
         self.made.append(self)
-        self.warmed, self.recorded, self.played = 0, 0, 0
-        self._work: Callable[[], None] | None = None
-
-    def warm(self, work: Callable[[], None]) -> None:
-        self.warmed += 1
-        work()
 
     def record(self, work: Callable[[], None]) -> None:
         if self.error is not None:
             raise RuntimeError(self.error)
-        self.recorded += 1
-        self._work = work
-
-    def play(self) -> None:
-        assert self._work is not None
-        self.played += 1
-        self._work()
+        super().record(work)
 
 
 @pytest.fixture
@@ -54,14 +40,7 @@ def tape(monkeypatch: pytest.MonkeyPatch) -> type[FakeTape]:
 
 def graphed(tape: type[FakeTape], *given: Any, **more: Any) -> Training:
     """A training whose steps are recorded, and whose learning rate lies in memory, as on a GPU."""
-    training = make(*given, **more)
-    for group in training.optimizer.param_groups:
-        group["lr"], group["foreach"] = torch.tensor(group["lr"]), False
-    step = training.step
-    training.step = GraphedStep(
-        step.model, step.distiller, step.teachers, step.batches, step.optimizer, step.recipe, tape=tape
-    )
-    return training
+    return record_steps(in_memory(make(*given, **more)), tape)
 
 
 def close(one: Training, other: Training) -> None:
