@@ -27,6 +27,7 @@ _ALIASES = {
     "--max-concurrent": ("resources.max_concurrent", "INT", "trials side by side"),
     "--address": ("resources.address", "ADDRESS", "address of a running Ray cluster"),
 }
+_ALIAS_OF = {key: flag for flag, (key, *_) in _ALIASES.items()}
 _LISTS = {"datasets": ("--datasets", "--dataset"), "baselines": ("--baselines", "--baseline")}
 
 
@@ -67,7 +68,7 @@ def _add_contract(parser: jsonargparse.ArgumentParser) -> None:
     add("-o", "--output", metavar="DIR", help="output folder; default: results/<mode>")
     add(
         "--restore", "--resume", dest="restore", nargs="?", const="", metavar="DIR",
-        help="continue the sweep in DIR (default: --output, else the newest under results/)",
+        help="continue the sweep in DIR (default: --output, else that of --mode, else the newest under results/)",
     )  # fmt: skip
     add(
         "-n", "--dry-run", dest="dry_run", action="store_true", help="list what would be trained and why; train nothing"
@@ -135,11 +136,6 @@ def parse(argv: Sequence[str], prog: str) -> Request:
         setattr(request, name, bool(found[name]))
     request.command = f"python {prog}" if prog.endswith(".py") else prog
     request.print_config = found["print_config"] is not None
-    if request.restore is not None and request.mode is not None:
-        raise UsageError(
-            "command line: --mode and --restore cannot be combined",
-            todo="leave --mode out: --restore takes the settings from the output folder",
-        )
     if found["profile"]:
         request.overrides["record.profile"] = True
     for name, value in found.items():
@@ -149,6 +145,8 @@ def parse(argv: Sequence[str], prog: str) -> Request:
             request.overrides[name] = list(value)
         elif name.startswith(("alias_", "key_")):
             key = name.partition("_")[2].replace("__", ".")
+            if name.startswith("alias_"):
+                request.places[key] = f"command line, {_ALIAS_OF[key]}"
             parsed = parse_yaml(value, f"command line, --{key}")
             request.overrides[key] = value if _is_text(key) else parsed
     return request

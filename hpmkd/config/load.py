@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import types
 from collections.abc import Container, Iterator, Mapping, Sequence
@@ -18,16 +19,20 @@ from hpmkd.errors import UsageError
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain YAML, but 1e-3 is a number (YAML 1.1 reads it as text) and a key given twice is an error."""
+    """Plain YAML, but 1e-3 is a number (YAML 1.1 reads it as text) and a key given twice is an error.
+
+    A merge key (`<<: *other`) is none: what it brings is meant to be overridden.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != _MERGE]
         twice = [key for key in keys if keys.count(key) > 1]
         if twice:
             raise yaml.MarkedYAMLError(problem=f"key {twice[0]!r} is given twice", problem_mark=node.start_mark)
         return super().construct_mapping(node, deep)
 
 
+_MERGE = "tag:yaml.org,2002:merge"
 _FLOAT = re.compile(r"^[-+]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+$")
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+.0123456789"))
 
@@ -49,7 +54,8 @@ def read_config_file(path: Path) -> dict[str, Any]:
     raw = parse_yaml(text, str(path))
     if not isinstance(raw, dict):
         raise UsageError(f"{path}: not a config", expected="a mapping of keys to values", found=type(raw).__name__)
-    return raw
+    # Such keys hold parts that others refer to (`x-fit: &fit {...}`), as in other programs' YAML files.
+    return {key: value for key, value in raw.items() if not str(key).startswith("x-")}
 
 
 # Keys and values of hpmkd 0.1 -> what they are called since 0.2.
@@ -107,15 +113,53 @@ def with_overrides(raw: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict
         *sections, key = dotted.split(".")
         target = result
         for section in sections:
-            if not isinstance(target.get(section), dict):
+            if target.get(section) is None:
                 target[section] = {}
             target = target[section]
-        target[key] = value
+            if not isinstance(target, dict):
+                break  # no section: that is said when the whole is validated
+        else:
+            target[key] = value
     return result
 
 
-def validate(raw: Mapping[str, Any], where: str, overrides: Mapping[str, Any] | None = None) -> SweepConfig:
+def flattened(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Settings from Python, by dotted keys: `{"fit": {"lr": 1e-3}}` is `{"fit.lr": 1e-3}`, so that the rest of a
+    section stays as it is. Numbers of numpy and torch, tuples, sets and paths become plain values."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            flat |= flattened(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = _plain(value)
+    return flat
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if hasattr(value, "dtype") and hasattr(value, "tolist"):  # an array or a scalar; numpy need not be imported
+        return value.tolist()
+    if isinstance(value, set | frozenset):
+        return sorted(map(_plain, value))
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value
+
+
+def validate(
+    raw: Mapping[str, Any],
+    where: str,
+    overrides: Mapping[str, Any] | None = None,
+    places: Mapping[str, str] | None = None,
+) -> SweepConfig:
     """A SweepConfig from a raw mapping and overrides.
+
+    Args:
+        raw: of a file.
+        where: the file.
+        overrides: values by dotted keys.
+        places: where the user wrote them, by key; default: as a flag of the same name.
 
     Raises:
         UsageError: names the file (or the flag), the key, what was expected, what was found, the known keys.
@@ -124,14 +168,15 @@ def validate(raw: Mapping[str, Any], where: str, overrides: Mapping[str, Any] | 
     try:
         return SweepConfig.model_validate(with_overrides(raw, overrides))
     except ValidationError as error:
-        raise _readable(error, where, set(overrides)) from error
+        written = {key: f"command line, --{key}" for key in overrides} | dict(places or {})
+        raise _readable(error, where, written) from error
 
 
-def _readable(error: ValidationError, where: str, overridden: set[str]) -> UsageError:
+def _readable(error: ValidationError, where: str, written: Mapping[str, str]) -> UsageError:
     first, fields = error.errors()[0], dict(leaves())
     keys = [_key_of(one["loc"], fields) for one in error.errors()]
     names, key = [str(part) for part in first["loc"]], keys[0]
-    place = f"command line, --{key}" if key in overridden else where
+    place = written.get(key, where)
     # A key that may hold one of several types has a message for each: one problem.
     problems = len(set(keys))
     rest = f" ({problems} problems, this is the first)" if problems > 1 else ""

@@ -43,8 +43,8 @@ def config_file(mode: str) -> Path:
         return mine[mode]
     if mode in ours:
         return ours[mode]
-    if Path(mode).is_file():
-        return Path(mode)
+    if Path(mode).expanduser().is_file():
+        return Path(mode).expanduser()
     raise UsageError(
         f"--mode: no config named {mode!r}",
         expected="one of " + ", ".join({**ours, **mine}) + ", or a path to a YAML file",

@@ -13,8 +13,8 @@ from hpmkd.log import log
 
 @dataclass
 class Request:
-    """What the user asked for. `overrides` maps config keys such as `fit.lr` to parsed values; `command` is how the
-    sweep is started again from a shell."""
+    """What the user asked for. `overrides` maps config keys such as `fit.lr` to parsed values, `places` to where the
+    user wrote them (`command line, --teacher-epochs`); `command` is how the sweep is started again from a shell."""
 
     mode: str | None = None
     output: str | None = None
@@ -25,6 +25,7 @@ class Request:
     quiet: bool = False
     print_config: bool = False
     overrides: dict[str, Any] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
     command: str = "hpmkd run"
 
 

@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from hpmkd.audit.findings import audit, describe_finding, known_headers
-from hpmkd.audit.sweep_dir import refuse_older
 from hpmkd.cluster.stop_signals import StopSignals
-from hpmkd.config.load import read_config_file, to_yaml, validate
-from hpmkd.config.modes import config_file
-from hpmkd.config.request import Request, absolute_folder, newest_sweep
+from hpmkd.config.load import flattened, to_yaml
+from hpmkd.config.request import Request
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.cache import describe, prepare
-from hpmkd.errors import EXIT_OK, UsageError
+from hpmkd.errors import EXIT_OK
 from hpmkd.log import console_lines, log, progress, show
 from hpmkd.monitor.live import watching
 from hpmkd.monitor.tracker import Tracker
@@ -28,6 +26,7 @@ from hpmkd.store import inspection
 from hpmkd.store.lock import locked
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep.preparation import clean_up, settle
+from hpmkd.sweep.resolution import resolve
 from hpmkd.timings import Timings
 
 
@@ -48,7 +47,8 @@ def run_sweep(
     Args:
         mode: `quick`, `full`, another file of `tune_configs/`, or a path to a YAML file.
         output: the output folder; default `results/<mode>`, below the working folder.
-        settings: config key -> value, such as `{"runs": 5, "fit.student_epochs": 30}`; as the flags of the command.
+        settings: config key -> value, such as `{"runs": 5, "fit.student_epochs": 30}` or `{"fit": {"lr": 1e-3}}`; as
+            the flags of the command, on top of the mode.
         force: move models trained with other settings to `archive/` and train them again.
         quiet: print errors only.
 
@@ -63,7 +63,9 @@ def run_sweep(
         Locked: another sweep is running in this output folder.
     """
     folder = None if output is None else str(Path(output))
-    return execute(Request(str(mode), folder, force=force, quiet=quiet, overrides=dict(settings or {})))
+    overrides = flattened(settings or {})
+    places = {key: f"settings, {key}" for key in overrides}
+    return execute(Request(str(mode), folder, force=force, quiet=quiet, overrides=overrides, places=places))
 
 
 def execute(request: Request, owns_process: bool = False) -> int:
@@ -87,32 +89,6 @@ def _execute(request: Request, owns_process: bool) -> int:
         return code
     log.warning(_exit_message(request.command, output, stop.caught))
     return 128 + stop.caught
-
-
-def resolve(request: Request) -> tuple[SweepConfig, OutputDir]:
-    """The config and the output folder that a request means."""
-    if request.restore is not None:
-        root = Path(request.restore or request.output or newest_sweep())
-        source = OutputDir(root).config_file
-        if not source.is_file():
-            raise UsageError(
-                f"--restore: no sweep in {root.absolute()}", expected=f"{source.name} there", found="no such file"
-            )
-        refuse_older(OutputDir(root))
-    else:
-        source = config_file(request.mode or "quick")
-        root = Path(request.output or Path("results") / source.stem)
-        if not request.force:
-            refuse_older(OutputDir(root.expanduser()))
-    config = validate(read_config_file(source), str(source), request.overrides)
-    absolute = config.data.model_copy(update={"dir": str(Path(config.data.dir).expanduser().absolute())})
-    names = [absolute_folder(entry) for entry in config.datasets]
-    mlflow = config.record.mlflow
-    if mlflow and "://" not in mlflow:
-        mlflow = str(Path(mlflow).expanduser().absolute())
-    record = config.record.model_copy(update={"mlflow": mlflow})
-    changed = {"data": absolute, "datasets": names, "record": record}
-    return config.model_copy(update=changed), OutputDir(root.expanduser().absolute())
 
 
 def _dry_run(config: SweepConfig, output: OutputDir, force: bool) -> int:

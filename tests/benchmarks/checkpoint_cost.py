@@ -29,7 +29,7 @@ from hpmkd.plan.job import Job
 from hpmkd.plan.planner import expand
 from hpmkd.store.epoch_checkpoint import SaveSchedule
 from hpmkd.store.output_dir import OutputDir
-from hpmkd.sweep.api import resolve
+from hpmkd.sweep.resolution import resolve
 from hpmkd.training.trial import SavableEpoch, run_job
 
 PAIRS = 5

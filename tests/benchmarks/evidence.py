@@ -22,7 +22,7 @@ from hpmkd.analysis.costs import costs
 from hpmkd.cli.main import run_command
 from hpmkd.cli.parser import parse
 from hpmkd.plan.roles import Role
-from hpmkd.sweep.api import resolve
+from hpmkd.sweep.resolution import resolve
 
 REFERENCES = ("Direct", "TraditionalKD", "HPM-KD")
 

@@ -59,6 +59,11 @@ def test_overrides(words: list[str], expected: dict) -> None:
     assert overrides(*words) == expected
 
 
+def test_where_a_value_was_written_is_kept() -> None:
+    request = parse(["--teacher-epochs", "3", "--fit.lr", "1"], "x")
+    assert request.places == {"fit.teacher_epochs": "command line, --teacher-epochs"}
+
+
 def test_restore_with_and_without_folder() -> None:
     assert parse(["--restore"], "x").restore == ""
     assert parse(["--resume", "out"], "x").restore == "out"
@@ -72,7 +77,6 @@ def test_restore_with_and_without_folder() -> None:
         (["--fit.lrr", "3"], "did you mean --fit.lr"),
         (["surplus"], "surplus"),
         (["--mode"], "--mode"),
-        (["--mode", "quick", "--restore"], "cannot be combined"),
         (["--fit.lr", "[1"], "--fit.lr"),
     ],
 )

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 import yaml
 from support.builders import make_config
 
 from hpmkd.config.load import (
     default_of,
+    flattened,
     leaves,
     parse_yaml,
     read_config_file,
@@ -128,3 +131,81 @@ def test_every_network_that_can_be_named_is_in_the_help() -> None:
         names = dict(leaves())[key].description or ""
         for arch in ARCHITECTURES:
             assert (arch in names) or (arch.removeprefix("resnet") in names.partition("resnet")[2].split("/")), arch
+
+
+MERGED = """
+x-short: &short {lr: 0.1, batch_size: 32}
+datasets: [Digits]
+baselines: [Direct]
+fit: &fit
+  <<: *short
+  lr: 0.2
+teacher_fit: {<<: {lr: 0.5, batch_size: 8}, lr: 0.3}
+"""
+
+
+def test_merge_keys_bring_what_may_be_overridden(tmp_path: Path) -> None:
+    """And keys that begin with x- hold what is merged."""
+    (tmp_path / "mine.yaml").write_text(MERGED)
+    config = validate(read_config_file(tmp_path / "mine.yaml"), "mine.yaml")
+    assert (config.fit.lr, config.fit.batch_size) == (0.2, 32)
+    assert (config.teacher_fit.lr, config.teacher_fit.batch_size) == (0.3, 8)
+
+
+def test_a_key_given_twice_beside_a_merge_key_is_still_an_error() -> None:
+    with pytest.raises(UsageError, match="key 'lr' is given twice"):
+        parse_yaml("fit: {<<: {lr: 1}, lr: 2, lr: 3}", "mine.yaml")
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"fit": {"lr": 0.5}}, {"fit.lr": 0.5}),
+        ({"fit": {"lr": 0.5}, "fit.momentum": 0.1, "runs": 2}, {"fit.lr": 0.5, "fit.momentum": 0.1, "runs": 2}),
+        ({"fit.lr": np.float32(0.5)}, {"fit.lr": 0.5}),
+        ({"fit": {"teacher_epochs": np.int64(3)}}, {"fit.teacher_epochs": 3}),
+        ({"datasets": ("Digits", Path("/a/b"))}, {"datasets": ["Digits", "/a/b"]}),
+        ({"student": {"channels": np.array([4, 8, 16])}}, {"student.channels": [4, 8, 16]}),
+        ({"fit": {"milestones": (np.float64(0.25), 0.5)}}, {"fit.milestones": [0.25, 0.5]}),
+        ({"record": {"tensorboard": np.bool_(False)}}, {"record.tensorboard": False}),
+        ({"data": {"dir": Path("x") / "y"}}, {"data.dir": "x/y"}),
+        ({"baselines": {"AT", "Direct"}}, {"baselines": ["AT", "Direct"]}),
+        ({"fit.lr": torch.tensor(0.5)}, {"fit.lr": 0.5}),
+        ({"fit": {}}, {}),
+        ({"fit": 3}, {"fit": 3}),
+    ],
+)
+def test_settings_from_python(settings: dict[str, Any], expected: dict[str, Any]) -> None:
+    found = flattened(settings)
+    assert found == expected
+    assert {key: type(value) for key, value in found.items()} == {key: type(value) for key, value in expected.items()}
+
+
+def test_a_section_that_is_set_in_part_keeps_the_rest() -> None:
+    raw = {"datasets": ["Digits"], "baselines": ["Direct"], "fit": {"teacher_epochs": 15, "lr": 1.0}}
+    config = validate(raw, "quick.yaml", flattened({"fit": {"lr": 0.5}, "student": {"channels": (2, 3, 4)}}))
+    assert (config.fit.teacher_epochs, config.fit.lr, config.student.channels) == (15, 0.5, [2, 3, 4])
+    assert raw["fit"] == {"teacher_epochs": 15, "lr": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "places", "place"),
+    [
+        ({"fit.lr": -1}, {}, "command line, --fit.lr: bad value"),
+        ({"fit.teacher_epochs": 0}, {"fit.teacher_epochs": "command line, --teacher-epochs"}, "--teacher-epochs: bad"),
+        ({"fit.lr": -1}, {"fit.lr": "settings, fit.lr"}, "settings, fit.lr: bad value"),
+        ({"fit": 3}, {"fit": "settings, fit"}, "settings, fit: bad value"),
+        ({"fit.lrr": 1}, {"fit.lrr": "settings, fit.lrr"}, "settings, fit.lrr: unknown key"),
+        ({}, {}, ""),
+    ],
+)
+def test_errors_are_at_the_place_that_the_user_wrote(
+    overrides: dict[str, Any], places: dict[str, str], place: str
+) -> None:
+    raw: dict[str, Any] = {"datasets": ["Digits"], "baselines": ["Direct"]}
+    if not overrides:
+        raw["fit"] = 3  # and no flag hides it
+        overrides, place = {"fit.lr": 0.5}, "mine.yaml: bad value for `fit`"
+    with pytest.raises(UsageError) as caught:
+        validate(raw, "mine.yaml", overrides, places)
+    assert place in str(caught.value)

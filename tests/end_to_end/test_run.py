@@ -12,10 +12,14 @@ import yaml
 from support.sweeps import words
 
 from hpmkd.cli.main import main, run_command
-from hpmkd.config.load import validate
+from hpmkd.cli.parser import parse
+from hpmkd.config.load import to_yaml, validate
 from hpmkd.config.sweep import SweepConfig
+from hpmkd.errors import UsageError
 from hpmkd.store.lock import locked
 from hpmkd.store.output_dir import OutputDir
+from hpmkd.sweep.api import run_sweep
+from hpmkd.sweep.resolution import resolve
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -52,6 +56,58 @@ def test_restore_without_a_folder_says_what_it_took(capsys: pytest.CaptureFixtur
         captured = capsys.readouterr()
         assert f"files in {tmp_path / 'results' / 'newer'}" in captured.out
         assert ("results/newer, the most recently started of 2 sweeps" in captured.err) == (number == 1)
+
+
+def saved_sweep(folder: Path, *flags: str) -> None:
+    """What a sweep that was started in `folder` leaves first of all."""
+    output = OutputDir(folder)
+    config, _ = resolve(parse([*flags, "-o", str(folder)], "run_sweep.py"))
+    folder.mkdir(parents=True)
+    output.config_file.write_text(to_yaml(config))
+
+
+def test_restore_may_be_appended_to_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """`--mode` says which output it is."""
+    saved_sweep(tmp_path / "results" / "quick", "--mode", "quick", "--runs", "2")
+    saved_sweep(tmp_path / "results" / "newest", "--mode", "quick", "--runs", "7")
+    assert call("--mode", "quick", "--runs", "2", "--restore", "-n") == 0
+    assert f"files in {tmp_path / 'results' / 'quick'}" in capsys.readouterr().out
+    assert call("--mode", "quick", "--runs", "7", "-o", "results/newest", "--restore", "-n") == 0
+    assert f"files in {tmp_path / 'results' / 'newest'}" in capsys.readouterr().out
+    # Resources and records change no model.
+    more = ("--max-concurrent", "1", "--record.tensorboard", "false", "--data-dir", "elsewhere")
+    assert call("--mode", "quick", "--runs", "2", *more, "--restore", "-n") == 0
+
+
+@pytest.mark.parametrize("flags", [["--mode", "quick"], ["--mode", "quick", "--runs", "3"], ["--mode", "strong"]])
+def test_restore_with_another_mode_is_told_as_a_difference(
+    flags: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    saved_sweep(tmp_path / "out", "--mode", "quick", "--runs", "2", "--fit.lr", "0.5")
+    assert call(*flags, "-o", "out", "--restore") == 4
+    said = capsys.readouterr().err
+    assert f"--restore: {tmp_path / 'out'} was started with other settings" in said
+    assert "`fit.lr` 0.5 -> 0.001" in said or "strong" in flags
+    assert "leave --mode out" in said
+
+
+def test_a_home_folder_may_be_written_with_a_tilde(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shell leaves `--mode=~/x` as it is."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "mine.yaml").write_text("datasets: [Digits]\nbaselines: [Direct]\n")
+    assert call("--mode=~/mine.yaml", "-o", "~/out", "-n") == 0
+    saved_sweep(tmp_path / "out", "--mode", "quick")
+    assert call("--restore=~/out", "-n") == 0
+    assert capsys.readouterr().out.count(f"files in {tmp_path / 'out'}") == 2
+
+
+def test_settings_of_a_notebook_are_merged(tmp_path: Path) -> None:
+    """And what is wrong is said to be wrong there."""
+    with pytest.raises(UsageError, match=r"^settings, fit\.lr: bad value") as caught:
+        run_sweep("quick", "out", settings={"fit": {"lr": -1.0}})
+    assert "what to do" in str(caught.value)
 
 
 def test_full_mode_is_the_published_experiment(capsys: pytest.CaptureFixture[str]) -> None:

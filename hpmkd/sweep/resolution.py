@@ -1,0 +1,93 @@
+"""What a request means: the config of the sweep, and its output folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from hpmkd.audit.sweep_dir import refuse_older
+from hpmkd.config.load import flattened, read_config_file, validate
+from hpmkd.config.modes import config_file
+from hpmkd.config.request import Request, absolute_folder, newest_sweep
+from hpmkd.config.sweep import SweepConfig
+from hpmkd.errors import ConfigMismatch, UsageError
+from hpmkd.plan.job import differences
+from hpmkd.store.output_dir import OutputDir
+
+
+def resolve(request: Request) -> tuple[SweepConfig, OutputDir]:
+    """The config and the output folder that a request means.
+
+    Raises:
+        UsageError: an unknown mode, key or value; nothing to restore. ConfigMismatch: the output is of hpmkd 0.1, or
+            `--restore` beside a mode whose settings are not those of the output.
+    """
+    if request.restore is None:
+        source = config_file(request.mode or "quick")
+        output = OutputDir(_absolute(request.output or Path("results") / source.stem))
+        if not request.force:
+            refuse_older(output)
+    else:
+        output = OutputDir(_absolute(_to_restore(request)))
+        source = output.config_file
+        if not source.is_file():
+            raise UsageError(
+                f"--restore: no sweep in {output.root}",
+                expected=f"{source.name} there",
+                found="no such file",
+                todo="name the folder of a sweep that was started, or leave --restore out to start one",
+            )
+        refuse_older(output)
+    config = _absolute_paths(_read(source, request))
+    if request.restore is not None and request.mode is not None:
+        _refuse_other_settings(config, request, output)
+    return config, output
+
+
+def _absolute(folder: str | os.PathLike[str]) -> Path:
+    return Path(folder).expanduser().absolute()
+
+
+def _to_restore(request: Request) -> str | Path:
+    """`--restore DIR`, else `--output`, else what `--mode` would start, else the newest."""
+    if request.mode is not None and not (request.restore or request.output):
+        return Path("results") / config_file(request.mode).stem
+    return request.restore or request.output or newest_sweep()
+
+
+def _read(source: Path, request: Request) -> SweepConfig:
+    return validate(read_config_file(source), str(source), overrides=request.overrides, places=request.places)
+
+
+def _absolute_paths(config: SweepConfig) -> SweepConfig:
+    """The sweep continues from wherever `--restore` is called."""
+    absolute = config.data.model_copy(update={"dir": str(_absolute(config.data.dir))})
+    names = [absolute_folder(entry) for entry in config.datasets]
+    mlflow = config.record.mlflow
+    if mlflow and "://" not in mlflow:
+        mlflow = str(_absolute(mlflow))
+    record = config.record.model_copy(update={"mlflow": mlflow})
+    return config.model_copy(update={"data": absolute, "datasets": names, "record": record})
+
+
+def _refuse_other_settings(saved: SweepConfig, request: Request, output: OutputDir) -> None:
+    """ConfigMismatch where the command, without `--restore`, would ask for other models than the output has: its mode
+    is then not the one that it was started with, or flags are missing."""
+    asked = _absolute_paths(_read(config_file(request.mode or ""), request))
+    then, now = (_models_of(config) for config in (saved, asked))
+    found = differences(then, now)
+    if found:
+        raise ConfigMismatch(
+            f"--mode {request.mode} --restore: {output.root} was started with other settings",
+            expected="the mode and flags that it was started with",
+            found="\n    " + "\n    ".join(found),
+            todo="leave --mode out: --restore takes the settings from the output; or add the flags that differ",
+        )
+
+
+def _models_of(config: SweepConfig) -> dict[str, Any]:
+    """The settings that decide which models there are, by their keys."""
+    elsewhere = {"data.dir", "data.cache_dir", "data.download"}
+    flat = flattened(config.model_dump(exclude={"resources", "record"}))
+    return {key: value for key, value in flat.items() if key not in elsewhere}
