@@ -50,10 +50,17 @@ def read_config_file(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read", expected="a YAML file", found=str(error)) from error
+        raise UsageError(
+            f"{path}: cannot be read", expected="a YAML file", found=str(error), todo="correct the path or the file"
+        ) from error
     raw = parse_yaml(text, str(path))
     if not isinstance(raw, dict):
-        raise UsageError(f"{path}: not a config", expected="a mapping of keys to values", found=type(raw).__name__)
+        raise UsageError(
+            f"{path}: not a config",
+            expected="a mapping of keys to values",
+            found=type(raw).__name__,
+            todo="write it like the files in tune_configs/, or start from --print_config",
+        )
     # Such keys hold parts that others refer to (`x-fit: &fit {...}`), as in other programs' YAML files.
     return {key: value for key, value in raw.items() if not str(key).startswith("x-")}
 

@@ -44,7 +44,12 @@ def switched(config: HPMKDConfig, words: list[str], where: str) -> HPMKDConfig:
             )
         key, value = WORDS[word]
         if changes.get(key, value) != value:
-            raise UsageError(f"baselines: {where!r} sets `hpmkd.{key}` twice")
+            raise UsageError(
+                f"baselines: {where!r} sets `hpmkd.{key}` twice",
+                expected="each setting once",
+                found=f"{changes[key]!r} and {value!r}",
+                todo=f"leave one of the switches out, here {word}",
+            )
         changes[key] = value
     return config.model_copy(update=changes)
 

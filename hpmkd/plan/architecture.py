@@ -42,11 +42,13 @@ def resolve(config: ModelConfig, data: DataSpec, where: str) -> ModelSpec:
             f"{where}.channels: wrong number of widths",
             expected=f"{len(default)} for {config.arch}, such as {list(default)}",
             found=str(list(channels)),
+            todo=f"correct {where}.channels, or leave it out",
         )
     if lenet and data.image_size < 16:
         raise UsageError(
             f"{where}.arch: {config.arch} needs images of at least 16x16 pixels",
             found=f"{data.name} has {data.image_size}x{data.image_size}",
+            todo=f"choose a resnet for {where}.arch, or larger images",
         )
     arch = "lenet5" if lenet else config.arch
     return ModelSpec(arch, channels, in_channels=data.channels, image_size=data.image_size, classes=data.classes)

@@ -12,11 +12,12 @@ from hpmkd.plan.roles import NETWORK_SUFFIX, SUFFIXES, Role
 from hpmkd.store.result_file import commit, load_weights, verify
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     Model = TypeVar("Model", bound=nn.Module)
 
 PathLike = str | os.PathLike[str]
+_PARALLEL = "module."
 ROLES = tuple(role.value for role in Role if role.is_network)
 
 
@@ -68,7 +69,7 @@ def save_model_checkpoint(
     """Writes a model file and its sidecar, atomically; whatever happens, no half-written file gets the name.
 
     Args:
-        model: whose `state_dict` is saved.
+        model: whose `state_dict` is saved; of one that DataParallel or `torch.compile` has wrapped, the network's own.
         path: see `get_model_checkpoint_path`; folders are made.
         accuracy: in percent, on the test set.
         train_time: in seconds.
@@ -79,16 +80,47 @@ def save_model_checkpoint(
     """
     if Path(path).suffix in set(SUFFIXES) - {NETWORK_SUFFIX}:
         raise ValueError(f"path: expected a name that ends in {NETWORK_SUFFIX}, found {Path(path).name!r}")
-    commit(Path(path), model.state_dict(), accuracy=accuracy, train_time=train_time, metadata=metadata or {})
+    state = _own_names(_unwrapped(model).state_dict())
+    commit(Path(path), state, accuracy=accuracy, train_time=train_time, metadata=metadata or {})
 
 
 def load_model_checkpoint(model: Model, path: PathLike) -> tuple[Model, float, float]:
     """Loads verified weights into `model`; returns (model, accuracy in percent, train_time in seconds).
+
+    The prefixes that DataParallel (`module.`) and `torch.compile` (`_orig_mod.`) give to names do not matter, neither
+    in the file nor in the model.
 
     Raises:
         FileNotFoundError: nothing at `path`. DamagedModel: the file is not what was written.
         RuntimeError: the weights are those of another architecture.
     """
     header, state = load_weights(Path(path))
-    model.load_state_dict(state)
+    network = _unwrapped(model)
+    wanted = {_own_name(name): name for name in network.state_dict()}
+    plain = _own_names(state)
+    if not plain.keys() & wanted.keys() and all(name.startswith(_PARALLEL) for name in plain):
+        plain = {name.removeprefix(_PARALLEL): value for name, value in plain.items()}
+    network.load_state_dict({wanted.get(name, name): value for name, value in plain.items()})
     return model, header.accuracy, header.train_time
+
+
+def _unwrapped(model: nn.Module) -> nn.Module:
+    """The network inside of what DataParallel or `torch.compile` returned, however often."""
+    from torch import nn
+
+    while True:
+        if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            model = model.module
+        elif isinstance(getattr(model, "_orig_mod", None), nn.Module):
+            model = model._orig_mod  # type: ignore[assignment]
+        else:
+            return model
+
+
+def _own_name(name: str) -> str:
+    """Without the mark of `torch.compile`, which may stand at any part of a network."""
+    return ".".join(part for part in name.split(".") if part != "_orig_mod")
+
+
+def _own_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {_own_name(name): value for name, value in state.items()}

@@ -119,7 +119,8 @@ def _load(path: Path) -> tuple[Logits, dict[str, str], ModelSpec]:
         raise UsageError(
             f"{path}: not a network that this package can build",
             expected="metadata with the `architecture` of its weights",
-            found=str(error).splitlines()[0],
+            found=next(iter(str(error).splitlines()), type(error).__name__),
+            todo="export a model file that a sweep wrote; one of your own network is exported with your own code",
         ) from error
     names = ("key", "dataset", "role", "baseline", "run", "fingerprint", "weights_sha256")
     about = {name: str(header.metadata[name]) for name in names if header.metadata.get(name) is not None}

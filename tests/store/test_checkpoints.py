@@ -84,3 +84,63 @@ def test_only_files_of_networks_are_checkpoints(tmp_path: Path) -> None:
     commit(path, SearchResult({"kd.alpha": 0.5}), 1.0, 1.0, {"key": "search_X"})
     with pytest.raises(DamagedModel, match="file of a network"):
         hpmkd.load_model_checkpoint(model, path)
+
+
+def network() -> torch.nn.Module:
+    return torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
+
+
+def part_compiled() -> torch.nn.Module:
+    model = network()
+    model[2] = torch.compile(model[2])  # type: ignore[index, operator]
+    return model
+
+
+WRAPPED = {
+    "plain": network,
+    "DataParallel": lambda: torch.nn.DataParallel(network()),
+    "compiled": lambda: torch.compile(network()),
+    "both": lambda: torch.nn.DataParallel(torch.compile(network())),
+    "both, the other way": lambda: torch.compile(torch.nn.DataParallel(network())),
+    "a part": part_compiled,
+}
+
+
+@pytest.mark.parametrize("written", WRAPPED)
+@pytest.mark.parametrize("read", WRAPPED)
+def test_wrapped_networks(written: str, read: str, tmp_path: Path) -> None:
+    """Whatever was wrapped when it was written, and is when it is read; the file has the network's own names."""
+    source, target, path = WRAPPED[written](), WRAPPED[read](), tmp_path / "models" / "teacher_D.pt"
+    hpmkd.save_model_checkpoint(source, path, 50.0, 1.0)
+    assert set(torch.load(path)["model_state_dict"]) == set(network().state_dict())
+    hpmkd.load_model_checkpoint(target, path)
+    for one, other in zip(source.parameters(), target.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module."])
+def test_files_of_others_with_prefixes(prefix: str, tmp_path: Path) -> None:
+    """Committed by their state dict, as wrapped models give it."""
+    source, target, path = network(), network(), tmp_path / "teacher_D.pt"
+    commit(path, {prefix + name: value for name, value in source.state_dict().items()}, 50.0, 1.0, {})
+    hpmkd.load_model_checkpoint(target, path)
+    assert all(torch.equal(*pair) for pair in zip(source.parameters(), target.parameters(), strict=True))
+
+
+def test_a_part_that_is_called_module_is_no_prefix(tmp_path: Path) -> None:
+    class Mine(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.module = network()
+
+    source, target, path = Mine(), Mine(), tmp_path / "teacher_D.pt"
+    hpmkd.save_model_checkpoint(source, path, 50.0, 1.0)
+    hpmkd.load_model_checkpoint(target, path)
+    assert all(torch.equal(*pair) for pair in zip(source.parameters(), target.parameters(), strict=True))
+
+
+def test_weights_of_another_architecture_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "teacher_D.pt"
+    hpmkd.save_model_checkpoint(network(), path, 50.0, 1.0)
+    with pytest.raises(RuntimeError, match="0"):
+        hpmkd.load_model_checkpoint(torch.nn.Sequential(torch.nn.Linear(5, 4)), path)
