@@ -65,16 +65,13 @@ class TrainBatches:
     def __init__(
         self, images: Images, normalise: Normalise, augment: str, batch_size: int, views: int | None = None
     ) -> None:
-        self.labels, self.normalise, self.batch_size = images.labels, normalise, batch_size
+        self.images, self.labels, self.normalise, self.batch_size = images, images.labels, normalise, batch_size
         self.crop, self.flip = augment != "none", augment == "crop_flip"
-        self.pixels, self.views = images.pixels, view_count(augment, views)
+        self.views = view_count(augment, views)
         self._ahead: tuple[tuple[int, int], tuple[Tensor, Tensor]] | None = None
         self.drawn = self._draw(view_count(augment, None)).to(images.labels.device)
-        if self.crop:
-            size = images.pixels.shape[1]
-            padded = F.pad(images.pixels, (0, 0, PAD, PAD, PAD, PAD))
-            # A view of all crops, (N, 9, 9, H, W, C): picking one is a single gather, nothing is copied here.
-            self.pixels = padded.unfold(1, size, 1).unfold(2, size, 1).permute(0, 1, 2, 4, 5, 3)
+        # Of images that lie in a mapped file the crops are made batch by batch.
+        self._crops = _crops(images.pixels) if self.crop and images.places is None else None
 
     def _draw(self, every: int) -> Tensor:
         """The views of each image, `(N, views)`; `(0,)` where all are used, and a view is its own number."""
@@ -127,10 +124,23 @@ class TrainBatches:
         """These training images in these views."""
         one = self.drawn[index, view] if self.drawn.numel() else view
         place = one % OFFSETS**2
-        pixels = self.pixels[index, place // OFFSETS, place % OFFSETS] if self.crop else self.pixels[index]
+        if not self.crop:
+            pixels = self.images.rows(index)
+        elif self._crops is not None:
+            pixels = self._crops[index, place // OFFSETS, place % OFFSETS]
+        else:
+            each = torch.arange(len(index), device=index.device)
+            pixels = _crops(self.images.rows(index))[each, place // OFFSETS, place % OFFSETS]
         if self.flip:
             pixels = _chosen(one >= OFFSETS**2, pixels.flip(2), pixels)
         return Batch(self.normalise(pixels), self.labels[index], index, view)
+
+
+def _crops(pixels_NHWC: Tensor) -> Tensor:
+    """A view of all crops of the images with a black border, (N, 9, 9, H, W, C): picking one is a single gather."""
+    size = pixels_NHWC.shape[1]
+    padded = F.pad(pixels_NHWC, (0, 0, PAD, PAD, PAD, PAD))
+    return padded.unfold(1, size, 1).unfold(2, size, 1).permute(0, 1, 2, 4, 5, 3)
 
 
 def _chosen(first_N: Tensor, one: Tensor, other: Tensor) -> Tensor:
@@ -171,6 +181,7 @@ def plain_batches(
         normalise: to the network's input.
         batch_size: default: 512, on a GPU 2,048, which has the same work done by a quarter of the launches.
     """
-    batch_size = batch_size or (2048 if images.pixels.device.type == "cuda" else 512)
+    batch_size = batch_size or (2048 if images.device.type == "cuda" else 512)
     for start in range(0, len(images), batch_size):
-        yield normalise(images.pixels[start : start + batch_size]), images.labels[start : start + batch_size]
+        part = slice(start, start + batch_size)
+        yield normalise(images.rows(part)), images.labels[part]

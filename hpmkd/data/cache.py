@@ -144,9 +144,10 @@ def _hash(path: Path, stat: os.stat_result) -> str:
 def _read(path: Path, meta: Mapping[str, Any]) -> RawData:
     import torch
 
-    from hpmkd.data.images import Images, RawData
+    from hpmkd.data.images import MAPPED_BYTES, Images, RawData
 
-    saved = torch.load(path, weights_only=True)
+    # Of a large file each page is read once for all workers of the machine.
+    saved = torch.load(path, weights_only=True, mmap=path.stat().st_size >= MAPPED_BYTES)
     parts = (Images(saved[f"{part}_pixels"], saved[f"{part}_labels"]) for part in ("train", "test"))
     train, test = parts
     return RawData(train, test, int(meta["classes"]))

@@ -66,7 +66,8 @@ def _decode(dataset: Dataset, path: Path, config: DataConfig) -> dict[str, Any]:
     raw.check(dataset.source or dataset.name)
     buffer = io.BytesIO()
     parts = {"train": raw.train, "test": raw.test}
-    torch.save({f"{name}_{key}": value for name, part in parts.items() for key, value in vars(part).items()}, buffer)
+    keys = ("pixels", "labels")
+    torch.save({f"{name}_{key}": getattr(part, key) for name, part in parts.items() for key in keys}, buffer)
     data = buffer.getbuffer()
     meta = {
         "format": FORMAT,

@@ -11,27 +11,52 @@ from torch import Tensor
 from hpmkd.config.specs import DataSpec
 from hpmkd.errors import EnvironmentProblem
 
+# Training images of more bytes are mapped into memory and never copied as a whole, so that the workers of a machine
+# share them. Cutting crops out of each batch anew takes some time, so smaller ones are copied, with their border.
+MAPPED_BYTES = 2**29
+_COUNTED = 4096  # images whose values are counted at a time
+
 
 @dataclass(frozen=True)
 class Images:
     """Images `(N, H, W, C)` uint8 and labels `(N,)` int64.
 
     Channels last in memory: a gathered batch is then already in the layout that convolutions want.
+
+    Args:
+        pixels: of the images; where there are `places`, of more than these.
+        labels: of the images.
+        places: where their pixels lie in `pixels`, `(N,)`; None: one after the other. So a part of a file that is
+            mapped into memory is not copied, and the workers of a machine share it.
     """
 
     pixels: Tensor
     labels: Tensor
+    places: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, index: Tensor) -> Images:
-        """The images at `index`, in that order."""
-        return Images(self.pixels[index], self.labels[index])
+    @property
+    def device(self) -> torch.device:
+        """Where they lie."""
+        return self.labels.device
+
+    def rows(self, index: Tensor | slice) -> Tensor:
+        """The pixels of the images at `index`."""
+        return self.pixels[index if self.places is None else self.places[index]]
+
+    def take(self, index: Tensor, copy: bool = True) -> Images:
+        """The images at `index`, in that order; without `copy` their pixels stay where they are."""
+        if copy:
+            return Images(self.rows(index), self.labels[index])
+        return Images(self.pixels, self.labels[index], index if self.places is None else self.places[index])
 
     def to(self, device: torch.device) -> Images:
-        """The same on another device."""
-        return Images(self.pixels.to(device), self.labels.to(device))
+        """The same on another device; on their own they stay as they are."""
+        if device == self.device:
+            return self
+        return Images(self.rows(slice(None)).to(device), self.labels.to(device))
 
 
 @dataclass(frozen=True)
@@ -80,23 +105,29 @@ def split(raw: RawData, spec: DataSpec) -> Splits:
     The validation part is drawn once per data set: its seed is the name, so every model of every sweep has the
     same one. `train_images` takes the first of the same random order, so smaller sets are inside larger ones.
     """
+    copy = raw.train.pixels.numel() < MAPPED_BYTES
     seed = int.from_bytes(hashlib.sha256(f"validation:{spec.name}".encode()).digest()[:8], "big") >> 1
     order = torch.randperm(len(raw.train), generator=torch.Generator().manual_seed(seed))
     kept = spec.validation_count(len(raw.train))
     chosen = order[kept:]
     if spec.train_images is not None:
         chosen = chosen[: spec.train_images]
-    train = raw.train.take(chosen)
-    mean, std = _moments(train.pixels)
-    return Splits(train, raw.train.take(order[:kept]), test=raw.test, mean=mean, std=std)
+    train = raw.train.take(chosen, copy)
+    mean, std = _moments(train)
+    return Splits(train, raw.train.take(order[:kept], copy), test=raw.test, mean=mean, std=std)
 
 
-def _moments(pixels: Tensor) -> tuple[Tensor, Tensor]:
+def _moments(images: Images) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation per channel, from counts of the 256 values: exact, on any machine."""
     values = torch.arange(256, dtype=torch.float64)
+    channels = images.pixels.shape[3]
+    counted = torch.zeros(channels, 256, dtype=torch.int64)
+    for start in range(0, len(images), _COUNTED):
+        pixels = images.rows(slice(start, start + _COUNTED))
+        for channel in range(channels):
+            counted[channel] += torch.bincount(pixels[..., channel].reshape(-1), minlength=256)
     means, stds = [], []
-    for channel in range(pixels.shape[3]):
-        counts = torch.bincount(pixels[..., channel].reshape(-1), minlength=256).double()
+    for counts in counted.double():
         mean = (counts * values).sum() / counts.sum()
         variance = (counts * (values - mean) ** 2).sum() / counts.sum()
         means.append(mean)
