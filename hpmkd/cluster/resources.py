@@ -10,7 +10,7 @@ import ray
 
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.errors import EnvironmentProblem
-from hpmkd.hardware import ALLOCATOR
+from hpmkd.hardware import ALLOCATOR, DETERMINISTIC_CUBLAS
 from hpmkd.plan.roles import Role
 from hpmkd.plan.schedule import Places
 
@@ -105,8 +105,7 @@ class Shares:
 
 def worker_env(deterministic: bool = False) -> dict[str, str]:
     """What workers read from the environment."""
-    # cuBLAS is deterministic only with workspaces of a fixed size.
-    return ALLOCATOR | ({"CUBLAS_WORKSPACE_CONFIG": ":4096:8"} if deterministic else {})
+    return ALLOCATOR | (dict([DETERMINISTIC_CUBLAS]) if deterministic else {})
 
 
 def prepare_environment(address: str | None = None, deterministic: bool = False) -> None:

@@ -90,6 +90,8 @@ class Attention(nn.Module):
         self.requires_grad_(True)
         # On a GPU its count of steps lies in the GPU's memory, as the recording of a step needs it.
         optimizer = torch.optim.Adam(self.parameters(), 0.01, capturable=target.device.type == "cuda")
+        # It is meant: the steps before a recording are not recorded.
+        optimizer._warned_capturable_if_run_uncaptured = True
 
         def step() -> None:
             log_a = self(logits_MNK, target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 from hpmkd.config.sweep import ResourcesConfig
@@ -27,6 +28,8 @@ def set_up(device: torch.device, job: Job, resources: ResourcesConfig, share: fl
     """
     from hpmkd.training.device import prepare_device
 
+    if device.type == "cuda":
+        gc.collect()  # what earlier trainings of this process have left of the GPU's memory in cycles
     wanted = resources.cudnn_benchmark
     benchmark = benchmark_pays(job) if wanted == "auto" else wanted
     prepare_device(device, share, resources.deterministic, tf32=job.fit.tf32, benchmark=benchmark)

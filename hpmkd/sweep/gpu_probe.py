@@ -128,21 +128,31 @@ def _try(output: str, keys: Sequence[str], seconds: float) -> Iterator[GpuUsage 
         import torch
 
         from hpmkd.data.cache import load
-        from hpmkd.training.rehearsal import usage
+        from hpmkd.training.rehearsal import Demand, demand, usage
 
         sweep, device = open_sweep(Path(output)), torch.device("cuda")
         torch.zeros((), device=device)  # fails here where there is no GPU, or none that this process may use
     data, resources = sweep.config.data.model_dump_json(), sweep.config.resources
-    for job in (sweep.by_key[key] for key in keys):
+    jobs, failed = [sweep.by_key[key] for key in keys], None
+    demands: list[Demand] = []
+    for job in jobs:
         try:
             with _limit(seconds):
                 set_up(device, job, resources)
-                one = usage(job, load(job.data, data), device, resources.cuda_graph)
+                demands.append(demand(job, load(job.data, data), device, resources.cuda_graph))
         except Exception as error:
             lacking = kind_of(error) == "killed" and not neighbour_may_be_why(error)  # there is no neighbour here
-            yield Unmeasured(first_line(error), needs_all=lacking)
-            return
+            failed = Unmeasured(first_line(error), needs_all=lacking)
+            break
+    # Only now, when nothing is timed any more, a profiler watches.
+    for job, found in zip(jobs, demands, strict=False):
+        one = found.usage
+        with contextlib.suppress(Exception), _limit(seconds):
+            set_up(device, job, resources)
+            one = usage(found, job, load(job.data, data), device=device, graph=resources.cuda_graph)
         yield one
+    if failed is not None:
+        yield failed
 
 
 @contextlib.contextmanager

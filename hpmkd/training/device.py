@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 
+from hpmkd.hardware import DETERMINISTIC_CUBLAS
 from hpmkd.models import ModelOutput
 
 # Of a GPU's memory a process uses so much beside its tensors: the context, loaded kernels, libraries' workspaces.
@@ -41,6 +43,8 @@ def prepare_device(
         return
     # Torch wants to know which one it is, and its current one may not be set up yet.
     index = torch.cuda.current_device() if device.index is None else device.index
+    if deterministic:
+        os.environ.setdefault(*DETERMINISTIC_CUBLAS)
     torch.use_deterministic_algorithms(deterministic, warn_only=True)
     torch.backends.cudnn.benchmark = benchmark and not deterministic
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = tf32
@@ -71,14 +75,17 @@ def lacks_memory(error: BaseException) -> bool:
 
 def half(device: torch.device) -> torch.dtype:
     """What `bf16` means on a device: fp16 on a GPU that has no bf16 (before Ampere, such as Colab's T4)."""
-    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+    # By its generation: torch's own question counts what is emulated, or cannot be asked not to, in older versions.
+    if device.type == "cuda" and torch.cuda.get_device_capability(device)[0] < 8:
         return torch.float16
     return torch.bfloat16
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:
     """The context of a forward pass in `fp32` or `bf16`."""
-    return torch.autocast(device.type, dtype=half(device), enabled=precision == "bf16")
+    if precision != "bf16":
+        return torch.autocast(device.type, enabled=False)
+    return torch.autocast(device.type, dtype=half(device))
 
 
 def needs_scaling(precision: str, device: torch.device) -> bool:

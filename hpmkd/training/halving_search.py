@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -71,6 +72,8 @@ class HalvingSearch:
 
         The training ends here, with its images and its recorded steps: the next one needs the same memory.
         """
+        if self.device.type == "cuda":
+            gc.collect()  # the first optimiser of a process leaves a cycle that holds the training
         training = self.make(self.candidates[number])
         if number in self.states:
             training.load_state_dict(self.states[number])

@@ -31,8 +31,8 @@ def make_optimizer(fit: FitSpec, device: torch.device, *modules: nn.Module) -> t
     parameters = [one for module in modules for one in module.parameters() if one.requires_grad]
     on_gpu = device.type == "cuda"
     if fit.optimizer == "sgd":
-        # Fused SGD makes its momentum buffers without values for the first step to fill. Where scaled gradients
-        # overflow, that step is left out, and the next one takes whatever lay there for the momentum.
+        # Fused SGD makes momentum buffers without values for the first step to fill. Where scaled gradients overflow,
+        # that step is left out, and the next one would take whatever lay there for the momentum.
         fused = on_gpu and not needs_scaling(fit.precision, device)
         optimizer: torch.optim.Optimizer = torch.optim.SGD(
             parameters,
@@ -48,10 +48,28 @@ def make_optimizer(fit: FitSpec, device: torch.device, *modules: nn.Module) -> t
         optimizer = torch.optim.Adam(
             parameters, fit.lr, weight_decay=fit.weight_decay, foreach=not on_gpu, fused=on_gpu, capturable=on_gpu
         )
+        # It is meant: the steps before a recording are not recorded.
+        optimizer._warned_capturable_if_run_uncaptured = True
+    _start_momentum(optimizer)
     if fused:  # not before: an optimiser looks at what it is given, and would wait for the GPU
         for group in optimizer.param_groups:
             group["lr"] = torch.full((), fit.lr, device=device)
     return optimizer
+
+
+def _start_momentum(optimizer: torch.optim.Optimizer) -> None:
+    """Makes the momentum of fused SGD where there is none: zeros, from which the first step gives the same bits.
+
+    Torch makes them for all parameters or for none, and fails where some had no gradient in the first steps, as the
+    upper layers in the hint stage of FitNets.
+    """
+    for group in optimizer.param_groups:
+        if not (isinstance(optimizer, torch.optim.SGD) and group["fused"] and group["momentum"]):
+            continue
+        for parameter in group["params"]:
+            state = optimizer.state[parameter]
+            if state.get("momentum_buffer") is None:
+                state["momentum_buffer"] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
@@ -60,6 +78,7 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -
     own = [{name: group[name] for name in how if name in group} for group in optimizer.param_groups]
     groups = [{**saved, **mine} for saved, mine in zip(state["param_groups"], own, strict=True)]
     optimizer.load_state_dict({**state, "param_groups": groups})
+    _start_momentum(optimizer)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:

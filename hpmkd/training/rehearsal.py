@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import gc
 import itertools
+import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,20 @@ class Rehearsal:
         return list(found.values())
 
 
-def usage(job: Job, splits: Splits, device: torch.device, graph: bool) -> GpuUsage:
+@dataclass(frozen=True)
+class Demand:
+    """What a job takes of a GPU, before it was seen how busy it keeps it.
+
+    Args:
+        usage: without `busy`.
+        step_seconds: of a step.
+    """
+
+    usage: GpuUsage
+    step_seconds: float
+
+
+def demand(job: Job, splits: Splits, device: torch.device, graph: bool) -> Demand:
     """What a job takes of the GPU that this process has for itself, once it has warmed up.
 
     While it warms up it takes more: cuDNN tries algorithms with whatever memory is free, steps that are not recorded
@@ -74,13 +88,7 @@ def usage(job: Job, splits: Splits, device: torch.device, graph: bool) -> GpuUsa
         device: the GPU, prepared.
         graph: whether steps may be recorded as CUDA graphs.
     """
-    torch.set_num_threads(job.fit.threads)
-    _release()
-    work = rehearsal(job, splits, device, graph)
-    sizes = work.sizes()
-    for batches, phase in itertools.product(sizes, work.phases):
-        _steps(work, batches, _WARM, phase)
-    work.evaluate()
+    work, sizes = _warmed_up(job, splits, device, graph)
     _release()
     torch.cuda.reset_peak_memory_stats(device)
     wall = _steps(work, sizes[0], _STEPS)
@@ -88,10 +96,32 @@ def usage(job: Job, splits: Splits, device: torch.device, graph: bool) -> GpuUsa
         _steps(work, batches, 1, phase)
     work.evaluate()
     used = torch.cuda.max_memory_reserved(device) + CONTEXT_BYTES
-    seen = _seconds_of_kernels(lambda: _steps(work, sizes[0], _STEPS))
     properties = torch.cuda.get_device_properties(device)
-    busy = None if seen is None else min(1.0, seen / wall)
-    return GpuUsage(properties.name, properties.total_memory, used, busy)
+    return Demand(GpuUsage(properties.name, properties.total_memory, used, busy=None), wall / _STEPS)
+
+
+def usage(found: Demand, job: Job, splits: Splits, device: torch.device, graph: bool) -> GpuUsage:
+    """The same with how busy the job keeps the GPU.
+
+    Apart from `demand`, and to be asked for when nothing is timed any more: a profiler that has once watched a process
+    slows it down from then on.
+    """
+    work, sizes = _warmed_up(job, splits, device, graph)
+    seen = _seconds_of_kernels(lambda: _steps(work, sizes[0], _STEPS))
+    busy = None if seen is None else min(1.0, seen / _STEPS / found.step_seconds)
+    return replace(found.usage, busy=busy)
+
+
+def _warmed_up(job: Job, splits: Splits, device: torch.device, graph: bool) -> tuple[Rehearsal, list[list[Batch]]]:
+    """The work of a job after its first steps, and its batches by their sizes."""
+    torch.set_num_threads(job.fit.threads)
+    _release()
+    work = rehearsal(job, splits, device, graph)
+    sizes = work.sizes()
+    for batches, phase in itertools.product(sizes, work.phases):
+        _steps(work, batches, _WARM, phase)
+    work.evaluate()
+    return work, sizes
 
 
 def _release() -> None:
@@ -113,6 +143,8 @@ def _steps(work: Rehearsal, batches: list[Batch], count: int, phase: float = 0.0
 def _seconds_of_kernels(work: Callable[[], object]) -> float | None:
     """How long the GPU is busy with it; None where that cannot be seen: counters are not permitted here, or another
     profiler has them. Watching slows the process down, but not its kernels."""
+    # Torn down after a session, CUPTI may see nothing in the next one of the same process.
+    os.environ.setdefault("TEARDOWN_CUPTI", "0")
     watch = profile(activities=[ProfilerActivity.CUDA])
     try:
         watch.start()

@@ -56,7 +56,7 @@ def gpu(device: str) -> dict[str, Any]:
     if device != "cuda":
         return dict.fromkeys(names)
     about = torch.cuda.get_device_properties(0)
-    capability, bf16 = f"{about.major}.{about.minor}", torch.cuda.is_bf16_supported(including_emulation=False)
+    capability, bf16 = f"{about.major}.{about.minor}", about.major >= 8
     values = (about.name, torch.cuda.device_count(), round(about.total_memory / 2**30, 1))
     values += (about.multi_processor_count, capability, bf16, torch.backends.cudnn.version())
     return dict(zip(names, values, strict=True))

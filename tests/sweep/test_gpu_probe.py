@@ -182,17 +182,26 @@ def test_the_worker_says_what_failed_and_ends(sweep: Sweep, monkeypatch: pytest.
         "student": ValueError("mine"),
     }
 
-    def usage(job: Job, splits: Any, device: Any, graph: bool) -> GpuUsage:
+    order: list[str] = []
+
+    def demand(job: Job, splits: Any, device: Any, graph: bool) -> rehearsal.Demand:
+        order.append(f"demand {job.role}")
         if job.role in errors:
             raise errors[job.role]
+        return rehearsal.Demand(UNSEEN, 1.0)
+
+    def usage(found: rehearsal.Demand, job: Job, splits: Any, device: Any, graph: bool) -> GpuUsage:
+        order.append(f"usage {job.role}")
         return SEEN
 
+    monkeypatch.setattr(rehearsal, "demand", demand)
     monkeypatch.setattr(rehearsal, "usage", usage)
     keys = {job.role.value: job.key for job in every(sweep)}
     output = str(sweep.output.root)
     found = list(gpu_probe._try(output, [keys["search"], keys["teacher"], keys["assistant"]], 300))
     name = type(errors["teacher"]).__name__
     assert found == [SEEN, Unmeasured(f"{name}: CUDA out of memory", needs_all=True)]
+    assert order == ["demand search", "demand teacher", "usage search"], "a profiler slows down what comes after it"
     assert list(gpu_probe._try(output, [keys["student"]], 300)) == [Unmeasured("ValueError: mine")]
     errors["student"] = RuntimeError("CUDA error: an illegal memory access was encountered")
     (fault,) = gpu_probe._try(output, [keys["student"]], 300)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -42,6 +45,10 @@ class Gpu:
         self.released.append(pool)
 
 
+class Recorded:
+    """As much of a CUDA graph as others look at: that it lives."""
+
+
 class Graph:
     """`torch.cuda.graph`: whatever its body raises, the end of an invalid capture raises an error of its own, before
     the stream is given back and the allocator is told."""
@@ -73,7 +80,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Gpu:
         "current_device": lambda: 0,
         "set_stream": lambda stream: setattr(gpu, "stream", stream),
         "graph": lambda *given, **named: Graph(gpu, *given, **named),
-        "CUDAGraph": object,
+        "CUDAGraph": Recorded,
     }
     for name, stand_in in stand_ins.items():
         monkeypatch.setattr(torch.cuda, name, stand_in)
@@ -91,8 +98,14 @@ def lacking() -> None:
 
 
 def test_all_tapes_of_a_process_share_a_stream_and_a_pool(gpu: Gpu) -> None:
+    tapes: list[CudaTape] = []
+
+    def record() -> None:
+        tapes.append(CudaTape())
+        tapes[-1].record(lambda: None)
+
     for _ in range(12):
-        thread = threading.Thread(target=lambda: CudaTape().record(lambda: None))
+        thread = threading.Thread(target=record)
         thread.start()
         thread.join()
     assert len(gpu.used) == 12
@@ -102,12 +115,11 @@ def test_all_tapes_of_a_process_share_a_stream_and_a_pool(gpu: Gpu) -> None:
 
 def test_the_cause_is_said_and_thread_and_allocator_leave_the_capture(gpu: Gpu) -> None:
     one = Captures(0)
-    pool = one.pool
     with pytest.raises(RuntimeError, match="operation not permitted when stream is capturing") as caught:
-        one.capture(object(), refused)  # type: ignore[arg-type]
-    assert caught.value.__suppress_context__
-    assert (gpu.stream, gpu.capturing, gpu.released) == ("default", [], [pool])
-    assert one.pool != pool, "what lies in the failed one may still be held"
+        one.capture(Recorded(), refused)  # type: ignore[arg-type]
+    assert caught.value.__context__ is None
+    assert (gpu.stream, gpu.capturing, gpu.released) == ("default", [], [(0, 1)])
+    assert one.pool is None, "what lies in the failed one may still be held"
 
 
 def test_after_a_failure_nothing_more_is_captured_in_this_process(gpu: Gpu) -> None:
@@ -156,5 +168,51 @@ def test_an_interrupt_is_passed_on(gpu: Gpu) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        captures(0).capture(object(), interrupted)  # type: ignore[arg-type]
+        captures(0).capture(Recorded(), interrupted)  # type: ignore[arg-type]
     assert (gpu.stream, gpu.capturing, failure()) == ("default", [], "")
+
+
+def test_what_the_failed_work_held_is_free_at_once(gpu: Gpu) -> None:
+    """Tensors of a whole step lay in the frames of its error, until somebody collected garbage."""
+    held: list[weakref.ref[Any]] = []
+
+    def work() -> None:
+        step = Recorded()
+        held.append(weakref.ref(step))
+        raise RuntimeError("not permitted")
+
+    gc.disable()
+    try:
+        with contextlib.suppress(RuntimeError):
+            Captures(0).capture(Recorded(), work)  # type: ignore[arg-type]
+        assert held[0]() is None
+    finally:
+        gc.enable()
+
+
+def test_no_garbage_is_collected_in_a_capture(gpu: Gpu) -> None:
+    """A graph that dies then would break it."""
+    seen: list[bool] = []
+    one = Captures(0)
+    for before in (True, False):
+        (gc.enable if before else gc.disable)()
+        try:
+            one.capture(Recorded(), lambda: seen.append(gc.isenabled()))  # type: ignore[arg-type]
+            assert gc.isenabled() == before
+        finally:
+            gc.enable()
+    assert seen == [False, False]
+
+
+def test_without_a_living_graph_the_pool_is_a_new_one(gpu: Gpu) -> None:
+    """Torch does not take back a pool whose graphs are gone while a tensor in it lives."""
+    one = Captures(0)
+    first, second = Recorded(), Recorded()
+    one.capture(first, lambda: None)  # type: ignore[arg-type]
+    one.capture(second, lambda: None)  # type: ignore[arg-type]
+    del first
+    one.capture(Recorded(), lambda: None)  # type: ignore[arg-type]
+    del second
+    one.capture(Recorded(), lambda: None)  # type: ignore[arg-type]
+    pools = [pool for pool, _ in gpu.used]
+    assert pools[0] == pools[1] == pools[2] != pools[3]

@@ -158,8 +158,9 @@ def test_without_bf16_gradients_are_scaled_and_the_scale_is_resumed(monkeypatch:
 
 
 def test_bf16_where_the_gpu_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    for has, kind in ((True, torch.bfloat16), (False, torch.float16)):
-        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, has=has: has)
+    """From the generation of the A100 on."""
+    for generation, kind in (((9, 0), torch.bfloat16), ((8, 0), torch.bfloat16), ((7, 5), torch.float16)):
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda where, generation=generation: generation)
         assert device.half(torch.device("cuda")) == kind
     assert device.half(torch.device("cpu")) == torch.bfloat16
     assert not make(precision="bf16").step.scaler.is_enabled()

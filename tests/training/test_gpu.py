@@ -259,7 +259,7 @@ def test_twelve_trainings_in_twelve_threads_of_one_process_take_the_memory_of_th
         with ThreadPoolExecutor(1) as thread:
             thread.submit(trial, "bf16" if number % 3 == 2 else "fp32").result()
         held.append(memory_held())
-    assert max(held[3:]) <= held[2], held
+    assert max(held[3:]) <= max(held[:3]), held
 
 
 WAITS = [*METHODS, *HPM_KD[:3], ("FitNets", {"hparams": {"fitnets.schedule": "two_stage"}})]

@@ -14,12 +14,13 @@ from torch.autograd import DeviceType
 
 from hpmkd.data.cache import load
 from hpmkd.data.images import Splits
+from hpmkd.plan.gpu_share import GpuUsage
 from hpmkd.plan.job import Job
 from hpmkd.plan.roles import Role
 from hpmkd.training import rehearsal
 from hpmkd.training.device import CONTEXT_BYTES
 from hpmkd.training.logits_cache import LogitsCacheBuilder
-from hpmkd.training.rehearsal import training_of, usage
+from hpmkd.training.rehearsal import demand, training_of, usage
 from hpmkd.training.teachers import CachedTeacher
 
 GIB = 2**30
@@ -111,10 +112,16 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     torch.set_num_threads(before)
 
 
+def measured(job: Job, cache_dir: Path) -> GpuUsage:
+    """Both looks at a job, as the probe takes them."""
+    splits = splits_of(job, cache_dir)
+    return usage(demand(job, splits, CPU, graph=True), job, splits, CPU, graph=True)
+
+
 def test_memory_is_that_of_after_the_warm_up(gpu: list[str], jobs: dict[str, Job], cache_dir: Path) -> None:
     """cuDNN tries algorithms with whatever memory is free, and on an empty GPU all of it is."""
     job = jobs["student_Digits_Direct_run1"]
-    found = usage(job, splits_of(job, cache_dir), CPU, graph=True)
+    found = measured(job, cache_dir)
     assert (found.gpu, found.total_bytes) == ("X", 80 * GIB)
     assert found.trial_bytes == 2 * GIB + CONTEXT_BYTES
     warm, window, watched = gpu.index("reset"), gpu.index("peak"), gpu.index("watch")
@@ -148,7 +155,7 @@ def test_what_was_not_seen_is_not_idle(
     monkeypatch.setattr(Kernels, "rows", rows)
     monkeypatch.setattr(Kernels, "refused", refused)
     job = jobs["student_Digits_Direct_run1"]
-    assert usage(job, splits_of(job, cache_dir), CPU, graph=True).busy == expected
+    assert measured(job, cache_dir).busy == expected
 
 
 def test_every_job_can_be_rehearsed(gpu: list[str], cache_dir: Path) -> None:
@@ -156,7 +163,7 @@ def test_every_job_can_be_rehearsed(gpu: list[str], cache_dir: Path) -> None:
     every = make_jobs(make_config(cache_dir)) | make_jobs(make_config(cache_dir, kd__logits="cached"))
     assert {job.role for job in every.values()} == set(Role)
     for job in every.values():
-        found = usage(job, splits_of(job, cache_dir), CPU, graph=True)
+        found = measured(job, cache_dir)
         assert 0 < (found.busy or 0) <= 1
 
 
