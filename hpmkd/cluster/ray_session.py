@@ -57,7 +57,7 @@ def running_ray(
         refuse_mps(config, "a Ray that runs in this process already")
         yield
         return
-    level = logging.INFO if verbose else logging.ERROR
+    level = logging.INFO if verbose else logging.CRITICAL  # Tune logs each failure with its traceback
     common: dict[str, Any] = {"log_to_driver": verbose, "logging_level": level, "configure_logging": True}
     if config.resources.address:
         refuse_mps(config, f"the Ray cluster at {config.resources.address}")

@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import logging
 import os
-import pickle
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
-
-import ray
-from ray.tune.error import TuneError
 
 from hpmkd.audit.sweep_dir import Sweep
 from hpmkd.cluster.ray_session import RayLost, running_ray
 from hpmkd.cluster.resources import Shares, shares, trial_resources, wants_measuring
 from hpmkd.cluster.stop_signals import StopSignals
-from hpmkd.errors import EnvironmentProblem
+from hpmkd.errors import EnvironmentProblem, HpmkdError
 from hpmkd.log import progress
 from hpmkd.plan.job import Job
 from hpmkd.plan.roles import Role
 from hpmkd.store.inspection import Finding, inspect_job
 from hpmkd.sweep.callbacks import EventLog, Profiler, Records, TrackerCallback, TrimMetrics
-from hpmkd.sweep.failures import Attempts, Failure, Round
+from hpmkd.sweep.failures import Attempts, Failure, Round, failure_of_round
 from hpmkd.sweep.gpu_probe import known_usage, lines, measure, per_gpu
 from hpmkd.sweep.graceful_stop import GracefulStop
 from hpmkd.sweep.loggers import open_loggers
 from hpmkd.sweep.searcher import JobQueue, QueueSync
-from hpmkd.sweep.tune_run import finish_round, restorable, run_round
+from hpmkd.sweep.tune_run import finish_round, keep_error, restorable, run_round
 from hpmkd.timings import Timings
 
 # How often in a row Ray may die without a finished model in between.
@@ -135,35 +131,50 @@ class SweepState:
         callbacks += [*self.loggers, *self.watchers]
         self.lines.failed_now.clear()
         self.gentle.arm(queue)
+        stopped: Failure | None = None
         try:
             # A trial whose worker was killed is restarted at once; in later rounds each failure counts.
             run_round(
                 self.sweep, queue, shares=part, callbacks=callbacks, restore=restore, restarts=0 if now.attempt else 1
             )
         except Exception as error:
-            # What a restored state can raise is unknown; the fresh round after it needs none of that state.
-            # EOFError: on a full disk Tune writes records of failures that it cannot read.
-            expected = TuneError | ray.exceptions.RayError | OSError | EOFError | pickle.UnpicklingError
-            if restore is None and not isinstance(error, expected):
+            # What Tune, Ray or a restored state can raise is unknown; the next round is fresh and needs none of it.
+            if isinstance(error, HpmkdError) and restore is None:
                 raise
-            progress.info(f"Tune stopped this round: {error}")
+            stopped = failure_of_round(error, keep_error(self.sweep, error))
         finally:
             self.gentle.disarm()
         self.refresh()
-        if self.stop.caught is None:
-            finish_round(self.sweep)
-            self._count(now, restored=restore is not None)
+        if self.stop.caught is not None:
+            return
+        finish_round(self.sweep)
+        tried = now.keys - self.done()
+        if stopped is not None:
+            self.attempts.round_stopped()
+            # Whose fault it was is unknown; where nothing ran, it is that of all.
+            tried &= {*queue.live.values(), *self.lines.failed_now} or now.keys
+            progress.error(f"Tune stopped this round, {len(tried)} models failed in it: {stopped}")
+        for key in self._count(tried, stopped, restored=restore is not None):
+            records.recorder.failed(key, self.lines.failed[key].reason)
 
-    def _count(self, now: Round, restored: bool) -> None:
+    def _count(self, tried: Collection[str], stopped: Failure | None, restored: bool) -> list[str]:
         """Notes what failed. A job that was ready and has neither a file nor an error failed too, or we would try it
-        for ever; but for a restored round, which may hold fewer trials than it should."""
-        done = self.done()
-        for key in sorted(now.keys - done):
+        for ever; but for a restored round, which may hold fewer trials than it should.
+
+        Returns:
+            Keys of those that failed because their round was stopped.
+        """
+        done, ended = self.done(), []
+        for key in sorted(tried):
             ready = all(parent.key in done for parent in self.sweep.by_key[key].parents)
             if key in self.lines.failed_now and key in self.lines.failed:
                 self.attempts.failed(key, self.lines.failed[key].kind)
             elif ready and not restored:
-                self.attempts.failed(key, "error")
+                self.attempts.failed(key, stopped.kind if stopped else "error")
+                if stopped:
+                    self.lines.failed[key] = stopped
+                    ended.append(key)
+        return ended
 
     def _is_there(self, job: Job) -> bool:
         return inspect_job(job, self.sweep.output).good

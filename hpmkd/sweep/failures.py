@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import re
 import shutil
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,11 @@ Kind = Literal["killed", "error", "machine", "diverged", "waits"]
 # How many rounds may try a job. More memory helps against a lack of it alone; a loss that is not finite stays so.
 TRIES: dict[Kind, int] = {"killed": 3, "error": 2, "machine": 2, "diverged": 1}
 _MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM, errno.ESTALE, errno.ENOTCONN)
+# Ray's own words, in an error of fifty lines.
+_LOW_MEMORY, _MEMORY_USED = (
+    "running low on memory",
+    re.compile(r"Memory on the node .*? was ([\d.]+.?B) used / ([\d.]+.?B)"),
+)
 
 
 @dataclass(frozen=True)
@@ -60,14 +66,15 @@ def kind_of(error: BaseException) -> Kind:
 
 @dataclass(frozen=True)
 class Round:
-    """The jobs of the next round; `attempt` counts from 0."""
+    """The jobs of the next round; `attempt` counts from 0, `stopped` the rounds that were stopped."""
 
     keys: frozenset[str]
     attempt: int
+    stopped: int = 0
 
     def concurrent(self, most: int) -> int:
-        """Trials side by side: all that fit, then half as many, then one."""
-        return (most, max(1, most // 2), 1)[min(self.attempt, 2)]
+        """Trials side by side: all that fit, then half as many, then one; and half as many after each stopped round."""
+        return max(1, (most, most // 2, 1)[min(self.attempt, 2)] >> self.stopped)
 
 
 class Attempts:
@@ -75,10 +82,15 @@ class Attempts:
 
     def __init__(self) -> None:
         self.failures: dict[str, list[Kind]] = {}
+        self.stopped = 0
 
     def failed(self, key: str, kind: Kind) -> None:
         """Notes that a round tried the job and it failed."""
         self.failures.setdefault(key, []).append(kind)
+
+    def round_stopped(self) -> None:
+        """Notes that a whole round was stopped by an error: what runs side by side may be too much."""
+        self.stopped += 1
 
     def given_up(self, key: str) -> bool:
         """Whether it has had all its tries: as many as its last failure allows."""
@@ -107,7 +119,7 @@ class Attempts:
         lowest = min(attempt.values())
         # What waits for a job that failed has its turn, with the full share again, when that one is there.
         chosen = {key for key, count in attempt.items() if count == lowest and self._own(key) == count}
-        return Round(frozenset(chosen), lowest)
+        return Round(frozenset(chosen), lowest, self.stopped)
 
     def _own(self, key: str) -> int:
         return len(self.failures.get(key, ()))
@@ -120,6 +132,17 @@ def failure_of(trial: Any, before: Failure | None = None) -> Failure:
     if isinstance(error, NoRecord) and before is not None and before.kind == "machine":
         return replace(before, log=_log(trial))
     return Failure(kind_of(error), first_line(error), _log(trial))
+
+
+def failure_of_round(error: BaseException, log: Path | None) -> Failure:
+    """Why a round was stopped, for all trials that ran in it: Ray's own error, where Tune has wrapped one.
+
+    Which of them has caused it is unknown, and all of them were ended: they are tried again like killed ones.
+    """
+    cause = error.__cause__
+    root = cause if isinstance(cause, ray.exceptions.RayError) else error
+    kind: Kind = "machine" if kind_of(root) == "machine" else "killed"
+    return Failure(kind, first_line(root), None if log is None else str(log))
 
 
 def reason_of(trial: Any) -> str:
@@ -136,7 +159,17 @@ def _error(trial: Any) -> BaseException:
         # On a full disk Tune's record in the output is torn; the one that it was copied from lies beside Ray's logs.
         with contextlib.suppress(Exception):
             error = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
-    return getattr(error, "cause", None) or error or NoRecord("it left no readable error")
+    return getattr(error, "cause", None) or error or _from_text(trial)
+
+
+def _from_text(trial: Any) -> BaseException:
+    """What Tune's text says of an error that it has not pickled: one of Ray that is neither a task's nor an actor's."""
+    text = ""
+    with contextlib.suppress(Exception):
+        text = Path(trial.error_file).read_text().rpartition("(occurred at ")[2].partition("\n")[2]
+    if _LOW_MEMORY in text:
+        return ray.exceptions.OutOfMemoryError(text)
+    return NoRecord(next(iter(text.splitlines()), "") or "it left no readable error")
 
 
 class NoRecord(RuntimeError):
@@ -147,7 +180,14 @@ def first_line(error: BaseException) -> str:
     """What a user can act on: our own errors as they are, of others the type and the first line, and who may be why."""
     if isinstance(error, HpmkdError):
         return str(error)
-    line = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    if isinstance(error, ray.exceptions.OutOfMemoryError):
+        used = _MEMORY_USED.search(str(error))
+        numbers = f": {used[1]} of {used[2]} in use" if used else ""
+        return f"Ray's memory monitor ended its process, because the machine ran low on memory{numbers}"
+    if lines and lines[0].startswith("Traceback "):
+        return lines[-1]  # Tune puts the text of another error into its own
+    line = f"{type(error).__name__}: {next(iter(lines), '')}"
     return f"{line} ({NEIGHBOUR})" if neighbour_may_be_why(error) else line
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import platform
+import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -181,6 +183,16 @@ def finish_round(sweep: Sweep) -> None:
     """Marks the newest round as finished: it will not be restored."""
     for newest in rounds(sweep.output.tune)[-1:]:
         _mark(sweep, newest, finished=True)
+
+
+def keep_error(sweep: Sweep, error: BaseException) -> Path | None:
+    """Writes what stopped the newest round, whole, into its folder; the file, or None where it cannot be written."""
+    for newest in rounds(sweep.output.tune)[-1:]:
+        with contextlib.suppress(OSError):
+            file = newest / "error.txt"
+            file.write_text("".join(traceback.format_exception(error)), errors="backslashreplace")
+            return file
+    return None
 
 
 def _mark(sweep: Sweep, folder: Path, finished: bool) -> None:
