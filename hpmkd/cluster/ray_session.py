@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import signal
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,17 +13,20 @@ from typing import Any
 import psutil
 import ray
 
+from hpmkd.cluster.join import join, no_cluster
 from hpmkd.cluster.mps import MpsDaemon, refuse_mps
 from hpmkd.cluster.ray_processes import VITAL, RayProcesses, lives
 from hpmkd.cluster.resources import prepare_environment, worker_env
 from hpmkd.cluster.stop_signals import Interrupted, StopSignals, hard_exit
+from hpmkd.cluster.surroundings import SHARED_MEMORY, advice, place_for_ray
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.errors import EXIT_ENVIRONMENT, EnvironmentProblem
 from hpmkd.hardware import cores
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.timings import Timings
 
-START_SECONDS = 120.0
+START_SECONDS = 60.0
+JOIN_SECONDS = 45.0
 END_SECONDS = 20.0
 _LOOK_SECONDS = 0.5
 _OBJECT_STORE_BYTES = 100 * 2**20
@@ -61,7 +63,7 @@ def running_ray(
     common: dict[str, Any] = {"log_to_driver": verbose, "logging_level": level, "configure_logging": True}
     if config.resources.address:
         refuse_mps(config, f"the Ray cluster at {config.resources.address}")
-        _join(config.resources.address, {**common, "runtime_env": {"env_vars": worker_env(deterministic)}})
+        _join(config.resources.address, stop, {**common, "runtime_env": {"env_vars": worker_env(deterministic)}})
         try:
             yield
         finally:
@@ -70,38 +72,27 @@ def running_ray(
     ours = RayProcesses(output.ray_file)
     mps = MpsDaemon(config, output, ours)
     stop.force_stop = mps.force_stop
+    with place_for_ray(f"{output.scratch_prefix}ray-") as place:
+        try:
+            with timings.part("ray_start"):
+                _start(ours, mps, stop, {**common, **place, "include_dashboard": config.resources.dashboard})
+            with _watched(ours, stop):
+                yield
+        finally:
+            with timings.part("ray_end"):
+                _end(ours, mps, stop)
+
+
+def _join(address: str, stop: StopSignals, settings: dict[str, Any]) -> None:
     try:
-        with timings.part("ray_start"):
-            _start(ours, mps, stop, {**common, "include_dashboard": config.resources.dashboard})
-        with _watched(ours, stop):
-            yield
+        with _limit(JOIN_SECONDS, stop, TooSlow):
+            join(address, settings)
+    except TooSlow as error:
+        ray.shutdown()
+        todo = "ask it with ray status on this machine; leave the address out to use this machine alone"
+        raise no_cluster(address, f"it answers, but lets nobody in within {JOIN_SECONDS:g} seconds", todo) from error
     finally:
-        with timings.part("ray_end"):
-            _end(ours, mps, stop)
-
-
-def _join(address: str, common: dict[str, Any]) -> None:
-    try:
-        _reach(address)
-        ray.init(address=address, **common)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise EnvironmentProblem(
-            f"resources.address: no Ray cluster at {address}",
-            expected="auto (on a node of the cluster) or HOST:PORT of its head",
-            found=str(error),
-            todo="start it with ray start --head, or leave the address out to use this machine alone",
-        ) from error
-
-
-def _reach(address: str) -> None:
-    """Fails within seconds where nobody listens; Ray itself tries on for ten minutes and more."""
-    if address == "auto":
-        return
-    host, colon, port = address.rpartition(":")
-    if "://" in address or not colon or not port.isdigit():
-        raise ValueError(f"{address!r} is not an address that a sweep can join")
-    with socket.create_connection((host, int(port)), timeout=10):
-        pass
+        stop.arm()
 
 
 def _start(ours: RayProcesses, mps: MpsDaemon, stop: StopSignals, settings: dict[str, Any]) -> None:
@@ -135,13 +126,13 @@ def _init(stop: StopSignals, settings: dict[str, Any]) -> None:
 def _no_start(error: BaseException) -> EnvironmentProblem:
     text = next(iter(str(error).splitlines()), "") or f"no answer within {START_SECONDS:g} seconds"
     with contextlib.suppress(OSError):
-        free = psutil.disk_usage("/dev/shm").free
-        text += f" (free in /dev/shm: {free / 2**20:,.0f} MiB)"
+        free = psutil.disk_usage(str(SHARED_MEMORY)).free
+        text += f" (free in {SHARED_MEMORY}: {free / 2**20:,.0f} MiB)"
     return EnvironmentProblem(
         "Ray: does not start on this machine",
         expected=f"a local Ray with {cores()} cores and {_OBJECT_STORE_BYTES / 2**20:g} MiB of shared memory",
         found=f"{type(error).__name__}: {text}",
-        todo="check whether /dev/shm or /tmp is full and how busy the machine is; -v shows Ray's own output",
+        todo=advice(error),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,6 +18,7 @@ from hpmkd.config.methods import (
     TAKDConfig,
 )
 from hpmkd.config.specs import LENET5_NAMES, RESNET_DEPTHS
+from hpmkd.config.user_cache import user_cache
 
 
 class DataConfig(Section):
@@ -26,7 +26,9 @@ class DataConfig(Section):
 
     dir: str = Field("data", description="folder that holds (or will hold) the data sets")
     cache_dir: str | None = Field(
-        None, description="folder for decoded images; default: hpmkd in the user's cache folder"
+        None,
+        description="folder for decoded images; default: hpmkd in the user's cache folder, or, where that cannot be "
+        "written, a private folder in the temp folder",
     )
     download: bool = Field(True, description="download a missing torchvision data set if there is a network connection")
     train_images: PositiveInt | None = Field(
@@ -186,11 +188,10 @@ class SweepConfig(Section):
 
 
 def cache_folder(config: DataConfig) -> Path:
-    """Where decoded images are kept: `data.cache_dir`, else `hpmkd` in the user's cache folder."""
+    """Where decoded images are kept: `data.cache_dir`, else `hpmkd` in the user's cache folder, or what stands in."""
     if config.cache_dir:
         return Path(config.cache_dir).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "hpmkd"
+    return user_cache()
 
 
 def memory_folder(config: DataConfig) -> Path:

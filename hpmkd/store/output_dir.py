@@ -87,14 +87,13 @@ class OutputDir:
 
     @property
     def scratch_prefix(self) -> str:
-        """Of folders in the system's temp folder (or in `SHORT_TEMP`) that a start of this sweep makes: in some its
-        trials gather what Tune then copies, one is its MPS daemon's."""
+        """Of folders in `scratch_places()` that a start of this sweep makes: in some its trials gather what Tune then
+        copies, one is its MPS daemon's, one its Ray's where Ray's usual place does not do."""
         return f"hpmkd-{hashlib.sha256(str(self.root).encode()).hexdigest()[:12]}-"
 
     def remove_scratch(self) -> int:
         """Removes what killed ones left there; how many folders. Call it only while holding the sweep's lock."""
-        places = {Path(tempfile.gettempdir()), SHORT_TEMP}
-        left = [folder for place in places for folder in place.glob(f"{self.scratch_prefix}*")]
+        left = [folder for place in scratch_places() for folder in place.glob(f"{self.scratch_prefix}*")]
         for folder in left:
             shutil.rmtree(folder, ignore_errors=True)
         return len(left)
@@ -120,6 +119,11 @@ class OutputDir:
     def saved_folders(self, job: Job) -> set[Path]:
         """Whatever trials of this sweep have saved of the job, whole or not: epochs and the finished model."""
         return set(self.tune.glob(f"round*/{trial_folder(job)}/checkpoint_*"))
+
+
+def scratch_places() -> list[Path]:
+    """Where scratch folders may lie, best first: the system's temp folder, and places with short paths."""
+    return list(dict.fromkeys([Path(tempfile.gettempdir()), SHORT_TEMP, Path("/var/tmp"), Path("/dev/shm")]))
 
 
 def trial_folder(job: Job) -> str:

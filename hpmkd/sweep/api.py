@@ -15,6 +15,7 @@ from hpmkd.cluster.stop_signals import StopSignals
 from hpmkd.config.load import flattened, to_yaml
 from hpmkd.config.request import Request
 from hpmkd.config.sweep import SweepConfig
+from hpmkd.config.user_cache import need_home
 from hpmkd.data.cache import describe, prepare
 from hpmkd.errors import EXIT_OK
 from hpmkd.log import console_lines, log, progress, show
@@ -75,6 +76,7 @@ def execute(request: Request, owns_process: bool = False) -> int:
 
 
 def _execute(request: Request, owns_process: bool) -> int:
+    need_home()
     config, output = resolve(request)
     if request.print_config:
         print(to_yaml(config), end="")
