@@ -1,8 +1,12 @@
 """hpmkd: compare knowledge-distillation methods honestly, and never lose a trained model."""
 
-from __future__ import annotations
+import sys
 
-from typing import TYPE_CHECKING, Any
+if sys.version_info < (3, 11):  # noqa: UP036 - whoever has an older one is told so; it can read this file
+    sys.stderr.write("error: hpmkd needs Python 3.11 or newer; this is %d.%d\n" % sys.version_info[:2])  # noqa: UP031
+    sys.exit(3)
+
+from typing import TYPE_CHECKING, Any  # noqa: F401 - in the comment that is a type
 
 from hpmkd.version import __version__
 
@@ -27,7 +31,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name):  # type: (str) -> Any  # noqa: ANN001, ANN202 - Python 2 reads it, too
     """Imports a helper when it is first used, so that `import hpmkd` and `--help` stay fast."""
     if name == "load_results":
         from hpmkd.audit.results import load_results
@@ -41,4 +45,4 @@ def __getattr__(name: str) -> Any:
         from hpmkd.store import checkpoints
 
         return getattr(checkpoints, name)
-    raise AttributeError(f"module 'hpmkd' has no attribute {name!r}")
+    raise AttributeError("module 'hpmkd' has no attribute {!r}".format(name))  # noqa: UP032

@@ -2,7 +2,10 @@
 
 import sys
 
-from hpmkd.cli.main import main
-
 if __name__ == "__main__":
+    if not sys.flags.safe_path:
+        # Python has put the working folder first: a `random.py` there must not stand in for Python's own.
+        sys.path.append(sys.path.pop(0))
+    from hpmkd.cli.main import main
+
     sys.exit(main())

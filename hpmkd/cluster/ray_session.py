@@ -19,6 +19,7 @@ from hpmkd.cluster.ray_processes import VITAL, RayProcesses, lives
 from hpmkd.cluster.resources import prepare_environment, worker_env
 from hpmkd.cluster.stop_signals import Interrupted, StopSignals, hard_exit
 from hpmkd.cluster.surroundings import SHARED_MEMORY, advice, place_for_ray
+from hpmkd.cluster.worker_paths import cluster_paths, local_paths
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.errors import EXIT_ENVIRONMENT, EnvironmentProblem
 from hpmkd.hardware import cores
@@ -63,19 +64,22 @@ def running_ray(
     common: dict[str, Any] = {"log_to_driver": verbose, "logging_level": level, "configure_logging": True}
     if config.resources.address:
         refuse_mps(config, f"the Ray cluster at {config.resources.address}")
-        _join(config.resources.address, stop, {**common, "runtime_env": {"env_vars": worker_env(deterministic)}})
+        there = {"runtime_env": {"env_vars": worker_env(deterministic)}, "job_config": cluster_paths()}
+        _join(config.resources.address, stop, {**common, **there})
         try:
             yield
         finally:
             ray.shutdown()
         return
+    common["include_dashboard"] = config.resources.dashboard
     ours = RayProcesses(output.ray_file)
     mps = MpsDaemon(config, output, ours)
     stop.force_stop = mps.force_stop
-    with place_for_ray(f"{output.scratch_prefix}ray-") as place:
+    prefix = output.scratch_prefix
+    with place_for_ray(f"{prefix}ray-") as place, local_paths(f"{prefix}code-") as paths:
         try:
             with timings.part("ray_start"):
-                _start(ours, mps, stop, {**common, **place, "include_dashboard": config.resources.dashboard})
+                _start(ours, mps, stop, {**common, **place, "job_config": paths})
             with _watched(ours, stop):
                 yield
         finally:

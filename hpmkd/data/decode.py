@@ -21,6 +21,17 @@ from hpmkd.errors import EnvironmentProblem, HpmkdError
 from hpmkd.files import commit_bytes, commit_json, sha256_of
 
 FORMAT = 2
+# This very hpmkd; everything else from where Python has it, and only then from where this process would look, such as
+# the working folder: a `random.py` or `torch.py` there must not stand in for the real one.
+_START = """
+import sys, typing
+sys.path.insert(0, sys.argv[1])
+import hpmkd
+del sys.path[0]
+sys.path += [path for path in sys.argv[1:] if path not in sys.path]
+from hpmkd.data.decode import answer
+answer()
+"""
 
 
 def decode(dataset: Dataset, path: Path, config: DataConfig) -> dict[str, Any]:
@@ -39,12 +50,10 @@ def decode(dataset: Dataset, path: Path, config: DataConfig) -> dict[str, Any]:
     """
     if "torch" in sys.modules:
         return _decode(dataset, path, config)
-    paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     work = pickle.dumps((dataset, path, config))
-    command = [sys.executable, "-m", __name__]
+    command = [sys.executable, "-P", "-c", _START, str(Path(__file__).parents[2]), *sys.path]
     # In a group of its own Ctrl-C does not reach it: this process decides, and ends it if it stops.
-    done = subprocess.run(command, input=work, stdout=subprocess.PIPE, env=environment, process_group=0, check=False)
+    done = subprocess.run(command, input=work, stdout=subprocess.PIPE, process_group=0, check=False)
     try:
         answer = pickle.loads(done.stdout)
     except (EOFError, pickle.UnpicklingError) as error:
@@ -84,7 +93,7 @@ def _decode(dataset: Dataset, path: Path, config: DataConfig) -> dict[str, Any]:
     return meta
 
 
-def _answer() -> None:
+def answer() -> None:
     """The other process: work comes as a pickle on stdin, what came of it goes as one to stdout."""
     stdout = os.dup(1)
     os.dup2(2, 1)  # whatever a download says stays out of the answer
@@ -104,4 +113,4 @@ def _answer() -> None:
 
 
 if __name__ == "__main__":
-    _answer()
+    answer()

@@ -132,7 +132,7 @@ def calls(record: Path) -> list[str]:
 
 
 def folders(output: OutputDir) -> list[Path]:
-    return list(Path(tempfile.gettempdir()).glob(f"{output.scratch_prefix}*"))
+    return list(Path(tempfile.gettempdir()).glob(f"{output.scratch_prefix}mps-*"))
 
 
 def daemons(record: Path) -> list[psutil.Process]:
@@ -435,7 +435,7 @@ def test_where_the_temp_folder_is_too_deep_for_sockets_another_is_taken(
     with running(output, stop):
         folder = Path(workers_env[0][PIPE]).parent
         assert len(str(folder / "pipe" / "control_privileged")) <= 107
-        assert not list(deep.iterdir())
+        assert not list(deep.glob("*mps-*"))
         shutil.copytree(folder, f"{folder}-copy")
     assert not folder.exists()
     assert output.remove_scratch() == 1, "it is found there, too, after a kill"

@@ -57,6 +57,16 @@ def test_a_process_without_torch_stays_without(folder: Path, tmp_path: Path) -> 
     assert kept == {".json", ".pt", ".lock"}
 
 
+@pytest.mark.parametrize("name", ["random", "queue", "torch", "typing", "io", "numpy", "pyarrow", "PIL", "hpmkd"])
+def test_nothing_is_imported_from_the_working_folder(name: str, folder: Path, tmp_path: Path) -> None:
+    """`python script.py` of a user whose folder has a `random.py`: his script may want it, the decoder must not."""
+    (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')")
+    work = command(folder, tmp_path / "cache")
+    work[2] = work[2].replace("import sys", f"import sys; sys.path.append({str(tmp_path)!r})", 1)
+    done = subprocess.run([work[0], "-P", *work[1:]], capture_output=True, text=True, cwd=tmp_path)
+    assert (done.stdout.split(), done.stderr) == (["3", "16", "3", "12", "True", "False"], "")
+
+
 def test_errors_are_those_of_the_reader(folder: Path, tmp_path: Path) -> None:
     (folder / "test.parquet").write_bytes(b"PAR1")
     done = subprocess.run(command(folder, tmp_path / "cache"), capture_output=True, text=True, check=True)
