@@ -120,7 +120,7 @@ def show(tables: Iterable[Table]) -> None:
         console = Console()
         for table in tables:
             console.print(table)
-    except OSError:
+    except (OSError, SystemExit):  # rich makes an exit of a pipe that nobody reads
         _mute("stdout")
 
 

@@ -53,7 +53,10 @@ def call(name: str, argv: Sequence[str], prog: str, **more: Any) -> int:
         except KeyboardInterrupt:
             log.warning("stopped by Ctrl-C" + "; the same command continues" * (name == "run"))
             return 130
-        except BrokenPipeError:
+        except (BrokenPipeError, SystemExit) as error:
+            # rich makes an exit with code 1 of it; `--help` and its like exit, too.
+            if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
+                raise
             # Whoever read the output wanted no more of it (`| head`); Python's flush at its exit would fail again.
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - it stays open
             return EXIT_OK

@@ -222,3 +222,15 @@ def test_a_reader_that_wants_no_more_ends_nothing_with_a_traceback(words: list[s
     )
     assert done.stderr == ""
     assert done.stdout.splitlines()[-1] == "0"
+
+
+@pytest.mark.parametrize("command", ["status", "status --json", "verify"])
+def test_tables_for_a_reader_that_has_gone(command: str, out: Path) -> None:
+    """`hpmkd status DIR | head -1`: rich would make an exit with code 1 of it."""
+    program = f"{sys.executable} -m hpmkd {command} {out}"
+    done = subprocess.run(
+        ["bash", "-c", f"{program} | true; echo ${{PIPESTATUS[0]}}"], capture_output=True, text=True, cwd=ROOT
+    )
+    whole = subprocess.run(program.split(), capture_output=True, text=True, cwd=ROOT)
+    assert (done.stdout, done.stderr) == ("0\n", "")
+    assert whole.stdout
