@@ -16,7 +16,7 @@ from hpmkd.config.load import flattened, to_yaml
 from hpmkd.config.request import Request
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.config.user_cache import need_home
-from hpmkd.data.cache import describe, prepare
+from hpmkd.data.cache import prepare
 from hpmkd.errors import EXIT_OK
 from hpmkd.log import console_lines, log, progress, show
 from hpmkd.monitor.live import watching
@@ -26,7 +26,7 @@ from hpmkd.plan.planner import expand
 from hpmkd.store import inspection
 from hpmkd.store.lock import locked
 from hpmkd.store.output_dir import OutputDir
-from hpmkd.sweep.preparation import clean_up, settle
+from hpmkd.sweep.preparation import clean_up, known_data, need_images, settle
 from hpmkd.sweep.resolution import resolve
 from hpmkd.timings import Timings
 
@@ -94,7 +94,7 @@ def _execute(request: Request, owns_process: bool) -> int:
 
 
 def _dry_run(config: SweepConfig, output: OutputDir, force: bool) -> int:
-    jobs = expand(config, describe(config), baselines_of(config))
+    jobs = expand(config, known_data(config, output), baselines_of(config))
     findings = audit(jobs, output, repair=False)
     width = max(len(job.file_name) for job in jobs)
     for job in (one for one in jobs if one.key in findings):
@@ -125,6 +125,7 @@ def _sweep(request: Request, config: SweepConfig, output: OutputDir, stop: StopS
     code, exit_message = EXIT_OK, ""
     if missing:
         with timings.part("images"):
+            need_images(config, output, missing)
             for spec in dict.fromkeys(job.data for job in missing):
                 prepare(spec, config.data)
         code, exit_message = _train(

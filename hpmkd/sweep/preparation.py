@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shlex
 from collections.abc import Sequence
 
 from hpmkd.audit.findings import archive, audit, mismatch, quarantine
 from hpmkd.audit.sweep_dir import files_of_0_1
 from hpmkd.cluster.ray_processes import end_leftovers
 from hpmkd.config.load import to_yaml
-from hpmkd.config.specs import spec_to_json
+from hpmkd.config.specs import DataSpec, spec_from_json, spec_to_json
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.cache import describe
+from hpmkd.data.catalog import DATASETS
+from hpmkd.errors import EnvironmentProblem
 from hpmkd.files import commit_bytes, commit_json, remove_leftovers
 from hpmkd.log import progress
 from hpmkd.plan.catalog import baselines_of
@@ -31,13 +36,67 @@ def clean_up(config: SweepConfig, output: OutputDir) -> None:
     output.remove_scratch()
 
 
+def known_data(config: SweepConfig, output: OutputDir) -> list[DataSpec]:
+    """`describe`; of a folder whose images are gone, what the sweep has noted: finished models need no images.
+
+    Raises:
+        UsageError, EnvironmentProblem: a data set cannot be used, and nothing is known of it.
+    """
+    noted = _noted_specs(output)
+    found = {entry: noted[folder] for entry in config.datasets if (folder := _gone(entry)) in noted}
+    there = [entry for entry in config.datasets if entry not in found]
+    described = describe(config.model_copy(update={"datasets": there})) if there else []
+    return [found.get(entry) or described[there.index(entry)] for entry in config.datasets]
+
+
+def need_images(config: SweepConfig, output: OutputDir, jobs: Sequence[Job]) -> None:
+    """For jobs that are to be trained.
+
+    Raises:
+        EnvironmentProblem: the images of some of them are gone.
+    """
+    noted = _noted_specs(output)
+    gone = {entry: noted[folder] for entry in config.datasets if (folder := _gone(entry)) in noted}
+    at_work = {job.data.name for job in jobs}
+    lost = [spec for spec in gone.values() if spec.name in at_work]
+    if not lost:
+        return
+    entries = [f"{gone[entry].name}=FOLDER" if entry in gone else entry for entry in config.datasets]
+    raise EnvironmentProblem(
+        f"{', '.join(str(spec.source) for spec in lost)}: no images there any more",
+        expected=f"the data set {', '.join(spec.name for spec in lost)}, which {len(jobs)} models are to be trained on",
+        found="no such folder, or an empty one; what is finished stays, and needs no images",
+        todo=f"name the new place: --restore {shlex.quote(str(output.root))} --datasets {shlex.join(entries)}",
+    )
+
+
+def _noted_specs(output: OutputDir) -> dict[str, DataSpec]:
+    """What the sweep has noted of folders with images, by folder."""
+    try:
+        specs = [spec_from_json(values) for values in json.loads(output.datasets_file.read_text())]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+    return {spec.source: spec for spec in specs if spec.source}
+
+
+def _gone(entry: str) -> str:
+    """The folder that an entry of `datasets` names, if there is none, or an empty one (a disk that is not mounted)."""
+    if entry in DATASETS:
+        return ""
+    folder = os.path.abspath(os.path.expanduser(entry.partition("=")[2] or entry))
+    try:
+        return "" if os.listdir(folder) else folder
+    except OSError:
+        return folder
+
+
 def settle(config: SweepConfig, output: OutputDir, force: bool) -> tuple[Sequence[Job], dict[str, inspection.Finding]]:
     """The plan, and what its files are worth; moves damaged ones aside, and with `force` those of other settings.
 
     Raises:
         ConfigMismatch: there are models that were trained with other settings, and no `force`.
     """
-    specs = describe(config)
+    specs = known_data(config, output)
     jobs = expand(config, specs, baselines_of(config))
     findings = audit(jobs, output)
     error = mismatch(findings, output)

@@ -1,0 +1,88 @@
+"""A sweep whose images are gone."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from pyarrow import parquet
+from support.pictures import table
+from support.sweeps import everything
+
+from hpmkd.audit.sweep_dir import open_sweep
+from hpmkd.cli.main import main
+from hpmkd.config.load import to_yaml, validate
+from hpmkd.config.specs import spec_to_json
+from hpmkd.data.cache import describe
+from hpmkd.files import commit_bytes, commit_json
+from hpmkd.store.output_dir import OutputDir
+from hpmkd.training.trial import run_job
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    folder = tmp_path / "Own"
+    folder.mkdir()
+    for part, count in (("train", 60), ("test", 12)):
+        parquet.write_table(table(count, 16), folder / f"{part}.parquet")
+    return folder
+
+
+@pytest.fixture
+def finished(images: Path, tmp_path: Path) -> Path:
+    """The output of a sweep over the user's own images and Digits, whole."""
+    raw = {
+        "datasets": [str(images), "Digits"], "baselines": ["Direct"], "runs": 1, "resources": {"device": "cpu"},
+        "data": {"train_images": 30, "cache_dir": str(tmp_path / "cache")},
+        "fit": {"teacher_epochs": 1, "student_epochs": 1, "batch_size": 8},
+    }  # fmt: skip
+    config = validate(raw, "test")
+    output = OutputDir(tmp_path / "out")
+    commit_bytes(output.config_file, to_yaml(config).encode())
+    commit_json(output.datasets_file, [spec_to_json(spec) for spec in describe(config)])
+    for job in open_sweep(output.root).jobs:
+        list(run_job(job, output, config.data, torch.device("cpu")))
+    return output.root
+
+
+@pytest.mark.parametrize("empty", [False, True])
+def test_a_finished_sweep_needs_no_images(
+    empty: bool, finished: Path, images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(images)
+    if empty:
+        images.mkdir()  # where a disk is not mounted
+    before = everything(finished / "models")
+    for command in (["run", "-n", "--restore"], ["run", "--restore"], ["status"], ["verify"], ["report"]):
+        assert main([*command, str(finished)]) == 0, capsys.readouterr()
+    text = capsys.readouterr().out
+    assert "4 done, 0 to make" in text
+    assert "Own" in text
+    assert everything(finished / "models") == before
+
+
+def test_with_something_to_train_the_new_place_is_asked_for(
+    finished: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And the command that is printed works, with a folder for FOLDER."""
+    images.rename(tmp_path / "elsewhere")
+    (finished / "models" / "student_Own_Direct_run1.pt").unlink()
+    assert main(["run", "--restore", str(finished)]) == 3
+    message = capsys.readouterr().err
+    assert f"{images}: no images there any more" in message
+    assert f"--restore {finished} --datasets Own=FOLDER Digits" in message
+    assert main(["run", "-n", "--restore", str(finished)]) == 0
+    words = message.rpartition("name the new place: ")[2].replace("FOLDER", str(tmp_path / "elsewhere")).split()
+    assert main(["run", "-n", *words]) == 0
+    assert "4 files in" in (text := capsys.readouterr().out)
+    assert "3 done, 1 to make" in text.splitlines()[-1]
+
+
+def test_other_images_are_none_of_this_sweep(
+    finished: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder that was never there stays an error, also beside a finished sweep."""
+    assert main(["run", "--restore", str(finished), "--datasets", f"Own={tmp_path}/nowhere", "Digits"]) == 2
+    assert "neither a known data set nor a folder" in capsys.readouterr().err
