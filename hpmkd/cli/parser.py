@@ -74,6 +74,7 @@ def _add_contract(parser: jsonargparse.ArgumentParser) -> None:
         "-n", "--dry-run", dest="dry_run", action="store_true", help="list what would be trained and why; train nothing"
     )
     add("--force", action="store_true", help="move models trained with other settings to archive/ and train them again")
+    add("--fail-fast", dest="fail_fast", action="store_true", help="stop at the first model that fails; try none again")
     add(
         "--profile",
         action="store_true",
@@ -132,7 +133,7 @@ def parse(argv: Sequence[str], prog: str) -> Request:
     values = parser.parse_args(list(argv)).as_flat()
     found = vars(values)
     request = Request(**{name: found[name] for name in ("mode", "output", "restore")})
-    for name in ("dry_run", "force", "verbose", "quiet"):
+    for name in ("dry_run", "force", "fail_fast", "verbose", "quiet"):
         setattr(request, name, bool(found[name]))
     request.command = f"python {prog}" if prog.endswith(".py") else prog
     request.print_config = found["print_config"] is not None

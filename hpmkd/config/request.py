@@ -21,6 +21,7 @@ class Request:
     restore: str | None = None
     dry_run: bool = False
     force: bool = False
+    fail_fast: bool = False
     verbose: bool = False
     quiet: bool = False
     print_config: bool = False

@@ -37,6 +37,7 @@ def run_sweep(
     *,
     settings: Mapping[str, Any] | None = None,
     force: bool = False,
+    fail_fast: bool = False,
     quiet: bool = False,
 ) -> int:
     """Trains a sweep in this process, or continues it: the same as `python run_sweep.py`, with a line per model.
@@ -51,6 +52,7 @@ def run_sweep(
         settings: config key -> value, such as `{"runs": 5, "fit.student_epochs": 30}` or `{"fit": {"lr": 1e-3}}`; as
             the flags of the command, on top of the mode.
         force: move models trained with other settings to `archive/` and train them again.
+        fail_fast: stop at the first model that fails, instead of making the others and trying it again.
         quiet: print errors only.
 
     Returns:
@@ -66,7 +68,9 @@ def run_sweep(
     folder = None if output is None else str(Path(output))
     overrides = flattened(settings or {})
     places = {key: f"settings, {key}" for key in overrides}
-    return execute(Request(str(mode), folder, force=force, quiet=quiet, overrides=overrides, places=places))
+    request = Request(str(mode), folder, force=force, quiet=quiet, overrides=overrides, places=places)
+    request.fail_fast = fail_fast
+    return execute(request)
 
 
 def execute(request: Request, owns_process: bool = False) -> int:
@@ -169,6 +173,7 @@ def _train(
             verbose=request.verbose,
             watch=TrackerCallback(tracker, refresh),
             profiler=profiler,
+            fail_fast=request.fail_fast,
         )
     if profiler is not None:
         profiler.close()

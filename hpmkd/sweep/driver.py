@@ -36,6 +36,7 @@ def train_missing(
     verbose: bool,
     watch: TrackerCallback | None = None,
     profiler: Profiler | None = None,
+    fail_fast: bool = False,
 ) -> dict[str, Failure]:
     """Trains every job whose file is not good; returns those that have none afterwards, each with why.
 
@@ -44,12 +45,13 @@ def train_missing(
         stop: has the signals.
         verbose: show Ray's own output too.
         watch, profiler: keep a live view up to date, and note where the time goes.
+        fail_fast: stop at the first failure, and try nothing again.
 
     Raises:
         EnvironmentProblem: Ray does not start here, or dies repeatedly; a requested logger is not available.
     """
     logging.getLogger("ray").setLevel(logging.INFO if verbose else logging.CRITICAL)
-    work = SweepState(sweep, findings, stop, [one for one in (watch, profiler) if one is not None])
+    work = SweepState(sweep, findings, stop, [one for one in (watch, profiler) if one is not None], fail_fast)
     timings, losses = (profiler.timings if profiler else Timings()), 0
     while work.missing() and stop.caught is None:
         before = len(work.missing())
@@ -86,12 +88,13 @@ class SweepState:
         findings: dict[str, Finding],
         stop: StopSignals,
         watchers: Sequence[TrackerCallback | Profiler],
+        fail_fast: bool = False,
     ) -> None:
         self.sweep, self.findings, self.stop, self.watchers = sweep, findings, stop, watchers
         self.attempts = Attempts()
         self.lines = EventLog(sweep.by_key, sweep.config.runs)
         self.loggers = open_loggers(sweep.config.record, sweep.output.root.name)
-        self.gentle = GracefulStop(stop, sweep.output)
+        self.gentle, self.fail_fast = GracefulStop(stop, sweep.output, fail_fast), fail_fast
         self.restore, why = restorable(sweep)
         if why:
             progress.info(f"{why}; starting a new round from the saved epochs")
@@ -99,7 +102,7 @@ class SweepState:
     def run(self) -> None:
         """Rounds, on a Ray that runs."""
         whole = self._shares()
-        while self.stop.caught is None:
+        while self.stop.caught is None and not (self.fail_fast and self.lines.failed):
             now = self.attempts.next_round(self.sweep.jobs, self.done())
             if now is None:
                 return
@@ -135,7 +138,12 @@ class SweepState:
         try:
             # A trial whose worker was killed is restarted at once; in later rounds each failure counts.
             run_round(
-                self.sweep, queue, shares=part, callbacks=callbacks, restore=restore, restarts=0 if now.attempt else 1
+                self.sweep,
+                queue,
+                shares=part,
+                callbacks=callbacks,
+                restore=restore,
+                restarts=0 if now.attempt or self.fail_fast else 1,
             )
         except Exception as error:
             # What Tune, Ray or a restored state can raise is unknown; the next round is fresh and needs none of it.
@@ -145,16 +153,21 @@ class SweepState:
         finally:
             self.gentle.disarm()
         self.refresh()
-        if self.stop.caught is not None:
-            return
-        finish_round(self.sweep)
+        if self.stop.caught is None:
+            finish_round(self.sweep)
+            self._settle(now, queue, stopped, records, restored=restore is not None)
+
+    def _settle(self, now: Round, queue: JobQueue, stopped: Failure | None, records: Records, restored: bool) -> None:
+        """After a round: what has failed in it, and, where it was stopped, says so."""
         tried = now.keys - self.done()
-        if stopped is not None:
+        if stopped is not None and restored:
+            progress.info(f"Tune could not go on with the round of before: {stopped}")
+        elif stopped is not None:
             self.attempts.round_stopped()
             # Whose fault it was is unknown; where nothing ran, it is that of all.
             tried &= {*queue.live.values(), *self.lines.failed_now} or now.keys
             progress.error(f"Tune stopped this round, {len(tried)} models failed in it: {stopped}")
-        for key in self._count(tried, stopped, restored=restore is not None):
+        for key in self._count(tried, stopped, restored):
             records.recorder.failed(key, self.lines.failed[key].reason)
 
     def _count(self, tried: Collection[str], stopped: Failure | None, restored: bool) -> list[str]:
@@ -201,4 +214,6 @@ class SweepState:
         waits = [parent.key for parent in parents if not self.findings[parent.key].good]
         if waits:
             return Failure("waits", f"waits for {', '.join(waits)}")
+        if self.fail_fast and self.lines.failed:
+            return Failure("waits", "left out, because another model failed first (--fail-fast)")
         return Failure("error", "its trial left no model file")

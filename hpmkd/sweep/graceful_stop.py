@@ -1,4 +1,5 @@
-"""Ends Tune's run when the sweep is asked to stop: running trials save their newest epoch first."""
+"""Ends Tune's run when the sweep is asked to stop, or at the first failure if that is asked for: running trials save
+their newest epoch first."""
 
 from __future__ import annotations
 
@@ -26,8 +27,9 @@ class GracefulStop(EventCallback):
     `SAVE_SECONDS` continues later from the last epoch that it had saved.
     """
 
-    def __init__(self, stop: StopSignals, output: OutputDir) -> None:
-        self.stop, self.output = stop, output
+    def __init__(self, stop: StopSignals, output: OutputDir, fail_fast: bool = False) -> None:
+        self.stop, self.output, self.fail_fast = stop, output, fail_fast
+        self.failed = False
         self._queue: JobQueue | None = None
         self._end_tune: Callable[..., Any] | None = None
         self._asked: float | None = None
@@ -52,7 +54,7 @@ class GracefulStop(EventCallback):
         if self._end_tune is None:
             self._end_tune = signal.signal(signal.SIGINT, self.stop.handle)  # type: ignore[assignment]
             self.stop.graceful = True
-        if self.stop.caught is not None:
+        if self.stop.caught is not None or (self.failed and self.fail_fast):
             self._end(trials)
 
     def _end(self, trials: list[Any]) -> None:
@@ -63,7 +65,8 @@ class GracefulStop(EventCallback):
                 self._queue.stopping = True
             with contextlib.suppress(OSError):  # a full disk: the epochs saved so far stand
                 self.output.stop_file.touch()
-            progress.info(f"stopping: saving {len(running)} running trials; interrupt again to stop at once")
+            why = "stopping" if self.stop.caught is not None else "stopping at the first failure (--fail-fast)"
+            progress.info(f"{why}: saving {len(running)} running trials; interrupt again to stop at once")
         self._unsaved &= running
         if (not self._unsaved or time.monotonic() - self._asked > SAVE_SECONDS) and self._end_tune is not None:
             # Who has saved waits for this file to go; Tune, for the next report of each trial, or for its end.
@@ -71,6 +74,11 @@ class GracefulStop(EventCallback):
             self._end_tune(signal.SIGINT, None)
 
     def on_event(self, trial: Any, event: Event) -> None:
-        """Notes who has saved, or has nothing left to save."""
+        """Notes who has saved, or has nothing left to save, and whether one has failed."""
+        self.failed |= isinstance(event, Failed)
         if isinstance(event, Finished | Failed) or (isinstance(event, EpochEnded) and event.saved_to_stop):
             self._unsaved.discard(trial.trial_id)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A trial failed for good, as far as this round goes."""
+        self.failed = True

@@ -237,3 +237,15 @@ def test_share_of_a_gpu_reaches_every_trial(tmp_path: Path, cache_dir: Path, mon
     trials = grids[0]._experiment_analysis.trials
     assert len(trials) == 2
     assert all(trial.placement_group_factory.bundles == [{"CPU": 1.0, "GPU": 0.2}] for trial in trials)
+
+
+def test_fail_fast_stops_at_the_first_failure(
+    tmp_path: Path, cache_dir: Path, capfd: pytest.CaptureFixture[str], small_ray: None
+) -> None:
+    """All of them diverge; two run side by side, so that at most three are tried, and the same command goes on."""
+    given = ["--baselines", "Direct", "--runs", "8", "--fit.lr", "1e30", "--student-epochs", "30"]
+    assert start(tmp_path / "out", cache_dir, *given, "--fail-fast") == 1
+    out, error = capfd.readouterr()
+    assert 1 <= out.count("DIVERGED") <= 3
+    assert "9 models were not trained" in error
+    assert "left out, because another model failed first" in error

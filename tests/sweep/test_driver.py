@@ -78,10 +78,10 @@ class FakeRounds:
 
 
 @pytest.fixture
-def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[FakeRounds], driver.SweepState]:
+def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., driver.SweepState]:
     """A sweep that has four places, and takes its rounds from a stand-in."""
 
-    def start(rounds: FakeRounds) -> driver.SweepState:
+    def start(rounds: FakeRounds, fail_fast: bool = False) -> driver.SweepState:
         config = SweepConfig(
             datasets=["D0"], baselines=["Direct", "AT", "TAKD"], runs=2,
             data=DataConfig(cache_dir=str(tmp_path / "cache")), record=RecordConfig(tensorboard=False),
@@ -95,7 +95,7 @@ def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[FakeRoun
         monkeypatch.setattr(driver, "run_round", rounds)
         monkeypatch.setattr(driver.SweepState, "_shares", lambda self: Shares(TrialResources(1, 0, "cpu", 4)))
         findings = {job.key: look(job, sweep.output) for job in sweep.jobs}
-        return driver.SweepState(sweep, findings, StopSignals(), [])
+        return driver.SweepState(sweep, findings, StopSignals(), [], fail_fast)
 
     return start
 
@@ -104,7 +104,7 @@ def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[FakeRoun
 def test_whatever_stops_a_round_costs_the_guilty_trial_alone(
     error: Callable[[], Exception],
     words: str,
-    begin: Callable[[FakeRounds], driver.SweepState],
+    begin: Callable[..., driver.SweepState],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     rounds = FakeRounds({GUILTY}, error)
@@ -130,7 +130,7 @@ def test_whatever_stops_a_round_costs_the_guilty_trial_alone(
 
 @pytest.mark.parametrize("error", [out_of_memory, lambda: TypeError("Tune is broken")])
 def test_where_every_round_is_stopped_the_sweep_ends(
-    error: Callable[[], Exception], begin: Callable[[FakeRounds], driver.SweepState]
+    error: Callable[[], Exception], begin: Callable[..., driver.SweepState]
 ) -> None:
     """Everything ready is tried three times and no more, also where nothing was running when Tune stopped."""
     jobs = {job.key: job for job in plan(1, ["Direct", "AT", "TAKD"], 2)}
@@ -146,7 +146,7 @@ def test_where_every_round_is_stopped_the_sweep_ends(
     assert {failure.kind for key, failure in reasons.items() if key not in ready} == {"waits"}
 
 
-def test_where_tune_does_not_even_begin_the_sweep_ends(begin: Callable[[FakeRounds], driver.SweepState]) -> None:
+def test_where_tune_does_not_even_begin_the_sweep_ends(begin: Callable[..., driver.SweepState]) -> None:
     rounds = FakeRounds(set(), lambda: TypeError("Tune is broken"))
     state = begin(rounds)
     calls: list[int] = []
@@ -164,8 +164,33 @@ def test_where_tune_does_not_even_begin_the_sweep_ends(begin: Callable[[FakeRoun
 @pytest.mark.parametrize(
     "fault", [KeyboardInterrupt(), Interrupted("Ray died"), EnvironmentProblem("the disk is full")]
 )
-def test_what_ends_the_sweep_still_does(fault: BaseException, begin: Callable[[FakeRounds], driver.SweepState]) -> None:
+def test_what_ends_the_sweep_still_does(fault: BaseException, begin: Callable[..., driver.SweepState]) -> None:
     rounds = FakeRounds({GUILTY}, lambda: fault)
     with pytest.raises(type(fault)):
         begin(rounds).run()
     assert len(rounds.side) == 1
+
+
+def test_to_fail_fast_is_to_try_nothing_again(begin: Callable[..., driver.SweepState]) -> None:
+    rounds = FakeRounds({GUILTY}, out_of_memory)
+    state = begin(rounds, fail_fast=True)
+    state.run()
+    assert len(rounds.side) == 1
+    reasons = state.reasons()
+    assert "ran low on memory" in reasons[GUILTY].reason
+    assert sum(GUILTY in tried for tried in rounds.tried) == 1
+
+
+def test_a_restored_round_that_is_stopped_is_held_against_nobody(
+    begin: Callable[..., driver.SweepState], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its state may be the fault: a fresh one follows, with as many side by side."""
+    rounds = FakeRounds({GUILTY}, out_of_memory)
+    state = begin(rounds)
+    state.restore = state.sweep.output.tune
+    rounds.error = lambda: (setattr(rounds, "guilty", set()), KeyError("a state of Tune's"))[1]  # type: ignore[func-returns-value]
+    with caplog.at_level(logging.INFO, "hpmkd.progress"):
+        state.run()
+    assert rounds.side == [4, 4]
+    assert not state.missing()
+    assert "could not go on with the round of before: KeyError" in caplog.text

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hpmkd.cluster.stop_signals import StopSignals
-from hpmkd.plan.events import EpochEnded, EpochResult, Event, Finished, Resumed
+from hpmkd.plan.events import EpochEnded, EpochResult, Event, Failed, Finished, Resumed
 from hpmkd.plan.schedule import Places
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep import graceful_stop as module
@@ -130,3 +130,28 @@ def test_a_full_disk_ends_tune_all_the_same(gentle: GracefulStop, monkeypatch: p
     tune.report(trial, FINISHED)
     tune.step()
     assert tune.ended
+
+
+@pytest.mark.parametrize("diverged", [False, True])
+@pytest.mark.parametrize("fail_fast", [False, True])
+def test_the_first_failure_stops_where_that_is_asked_for(
+    fail_fast: bool, diverged: bool, gentle: GracefulStop, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The others save their newest epoch, as when the user stops the sweep."""
+    caplog.set_level("INFO", "hpmkd")
+    gentle.fail_fast = fail_fast
+    bad, other = Trial("a"), Trial("b")
+    tune = FakeTune(gentle, bad, other)
+    if diverged:
+        tune.report(bad, Failed("a", "loss is nan"))
+        bad.status = "TERMINATED"
+    else:
+        bad.status = "ERROR"
+        gentle.on_trial_error(0, tune.trials, bad)
+    tune.step()
+    assert gentle.output.stop_file.exists() == fail_fast
+    assert not tune.ended
+    tune.report(other, replace(EPOCH, saved_to_stop=True))
+    tune.step()
+    assert tune.ended == fail_fast
+    assert ("stopping at the first failure (--fail-fast): saving 1 running" in caplog.text) == fail_fast
