@@ -64,22 +64,19 @@ def running_ray(
     common: dict[str, Any] = {"log_to_driver": verbose, "logging_level": level, "configure_logging": True}
     if config.resources.address:
         refuse_mps(config, f"the Ray cluster at {config.resources.address}")
-        there = {"runtime_env": {"env_vars": worker_env(deterministic)}, "job_config": cluster_paths()}
-        _join(config.resources.address, stop, {**common, **there})
+        _join(config.resources.address, stop, deterministic, common)
         try:
             yield
         finally:
             ray.shutdown()
         return
-    common["include_dashboard"] = config.resources.dashboard
     ours = RayProcesses(output.ray_file)
     mps = MpsDaemon(config, output, ours)
     stop.force_stop = mps.force_stop
-    prefix = output.scratch_prefix
-    with place_for_ray(f"{prefix}ray-") as place, local_paths(f"{prefix}code-") as paths:
+    with place_for_ray(output.scratch_prefix) as place, local_paths(output.scratch_prefix) as paths:
         try:
             with timings.part("ray_start"):
-                _start(ours, mps, stop, {**common, **place, "job_config": paths})
+                _start(ours, mps, stop, {**common, **place, **paths, "include_dashboard": config.resources.dashboard})
             with _watched(ours, stop):
                 yield
         finally:
@@ -87,10 +84,11 @@ def running_ray(
                 _end(ours, mps, stop)
 
 
-def _join(address: str, stop: StopSignals, settings: dict[str, Any]) -> None:
+def _join(address: str, stop: StopSignals, deterministic: bool, settings: dict[str, Any]) -> None:
+    there = {"runtime_env": {"env_vars": worker_env(deterministic)}, "job_config": cluster_paths()}
     try:
         with _limit(JOIN_SECONDS, stop, TooSlow):
-            join(address, settings)
+            join(address, {**settings, **there})
     except TooSlow as error:
         ray.shutdown()
         todo = "ask it with ray status on this machine; leave the address out to use this machine alone"

@@ -69,10 +69,10 @@ def _folder(prefix: str) -> Path | None:
         return None
     found = [f"{usual}: {why}"]
     for base in scratch_places():
-        why = _unfit(base, f"{prefix}xxxxxxxx")
+        why = _unfit(base, f"{prefix}ray-xxxxxxxx")
         if not why:
             with contextlib.suppress(OSError):
-                made = Path(tempfile.mkdtemp(prefix=prefix, dir=base))
+                made = Path(tempfile.mkdtemp(prefix=f"{prefix}ray-", dir=base))
                 progress.info(f"Ray's files are in {made}, because {found[0]}")
                 return made
         found.append(f"{base}: {why or 'no folder can be made there'}")

@@ -37,22 +37,22 @@ def cluster_paths() -> JobConfig:
 
 
 @contextlib.contextmanager
-def local_paths(prefix: str) -> Iterator[JobConfig]:
-    """For workers on this machine: a clone is reached by a link in a folder where nothing else lies.
+def local_paths(prefix: str) -> Iterator[dict[str, JobConfig]]:
+    """An argument of `ray.init` for workers on this machine: they reach a clone by a link, beside which nothing lies.
 
     Args:
         prefix: of the folder's name; it is removed at the end.
     """
     if is_installed():
-        yield OwnPaths()
+        yield {"job_config": OwnPaths()}
         return
     folder, path = None, PACKAGE.parent
     with contextlib.suppress(OSError, NotImplementedError):
-        folder = Path(tempfile.mkdtemp(prefix=prefix))
+        folder = Path(tempfile.mkdtemp(prefix=f"{prefix}code-"))
         (folder / PACKAGE.name).symlink_to(PACKAGE, target_is_directory=True)
         path = folder
     try:
-        yield OwnPaths(_py_driver_sys_path=[str(path)])
+        yield {"job_config": OwnPaths(_py_driver_sys_path=[str(path)])}
     finally:
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)

@@ -51,7 +51,7 @@ def train_missing(
         EnvironmentProblem: Ray does not start here, or dies repeatedly; a requested logger is not available.
     """
     logging.getLogger("ray").setLevel(logging.INFO if verbose else logging.CRITICAL)
-    work = SweepState(sweep, findings, stop, [one for one in (watch, profiler) if one is not None], fail_fast)
+    work = SweepState(sweep, findings, stop, [one for one in (watch, profiler) if one is not None], fail_fast=fail_fast)
     timings, losses = (profiler.timings if profiler else Timings()), 0
     while work.missing() and stop.caught is None:
         before = len(work.missing())

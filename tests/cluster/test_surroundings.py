@@ -18,7 +18,7 @@ from hpmkd.cluster.surroundings import advice, place_for_ray
 from hpmkd.errors import EnvironmentProblem
 from hpmkd.store import output_dir
 
-PREFIX = "hpmkd-0123456789ab-ray-"
+PREFIX = "hpmkd-0123456789ab-"
 
 
 @pytest.fixture(autouse=True)
