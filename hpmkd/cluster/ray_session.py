@@ -26,7 +26,7 @@ from hpmkd.hardware import cores
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.timings import Timings
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 JOIN_SECONDS = 45.0
 END_SECONDS = 20.0
 _LOOK_SECONDS = 0.5
