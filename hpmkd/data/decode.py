@@ -11,16 +11,18 @@ import os
 import pickle
 import subprocess
 import sys
-import traceback
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.catalog import Dataset
 from hpmkd.errors import EnvironmentProblem, HpmkdError
 from hpmkd.files import commit_bytes, commit_json, sha256_of
 
-FORMAT = 2
+if TYPE_CHECKING:
+    from hpmkd.data.images import RawData
+
+FORMAT = 3
 
 
 def decode(dataset: Dataset, path: Path, config: DataConfig) -> dict[str, Any]:
@@ -32,10 +34,11 @@ def decode(dataset: Dataset, path: Path, config: DataConfig) -> dict[str, Any]:
         config: where the images lie.
 
     Returns:
-        What stands in the sidecar: hash, number of images, their shape, number of classes.
+        What stands in the sidecar: hash, number of images, their shape, number of classes, census. A picture per class
+        lies beside it, `.png`; `pictures` in the sidecar says where in it.
 
     Raises:
-        EnvironmentProblem: the images are missing or corrupt, or decoding was killed. OSError: the cache can't be used.
+        EnvironmentProblem: the images are missing or corrupt, or decoding was killed, or the cache can't be written.
     """
     if "torch" in sys.modules:
         return _decode(dataset, path, config)
@@ -62,7 +65,9 @@ def decode(dataset: Dataset, path: Path, config: DataConfig) -> dict[str, Any]:
 def _decode(dataset: Dataset, path: Path, config: DataConfig) -> dict[str, Any]:
     import torch
 
-    raw = dataset.read(config)
+    from hpmkd.data.census import census_of, contact_sheet
+
+    raw = _read(dataset, config)
     raw.check(dataset.source or dataset.name)
     buffer = io.BytesIO()
     parts = {"train": raw.train, "test": raw.test}
@@ -78,10 +83,35 @@ def _decode(dataset: Dataset, path: Path, config: DataConfig) -> dict[str, Any]:
         "classes": raw.classes,
         "train_images": len(raw.train),
         "test_images": len(raw.test),
+        "census": census_of(raw),
     }
+    sheet, meta["pictures"] = contact_sheet(raw)
     commit_bytes(path, data)
+    commit_bytes(path.with_suffix(".png"), sheet)
     commit_json(path.with_suffix(".json"), meta)
     return meta
+
+
+def _read(dataset: Dataset, config: DataConfig) -> RawData:
+    """The reader's images; whatever goes wrong in it concerns the data set, not the cache."""
+    place = dataset.source or dataset.name
+    try:
+        return dataset.read(config)
+    except HpmkdError:
+        raise
+    except OSError as error:
+        raise _unforeseen(place, str(error)) from error
+    except Exception as error:
+        raise _unforeseen(place, f"{type(error).__name__}: {error}") from error
+
+
+def _unforeseen(place: str, found: str) -> EnvironmentProblem:
+    return EnvironmentProblem(
+        f"{place}: cannot be read",
+        expected="a data set in one of the known layouts",
+        found=found,
+        todo="see hpmkd data --help",
+    )
 
 
 def _answer() -> None:
@@ -95,8 +125,6 @@ def _answer() -> None:
     try:
         answer = _decode(*pickle.loads(work))
     except Exception as error:
-        if not isinstance(error, HpmkdError | OSError):
-            traceback.print_exc()
         answer = error
     # Where nobody waits for the answer any more, nobody is told so.
     with contextlib.suppress(BrokenPipeError), open(stdout, "wb") as file:
