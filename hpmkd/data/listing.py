@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 LIMIT = 10
 
 
 def shown(text: str) -> str:
-    """A name as it can be printed anywhere: bytes that are not UTF-8 as `\\xe9`, line breaks as `\\n`."""
+    """A name as it can be printed anywhere: bytes that are not UTF-8 as `\\xe9`, and control characters too."""
     try:
         text = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     except UnicodeEncodeError:  # half of a UTF-16 pair, from JSON
         text = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return text.replace("\n", "\\n").replace("\r", "\\r")
+    return re.sub(r"[\x00-\x1f\x7f]", lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def listed(lines: Iterable[str]) -> str:

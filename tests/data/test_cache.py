@@ -127,3 +127,35 @@ def test_the_images_are_hashed_once_per_process_and_again_when_they_changed(
     path.write_bytes(data)
     assert cache.prepare(spec, config.data) == digest, "found, and decoded again"
     assert hashed
+
+
+def test_a_fault_of_the_data_is_none_of_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a reader raises; of a known data set too."""
+    (spec,) = cache.describe(make_config(tmp_path))
+    for fault, word in (
+        (OSError(5, "Input/output error"), "Input/output"),
+        (RecursionError("deep"), "RecursionError: deep"),
+    ):
+
+        def fail(config: Any, dataset: Any, fault: Exception = fault) -> RawData:
+            raise fault
+
+        monkeypatch.setattr(digits, "read", fail)
+        with pytest.raises(EnvironmentProblem, match="Digits: cannot be read") as caught:
+            cache.prepare(spec, make_config(tmp_path).data)
+        assert word in str(caught.value)
+        assert "cache_dir" not in str(caught.value)
+
+
+def test_caches_under_the_identities_of_earlier_versions_are_not_used(tmp_path: Path) -> None:
+    from support.datasets import image_folder
+
+    config = make_config(tmp_path / "cache", datasets=[f"x={image_folder(tmp_path / 'own')}"])
+    (spec,) = cache.describe(config)
+    (path,) = (tmp_path / "cache").glob("x-*.pt")
+    assert path.name == f"x-{spec.content[:16]}-v3.pt"
+    meta = path.with_suffix(".json")
+    meta.write_text(meta.read_text().replace('"format": 3', '"format": 2'))
+    before = path.stat().st_mtime_ns
+    cache.describe(config)
+    assert path.stat().st_mtime_ns != before, "decoded again"
