@@ -156,7 +156,7 @@ class SweepConfig(Section):
     """A whole sweep: the grid data set x baseline x run, and everything its models depend on."""
 
     datasets: Annotated[list[str], Field(min_length=1)] = Field(
-        description="Digits MNIST FashionMNIST CIFAR10 CIFAR100, a folder, or NAME=folder"
+        description="Digits MNIST FashionMNIST CIFAR10 CIFAR100, a folder or archive, or NAME=PATH"
     )
     baselines: Annotated[list[str], Field(min_length=1)] = Field(description="the methods to compare")
     runs: Annotated[int, Field(ge=1, le=100_000)] = Field(5, description="students per baseline and data set")

@@ -118,7 +118,8 @@ def load(spec: DataSpec, config_json: str) -> Splits:
 
 
 def _dataset(spec: DataSpec) -> Dataset:
-    return DATASETS.get(spec.name) or Dataset(spec.name, "hpmkd.data.folder:read", source=spec.source)
+    own = Dataset(spec.name, "hpmkd.data.folder:read", source=spec.source, content=spec.content)
+    return DATASETS.get(spec.name) or own
 
 
 def _path(dataset: Dataset, content: str, config: DataConfig) -> Path:

@@ -20,6 +20,7 @@ from hpmkd.data.pictures import Picture, Unreadable, from_array, from_bytes
 from hpmkd.data.tree import File
 from hpmkd.errors import EnvironmentProblem
 
+_MANY_SIZES = 20
 _USUAL_SIZES = (28, 32, 64)
 _TO_COLOUR = "grey among coloured ones: all are read as RGB"
 
@@ -32,7 +33,7 @@ def read(config: DataConfig, dataset: Dataset) -> RawData:
         decoded = _decode(inventory, config)
     if dataset.content and identity(inventory, config) != dataset.content:
         raise EnvironmentProblem(
-            f"{dataset.source}: the data set changed while it was read",
+            f"{dataset.source}: the data set has changed since its images were counted",
             expected="files that stay as they are",
             todo="start the same command again when nothing writes there any more",
         )
@@ -90,9 +91,15 @@ def _decode(inventory: Inventory, config: DataConfig) -> RawData:
     if colour and grey:
         seen.converted[_TO_COLOUR] = grey
     parts = {name: _stack(kept.pop(name), labels, colour) for name, _, labels in inventory.parts()}
-    facts = {**inventory.census(), "modes": dict(seen.modes.most_common()), "sizes": dict(seen.sizes.most_common())}
+    facts = {**inventory.census(), "modes": dict(seen.modes.most_common()), "sizes": _most(seen.sizes)}
     facts["converted"] = dict(seen.converted.most_common())
     return RawData(parts["train"], parts["test"], len(inventory.labelling.names), facts)
+
+
+def _most(sizes: Counter[str]) -> dict[str, int]:
+    """The most common sizes; photographs may have as many as there are images."""
+    rest = sizes.total() - sum(number for _, number in sizes.most_common(_MANY_SIZES))
+    return dict(sizes.most_common(_MANY_SIZES)) | ({"others": rest} if rest else {})
 
 
 def _picture(content: Content, size: int | None) -> Picture:

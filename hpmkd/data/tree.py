@@ -15,7 +15,7 @@ from pathlib import Path
 from hpmkd.errors import EnvironmentProblem
 
 MAX_DEPTH = 100
-_SYSTEM = {"__MACOSX", "@eaDir", "lost+found"}
+_SYSTEM = {"__MACOSX", "@eaDir", "lost+found", "Icon\r"}
 
 
 @dataclass(frozen=True, eq=False)

@@ -144,7 +144,7 @@ def test_a_data_set_that_changes_while_it_is_read(tmp_path: Path) -> None:
     dataset = Dataset("own", "hpmkd.data.folder:read", source=str(folder), content=content(folder))
     assert len(dataset.read(DataConfig()).train) == 9
     (folder / "train" / "cat" / "000.png").write_bytes(picture(99))
-    with pytest.raises(EnvironmentProblem, match="changed while it was read"):
+    with pytest.raises(EnvironmentProblem, match="has changed since"):
         dataset.read(DataConfig())
 
 
@@ -175,3 +175,14 @@ def test_more_kinds_of_files_are_read(tmp_path: Path) -> None:
     assert len(raw.train) == 14
     assert raw.facts["suffixes"] == {f".{suffix.lower()}": 4 for suffix, _ in kinds}
     assert find(f"x={tmp_path}").source == str(tmp_path)
+
+
+def test_of_many_sizes_the_most_common_ones(tmp_path: Path) -> None:
+    def changed(data: bytes, place: int) -> bytes:
+        return encoded(opened(data).resize((8 + place, 8)))
+
+    for name in ("train", "test"):
+        class_folders(tmp_path / name, rows(30), change=changed)
+    found = read(tmp_path, image_size=8).facts["sizes"]
+    assert len(found) == 21
+    assert found["others"] == 20

@@ -39,6 +39,7 @@ def both(root: Path, train: str, test: str, **options: Any) -> Path:
         ("data/default/train-00000-of-00001.parquet", "data/default/test-00000-of-00001.parquet"),
         ("clone/data/train.parquet", "clone/data/test.parquet"),
         ("train_set.parquet", "test_set.parquet"),
+        ("train.parquet/part-0.snappy.parquet", "test.parquet/part-0.snappy.parquet"),
     ],
 )
 def test_where_tables_lie(tmp_path: Path, train: str, test: str) -> None:
@@ -116,6 +117,14 @@ def test_other_splits_are_named(tmp_path: Path) -> None:
 )
 def test_other_common_column_names(tmp_path: Path, names: tuple[str, str]) -> None:
     assert len(read(parquet_pair(tmp_path, image=names[0], label=names[1])).train) == 9
+
+
+def test_labels_that_are_not_used_are_named(tmp_path: Path) -> None:
+    """As CIFAR-100 has them on the hub."""
+    coarse = {"coarse_label": {"names": ["a"], "_type": "ClassLabel"}}
+    features = {"img": {"_type": "Image"}, "fine_label": {"names": NAMES, "_type": "ClassLabel"}, **coarse}
+    raw = read(parquet_pair(tmp_path, image="img", label="fine_label", features=features))
+    assert raw.facts["notes"] == ["labels are those of the column fine_label; not used: coarse_label"]
 
 
 def test_columns_by_the_hubs_schema(tmp_path: Path) -> None:

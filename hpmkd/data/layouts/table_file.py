@@ -40,7 +40,7 @@ class TableFile:
         self.file, self.path, self.roots = file, file.local, roots
         schema = self._safely(self._schema)
         self.features = _features(schema)
-        self.image, self.label = self._columns(schema)
+        (self.image, *_), (self.label, *self.other_labels) = self._columns(schema)
         self.kind = schema.field(self.image).type
 
     @functools.cached_property
@@ -105,7 +105,7 @@ class TableFile:
         wanted = [column for column in columns if column.path_in_schema == f"{self.image}.bytes"]
         return not wanted or any(one.statistics is None or one.statistics.null_count != 0 for one in wanted)
 
-    def _columns(self, schema: pa.Schema) -> tuple[str, str]:
+    def _columns(self, schema: pa.Schema) -> tuple[list[str], list[str]]:
         """The columns of images and labels, by their names, else by the hub's schema."""
         by_kind = {
             kind: [name for name, one in self.features.items() if isinstance(one, dict) and one.get("_type") == kind]
@@ -120,7 +120,7 @@ class TableFile:
                 found=", ".join(schema.names) or "none",
                 todo="rename the columns",
             )
-        return images[0], labels[0]
+        return images, list(dict.fromkeys([*labels, *by_kind["ClassLabel"]]))
 
     def _schema(self) -> pa.Schema:
         with self.path.open("rb") as file:

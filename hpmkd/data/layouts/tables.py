@@ -14,7 +14,7 @@ from hpmkd.config.sweep import DataConfig
 from hpmkd.data.inventory import Content, Inventory, Item, Part, make
 from hpmkd.data.layouts.parts import ANY_PART, choose, part_of
 from hpmkd.data.layouts.shards import ordered
-from hpmkd.data.layouts.table_file import LABEL_NAMES, TableFile
+from hpmkd.data.layouts.table_file import TableFile
 from hpmkd.data.listing import named
 from hpmkd.data.tree import File, Folder, Tree
 from hpmkd.errors import EnvironmentProblem
@@ -57,8 +57,9 @@ def _files(base: Folder) -> dict[str, list[File]]:
             found.setdefault(match[1], []).append(file)
     for name, folder in sorted(base.folders.items()):
         inside = [file for file in folder.every_file() if file.suffix in (".parquet", ".arrow")]
-        if part_of(name) and inside and "state.json" not in folder.files:
-            found.setdefault(name, []).extend(inside)
+        match = _PARQUET.match(name)  # Spark writes folders of this name
+        if (part_of(name) or match) and inside and "state.json" not in folder.files:
+            found.setdefault(match[1] if match else name, []).extend(inside)
     return found
 
 
@@ -86,7 +87,7 @@ def inventory_of(
     tables = {name: [TableFile(file, roots) for file in files] for name, files in (train, test)}
     every = [table for part in tables.values() for table in part]
     parts = [_part(name, tables[name]) for name, _ in (train, test)]
-    others = sorted({name for table in every for name in table.features if name in LABEL_NAMES and name != table.label})
+    others = sorted({name for table in every for name in table.other_labels})
     if others:
         notes.append(f"labels are those of the column {every[0].label}; not used: {named(others)}")
     return make(tree, layout, (parts[0], parts[1]), config, notes=notes, names=_same_names(every))
