@@ -16,7 +16,7 @@ from hpmkd.config.specs import DataSpec
 from hpmkd.config.sweep import DataConfig, SweepConfig, cache_folder
 from hpmkd.data.catalog import DATASETS, Dataset, find_all
 from hpmkd.data.census import remarks, summary
-from hpmkd.data.decode import FORMAT, decode
+from hpmkd.data.decode import FORMAT, decode, faults_of
 from hpmkd.errors import EnvironmentProblem
 from hpmkd.files import acquire
 from hpmkd.log import log, progress
@@ -80,8 +80,10 @@ def _own(dataset: Dataset, config: DataConfig) -> tuple[str, dict[str, Any]]:
     from hpmkd.data.inventory import identity
     from hpmkd.data.layouts.detect import take_inventory
 
-    inventory = take_inventory(Path(dataset.source or ""), config)
-    content = identity(inventory, config)
+    source = dataset.source or ""
+    with faults_of(source):
+        inventory = take_inventory(Path(source), config)
+        content = identity(inventory, config)
     meta = _ensure(replace(dataset, content=content), content, config)
     return content, {**meta, "census": {**meta["census"], **inventory.census()}}
 

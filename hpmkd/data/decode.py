@@ -11,16 +11,14 @@ import os
 import pickle
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.catalog import Dataset
 from hpmkd.errors import EnvironmentProblem, HpmkdError
 from hpmkd.files import commit_bytes, commit_json, sha256_of
-
-if TYPE_CHECKING:
-    from hpmkd.data.images import RawData
 
 FORMAT = 3
 
@@ -67,8 +65,10 @@ def _decode(dataset: Dataset, path: Path, config: DataConfig) -> dict[str, Any]:
 
     from hpmkd.data.census import census_of, contact_sheet
 
-    raw = _read(dataset, config)
-    raw.check(dataset.source or dataset.name)
+    place = dataset.source or dataset.name
+    with faults_of(place):
+        raw = dataset.read(config)
+    raw.check(place)
     buffer = io.BytesIO()
     parts = {"train": raw.train, "test": raw.test}
     keys = ("pixels", "labels")
@@ -92,26 +92,21 @@ def _decode(dataset: Dataset, path: Path, config: DataConfig) -> dict[str, Any]:
     return meta
 
 
-def _read(dataset: Dataset, config: DataConfig) -> RawData:
-    """The reader's images; whatever goes wrong in it concerns the data set, not the cache."""
-    place = dataset.source or dataset.name
+@contextlib.contextmanager
+def faults_of(place: str) -> Iterator[None]:
+    """Whatever goes wrong in reading concerns the data set, neither the cache nor the program; no traceback of it."""
     try:
-        return dataset.read(config)
+        yield
     except HpmkdError:
         raise
-    except OSError as error:
-        raise _unforeseen(place, str(error)) from error
     except Exception as error:
-        raise _unforeseen(place, f"{type(error).__name__}: {error}") from error
-
-
-def _unforeseen(place: str, found: str) -> EnvironmentProblem:
-    return EnvironmentProblem(
-        f"{place}: cannot be read",
-        expected="a data set in one of the known layouts",
-        found=found,
-        todo="see hpmkd data --help",
-    )
+        found = str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+        raise EnvironmentProblem(
+            f"{place}: cannot be read",
+            expected="a data set in one of the known layouts",
+            found=found,
+            todo="see hpmkd data --help",
+        ) from error
 
 
 def _answer() -> None:

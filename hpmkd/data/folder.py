@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import psutil
 import torch
 
 from hpmkd.config.sweep import DataConfig
@@ -20,6 +21,7 @@ from hpmkd.data.pictures import Picture, Unreadable, from_array, from_bytes
 from hpmkd.data.tree import File
 from hpmkd.errors import EnvironmentProblem
 
+_SMALL = 2**28  # bytes that are always there
 _MANY_SIZES = 20
 _USUAL_SIZES = (28, 32, 64)
 _TO_COLOUR = "grey among coloured ones: all are read as RGB"
@@ -68,28 +70,32 @@ class _Seen:
 def _decode(inventory: Inventory, config: DataConfig) -> RawData:
     seen = _Seen()
     kept: dict[str, list[np.ndarray]] = {}
+    total = len(inventory.train.items) + len(inventory.test.items)
     for name, part, _ in inventory.parts():
         kept[name] = []
         for item, content in zip(part.items, part.contents(), strict=True):
+            usable = seen.usable(config.image_size)
             try:
-                picture = _picture(content, config.image_size)
+                # Of images that cannot be used together only the sizes matter.
+                picture = _picture(content, config.image_size, header_only=not usable)
             except Unreadable as error:
                 referred = f" ({content.place})" if isinstance(content, File) and item.row is not None else ""
                 seen.problems.append(f"{item.where}: {error}{referred}")
                 continue
             seen.add(picture, item.where)
-            # Of images that cannot be used together only the sizes matter, and they need not be kept.
-            if seen.usable(config.image_size):
+            if usable:
+                if seen.modes.total() == 1:
+                    _fits_in_memory(inventory, picture.pixels.nbytes * total)
                 kept[name].append(picture.pixels)
+    sizes = None if seen.usable(config.image_size) else _sizes(inventory, seen)
     if seen.problems:
-        raise unreadable_images(inventory, seen.problems)
-    if not seen.usable(config.image_size):
-        raise _sizes(inventory, seen)
-    arrays = [array for part in kept.values() for array in part]
-    colour = any(array.ndim == 3 for array in arrays)
-    grey = sum(array.ndim == 2 for array in arrays)
-    if colour and grey:
-        seen.converted[_TO_COLOUR] = grey
+        raise unreadable_images(inventory, seen.problems, besides=sizes)
+    if sizes is not None:
+        raise sizes
+    dimensions = Counter(array.ndim for part in kept.values() for array in part)
+    colour = dimensions[3] > 0
+    if colour and dimensions[2]:
+        seen.converted[_TO_COLOUR] = dimensions[2]
     parts = {name: _stack(kept.pop(name), labels, colour) for name, _, labels in inventory.parts()}
     facts = {**inventory.census(), "modes": dict(seen.modes.most_common()), "sizes": _most(seen.sizes)}
     facts["converted"] = dict(seen.converted.most_common())
@@ -102,7 +108,18 @@ def _most(sizes: Counter[str]) -> dict[str, int]:
     return dict(sizes.most_common(_MANY_SIZES)) | ({"others": rest} if rest else {})
 
 
-def _picture(content: Content, size: int | None) -> Picture:
+def _fits_in_memory(inventory: Inventory, size: int) -> None:
+    """The system would kill this process without a word."""
+    if size > _SMALL and size > (free := psutil.virtual_memory().available):
+        raise EnvironmentProblem(
+            f"{inventory.tree.source}: too large for the memory of this machine",
+            expected=f"{size / 2**30:.1f} GiB for the decoded images",
+            found=f"{free / 2**30:.1f} GiB",
+            todo="have the images resized: --data.image_size 64",
+        )
+
+
+def _picture(content: Content, size: int | None, header_only: bool) -> Picture:
     if isinstance(content, Problem):
         raise Unreadable(str(content))
     if isinstance(content, np.ndarray):
@@ -112,7 +129,7 @@ def _picture(content: Content, size: int | None) -> Picture:
             content = content.read()
         except (OSError, ValueError) as error:
             raise Unreadable(getattr(error, "strerror", None) or str(error)) from error
-    return from_bytes(content, size)
+    return from_bytes(content, size, header_only)
 
 
 def _stack(arrays: list[np.ndarray], labels: list[int], colour: bool) -> Images:

@@ -201,12 +201,14 @@ def hash_of(file: File) -> bytes:
         return hashlib.file_digest(opened, "sha256").digest()
 
 
-def unreadable_images(inventory: Inventory, problems: Sequence[str]) -> EnvironmentProblem:
-    """The error that names every image which cannot be read."""
+def unreadable_images(
+    inventory: Inventory, problems: Sequence[str], besides: EnvironmentProblem | None = None
+) -> EnvironmentProblem:
+    """The error that names every image which cannot be read, and what else is wrong with the data set."""
     total = len(inventory.train.items) + len(inventory.test.items)
     return EnvironmentProblem(
         f"{inventory.tree.source}: {len(problems):,} of {total:,} images cannot be read",
         expected="images that Pillow can decode (JPEG, PNG, ...), each with its label",
-        found=listed(problems),
-        todo="replace these files, or delete them",
+        found=listed(problems) + (f"\n  besides: {besides.where}: {besides.found}" if besides else ""),
+        todo="replace these files, or delete them" + (f"; {besides.todo}" if besides else ""),
     )

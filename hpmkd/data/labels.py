@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -70,7 +71,7 @@ def assign(
     notes = [text for kind, text in _SAID.items() if kind in kinds]
     if names is not None and kinds != {"text"}:
         _inside(source, [*train, *test], values, len(names))
-    classes: list[int | str] = sorted({*values, *folders}, key=lambda value: (str(type(value)), value))
+    classes: list[int | str] = sorted({*values, *map(_composed, folders)}, key=lambda value: (str(type(value)), value))
     if kinds != {"text"} and classes != list(range(len(classes))):
         notes.append(_renumbered(classes, names))
     number = {value: position for position, value in enumerate(classes)}
@@ -127,7 +128,7 @@ def _plain(label: Any) -> _Value | str:
     if isinstance(label, bytes):
         label = label.decode("utf-8", "surrogateescape")
     if isinstance(label, str):
-        return _Value(label, "text") if label.strip() else "no label"
+        return _Value(_composed(label), "text") if label.strip() else "no label"
     if isinstance(label, numbers.Integral):
         return _Value(int(label), "integer")
     try:
@@ -137,6 +138,11 @@ def _plain(label: Any) -> _Value | str:
         return f"{label} is not a whole number"
     except (TypeError, ValueError):
         return f"a label of type {type(label).__name__}"
+
+
+def _composed(name: str) -> str:
+    """Names from a Mac have their accents as characters of their own: the same names."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _flat(label: Any) -> bool:

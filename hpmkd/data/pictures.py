@@ -15,6 +15,7 @@ _GREY = ("L", "LA", "La", "1")
 _ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 _COLOUR = ("CMYK", "YCbCr", "LAB", "HSV", "RGBX")
 # Of these, Pillow scales 16 bits to the range of 16 bits, and calls that mode `I`.
+_SIXTEEN = "16 bits: scaled to 8"
 _SIXTEEN_BITS_AS_I = ("PNG", "PPM")
 
 
@@ -31,12 +32,13 @@ class Picture(NamedTuple):
     said: Sequence[str]
 
 
-def from_bytes(data: bytes, size: int | None) -> Picture:
+def from_bytes(data: bytes, size: int | None, header_only: bool = False) -> Picture:
     """An encoded image, upright, its first frame, 8 bits, without alpha.
 
     Args:
         data: the bytes of the file.
         size: width and height to which it is resized; None: as it is.
+        header_only: read the size alone, which takes a hundredth of the time; there are no pixels.
 
     Raises:
         Unreadable: the bytes are no image, or one whose range of values is not known.
@@ -45,6 +47,10 @@ def from_bytes(data: bytes, size: int | None) -> Picture:
         raise Unreadable("an empty file")
     try:
         with Image.open(io.BytesIO(data)) as image:
+            if header_only:
+                width, height = image.size
+                found = (height, width) if _orientation(image) >= 5 else (width, height)
+                return Picture(np.zeros((0, 0), np.uint8), found, image.mode, [])
             return _converted(image, size)
     except Unreadable:
         raise
@@ -67,6 +73,8 @@ def _what_else(data: bytes) -> str:
 
 def _converted(image: Image.Image, size: int | None) -> Picture:
     mode, said = image.mode, []
+    if mode in ("RGB", "RGBA", "LA") and any(";16" in str(tile[3]) for tile in getattr(image, "tile", [])):
+        said.append(_SIXTEEN)  # by Pillow, while it reads them
     image.load()
     if getattr(image, "n_frames", 1) > 1:
         said.append("the first frame or page of several")
@@ -106,7 +114,7 @@ def _eight_bits(image: Image.Image, is_sixteen: bool) -> tuple[Image.Image, list
     if mode == "1":
         return image.convert("L"), ["black and white: 0 and 255"]
     if is_sixteen:
-        return _from_array(np.asarray(image).astype(np.int64), 65535), ["16 bits: scaled to 8"]
+        return _from_array(np.asarray(image).astype(np.int64), 65535), [_SIXTEEN]
     if mode == "F":
         return _from_array(_unit(np.asarray(image)), 1), ["floats from 0 to 1: scaled to 8 bits"]
     if mode in _COLOUR:
@@ -185,7 +193,7 @@ def _in_range(pixels: np.ndarray) -> tuple[np.ndarray, list[str]]:
     if kind == "b":
         return pixels.astype(np.uint8) * np.uint8(255), ["truth values: 0 and 255"]
     if pixels.dtype == np.uint16:
-        return _scaled(pixels.astype(np.int64), 65535), ["16 bits: scaled to 8"]
+        return _scaled(pixels.astype(np.int64), 65535), [_SIXTEEN]
     if kind == "f":
         return _scaled(_unit(pixels), 1), ["floats from 0 to 1: scaled to 8 bits"]
     if kind in "iu" and pixels.min() >= 0 and pixels.max() <= 255:

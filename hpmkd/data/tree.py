@@ -44,12 +44,21 @@ class File:
 
 @dataclass(eq=False)
 class Folder:
-    """A folder of the data set: `path` is below the root, `place` is how messages name it."""
+    """A folder of the data set.
+
+    Args:
+        path: below the root.
+        place: as messages name it.
+        files: by name.
+        folders: by name.
+        fault: why it cannot be listed; empty where it can.
+    """
 
     path: str
     place: str
     files: dict[str, File] = field(default_factory=dict)
     folders: dict[str, Folder] = field(default_factory=dict)
+    fault: str = ""
 
     def walk(self) -> Iterator[tuple[Folder, list[File]]]:
         """This folder and all below with their files, in the order of torchvision's ImageFolder."""
@@ -119,7 +128,7 @@ def _fill(tree: Tree, folder: Folder, place: Path, above: list[tuple[int, int]],
         found = sorted(entries, key=lambda entry: entry.name)
     for entry in found:
         path, skip = f"{folder.path}/{entry.name}".lstrip("/"), aside or hidden(entry.name)
-        if entry.is_dir():
+        if _is_folder(entry):
             identity = _identity(Path(entry.path))
             if identity in above:
                 tree.ignore("a link that leads back to a folder above it", path)
@@ -129,15 +138,23 @@ def _fill(tree: Tree, folder: Folder, place: Path, above: list[tuple[int, int]],
                 folder.folders[entry.name] = inner
             try:
                 _fill(tree, inner, Path(entry.path), [*above, identity], aside=skip)
-            except PermissionError:
-                if not skip:
-                    raise
+            except OSError as error:
+                inner.fault = error.strerror or str(error)
+                tree.ignore("a folder that cannot be listed", path)
         elif skip:
             tree.ignore("hidden", path)
         elif _is_special(entry):
             tree.ignore("not a regular file", path)
         else:
             folder.files[entry.name] = local_file(Path(entry.path), path)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """A link to itself is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _is_special(entry: os.DirEntry[str]) -> bool:

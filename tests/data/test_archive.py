@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.datasets import content, image_folder, pixels_of, read, refusal, rename_to_latin1, rows
+from support.datasets import content, image_folder, parquet_pair, pixels_of, read, refusal, rename_to_latin1, rows
 
 from hpmkd.cli.main import main
 from hpmkd.config.request import absolute_folder
@@ -131,3 +131,9 @@ def test_an_archive_of_something_else(tmp_path: Path) -> None:
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "a.txt").write_text("x")
     assert "not a data set" in refusal(packed(tmp_path / "own", "zip"))
+
+
+def test_tables_in_an_archive_are_not_read(tmp_path: Path) -> None:
+    parquet_pair(tmp_path / "own")
+    said = refusal(packed(tmp_path / "own", "zip"))
+    assert "unpack it" in said

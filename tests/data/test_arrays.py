@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.datasets import content, read, refusal
+from support.datasets import content, image_folder, read, refusal
 
 from hpmkd.cli.main import main
 from hpmkd.data.catalog import find
@@ -163,3 +163,24 @@ def test_the_identity_is_the_file(tmp_path: Path) -> None:
 def test_resized(tmp_path: Path) -> None:
     raw = read(save(tmp_path / "a.npz", TRAIN[:, :, :7], TEST[:, :, :7]), image_size=16)
     assert raw.train.pixels.shape == (9, 16, 16, 1)
+
+
+def test_arrays_that_are_there_twice(tmp_path: Path) -> None:
+    save(tmp_path / "a.npz")
+    save(tmp_path / "b.npz")
+    said = refusal(tmp_path)
+    assert "more than once" in said
+    assert "a.npz: train_images" in said
+    assert "b.npz: train_images" in said
+
+
+def test_other_npz_files_do_not_matter_to_class_folders(tmp_path: Path) -> None:
+    image_folder(tmp_path)
+    (tmp_path / "features.npz").write_bytes(b"x")
+    np.savez(tmp_path / "more.npz", embeddings=TRAIN)
+    assert read(tmp_path).facts["layout"] == "image folders"
+
+
+def test_names_that_mean_nothing_are_shown(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.npz", names="a b c d")
+    assert "found: a, b, c, d" in refusal(path)

@@ -159,3 +159,18 @@ def test_caches_under_the_identities_of_earlier_versions_are_not_used(tmp_path: 
     before = path.stat().st_mtime_ns
     cache.describe(config)
     assert path.stat().st_mtime_ns != before, "decoded again"
+
+
+def test_no_fault_in_reading_is_a_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from support.datasets import image_folder
+
+    from hpmkd.data.layouts import detect
+
+    def fail(source: Path, config: Any) -> None:
+        raise MemoryError
+
+    config = make_config(tmp_path / "cache", datasets=[f"x={image_folder(tmp_path / 'own')}"])
+    monkeypatch.setattr(detect, "take_inventory", fail)
+    with pytest.raises(EnvironmentProblem, match="own: cannot be read") as caught:
+        cache.describe(config)
+    assert "MemoryError" in str(caught.value)

@@ -119,3 +119,9 @@ def test_a_list_beside_class_folders_is_one_too_many(tmp_path: Path) -> None:
     assert "more than one data set" in said
     assert "CSV lists" in said
     assert "image folders" in said
+
+
+def test_two_lists_of_one_part(tmp_path: Path) -> None:
+    lists(tmp_path)
+    (tmp_path / "train.tsv").write_bytes((tmp_path / "train.csv").read_bytes())
+    assert "the same part under two names" in refusal(tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from support.datasets import (
 from support.pictures import picture
 
 from hpmkd.config.sweep import DataConfig
+from hpmkd.data import folder
 from hpmkd.data.catalog import Dataset, find
 from hpmkd.errors import EnvironmentProblem
 
@@ -140,10 +142,10 @@ def test_the_size_is_part_of_the_identity(tmp_path: Path) -> None:
 
 
 def test_a_data_set_that_changes_while_it_is_read(tmp_path: Path) -> None:
-    folder = image_folder(tmp_path / "own")
-    dataset = Dataset("own", "hpmkd.data.folder:read", source=str(folder), content=content(folder))
+    own = image_folder(tmp_path / "own")
+    dataset = Dataset("own", "hpmkd.data.folder:read", source=str(own), content=content(own))
     assert len(dataset.read(DataConfig()).train) == 9
-    (folder / "train" / "cat" / "000.png").write_bytes(picture(99))
+    (own / "train" / "cat" / "000.png").write_bytes(picture(99))
     with pytest.raises(EnvironmentProblem, match="has changed since"):
         dataset.read(DataConfig())
 
@@ -186,3 +188,33 @@ def test_of_many_sizes_the_most_common_ones(tmp_path: Path) -> None:
     found = read(tmp_path, image_size=8).facts["sizes"]
     assert len(found) == 21
     assert found["others"] == 20
+
+
+def test_sizes_and_damage_are_told_together(tmp_path: Path) -> None:
+    def spoilt(data: bytes, place: int) -> bytes:
+        return b"x" if place == 5 else encoded(opened(data).resize((8 + place % 2, 8)))
+
+    said = refusal(image_folder(tmp_path, change=spoilt))
+    assert "2 of 15 images cannot be read" in said
+    assert "images of 2 sizes" in said
+    assert "delete them; have them resized" in said
+
+
+def test_more_than_the_memory_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told before the system ends the process."""
+    monkeypatch.setattr(folder, "_SMALL", 1)
+    image_folder(tmp_path)
+    assert len(read(tmp_path).train) == 9
+    monkeypatch.setattr(folder.psutil, "virtual_memory", lambda: SimpleNamespace(available=15 * 192 - 1))
+    said = refusal(tmp_path)
+    assert "too large for the memory" in said
+    assert "--data.image_size 64" in said
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_folders_that_cannot_be_listed(tmp_path: Path) -> None:
+    image_folder(tmp_path)
+    (tmp_path / "other").mkdir(mode=0)
+    assert read(tmp_path).facts["ignored"]["a folder that cannot be listed"]["examples"] == ["other"]
+    (tmp_path / "train" / "cat" / "inner").mkdir(mode=0)
+    assert "inner: Permission denied" in refusal(tmp_path)

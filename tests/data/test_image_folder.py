@@ -220,3 +220,19 @@ def test_the_identity_is_pixels_and_labels_not_names(tmp_path: Path) -> None:
     assert content(tmp_path / "b") == first
     (tmp_path / "b" / "train" / "fox" / "002.png").rename(tmp_path / "b" / "train" / "dog" / "002.png")
     assert content(tmp_path / "b") != first
+
+
+def test_a_link_to_itself_is_named(tmp_path: Path) -> None:
+    image_folder(tmp_path)
+    (tmp_path / "train" / "cat" / "self.png").symlink_to("self.png")
+    assert "self.png: Too many levels of symbolic links" in refusal(tmp_path)
+
+
+def test_accents_of_a_mac(tmp_path: Path) -> None:
+    """One part was packed on a Mac, which writes e and accent as two characters."""
+    image_folder(tmp_path)
+    for part, name in (("train", "Caf\u00e9"), ("test", "Cafe\u0301")):
+        (tmp_path / part / "cat").rename(tmp_path / part / name)
+    raw = read(tmp_path)
+    assert [one["name"] for one in raw.facts["classes"]] == ["Caf\u00e9", "dog", "eel"]
+    assert raw.test.labels.tolist() == [0, 0, 1, 1, 2, 2]

@@ -39,6 +39,27 @@ def test_16_bits_are_scaled_by_their_range() -> None:
     assert np.array_equal(from_bytes(head + deep.astype(">u2").tobytes(), None).pixels, np.rint(deep / 257))
 
 
+def test_coloured_ones_of_16_bits() -> None:
+    """Pillow takes the upper byte of each value."""
+    head = struct.pack(">IIBBBBB", 8, 8, 16, 2, 0, 0, 0)
+    lines = b"".join(b"\0" + row.astype(">u2").tobytes() for row in COLOUR.astype(np.uint16) * 257)
+    chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(lines)), (b"IEND", b""))
+    data = b"\x89PNG\r\n\x1a\n"
+    for name, content in chunks:
+        data += struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+    found = from_bytes(data, None)
+    assert np.array_equal(found.pixels, COLOUR)
+    assert list(found.said) == ["16 bits: scaled to 8"]
+
+
+def test_the_size_alone() -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    data = encoded(Image.new("L", (24, 16)), "JPEG", exif=exif)
+    found = from_bytes(data, None, header_only=True)
+    assert (found.size, found.pixels.size) == ((16, 24), 0)
+
+
 def test_floats_from_0_to_1_are_scaled() -> None:
     values = np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)
     found = look(Image.fromarray(values), "TIFF")

@@ -37,7 +37,7 @@ def fits(tree: Tree, base: Folder) -> bool:
 def take(tree: Tree, base: Folder, config: DataConfig) -> Inventory:
     """The inventory; EnvironmentProblem where a list cannot be read."""
     lists = {_stem(file): file for file in _lists(base)}
-    train_name, test_name, notes = choose(base.place, lists)
+    train_name, test_name, notes = choose(base.place, map(_stem, _lists(base)))
     rows = {name: _rows(lists[name]) for name in (train_name, test_name)}
     labels = [label for part in rows.values() for _, label in part]
     as_number = _converter(labels)

@@ -11,7 +11,7 @@ from hpmkd.data.inventory import Inventory
 from hpmkd.data.layouts import archive, arrays, csv_list, image_folder, saved, tables
 from hpmkd.data.layouts.parts import part_of
 from hpmkd.data.listing import count, listed, named
-from hpmkd.data.suffixes import is_image
+from hpmkd.data.suffixes import TABLES, is_image
 from hpmkd.data.tree import Folder, Tree, folder_tree, local_file
 from hpmkd.errors import EnvironmentProblem
 
@@ -101,7 +101,9 @@ def _no_data_set(tree: Tree) -> EnvironmentProblem:
     flat = [name for name, folder in loose.items() if any(map(is_image, folder.files.values()))]
     empty = [name for name, folder in loose.items() if not any(True for _ in folder.every_file())]
     classes = [name for name, folder in top.folders.items() if any(map(is_image, folder.every_file()))]
-    if flat:
+    if archive.is_archive(tree.source) and any(file.suffix in TABLES for file in top.every_file()):
+        todo = "unpack it, and name the folder: only class folders are read from archives"
+    elif flat:
         found += f"; images outside of class folders in {named(flat)}"
         todo = "sort them into class folders, or list them with their labels in train.csv and test.csv"
     elif empty:

@@ -48,6 +48,11 @@ def _all_in_classes(folders: list[Folder]) -> None:
 
 
 def _part(tree: Tree, folder: Folder, config: DataConfig) -> Part:
+    faults = [f"{below.place}: {below.fault}" for below in folder.below() if below.fault]
+    if faults:
+        raise EnvironmentProblem(
+            f"{folder.place}: folders that cannot be listed", found=listed(faults), todo="correct their permissions"
+        )
     items: list[Item] = []
     unknown: list[File] = []
     allowed = {suffix.lower() for suffix in config.ignore_suffixes}

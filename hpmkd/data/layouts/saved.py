@@ -20,7 +20,8 @@ _STATE = "state.json"
 
 def fits(tree: Tree, base: Folder) -> bool:
     """Whether a training split is there that `save_to_disk` wrote."""
-    return any(part_of(name) == "train" and _STATE in folder.files for name, folder in base.folders.items())
+    states = [folder.files.get(_STATE) for name, folder in base.folders.items() if part_of(name) == "train"]
+    return any(state is not None and state.local is not None for state in states)
 
 
 def take(tree: Tree, base: Folder, config: DataConfig) -> Inventory:

@@ -53,10 +53,10 @@ def _files(base: Folder) -> dict[str, list[File]]:
     found: dict[str, list[File]] = {}
     for name, file in sorted(base.files.items()):
         match = _PARQUET.match(name) or _ARROW.match(name)
-        if match:
+        if match and file.local is not None:
             found.setdefault(match[1], []).append(file)
     for name, folder in sorted(base.folders.items()):
-        inside = [file for file in folder.every_file() if file.suffix in (".parquet", ".arrow")]
+        inside = [file for file in folder.every_file() if file.suffix in (".parquet", ".arrow") and file.local]
         match = _PARQUET.match(name)  # Spark writes folders of this name
         if (part_of(name) or match) and inside and "state.json" not in folder.files:
             found.setdefault(match[1] if match else name, []).extend(inside)
