@@ -46,6 +46,8 @@ def describe(config: SweepConfig) -> list[DataSpec]:
             for line in remarks(dataset.name, meta["census"]):
                 log.warning(line)
             shape, images = (meta["channels"], meta["image_size"], meta["classes"]), meta["train_images"]
+        elif config.data.image_size not in (None, dataset.image_size):
+            log.warning(f"data.image_size: not for {dataset.name}, whose images have {dataset.image_size} pixels")
         augment = config.data.augment
         if augment == "auto":
             augment = "crop_flip" if shape[0] == 3 else "none"
@@ -73,6 +75,24 @@ def take_census(dataset: Dataset, config: DataConfig) -> dict[str, Any]:
         return _ensure(dataset, dataset.name, config)
     content, meta = _own(dataset, config)
     return {**meta, "content": content}
+
+
+def remembered(spec: DataSpec, config: DataConfig) -> tuple[dict[str, Any], Path] | None:
+    """What the cache knows of a data set, without its images: the sidecar, and the picture with an image per class.
+
+    Args:
+        spec: which data set; it need not be there any more.
+        config: where the cache lies.
+
+    Returns:
+        The sidecar with its census and `pictures` (see `census.contact_sheet`); None where nothing is in the cache.
+    """
+    path = _path(_dataset(spec), spec.content, config)
+    try:
+        meta = json.loads(path.with_suffix(".json").read_text())
+    except (OSError, ValueError):
+        return None
+    return (meta, path.with_suffix(".png")) if isinstance(meta, dict) and meta.get("format") == FORMAT else None
 
 
 def _own(dataset: Dataset, config: DataConfig) -> tuple[str, dict[str, Any]]:

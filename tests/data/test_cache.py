@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -174,3 +175,27 @@ def test_no_fault_in_reading_is_a_traceback(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(EnvironmentProblem, match="own: cannot be read") as caught:
         cache.describe(config)
     assert "MemoryError" in str(caught.value)
+
+
+def test_a_size_does_not_apply_to_known_data_sets_and_that_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (spec,) = cache.describe(make_config(tmp_path, data__image_size=64))
+    assert spec.image_size == 28
+    assert caplog.messages == ["data.image_size: not for Digits, whose images have 28 pixels"]
+
+
+def test_what_is_remembered_of_a_data_set_that_is_gone(tmp_path: Path) -> None:
+    from PIL import Image
+    from support.datasets import image_folder
+
+    config = make_config(tmp_path / "cache", datasets=[f"x={image_folder(tmp_path / 'own')}"])
+    (spec,) = cache.describe(config)
+    shutil.rmtree(tmp_path / "own")
+    found = cache.remembered(spec, config.data)
+    assert found is not None
+    meta, picture = found
+    assert [one["name"] for one in meta["census"]["classes"]] == ["cat", "dog", "eel"]
+    assert Image.open(picture).size == (16, 16)
+    picture.with_suffix(".json").write_text("[")
+    assert cache.remembered(spec, config.data) is None

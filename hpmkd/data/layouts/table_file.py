@@ -54,7 +54,7 @@ class TableFile:
         """The raw label of each row."""
 
         def read() -> list[Any]:
-            return [value for batch in self._batches([self.label]) for value in batch.column(0).to_pylist()]
+            return [value for column in self._batches(self.label) for value in column.to_pylist()]
 
         return self._safely(read)
 
@@ -64,15 +64,15 @@ class TableFile:
             return []
 
         def read() -> list[Any]:
-            return [path for batch in self._batches([self.image]) for path in _paths(batch.column(0))]
+            return [path for column in self._batches(self.image) for path in _paths(column)]
 
         return [self._resolve(path) for path in self._safely(read) if isinstance(path, str) and path]
 
     def contents(self) -> Iterator[Content]:
         """What each row holds."""
-        batches = self._safely(lambda: self._batches([self.image]))
-        while (batch := self._safely(lambda: next(batches, None))) is not None:
-            for cell in self._safely(batch.column(0).to_pylist):
+        batches = self._safely(lambda: self._batches(self.image))
+        while (column := self._safely(lambda: next(batches, None))) is not None:
+            for cell in self._safely(column.to_pylist):
                 yield self._content(cell)
 
     def _content(self, cell: Any) -> Content:
@@ -133,15 +133,16 @@ class TableFile:
             return pq.ParquetFile(self.path).schema_arrow
         return _reader(self.path).schema
 
-    def _batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    def _batches(self, name: str) -> Iterator[pa.Array]:
+        """A column, some hundred rows at a time."""
         if self.path.suffix.lower() == ".parquet":
-            yield from pq.ParquetFile(self.path).iter_batches(_BATCH, columns=columns)
-            return
-        reader = _reader(self.path)
-        is_stream = isinstance(reader, pa.RecordBatchStreamReader)
-        every = reader if is_stream else map(reader.get_batch, range(reader.num_record_batches))
-        for batch in every:
-            yield batch.select(columns)
+            batches = pq.ParquetFile(self.path).iter_batches(_BATCH, columns=[name])
+        else:
+            reader = _reader(self.path)
+            is_stream = isinstance(reader, pa.RecordBatchStreamReader)
+            batches = reader if is_stream else map(reader.get_batch, range(reader.num_record_batches))
+        for batch in batches:
+            yield batch.column(batch.schema.get_field_index(name))
 
     def _safely(self, work: Callable[[], _T]) -> _T:
         try:
