@@ -146,10 +146,9 @@ def _composed(name: str) -> str:
 
 
 def _flat(label: Any) -> bool:
-    try:
-        return np.ndim(label) == 1
-    except ValueError:  # lists of several lengths
-        return False
+    if isinstance(label, np.ndarray):
+        return label.ndim == 1
+    return not any(isinstance(value, np.ndarray | list | tuple) for value in label)
 
 
 def _from_list(values: list[Any] | None) -> _Value | str:

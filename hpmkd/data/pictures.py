@@ -15,6 +15,7 @@ _GREY = ("L", "LA", "La", "1")
 _ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 _COLOUR = ("CMYK", "YCbCr", "LAB", "HSV", "RGBX")
 # Of these, Pillow scales 16 bits to the range of 16 bits, and calls that mode `I`.
+_PHOTOS = ("JPEG", "MPO", "WEBP")
 _SIXTEEN = "16 bits: scaled to 8"
 _SIXTEEN_BITS_AS_I = ("PNG", "PPM")
 
@@ -47,9 +48,10 @@ def from_bytes(data: bytes, size: int | None, header_only: bool = False) -> Pict
         raise Unreadable("an empty file")
     try:
         with Image.open(io.BytesIO(data)) as image:
-            if header_only:
+            if header_only and image.format != "TIFF":  # whose size Pillow turns, some versions before it reads them
                 width, height = image.size
-                found = (height, width) if _orientation(image) >= 5 else (width, height)
+                turned = image.format in _PHOTOS and _orientation(image) >= 5  # of a PNG it would read all
+                found = (height, width) if turned else (width, height)
                 return Picture(np.zeros((0, 0), np.uint8), found, image.mode, [])
             return _converted(image, size)
     except Unreadable:
@@ -75,13 +77,15 @@ def _converted(image: Image.Image, size: int | None) -> Picture:
     mode, said = image.mode, []
     if mode in ("RGB", "RGBA", "LA") and any(";16" in str(tile[3]) for tile in getattr(image, "tile", [])):
         said.append(_SIXTEEN)  # by Pillow, while it reads them
+    orientation, is_tiff = _orientation(image), image.format == "TIFF"  # this may load PNGs, so it comes last
     image.load()
     if getattr(image, "n_frames", 1) > 1:
         said.append("the first frame or page of several")
         image.seek(0)
     is_sixteen = image.mode.startswith("I;16") or (image.mode == "I" and image.format in _SIXTEEN_BITS_AS_I)
-    if 1 < _orientation(image) <= 8:
-        image = ImageOps.exif_transpose(image) or image
+    if 1 < orientation <= 8:
+        if not is_tiff:  # those Pillow turns itself, while it reads them
+            image = ImageOps.exif_transpose(image) or image
         said.append("turned upright (EXIF)")
     grey_or_rgb, more = _eight_bits(image, is_sixteen)
     said += more

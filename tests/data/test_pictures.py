@@ -110,10 +110,10 @@ def test_other_modes() -> None:
     two = look(RGB.convert("1"))
     assert set(np.unique(two.pixels)) <= {0, 255}
     assert look(RGB.convert("1")).pixels.ndim == 2
-    for mode, kind in (("CMYK", "TIFF"), ("CMYK", "JPEG"), ("YCbCr", "TIFF"), ("LAB", "TIFF")):
-        found = look(RGB.convert("RGB").convert(mode) if mode != "LAB" else Image.new("LAB", (8, 8)), kind)
+    for kind in ("TIFF", "JPEG"):
+        found = look(RGB.convert("CMYK"), kind)
         assert found.pixels.shape == (8, 8, 3)
-        assert list(found.said) in ([f"{mode}: converted to RGB"], []), "Pillow reads YCbCr in a TIFF as RGB"
+        assert list(found.said) == ["CMYK: converted to RGB"]
 
 
 @pytest.mark.parametrize("turn", range(2, 9))
@@ -133,8 +133,8 @@ def test_upright(turn: int, kind: str) -> None:
     quarter = grey[white[0] * height // 2 :, white[1] * width // 2 :][: height // 2, : width // 2]
     assert quarter.mean() > 230
     assert grey.mean() < 90
-    if kind != "TIFF":  # Pillow turns these itself
-        assert "turned upright (EXIF)" in found.said
+    assert "turned upright (EXIF)" in found.said
+    assert kind == "PNG" or from_bytes(data, None, header_only=True).size == found.size
 
 
 def test_a_damaged_exif_block_does_not_matter() -> None:

@@ -83,10 +83,7 @@ class TableFile:
         if isinstance(cell, str):
             return self._resolve(cell)
         if isinstance(cell, list):
-            try:
-                return np.array(cell)
-            except ValueError:
-                return Problem("rows of different lengths")
+            return _pixels(cell)
         return Problem("no image" if cell is None else f"a {type(cell).__name__}, not an image")
 
     def _resolve(self, text: str) -> File:
@@ -155,6 +152,15 @@ class TableFile:
                 found=(str(error) or type(error).__name__).splitlines()[0],
                 todo="copy an intact file there",
             ) from error
+
+
+def _pixels(cell: list[Any]) -> Content:
+    try:
+        pixels = np.array(cell)
+    except ValueError:
+        return Problem("rows of different lengths")
+    # Older versions of numpy make an array of lists.
+    return Problem("rows of different lengths, or no numbers") if pixels.dtype == object else pixels
 
 
 def resolve(text: str, roots: Sequence[Path]) -> File:
