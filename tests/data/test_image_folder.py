@@ -236,3 +236,13 @@ def test_accents_of_a_mac(tmp_path: Path) -> None:
     raw = read(tmp_path)
     assert [one["name"] for one in raw.facts["classes"]] == ["Caf\u00e9", "dog", "eel"]
     assert raw.test.labels.tolist() == [0, 0, 1, 1, 2, 2]
+
+
+def test_labels_are_part_of_the_identity(tmp_path: Path) -> None:
+    """The same images in the same order, one of them in the class before."""
+    image_folder(tmp_path)
+    before = content(tmp_path)
+    (tmp_path / "train" / "eel" / "002.png").rename(tmp_path / "train" / "dog" / "900.png")
+    assert content(tmp_path) != before
+    (tmp_path / "train" / "dog" / "900.png").rename(tmp_path / "train" / "eel" / "000.png")
+    assert content(tmp_path) == before, "the name of a file is none"
