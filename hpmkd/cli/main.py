@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from hpmkd.errors import EXIT_OK, EXIT_USAGE, HpmkdError
+from hpmkd.errors import EXIT_OK, EXIT_SOME_FAILED, EXIT_USAGE, HpmkdError
 from hpmkd.log import console_lines, log
 from hpmkd.version import __version__
 
@@ -24,6 +24,7 @@ class Command(NamedTuple):
 # A function takes the words after the command and the program's name, and returns the exit code.
 COMMANDS = {
     "run": Command("hpmkd.cli.run:run", "train a sweep, or continue one (the same as python run_sweep.py)"),
+    "data": Command("hpmkd.cli.data:data", "show what is in a data set, as a sweep would read it"),
     "show": Command("hpmkd.cli.show:show", "print what a model file contains and whether it is intact"),
     "verify": Command("hpmkd.cli.verify:verify", "check every file of an output folder; changes nothing"),
     "status": Command("hpmkd.cli.status:status", "show how far a sweep is; reads its files only"),
@@ -60,6 +61,15 @@ def call(name: str, argv: Sequence[str], prog: str, **more: Any) -> int:
             # Whoever read the output wanted no more of it (`| head`); Python's flush at its exit would fail again.
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - it stays open
             return EXIT_OK
+        except Exception as error:
+            if {"-v", "--verbose"} & set(argv):
+                raise
+            words = str(error).splitlines() or ["no message"]
+            log.error(
+                f"error: unexpected {type(error).__name__}: {words[0]}\n  what to do: the same command with -v "
+                "shows where it comes from; please report it"
+            )
+            return EXIT_SOME_FAILED
 
 
 def run_command(argv: Sequence[str], prog: str, owns_process: bool = False) -> int:

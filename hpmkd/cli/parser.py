@@ -148,13 +148,15 @@ def parse(argv: Sequence[str], prog: str) -> Request:
             key = name.partition("_")[2].replace("__", ".")
             if name.startswith("alias_"):
                 request.places[key] = f"command line, {_ALIAS_OF[key]}"
-            parsed = parse_yaml(value, f"command line, --{key}")
-            request.overrides[key] = value if _is_text(key) else parsed
+            request.overrides[key] = parse_value(key, value)
     return request
 
 
-def _is_text(key: str) -> bool:
-    return str(dict(leaves())[key].annotation) in ("<class 'str'>", "str | None", "typing.Optional[str]")
+def parse_value(key: str, text: str) -> Any:
+    """The value of a config key that was written on the command line: YAML, unless the key holds text."""
+    parsed = parse_yaml(text, f"command line, --{key}")
+    is_text = str(dict(leaves())[key].annotation) in ("<class 'str'>", "str | None", "typing.Optional[str]")
+    return text if is_text else parsed
 
 
 class Arguments(argparse.ArgumentParser):
@@ -168,6 +170,7 @@ class Arguments(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
+        self.add_argument("-v", "--verbose", action="store_true", help="show the traceback of an unexpected error")
 
     def error(self, message: str) -> NoReturn:
         """A wrong flag ends with exit code 2, as everywhere."""

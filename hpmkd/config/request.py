@@ -31,10 +31,10 @@ class Request:
 
 
 def absolute_folder(entry: str) -> str:
-    """A folder with its whole path, so that the sweep continues from wherever --restore is called."""
+    """A folder or archive with its whole path, so that the sweep continues from wherever --restore is called."""
     name, equals, folder = entry.rpartition("=")
     path = Path(folder).expanduser()
-    is_folder = path.is_dir() and ("/" in folder or os.sep in folder or equals or folder in (".", ".."))
+    is_folder = path.exists() and ("/" in folder or os.sep in folder or equals or folder in (".", ".."))
     return f"{name}{equals}{path.resolve()}" if is_folder else entry
 
 

@@ -40,6 +40,17 @@ class DataConfig(Section):
     augment: Literal["auto", "none", "crop", "crop_flip"] = Field(
         "auto", description="auto: crop and flip for colour images, none for grey ones"
     )
+    image_size: Annotated[int, Field(ge=4, le=4096)] | None = Field(
+        None,
+        description="your own images: resize them to N x N (shorter side to N, antialiased, then the centre); default: "
+        "they must all be square and of one size",
+    )
+    allow_empty_classes: bool = Field(
+        False, description="your own images: accept classes that have no training or no test images"
+    )
+    ignore_suffixes: list[str] = Field(
+        [], description="your own images: leave out files with these suffixes, such as .mp4, instead of refusing them"
+    )
 
 
 class ModelConfig(Section):
@@ -147,7 +158,7 @@ class SweepConfig(Section):
     """A whole sweep: the grid data set x baseline x run, and everything its models depend on."""
 
     datasets: Annotated[list[str], Field(min_length=1)] = Field(
-        description="Digits MNIST FashionMNIST CIFAR10 CIFAR100, a folder, or NAME=folder"
+        description="Digits MNIST FashionMNIST CIFAR10 CIFAR100, a folder or archive, or NAME=PATH"
     )
     baselines: Annotated[list[str], Field(min_length=1)] = Field(description="the methods to compare")
     runs: Annotated[int, Field(ge=1, le=100_000)] = Field(5, description="students per baseline and data set")

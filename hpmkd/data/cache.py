@@ -2,44 +2,52 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpmkd.config.specs import DataSpec
 from hpmkd.config.sweep import DataConfig, SweepConfig, cache_folder
 from hpmkd.data.catalog import DATASETS, Dataset, find_all
-from hpmkd.data.decode import FORMAT, decode
-from hpmkd.data.source import content_hash
+from hpmkd.data.census import remarks, summary
+from hpmkd.data.decode import FORMAT, decode, faults_of
 from hpmkd.errors import EnvironmentProblem
 from hpmkd.files import acquire
-from hpmkd.log import progress
+from hpmkd.log import log, progress
 
 if TYPE_CHECKING:
     from hpmkd.data.images import RawData, Splits
 
 
 def describe(config: SweepConfig) -> list[DataSpec]:
-    """The data sets of a sweep. A user's own folder is hashed, and decoded if it never was; others are known.
+    """The data sets of a sweep. A user's own is hashed, and decoded if it never was; others are known.
+
+    What a user should know of their own data set is logged.
 
     Args:
         config: names them.
 
     Raises:
-        UsageError: an unknown name. EnvironmentProblem: a folder that can't be used.
+        UsageError: an unknown name. EnvironmentProblem: a data set that can't be used.
     """
     specs = []
     for dataset in find_all(config.datasets):
         content, shape = dataset.name, (dataset.channels, dataset.image_size, dataset.classes)
         images = dataset.images
         if dataset.source is not None:
-            content = content_hash(Path(dataset.source))
-            meta = _ensure(dataset, content, config.data)
+            content, meta = _own(dataset, config.data)
+            log.info(summary(dataset.name, meta["census"]))
+            for line in remarks(dataset.name, meta["census"]):
+                log.warning(line)
             shape, images = (meta["channels"], meta["image_size"], meta["classes"]), meta["train_images"]
+        elif config.data.image_size not in (None, dataset.image_size):
+            log.warning(f"data.image_size: not for {dataset.name}, whose images have {dataset.image_size} pixels")
         augment = config.data.augment
         if augment == "auto":
             augment = "crop_flip" if shape[0] == 3 else "none"
@@ -51,6 +59,53 @@ def describe(config: SweepConfig) -> list[DataSpec]:
             )
         )  # fmt: skip
     return specs
+
+
+def take_census(dataset: Dataset, config: DataConfig) -> dict[str, Any]:
+    """The sidecar of a data set's decoded images with its census, for any data set; decodes it if it never was.
+
+    Args:
+        dataset: which one.
+        config: where images and cache lie, and how they are read.
+
+    Raises:
+        EnvironmentProblem: missing or corrupt data.
+    """
+    if dataset.source is None:
+        return _ensure(dataset, dataset.name, config)
+    content, meta = _own(dataset, config)
+    return {**meta, "content": content}
+
+
+def remembered(spec: DataSpec, config: DataConfig) -> tuple[dict[str, Any], Path] | None:
+    """What the cache knows of a data set, without its images: the sidecar, and the picture with an image per class.
+
+    Args:
+        spec: which data set; it need not be there any more.
+        config: where the cache lies.
+
+    Returns:
+        The sidecar with its census and `pictures` (see `census.contact_sheet`); None where nothing is in the cache.
+    """
+    path = _path(_dataset(spec), spec.content, config)
+    try:
+        meta = json.loads(path.with_suffix(".json").read_text())
+    except (OSError, ValueError):
+        return None
+    return (meta, path.with_suffix(".png")) if isinstance(meta, dict) and meta.get("format") == FORMAT else None
+
+
+def _own(dataset: Dataset, config: DataConfig) -> tuple[str, dict[str, Any]]:
+    """Identity and sidecar of a user's data set. What needs no decoding is counted now: other files may lie there."""
+    from hpmkd.data.inventory import identity
+    from hpmkd.data.layouts.detect import take_inventory
+
+    source = dataset.source or ""
+    with faults_of(source):
+        inventory = take_inventory(Path(source), config)
+        content = identity(inventory, config)
+    meta = _ensure(replace(dataset, content=content), content, config)
+    return content, {**meta, "census": {**meta["census"], **inventory.census()}}
 
 
 def prepare(spec: DataSpec, config: DataConfig) -> str:
@@ -85,7 +140,8 @@ def load(spec: DataSpec, config_json: str) -> Splits:
 
 
 def _dataset(spec: DataSpec) -> Dataset:
-    return DATASETS.get(spec.name) or Dataset(spec.name, "hpmkd.data.folder:read", source=spec.source)
+    own = Dataset(spec.name, "hpmkd.data.folder:read", source=spec.source, content=spec.content)
+    return DATASETS.get(spec.name) or own
 
 
 def _path(dataset: Dataset, content: str, config: DataConfig) -> Path:
@@ -96,20 +152,23 @@ def _path(dataset: Dataset, content: str, config: DataConfig) -> Path:
 def _ensure(dataset: Dataset, content: str, config: DataConfig) -> dict[str, Any]:
     """The sidecar of the cached file, after its hash was checked; decodes first where there is none."""
     path = _path(dataset, content, config)
-    try:
+    meta = _valid_meta(path)
+    if meta is not None:
+        return meta
+    with _locked(path):
         meta = _valid_meta(path)
-        if meta is not None:
-            return meta
+        if meta is None:
+            progress.info(f"decoding the images of {dataset.name}; later sweeps reuse them")
+            meta = decode(dataset, path, config)
+        return meta
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Holds the lock of a cached file; only what concerns the lock is a fault of the cache."""
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = acquire(path.with_suffix(".pt.lock"))
-        try:
-            meta = _valid_meta(path)
-            if meta is None:
-                progress.info(f"decoding the images of {dataset.name}; later sweeps reuse them")
-                meta = decode(dataset, path, config)
-            return meta
-        finally:
-            lock.release()
     except OSError as error:
         raise EnvironmentProblem(
             f"{path}: the cache cannot be used",
@@ -117,6 +176,10 @@ def _ensure(dataset: Dataset, content: str, config: DataConfig) -> dict[str, Any
             found=str(error),
             todo="choose another folder: --data.cache_dir FOLDER",
         ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _valid_meta(path: Path) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpmkd.config.sweep import DataConfig
+from hpmkd.data.tree import stem
 from hpmkd.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ Reader = Callable[[DataConfig, "Dataset"], "RawData"]
 class Dataset:
     """A named data set: `reader` is `module:function`, imported only when images are needed.
 
-    `images` counts the training images. For a user's own folder, numbers are 0 until it has been read.
+    `images` counts the training images. For a user's own folder, numbers are 0 until it has been read; `content` is its
+    identity, which its reader must find again.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Dataset:
     classes: int = 0
     source: str | None = None
     images: int = 0
+    content: str | None = None
 
     def read(self, config: DataConfig) -> RawData:
         """All images and labels; EnvironmentProblem where they are missing or corrupt."""
@@ -61,10 +64,10 @@ def safe_name(text: str) -> str:
 
 
 def find(entry: str) -> Dataset:
-    """The data set that an entry of `datasets` means: a known name, a folder, or NAME=folder.
+    """The data set that an entry of `datasets` means: a known name, a folder, an archive or .npz file, or NAME=either.
 
     Raises:
-        UsageError: neither a known name nor an existing folder, or a name that files cannot carry.
+        UsageError: neither a known name nor an existing folder or file, or a name that files cannot carry.
     """
     if entry in DATASETS:
         return DATASETS[entry]
@@ -72,21 +75,22 @@ def find(entry: str) -> Dataset:
     if not equals:
         name, folder = "", entry
     path = Path(folder).expanduser()
-    if not path.is_dir():
+    own = stem(path.resolve().name) if path.is_file() else path.resolve().name
+    if not path.exists():
         close = difflib.get_close_matches(entry.casefold(), [known.casefold() for known in DATASETS], 1)
         match = next((known for known in DATASETS if close and known.casefold() == close[0]), None)
         raise UsageError(
             f"datasets: {entry!r} is neither a known data set nor a folder",
-            expected="one of " + ", ".join(DATASETS) + ", a folder with images, or NAME=folder",
-            found="no such folder: " + str(path.absolute()),
+            expected="one of " + ", ".join(DATASETS) + ", a folder or archive with images, or NAME=folder",
+            found="no such folder or file: " + str(path.absolute()),
             todo=f"did you mean {match}?" if match else "correct the name or the path",
         )
-    short = safe_name(name or path.resolve().name)
+    short = safe_name(name or own)
     if not short or short.casefold() in (known.casefold() for known in DATASETS) or (name and short != name):
         raise UsageError(
             f"datasets: {entry!r} cannot be used as a name in files",
             expected="letters, digits, dots and dashes, at most 40, and no name of a known data set",
-            found=repr(name or path.resolve().name),
+            found=repr(name or own),
             todo=f"give it a name, for example my-images={folder}",
         )
     return Dataset(short, "hpmkd.data.folder:read", source=str(path.resolve()))

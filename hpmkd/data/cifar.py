@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import tarfile
+import tempfile
+import zlib
 from pathlib import Path
 
 import torch
@@ -17,29 +21,49 @@ _CLASSES = {"CIFAR10": datasets.CIFAR10, "CIFAR100": datasets.CIFAR100}
 
 
 def read(config: DataConfig, dataset: Dataset) -> RawData:
-    """Reads the published Python pickles from the data folder; torchvision verifies them first."""
+    """Reads the published Python pickles from the data folder, unpacked or not; torchvision verifies them."""
     factory = _CLASSES[dataset.name]
-    folder = Path(config.dir) / factory.base_folder
+    folder, packed = Path(config.dir) / factory.base_folder, Path(config.dir) / factory.filename
+    if not folder.is_dir() and packed.is_file():
+        # Unpacked elsewhere: the data folder is not written to unless something has to be downloaded.
+        with tempfile.TemporaryDirectory(prefix="hpmkd-cifar-") as scratch:
+            _unpack(packed, dataset.name, Path(scratch))
+            return _read(factory, dataset, scratch, packed)
     if not folder.is_dir():
-        found = "no such folder"
         download_or_fail(
             factory,
             dataset.name,
             config=config,
             where=str(folder),
-            expected="the published Python version",
-            found=found,
+            expected=f"the published Python version, unpacked or as {packed.name}",
+            found="no such folder",
         )
+    return _read(factory, dataset, config.dir, folder)
+
+
+def _unpack(packed: Path, name: str, target: Path) -> None:
     try:
-        train, test = (_part(factory, config.dir, train) for train in (True, False))
+        with tarfile.open(packed) as archive:
+            archive.extractall(target, filter="data")
+    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise _corrupt(packed, name, f"{type(error).__name__}: {error}") from error
+
+
+def _read(factory: type[datasets.CIFAR10], dataset: Dataset, root: str, place: Path) -> RawData:
+    try:
+        train, test = (_part(factory, root, train) for train in (True, False))
     except (RuntimeError, OSError, EOFError) as error:
-        raise EnvironmentProblem(
-            f"{folder}: corrupt or incomplete {dataset.name}",
-            expected="the published files with their MD5 sums",
-            found=str(error).splitlines()[0],
-            todo=f"delete {folder} and start again with a network connection, or copy an intact one there",
-        ) from error
+        raise _corrupt(place, dataset.name, str(error).splitlines()[0]) from error
     return RawData(train, test, dataset.classes)
+
+
+def _corrupt(place: Path, name: str, found: str) -> EnvironmentProblem:
+    return EnvironmentProblem(
+        f"{place}: corrupt or incomplete {name}",
+        expected="the published files with their MD5 sums",
+        found=found,
+        todo=f"delete {place} and start again with a network connection, or copy an intact one there",
+    )
 
 
 def _part(factory: type[datasets.CIFAR10], root: str, train: bool) -> Images:

@@ -11,7 +11,7 @@ import os
 import pickle
 import subprocess
 import sys
-import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from hpmkd.data.catalog import Dataset
 from hpmkd.errors import EnvironmentProblem, HpmkdError
 from hpmkd.files import commit_bytes, commit_json, sha256_of
 
-FORMAT = 2
+FORMAT = 3
 # This very hpmkd; everything else from where Python has it, and only then from where this process would look, such as
 # the working folder: a `random.py` or `torch.py` there must not stand in for the real one.
 _START = """
@@ -43,10 +43,11 @@ def decode(dataset: Dataset, path: Path, config: DataConfig) -> dict[str, Any]:
         config: where the images lie.
 
     Returns:
-        What stands in the sidecar: hash, number of images, their shape, number of classes.
+        What stands in the sidecar: hash, number of images, their shape, number of classes, census. A picture per class
+        lies beside it, `.png`; `pictures` in the sidecar says where in it.
 
     Raises:
-        EnvironmentProblem: the images are missing or corrupt, or decoding was killed. OSError: the cache can't be used.
+        EnvironmentProblem: the images are missing or corrupt, or decoding was killed, or the cache can't be written.
     """
     if "torch" in sys.modules:
         return _decode(dataset, path, config)
@@ -71,8 +72,12 @@ def decode(dataset: Dataset, path: Path, config: DataConfig) -> dict[str, Any]:
 def _decode(dataset: Dataset, path: Path, config: DataConfig) -> dict[str, Any]:
     import torch
 
-    raw = dataset.read(config)
-    raw.check(dataset.source or dataset.name)
+    from hpmkd.data.census import census_of, contact_sheet
+
+    place = dataset.source or dataset.name
+    with faults_of(place):
+        raw = dataset.read(config)
+    raw.check(place)
     buffer = io.BytesIO()
     parts = {"train": raw.train, "test": raw.test}
     keys = ("pixels", "labels")
@@ -87,10 +92,30 @@ def _decode(dataset: Dataset, path: Path, config: DataConfig) -> dict[str, Any]:
         "classes": raw.classes,
         "train_images": len(raw.train),
         "test_images": len(raw.test),
+        "census": census_of(raw),
     }
+    sheet, meta["pictures"] = contact_sheet(raw)
     commit_bytes(path, data)
+    commit_bytes(path.with_suffix(".png"), sheet)
     commit_json(path.with_suffix(".json"), meta)
     return meta
+
+
+@contextlib.contextmanager
+def faults_of(place: str) -> Iterator[None]:
+    """Whatever goes wrong in reading concerns the data set, neither the cache nor the program; no traceback of it."""
+    try:
+        yield
+    except HpmkdError:
+        raise
+    except Exception as error:
+        found = str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+        raise EnvironmentProblem(
+            f"{place}: cannot be read",
+            expected="a data set in one of the known layouts",
+            found=found,
+            todo="see hpmkd data --help",
+        ) from error
 
 
 def answer() -> None:
@@ -104,8 +129,6 @@ def answer() -> None:
     try:
         answer = _decode(*pickle.loads(work))
     except Exception as error:
-        if not isinstance(error, HpmkdError | OSError):
-            traceback.print_exc()
         answer = error
     # Where nobody waits for the answer any more, nobody is told so.
     with contextlib.suppress(BrokenPipeError), open(stdout, "wb") as file:

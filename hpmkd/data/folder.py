@@ -1,94 +1,158 @@
-"""A user's own data set: a Parquet pair in the Hugging Face layout, or image folders `train/` and `test/`."""
+"""Reads a user's own data set: decodes every image of its inventory once."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterable, Iterator
+import warnings
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
+import psutil
 import torch
-from PIL import Image, UnidentifiedImageError
-from torchvision.datasets import ImageFolder
 
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.catalog import Dataset
 from hpmkd.data.images import Images, RawData
-from hpmkd.data.source import LAYOUT, parquet_files, source_files
+from hpmkd.data.inventory import Content, Inventory, Problem, identity, unreadable_images
+from hpmkd.data.layouts.detect import take_inventory
+from hpmkd.data.listing import count, listed
+from hpmkd.data.pictures import Picture, Unreadable, from_array, from_bytes
+from hpmkd.data.tree import File
 from hpmkd.errors import EnvironmentProblem
 
-_LABELS = ("label", "labels", "fine_label")
+_SMALL = 2**28  # bytes that are always there
+_MANY_SIZES = 20
+_USUAL_SIZES = (28, 32, 64)
+_TO_COLOUR = "grey among coloured ones: all are read as RGB"
 
 
 def read(config: DataConfig, dataset: Dataset) -> RawData:
-    """Decodes every image once; EnvironmentProblem names the file and row of one that can't be used."""
-    folder = Path(dataset.source or "")
-    source_files(folder)
-    if parquet_files(folder, "train"):
-        train, test = (_stack(_parquet_rows(parquet_files(folder, part))) for part in ("train", "test"))
-    else:
-        folders = [ImageFolder(str(folder / part)) for part in ("train", "test")]
-        if folders[0].classes != folders[1].classes:
-            raise EnvironmentProblem(
-                f"{folder}: train/ and test/ have different classes",
-                expected=", ".join(folders[0].classes[:10]),
-                found=", ".join(folders[1].classes[:10]),
-                todo="give both the same class folders",
-            )
-        train, test = (_stack(((path, path, label) for path, label in part.samples)) for part in folders)
-    return RawData(train, test, max(int(train.labels.max()), int(test.labels.max())) + 1)
+    """Decodes every image; EnvironmentProblem names all that cannot be read, or whose sizes differ."""
+    inventory = take_inventory(Path(dataset.source or ""), config)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, on images that it can read
+        decoded = _decode(inventory, config)
+    if dataset.content and identity(inventory, config) != dataset.content:
+        raise EnvironmentProblem(
+            f"{dataset.source}: the data set has changed since its images were counted",
+            expected="files that stay as they are",
+            todo="start the same command again when nothing writes there any more",
+        )
+    return decoded
 
 
-def _parquet_rows(paths: list[Path]) -> Iterator[tuple[str, bytes, int]]:
-    for path in paths:
+@dataclass
+class _Seen:
+    """What the images turned out to be."""
+
+    modes: Counter[str] = field(default_factory=Counter)
+    sizes: Counter[str] = field(default_factory=Counter)
+    converted: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def add(self, picture: Picture, where: str) -> None:
+        size = f"{picture.size[0]}x{picture.size[1]}"
+        self.modes[picture.mode] += 1
+        self.sizes[size] += 1
+        self.converted.update(picture.said)
+        self.examples.setdefault(size, where)
+
+    def usable(self, size: int | None) -> bool:
+        """Whether all images so far can be used together."""
+        if size is not None:
+            return True
+        width, height = next(iter(self.sizes), "0x0").split("x")
+        return len(self.sizes) <= 1 and width == height
+
+
+def _decode(inventory: Inventory, config: DataConfig) -> RawData:
+    seen = _Seen()
+    kept: dict[str, list[np.ndarray]] = {}
+    total = len(inventory.train.items) + len(inventory.test.items)
+    for name, part, _ in inventory.parts():
+        kept[name] = []
+        for item, content in zip(part.items, part.contents(), strict=True):
+            usable = seen.usable(config.image_size)
+            try:
+                # Of images that cannot be used together only the sizes matter.
+                picture = _picture(content, config.image_size, header_only=not usable)
+            except Unreadable as error:
+                referred = f" ({content.place})" if isinstance(content, File) and item.row is not None else ""
+                seen.problems.append(f"{item.where}: {error}{referred}")
+                continue
+            seen.add(picture, item.where)
+            if usable:
+                if seen.modes.total() == 1:
+                    _fits_in_memory(inventory, picture.pixels.nbytes * total)
+                kept[name].append(picture.pixels)
+    sizes = None if seen.usable(config.image_size) else _sizes(inventory, seen)
+    if seen.problems:
+        raise unreadable_images(inventory, seen.problems, besides=sizes)
+    if sizes is not None:
+        raise sizes
+    dimensions = Counter(array.ndim for part in kept.values() for array in part)
+    colour = dimensions[3] > 0
+    if colour and dimensions[2]:
+        seen.converted[_TO_COLOUR] = dimensions[2]
+    parts = {name: _stack(kept.pop(name), labels, colour) for name, _, labels in inventory.parts()}
+    facts = {**inventory.census(), "modes": dict(seen.modes.most_common()), "sizes": _most(seen.sizes)}
+    facts["converted"] = dict(seen.converted.most_common())
+    return RawData(parts["train"], parts["test"], len(inventory.labelling.names), facts)
+
+
+def _most(sizes: Counter[str]) -> dict[str, int]:
+    """The most common sizes; photographs may have as many as there are images."""
+    rest = sizes.total() - sum(number for _, number in sizes.most_common(_MANY_SIZES))
+    return dict(sizes.most_common(_MANY_SIZES)) | ({"others": rest} if rest else {})
+
+
+def _fits_in_memory(inventory: Inventory, size: int) -> None:
+    """The system would kill this process without a word."""
+    if size > _SMALL and size > (free := psutil.virtual_memory().available):
+        raise EnvironmentProblem(
+            f"{inventory.tree.source}: too large for the memory of this machine",
+            expected=f"{size / 2**30:.1f} GiB for the decoded images",
+            found=f"{free / 2**30:.1f} GiB",
+            todo="have the images resized: --data.image_size 64",
+        )
+
+
+def _picture(content: Content, size: int | None, header_only: bool) -> Picture:
+    if isinstance(content, Problem):
+        raise Unreadable(str(content))
+    if isinstance(content, np.ndarray):
+        return from_array(content, size)
+    if isinstance(content, File):
         try:
-            table = pq.read_table(path)
-        except (OSError, ValueError) as error:  # pyarrow's own errors derive from these
-            raise EnvironmentProblem(
-                f"{path}: corrupt Parquet file", expected=LAYOUT, found=str(error), todo="copy an intact file there"
-            ) from error
-        image = next((name for name in ("image", "img") if name in table.column_names), None)
-        label = next((name for name in _LABELS if name in table.column_names), None)
-        if image is None or label is None:
-            raise EnvironmentProblem(
-                f"{path}: unexpected columns",
-                expected="image (struct of bytes and path, an encoded image) and label (integer)",
-                found=", ".join(table.column_names),
-                todo="rename the columns",
-            )
-        cells, labels = table.column(image).to_pylist(), table.column(label).to_pylist()
-        for row, (cell, value) in enumerate(zip(cells, labels, strict=True)):
-            content = cell.get("bytes") if isinstance(cell, dict) else cell
-            if content is None or value is None:
-                raise EnvironmentProblem(f"{path}, row {row}: empty cell", expected="an encoded image and its label")
-            yield f"{path}, row {row}", content, int(value)
+            content = content.read()
+        except (OSError, ValueError) as error:
+            raise Unreadable(getattr(error, "strerror", None) or str(error)) from error
+    return from_bytes(content, size, header_only)
 
 
-def _stack(rows: Iterable[tuple[str, bytes | str, int]]) -> Images:
-    arrays: list[np.ndarray] = []
-    labels: list[int] = []
-    mode = "RGB"
-    for where, content, label in rows:
-        try:
-            with Image.open(io.BytesIO(content) if isinstance(content, bytes) else content) as image:
-                if not arrays:
-                    mode = "L" if image.mode in ("L", "1", "I;16") else "RGB"
-                array = np.asarray(image.convert(mode))
-        except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-            raise EnvironmentProblem(
-                f"{where}: not a readable image", expected="an encoded image (JPEG, PNG, ...)", found=str(error)
-            ) from error
-        if arrays and array.shape != arrays[0].shape:
-            raise EnvironmentProblem(
-                f"{where}: image of another size",
-                expected=f"{arrays[0].shape[1]}x{arrays[0].shape[0]} pixels, as the first",
-                found=f"{array.shape[1]}x{array.shape[0]}",
-                todo="resize all images to one square size",
-            )
-        arrays.append(array)
-        labels.append(label)
-    if not arrays:
-        return Images(torch.zeros(0, 1, 1, 1, dtype=torch.uint8), torch.zeros(0, dtype=torch.int64))
-    pixels = torch.from_numpy(np.stack(arrays))
-    return Images(pixels.unsqueeze(3) if pixels.ndim == 3 else pixels, torch.tensor(labels))
+def _stack(arrays: list[np.ndarray], labels: list[int], colour: bool) -> Images:
+    """All images of a part in one tensor; grey ones get three channels where there are coloured ones."""
+    height, width = arrays[0].shape[:2]
+    pixels = np.empty((len(arrays), height, width, 3 if colour else 1), dtype=np.uint8)
+    for place in range(len(arrays)):
+        array = arrays[place]
+        pixels[place] = array if array.ndim == 3 else array[:, :, None]
+        arrays[place] = pixels[place]  # frees the other copy
+    return Images(torch.from_numpy(pixels), torch.tensor(labels))
+
+
+def _sizes(inventory: Inventory, seen: _Seen) -> EnvironmentProblem:
+    shorter = min(min(map(int, size.split("x"))) for size in seen.sizes)
+    advice = max(size for size in _USUAL_SIZES if size <= max(shorter, _USUAL_SIZES[0]))
+    lines = [
+        f"{size}: {count(number, 'image')}, such as {seen.examples[size]}" for size, number in seen.sizes.most_common()
+    ]
+    what = "images that are not square" if len(seen.sizes) == 1 else f"images of {len(seen.sizes)} sizes"
+    return EnvironmentProblem(
+        f"{inventory.tree.source}: {what}",
+        expected="square images of one size (width x height)",
+        found=listed(lines),
+        todo=f"have them resized, shorter side first, then the centre: --data.image_size {advice}",
+    )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -61,11 +63,12 @@ class Images:
 
 @dataclass(frozen=True)
 class RawData:
-    """A whole data set as its reader found it."""
+    """A whole data set as its reader found it; `facts`: what the reader knows for the census (see `data/census.py`)."""
 
     train: Images
     test: Images
     classes: int
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def check(self, where: str) -> None:
         """EnvironmentProblem unless shapes agree, images are square and labels are 0..classes-1."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -127,3 +128,74 @@ def test_the_images_are_hashed_once_per_process_and_again_when_they_changed(
     path.write_bytes(data)
     assert cache.prepare(spec, config.data) == digest, "found, and decoded again"
     assert hashed
+
+
+def test_a_fault_of_the_data_is_none_of_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a reader raises; of a known data set too."""
+    (spec,) = cache.describe(make_config(tmp_path))
+    for fault, word in (
+        (OSError(5, "Input/output error"), "Input/output"),
+        (RecursionError("deep"), "RecursionError: deep"),
+    ):
+
+        def fail(config: Any, dataset: Any, fault: Exception = fault) -> RawData:
+            raise fault
+
+        monkeypatch.setattr(digits, "read", fail)
+        with pytest.raises(EnvironmentProblem, match="Digits: cannot be read") as caught:
+            cache.prepare(spec, make_config(tmp_path).data)
+        assert word in str(caught.value)
+        assert "cache_dir" not in str(caught.value)
+
+
+def test_caches_under_the_identities_of_earlier_versions_are_not_used(tmp_path: Path) -> None:
+    from support.datasets import image_folder
+
+    config = make_config(tmp_path / "cache", datasets=[f"x={image_folder(tmp_path / 'own')}"])
+    (spec,) = cache.describe(config)
+    (path,) = (tmp_path / "cache").glob("x-*.pt")
+    assert path.name == f"x-{spec.content[:16]}-v3.pt"
+    meta = path.with_suffix(".json")
+    meta.write_text(meta.read_text().replace('"format": 3', '"format": 2'))
+    before = path.stat().st_mtime_ns
+    cache.describe(config)
+    assert path.stat().st_mtime_ns != before, "decoded again"
+
+
+def test_no_fault_in_reading_is_a_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from support.datasets import image_folder
+
+    from hpmkd.data.layouts import detect
+
+    def fail(source: Path, config: Any) -> None:
+        raise MemoryError
+
+    config = make_config(tmp_path / "cache", datasets=[f"x={image_folder(tmp_path / 'own')}"])
+    monkeypatch.setattr(detect, "take_inventory", fail)
+    with pytest.raises(EnvironmentProblem, match="own: cannot be read") as caught:
+        cache.describe(config)
+    assert "MemoryError" in str(caught.value)
+
+
+def test_a_size_does_not_apply_to_known_data_sets_and_that_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (spec,) = cache.describe(make_config(tmp_path, data__image_size=64))
+    assert spec.image_size == 28
+    assert caplog.messages == ["data.image_size: not for Digits, whose images have 28 pixels"]
+
+
+def test_what_is_remembered_of_a_data_set_that_is_gone(tmp_path: Path) -> None:
+    from PIL import Image
+    from support.datasets import image_folder
+
+    config = make_config(tmp_path / "cache", datasets=[f"x={image_folder(tmp_path / 'own')}"])
+    (spec,) = cache.describe(config)
+    shutil.rmtree(tmp_path / "own")
+    found = cache.remembered(spec, config.data)
+    assert found is not None
+    meta, picture = found
+    assert [one["name"] for one in meta["census"]["classes"]] == ["cat", "dog", "eel"]
+    assert Image.open(picture).size == (16, 16)
+    picture.with_suffix(".json").write_text("[")
+    assert cache.remembered(spec, config.data) is None

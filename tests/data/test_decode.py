@@ -43,8 +43,8 @@ def folder(tmp_path: Path) -> Path:
     """A user's own data set."""
     made = tmp_path / "Own"
     made.mkdir()
-    for part, count in (("train", 12), ("test", 6)):
-        parquet.write_table(table(count, 16), made / f"{part}.parquet")
+    for part, count, first in (("train", 12, 0), ("test", 6, 12)):
+        parquet.write_table(table(count, 16, first), made / f"{part}.parquet")
     return made
 
 
@@ -54,7 +54,7 @@ def test_a_process_without_torch_stays_without(folder: Path, tmp_path: Path) -> 
         done = subprocess.run(command(folder, tmp_path / "cache"), capture_output=True, text=True, cwd=tmp_path)
         assert (done.stdout.split(), done.stderr) == (["3", "16", "3", "12", "True", "False"], "")
     kept = {path.suffix for path in (tmp_path / "cache").glob(f"Own-*-v{FORMAT}.*")}
-    assert kept == {".json", ".pt", ".lock"}
+    assert kept == {".json", ".pt", ".png", ".lock"}
 
 
 @pytest.mark.parametrize("name", ["random", "queue", "torch", "typing", "io", "numpy", "pyarrow", "PIL", "hpmkd"])

@@ -1,140 +1,220 @@
-"""A user's own images: Parquet pair or image folders."""
+"""A user's own images, decoded: all of them, or none, with every reason at once."""
 
 from __future__ import annotations
 
-import io
-import shutil
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from support.pictures import picture, table
+from support.datasets import (
+    class_folders,
+    content,
+    encoded,
+    image_folder,
+    opened,
+    parquet,
+    parquet_pair,
+    pixels_of,
+    read,
+    reads_everything,
+    refusal,
+    rows,
+)
+from support.pictures import picture
 
 from hpmkd.config.sweep import DataConfig
-from hpmkd.data.catalog import find
-from hpmkd.data.source import content_hash
+from hpmkd.data import folder
+from hpmkd.data.catalog import Dataset, find
 from hpmkd.errors import EnvironmentProblem
 
-CONFIG = DataConfig()
 
-
-@pytest.fixture
-def pair(tmp_path: Path) -> Path:
-    folder = tmp_path / "pair"
-    folder.mkdir()
-    pq.write_table(table(9), folder / "train.parquet")
-    pq.write_table(table(6), folder / "test.parquet")
-    return folder
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    folder = tmp_path / "tree"
-    for part, count in (("train", 4), ("test", 2)):
-        for name in ("cat", "dog"):
-            (folder / part / name).mkdir(parents=True)
-            for number in range(count):
-                (folder / part / name / f"{number}.png").write_bytes(picture(number, mode="L"))
-    return folder
-
-
-def read(folder: Path) -> Any:
-    return find(str(folder)).read(CONFIG)
-
-
-def test_parquet_pair(pair: Path) -> None:
-    raw = read(pair)
-    raw.check("pair")
+def test_parquet_pair(tmp_path: Path) -> None:
+    raw = read(parquet_pair(tmp_path))
     assert (raw.train.pixels.shape, raw.test.pixels.shape, raw.classes) == ((9, 8, 8, 3), (6, 8, 8, 3), 3)
-    assert np.array_equal(raw.train.pixels[4].numpy(), np.asarray(Image.open(io.BytesIO(picture(4)))))
+    assert np.array_equal(raw.train.pixels.numpy(), pixels_of(rows(9)))
     assert raw.train.labels.tolist() == [0, 1, 2] * 3
 
 
-def test_shards_are_read_in_order(pair: Path) -> None:
-    whole = read(pair)
-    (pair / "data").mkdir()
-    full = pq.read_table(pair / "train.parquet")
-    pq.write_table(full.slice(0, 5), pair / "data" / "train-00000-of-00002.parquet")
-    pq.write_table(full.slice(5), pair / "data" / "train-00001-of-00002.parquet")
-    (pair / "train.parquet").unlink()
-    (pair / "test.parquet").rename(pair / "data" / "test-00000-of-00001.parquet")
-    assert np.array_equal(read(pair).train.pixels.numpy(), whole.train.pixels.numpy())
+def test_image_folders_in_grey_in_the_order_of_torchvision(tmp_path: Path) -> None:
+    from torchvision.datasets import ImageFolder
+
+    for part, count in (("train", 9), ("test", 6)):
+        class_folders(tmp_path / part, rows(count, mode="L"))
+    (tmp_path / "train" / "cat" / "b").mkdir()
+    for name in ("b/2.png", "a.png", "b.png"):
+        (tmp_path / "train" / "cat" / name).write_bytes(picture(hash(name) % 1000 + 50, mode="L"))
+    raw = read(tmp_path)
+    known = ImageFolder(str(tmp_path / "train"))
+    assert raw.train.labels.tolist() == [label for _, label in known.samples]
+    assert np.array_equal(
+        raw.train.pixels.squeeze(3).numpy(), [np.asarray(Image.open(path)) for path, _ in known.samples]
+    )
 
 
-@pytest.mark.parametrize("names", [("img", "label"), ("image", "fine_label")])
-def test_other_common_column_names(pair: Path, names: tuple[str, str]) -> None:
+def test_colour_wins_wherever_the_grey_ones_are(tmp_path: Path) -> None:
+    def grey(data: bytes, place: int) -> bytes:
+        return encoded(opened(data).convert("L")) if place in (0, 4) else data
+
+    raw = read(image_folder(tmp_path, change=grey))
+    assert raw.train.pixels.shape[3] == raw.test.pixels.shape[3] == 3
+    assert raw.facts["converted"] == {"grey among coloured ones: all are read as RGB": 4}
+    first = raw.train.pixels[0].numpy()
+    assert (first == first[..., :1]).all()
+    assert np.array_equal(raw.train.pixels[1].numpy(), np.asarray(opened(picture(3))))
+
+
+def test_all_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    def spoilt(data: bytes, place: int) -> bytes:
+        other = {0: b"", 1: b"<html>404</html>", 2: data[:60], 3: b"version https://git-lfs.github.com/spec/v1"}
+        return other.get(place, data)
+
+    image_folder(tmp_path, change=spoilt)
+    (tmp_path / "test" / "cat" / "gone.png").symlink_to(tmp_path / "nowhere")
+    said = refusal(tmp_path)
+    assert "1 of 16 images cannot be read" in said, "a link that leads nowhere is found when the files are hashed"
+    (tmp_path / "test" / "cat" / "gone.png").unlink()
+    said = refusal(tmp_path)
+    assert "8 of 15 images cannot be read" in said
+    for word in (
+        "an empty file",
+        "a web page",
+        "a damaged image",
+        "git lfs pull",
+        "train/cat/000.png",
+        "test/dog/001.png",
+    ):
+        assert word in said
+
+
+def test_ten_are_named_and_the_rest_counted(tmp_path: Path) -> None:
+    class_folders(tmp_path / "train", rows(30), change=lambda data, place: b"x" if place >= 9 else data)
+    class_folders(tmp_path / "test", rows(6))
+    said = refusal(tmp_path)
+    assert "21 of 36 images" in said
+    assert said.count(".png: not an image") == 10
+    assert "and 11 more" in said
+
+
+def test_rows_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    data = rows(9)
+    data[4] = (b"x", 1)
+    data[7] = (data[7][0][:50], 1)
+    parquet_pair(tmp_path)
+    parquet(tmp_path / "train.parquet", data)
+    said = refusal(tmp_path)
+    assert "2 of 15 images" in said
+    assert "train.parquet, row 4: not an image" in said
+    assert "train.parquet, row 7: a damaged image" in said
+
+
+def test_sizes_need_a_word(tmp_path: Path) -> None:
+    image_folder(tmp_path, change=lambda data, place: encoded(opened(data).resize((12, 9))) if place == 5 else data)
+    said = refusal(tmp_path)
+    assert "images of 2 sizes" in said
+    assert "8x8: 13 images" in said
+    assert "12x9: 2 images, such as" in said
+    assert "--data.image_size 28" in said
+    raw = read(tmp_path, image_size=8)
+    assert raw.facts["sizes"] == {"8x8": 13, "12x9": 2}
+    assert raw.facts["converted"] == {"resized to 8x8": 2, "cropped to the square in the middle": 2}
+
+
+def test_a_size_per_part_needs_one_too(tmp_path: Path) -> None:
+    class_folders(tmp_path / "train", rows(9))
+    class_folders(tmp_path / "test", rows(6, size=9))
+    assert "images of 2 sizes" in refusal(tmp_path)
+
+
+def test_not_square(tmp_path: Path) -> None:
+    image_folder(tmp_path, change=lambda data, place: encoded(opened(data).resize((40, 33))))
+    said = refusal(tmp_path)
+    assert "images that are not square" in said
+    assert "40x33: 15 images" in said
+    assert "--data.image_size 32" in said
+    assert read(tmp_path, image_size=32).train.pixels.shape == (9, 32, 32, 3)
+
+
+def test_the_size_is_part_of_the_identity(tmp_path: Path) -> None:
+    image_folder(tmp_path)
+    assert len({content(tmp_path), content(tmp_path, image_size=8), content(tmp_path, image_size=16)}) == 3
+
+
+def test_a_data_set_that_changes_while_it_is_read(tmp_path: Path) -> None:
+    own = image_folder(tmp_path / "own")
+    dataset = Dataset("own", "hpmkd.data.folder:read", source=str(own), content=content(own))
+    assert len(dataset.read(DataConfig()).train) == 9
+    (own / "train" / "cat" / "000.png").write_bytes(picture(99))
+    with pytest.raises(EnvironmentProblem, match="has changed since"):
+        dataset.read(DataConfig())
+
+
+@pytest.mark.skipif(reads_everything(), reason="this user may read everything")
+def test_files_without_permission_are_named(tmp_path: Path) -> None:
+    image_folder(tmp_path)
+    (tmp_path / "train" / "cat" / "000.png").chmod(0)
+    assert "000.png: Permission denied" in refusal(tmp_path)
+
+
+def test_more_kinds_of_files_are_read(tmp_path: Path) -> None:
+    """Suffixes in any case, and formats that say something else than their suffix."""
+    kinds = [
+        ("JPG", "JPEG"),
+        ("jfif", "JPEG"),
+        ("gif", "GIF"),
+        ("webp", "WEBP"),
+        ("bmp", "BMP"),
+        ("tif", "TIFF"),
+        ("PPM", "PPM"),
+    ]
     for part in ("train", "test"):
-        path = pair / f"{part}.parquet"
-        pq.write_table(pq.read_table(path).rename_columns(list(names)), path)
-    assert len(read(pair).train) == 9
+        for name in ("a", "b"):
+            (tmp_path / part / name).mkdir(parents=True)
+            for number, (suffix, kind) in enumerate(kinds):
+                (tmp_path / part / name / f"{number}.{suffix}").write_bytes(encoded(opened(picture(number)), kind))
+    raw = read(tmp_path)
+    assert len(raw.train) == 14
+    assert raw.facts["suffixes"] == {f".{suffix.lower()}": 4 for suffix, _ in kinds}
+    assert find(f"x={tmp_path}").source == str(tmp_path)
 
 
-def test_image_folders_in_grey(tree: Path) -> None:
-    raw = read(tree)
-    raw.check("tree")
-    assert raw.train.pixels.shape == (8, 8, 8, 1)
-    assert (raw.train.labels.tolist(), raw.classes) == ([0] * 4 + [1] * 4, 2)
+def test_of_many_sizes_the_most_common_ones(tmp_path: Path) -> None:
+    def changed(data: bytes, place: int) -> bytes:
+        return encoded(opened(data).resize((8 + place, 8)))
+
+    for name in ("train", "test"):
+        class_folders(tmp_path / name, rows(30), change=changed)
+    found = read(tmp_path, image_size=8).facts["sizes"]
+    assert len(found) == 21
+    assert found["others"] == 20
 
 
-def test_identity_is_the_content_not_the_place(pair: Path, tree: Path, tmp_path: Path) -> None:
-    for folder in (pair, tree):
-        copy = Path(shutil.copytree(folder, tmp_path / "copies" / folder.name))
-        assert content_hash(copy) == content_hash(folder)
-    (tree / "train" / "cat" / "0.png").write_bytes(picture(99, mode="L"))
-    assert content_hash(tree) != content_hash(tmp_path / "copies" / "tree")
+def test_sizes_and_damage_are_told_together(tmp_path: Path) -> None:
+    def spoilt(data: bytes, place: int) -> bytes:
+        return b"x" if place == 5 else encoded(opened(data).resize((8 + place % 2, 8)))
+
+    said = refusal(image_folder(tmp_path, change=spoilt))
+    assert "2 of 15 images cannot be read" in said
+    assert "images of 2 sizes" in said
+    assert "delete them; have them resized" in said
 
 
-def bad_row(folder: Path) -> None:
-    rows = table(9).to_pylist()
-    rows[7]["image"]["bytes"] = b"not an image"
-    pq.write_table(pa.Table.from_pylist(rows), folder / "train.parquet")
+def test_more_than_the_memory_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told before the system ends the process."""
+    monkeypatch.setattr(folder, "_SMALL", 1)
+    image_folder(tmp_path)
+    assert len(read(tmp_path).train) == 9
+    monkeypatch.setattr(folder.psutil, "virtual_memory", lambda: SimpleNamespace(available=15 * 192 - 1))
+    said = refusal(tmp_path)
+    assert "too large for the memory" in said
+    assert "--data.image_size 64" in said
 
 
-def empty_cell(folder: Path) -> None:
-    rows = table(9).to_pylist()
-    rows[3]["label"] = None
-    pq.write_table(pa.Table.from_pylist(rows), folder / "train.parquet")
-
-
-def other_size(folder: Path) -> None:
-    rows = table(9).to_pylist()
-    rows[5]["image"]["bytes"] = picture(1, size=9)
-    pq.write_table(pa.Table.from_pylist(rows), folder / "train.parquet")
-
-
-def torn(folder: Path) -> None:
-    data = (folder / "train.parquet").read_bytes()
-    (folder / "train.parquet").write_bytes(data[: len(data) // 2])
-
-
-@pytest.mark.parametrize(
-    ("spoil", "parts"),
-    [
-        (bad_row, ["train.parquet, row 7", "not a readable image"]),
-        (empty_cell, ["train.parquet, row 3", "empty cell"]),
-        (other_size, ["train.parquet, row 5", "8x8 pixels", "9x9"]),
-        (torn, ["train.parquet", "corrupt Parquet"]),
-        (lambda folder: pq.write_table(pa.table({"x": [1]}), folder / "test.parquet"), ["unexpected columns", "x"]),
-        (lambda folder: (folder / "test.parquet").unlink(), ["not a data set", "train.parquet and test.parquet"]),
-    ],
-)
-def test_bad_parquet_is_named(pair: Path, spoil: Any, parts: list[str]) -> None:
-    spoil(pair)
-    with pytest.raises(EnvironmentProblem) as caught:
-        read(pair)
-    assert caught.value.exit_code == 3
-    for part in parts:
-        assert part in str(caught.value)
-
-
-def test_bad_trees_are_named(tree: Path) -> None:
-    (tree / "train" / "cat" / "0.png").write_bytes(b"x")
-    with pytest.raises(EnvironmentProblem, match=r"0\.png: not a readable image"):
-        read(tree)
-    shutil.rmtree(tree / "test" / "dog")
-    with pytest.raises(EnvironmentProblem, match="different classes"):
-        read(tree)
+@pytest.mark.skipif(reads_everything(), reason="this user may read everything")
+def test_folders_that_cannot_be_listed(tmp_path: Path) -> None:
+    image_folder(tmp_path)
+    (tmp_path / "other").mkdir(mode=0)
+    assert read(tmp_path).facts["ignored"]["a folder that cannot be listed"]["examples"] == ["other"]
+    (tmp_path / "train" / "cat" / "inner").mkdir(mode=0)
+    assert "inner: Permission denied" in refusal(tmp_path)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import hashlib
 import pickle
+import shutil
 import struct
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -115,8 +117,9 @@ def test_missing_data_without_a_network(name: str, tmp_path: Path, monkeypatch: 
         assert ("no route to host" in message) == download
 
 
-def test_cifar10_as_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two made-up batches with sums that fit; then one byte is wrong."""
+@pytest.fixture
+def cifar10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[DataConfig, Path, Any]:
+    """Two made-up batches with sums that fit."""
     from torchvision import datasets
 
     folder = tmp_path / "cifar-10-batches-py"
@@ -132,9 +135,14 @@ def test_cifar10_as_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     meta = {"filename": "batches.meta", "key": "label_names", "md5": md5}
     values = {"train_list": lists["train"], "test_list": lists["test"], "meta": meta}
     monkeypatch.setitem(cifar._CLASSES, "CIFAR10", type("CIFAR10", (datasets.CIFAR10,), values))
-    config = DataConfig(dir=str(tmp_path), download=False)
-    raw = DATASETS["CIFAR10"].read(config)
     expected = contents["data_batch_1"]["data"].reshape(6, 3, 32, 32).transpose(0, 2, 3, 1)
+    return DataConfig(dir=str(tmp_path), download=False), folder, expected
+
+
+def test_cifar10_as_published(cifar10: Any) -> None:
+    """As it should be; then one byte is wrong."""
+    config, folder, expected = cifar10
+    raw = DATASETS["CIFAR10"].read(config)
     assert np.array_equal(raw.train.pixels.numpy(), expected)
     assert raw.test.labels.tolist() == list(range(6))
     data = bytearray((folder / "test_batch").read_bytes())
@@ -143,3 +151,18 @@ def test_cifar10_as_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(EnvironmentProblem, match="corrupt or incomplete CIFAR10") as caught:
         DATASETS["CIFAR10"].read(config)
     assert caught.value.exit_code == 3
+
+
+def test_cifar10_as_it_is_downloaded(cifar10: Any) -> None:
+    """The archive that nobody has unpacked; nothing is written beside it."""
+    config, folder, expected = cifar10
+    path = folder.with_name("cifar-10-python.tar.gz")
+    with tarfile.open(path, "w:gz") as archive:
+        archive.add(folder, folder.name)
+    shutil.rmtree(folder)
+    raw = DATASETS["CIFAR10"].read(config)
+    assert np.array_equal(raw.train.pixels.numpy(), expected)
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(EnvironmentProblem, match=r"cifar-10-python.tar.gz: corrupt or incomplete CIFAR10"):
+        DATASETS["CIFAR10"].read(config)

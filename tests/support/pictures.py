@@ -26,10 +26,11 @@ def picture(number: int, size: int = 8, mode: str = "RGB") -> bytes:
     return buffer.getvalue()
 
 
-def table(count: int, size: int = 8, **columns: Any) -> pa.Table:
+def table(count: int, size: int = 8, first: int = 0, **columns: Any) -> pa.Table:
     """Such images of three classes, in the layout of the Hugging Face hub."""
-    images = [{"bytes": picture(number, size), "path": f"{number}.png"} for number in range(count)]
-    return pa.table({"image": images, "label": [number % 3 for number in range(count)], **columns})
+    numbers = range(first, first + count)
+    images = [{"bytes": picture(number, size), "path": f"{number}.png"} for number in numbers]
+    return pa.table({"image": images, "label": [number % 3 for number in numbers], **columns})
 
 
 def numbered(count: int, size: int = 6) -> Images:

@@ -1,0 +1,103 @@
+"""`data`: what is in a data set, as a sweep would read it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from hpmkd.cli.parser import Arguments, parse_value
+from hpmkd.config.load import leaves, type_name, validate
+from hpmkd.data.catalog import DATASETS, find
+from hpmkd.data.listing import shown
+from hpmkd.errors import EXIT_OK
+
+_EXAMPLES = """  hpmkd data ~/my-images
+  hpmkd data pets=pets.zip --data.image_size 64
+  hpmkd data CIFAR10 --data-dir ~/data --json | jq .census.duplicates"""
+_DESCRIPTION = """Shows what is in a data set as a sweep would read it: files used and set aside, sizes, what is
+converted, images per class, duplicates. Decodes the images into the cache, from which sweeps read them. Exit code 3:
+the data set cannot be used, and the error says why."""
+_KEYS = ("cache_dir", "download", "image_size", "allow_empty_classes", "ignore_suffixes")
+_MANY_CLASSES = 30
+
+
+def build_parser(prog: str) -> Arguments:
+    """The flags of the command."""
+    parser = Arguments(prog, _DESCRIPTION, _EXAMPLES)
+    known = ", ".join(DATASETS)
+    parser.add_argument("data", metavar="PATH", help=f"a folder, an archive or an .npz file; NAME=PATH; or {known}")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.add_argument("--data-dir", metavar="DIR", help="folder of the known data sets")
+    fields = dict(leaves())
+    for key in _KEYS:
+        field = fields[f"data.{key}"]
+        kind = type_name(field.annotation).replace(" ", "_").upper()
+        parser.add_argument(f"--data.{key}", dest=key, metavar=kind, help=str(field.description))
+    return parser
+
+
+def data(argv: Sequence[str], prog: str) -> int:
+    """Runs the command; returns the exit code."""
+    given = build_parser(prog).parse_args(list(argv))
+    from hpmkd.data.cache import take_census  # reads files, so it loads more than --help needs
+
+    words = {f"data.{key}": getattr(given, key) for key in _KEYS}
+    overrides = {key: parse_value(key, text) for key, text in words.items() if text is not None}
+    if given.data_dir is not None:
+        overrides["data.dir"] = given.data_dir
+    config = validate({"datasets": [given.data], "baselines": ["Direct"]}, "command line", overrides)
+    dataset = find(given.data)
+    found = take_census(dataset, config.data)
+    if given.json:
+        print(json.dumps(found, indent=1))
+    else:
+        _print(Console(highlight=False), dataset.name, found)
+    return EXIT_OK
+
+
+def _print(console: Console, name: str, found: Mapping[str, Any]) -> None:
+    from hpmkd.data.census import remarks, summary
+
+    census = found["census"]
+    console.print(shown(summary(name, census)), soft_wrap=True, markup=False)
+    for part in (_facts(census), _classes(census)):
+        console.print(part)
+    for line in remarks(name, census):
+        console.print(line, soft_wrap=True, markup=False)
+
+
+def _facts(census: Mapping[str, Any]) -> Table:
+    """A row per thing that was counted."""
+    table = Table(show_header=False)
+    for part, about in census["parts"].items():
+        files = f" in {about['files']:,} files of {shown(about['found_as'])}" if "files" in about else ""
+        table.add_row(part, escape(f"{about['images']:,} images{files}"))
+    for key in ("suffixes", "modes", "sizes", "converted"):
+        if census.get(key):
+            table.add_row(
+                key, escape("\n".join(f"{what or 'no suffix'}: {number:,}" for what, number in census[key].items()))
+            )
+    for reason, about in census.get("ignored", {}).items():
+        table.add_row("set aside", escape(shown(f"{about['count']:,} {reason}, such as {about['examples'][0]}")))
+    alike = census["duplicates"]
+    table.add_row("same pixels", ", ".join(f"{what} {number:,}" for what, number in alike.items()))
+    return table
+
+
+def _classes(census: Mapping[str, Any]) -> Table:
+    """Images per class; of many classes the first ones."""
+    table = Table()
+    for heading in ("class", "train", "test"):
+        table.add_column(heading, justify="left" if heading == "class" else "right")
+    classes = census["classes"]
+    for one in classes[:_MANY_CLASSES]:
+        table.add_row(escape(shown(one["name"])), f"{one['train']:,}", f"{one['test']:,}")
+    if len(classes) > _MANY_CLASSES:
+        rest = classes[_MANY_CLASSES:]
+        table.add_row(f"{len(rest):,} more", *(f"{sum(one[part] for one in rest):,}" for part in ("train", "test")))
+    return table

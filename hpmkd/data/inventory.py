@@ -1,0 +1,214 @@
+"""The inventory of a user's own data set: its images in a fixed order, each with its label. No torch.
+
+Made once by a layout (see `layouts/`). Reader, identity, counts and errors all come from it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hpmkd.config.sweep import DataConfig
+from hpmkd.data.labels import Labelling, assign
+from hpmkd.data.listing import count, listed
+from hpmkd.data.suffixes import TABLES, image_suffixes
+from hpmkd.data.tree import File, Tree
+from hpmkd.errors import EnvironmentProblem
+
+PARTS = ("train", "test")
+# The values of the config that change decoded pixels.
+_PIXEL_KEYS = ("image_size",)
+
+
+class Item(NamedTuple):
+    """An image: the file, the row in it where it has rows, and its label as it stands there."""
+
+    file: File
+    row: int | None
+    label: Any
+
+    @property
+    def where(self) -> str:
+        """As messages name it."""
+        return self.file.place if self.row is None else f"{self.file.place}, row {self.row}"
+
+
+class Problem(str):
+    """Why an item holds no image."""
+
+    __slots__ = ()
+
+
+# What an item holds: an encoded image, the file with one, pixels, or no image.
+Content = bytes | File | np.ndarray | Problem
+
+
+@dataclass
+class Part:
+    """The training or the held-out images.
+
+    Args:
+        name: how the data set calls the part (`train`, `Test`, `validation`).
+        items: the images in order.
+        contents: gives what each item holds, in the same order.
+        sources: the files whose bytes are the images, in order.
+        shards: of a table in several files: how many.
+    """
+
+    name: str
+    items: list[Item]
+    contents: Callable[[], Iterator[Content]]
+    sources: list[File]
+    shards: int | None = None
+
+
+@dataclass
+class Inventory:
+    """A data set as it was found, and what was not used of it.
+
+    Args:
+        tree: its files.
+        layout: the layout's name, for people.
+        train: the training images.
+        test: the held-out images.
+        labelling: the labels as used, the classes' names.
+        notes: what a user should know, a sentence each.
+    """
+
+    tree: Tree
+    layout: str
+    train: Part
+    test: Part
+    labelling: Labelling
+    notes: list[str] = field(default_factory=list)
+
+    def parts(self) -> Iterator[tuple[str, Part, list[int]]]:
+        """Name, part and labels of training and held-out images."""
+        yield "train", self.train, self.labelling.train
+        yield "test", self.test, self.labelling.test
+
+    def census(self) -> dict[str, Any]:
+        """What is known before any image is decoded, for JSON."""
+        used = [item.file for _, part, _ in self.parts() for item in part.items]
+        counts = [Counter(labels) for _, _, labels in self.parts()]
+        return {
+            "source": str(self.tree.source),
+            "layout": self.layout,
+            "parts": {
+                name: {"found_as": part.name, "images": len(part.items), "files": len(set(part.sources))}
+                | ({"shards": part.shards} if part.shards else {})
+                for name, part, _ in self.parts()
+            },
+            "suffixes": dict(Counter(file.suffix for file in dict.fromkeys(used)).most_common()),
+            "ignored": {reason: _aside(paths) for reason, paths in sorted(self.tree.ignored.items())},
+            "classes": [
+                {"name": name, "train": counts[0][label], "test": counts[1][label]}
+                for label, name in enumerate(self.labelling.names)
+            ],
+            "notes": [*self.notes, *self.labelling.notes],
+        }
+
+
+def _aside(paths: Sequence[str]) -> dict[str, Any]:
+    """How many files, how many of them are called like images or tables, and the names of three, of these first."""
+    wanted = (*image_suffixes(), *TABLES)
+    images = [path for path in paths if path.lower().endswith(wanted)]
+    return {"count": len(paths), "images": len(images), "examples": (sorted(images) or sorted(paths))[:3]}
+
+
+def make(
+    tree: Tree,
+    layout: str,
+    parts: tuple[Part, Part],
+    config: DataConfig,
+    *,
+    notes: Iterable[str] = (),
+    names: Sequence[str] | None = None,
+    folders: Iterable[str] = (),
+) -> Inventory:
+    """An inventory of two parts: labels become classes, and every file that is in neither part is set aside.
+
+    Args:
+        tree: all files.
+        layout: its name.
+        parts: the training and the held-out images.
+        config: what the user allows.
+        notes: what a user should know.
+        names: of classes, from a schema.
+        folders: names of class folders.
+
+    Raises:
+        EnvironmentProblem: a part without images, labels that mean nothing, classes without images.
+    """
+    source = str(tree.source)
+    for part in parts:
+        if not part.items:
+            raise EnvironmentProblem(
+                f"{source}: no images in {part.name}", found=_set_aside(tree), todo="correct the data set"
+            )
+    train, test = parts
+    labelling = assign(source, train.items, test.items, config, names=names, folders=folders)
+    used = {file.path for part in parts for file in part.sources}
+    known = {path for paths in tree.ignored.values() for path in paths}
+    for file in tree.top.every_file():
+        if file.path not in used and file.path not in known:
+            tree.ignore("in no part of the data set", file.path)
+    return Inventory(tree, layout, train, test, labelling=labelling, notes=list(notes))
+
+
+def _set_aside(tree: Tree) -> str:
+    return "; ".join(f"{count(len(paths), 'file')} {reason}" for reason, paths in tree.ignored.items()) or "no files"
+
+
+def identity(inventory: Inventory, config: DataConfig) -> str:
+    """SHA-256 (hex) over labels and bytes of all images in order, and what in the config changes their pixels.
+
+    Names of files, the folder, and files that no reader reads are no part of it.
+
+    Raises:
+        EnvironmentProblem: files that cannot be read, all of them.
+    """
+    digest = hashlib.sha256()
+    pixels = {key: getattr(config, key) for key in _PIXEL_KEYS if getattr(config, key) is not None}
+    digest.update(json.dumps({"classes": len(inventory.labelling.names), **pixels}).encode())
+    known: dict[File, bytes] = {}
+    unreadable: list[str] = []
+    for name, part, labels in inventory.parts():
+        digest.update(f"\n{name} {len(part.items)}\n".encode())
+        digest.update(np.asarray(labels, dtype="<i8").tobytes())
+        for file in part.sources:
+            try:
+                known[file] = known.get(file) or hash_of(file)
+                digest.update(known[file])
+            except (OSError, ValueError) as error:  # ValueError: a path that cannot be one
+                unreadable.append(f"{file.place}: {getattr(error, 'strerror', None) or error}")
+    if unreadable:
+        raise unreadable_images(inventory, unreadable)
+    return digest.hexdigest()
+
+
+def hash_of(file: File) -> bytes:
+    """SHA-256 of a file's bytes; OSError where it cannot be read."""
+    if file.local is None:
+        return hashlib.sha256(file.read()).digest()
+    with file.local.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").digest()
+
+
+def unreadable_images(
+    inventory: Inventory, problems: Sequence[str], besides: EnvironmentProblem | None = None
+) -> EnvironmentProblem:
+    """The error that names every image which cannot be read, and what else is wrong with the data set."""
+    total = len(inventory.train.items) + len(inventory.test.items)
+    return EnvironmentProblem(
+        f"{inventory.tree.source}: {len(problems):,} of {total:,} images cannot be read",
+        expected="images that Pillow can decode (JPEG, PNG, ...), each with its label",
+        found=listed(problems) + (f"\n  besides: {besides.where}: {besides.found}" if besides else ""),
+        todo="replace these files, or delete them" + (f"; {besides.todo}" if besides else ""),
+    )

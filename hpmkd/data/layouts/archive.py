@@ -1,0 +1,122 @@
+"""ZIP and TAR archives, read without being unpacked into the data folder."""
+
+from __future__ import annotations
+
+import bz2
+import functools
+import gzip
+import lzma
+import shutil
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from hpmkd.data.tree import MAX_DEPTH, File, Folder, Tree, hidden
+from hpmkd.errors import EnvironmentProblem
+
+_OPENERS: dict[str, Callable[..., Any]] = {"gz": gzip.open, "bz2": bz2.open, "xz": lzma.open}
+_TAR = {".tar": "", ".tar.gz": "gz", ".tgz": "gz", ".tar.bz2": "bz2", ".tbz2": "bz2", ".tar.xz": "xz", ".txz": "xz"}
+_DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError)
+_FAULTS = (*_DAMAGED, ValueError, RuntimeError, NotImplementedError)  # the last two: encrypted, unknown compression
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file is called like an archive that can be read."""
+    return path.name.lower().endswith((".zip", *_TAR)) and path.is_file()
+
+
+def archive_tree(source: Path) -> Tree:
+    """The files inside an archive.
+
+    Raises:
+        EnvironmentProblem: a damaged, encrypted or incomplete archive.
+    """
+    try:
+        return _zip_tree(source) if source.name.lower().endswith(".zip") else _tar_tree(source)
+    except _FAULTS as error:
+        raise EnvironmentProblem(
+            f"{source}: cannot be read as an archive",
+            expected="an intact ZIP or TAR file",
+            found=f"{type(error).__name__}: {error}",
+            todo="copy an intact one there, or unpack it and name the folder",
+        ) from error
+
+
+def _zip_tree(source: Path) -> Tree:
+    archive = zipfile.ZipFile(source)
+    members = [
+        (info.filename, None if info.is_dir() else _reader(functools.partial(archive.read, info)))
+        for info in archive.infolist()
+    ]
+    return _tree(source, members)
+
+
+def _tar_tree(source: Path) -> Tree:
+    """A compressed one is unpacked to a temporary file first: in it, members can be read in any order."""
+    kind = _TAR[next(suffix for suffix in sorted(_TAR, key=len, reverse=True) if source.name.lower().endswith(suffix))]
+    file: IO[bytes] = source.open("rb")
+    if kind:
+        plain = tempfile.TemporaryFile(prefix="hpmkd-tar-")  # noqa: SIM115 - closed with the last member that needs it
+        with file, _OPENERS[kind](file) as packed:
+            shutil.copyfileobj(packed, plain, 2**20)
+        plain.seek(0)
+        file = plain
+    archive = tarfile.open(fileobj=file, mode="r:")  # noqa: SIM115 - as long as its members are read
+    members: list[tuple[str, Callable[[], bytes] | None]] = []
+    for info in archive:
+        if info.isfile() or info.islnk() or info.issym():
+            members.append((info.name, _reader(functools.partial(_member, archive, info))))
+        elif info.isdir():
+            members.append((f"{info.name}/", None))
+    return _tree(source, members)
+
+
+def _member(archive: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
+    try:
+        opened = archive.extractfile(info)
+    except KeyError as error:  # a link to what is not in the archive
+        raise OSError(f"a link to {info.linkname}, which is not in the archive") from error
+    if opened is None:
+        raise OSError("not a regular file")
+    return opened.read()
+
+
+def _reader(read: Callable[[], bytes]) -> Callable[[], bytes]:
+    """`read` with the faults of archives as OSError, as files have them."""
+
+    def safe() -> bytes:
+        try:
+            return read()
+        except _FAULTS as error:
+            raise error if isinstance(error, OSError) else OSError(f"{type(error).__name__}: {error}") from error
+
+    return safe
+
+
+def _tree(source: Path, members: Iterable[tuple[str, Callable[[], bytes] | None]]) -> Tree:
+    """Folders and files from the names of members; those of folders have no reader."""
+    tree = Tree(source, Folder("", str(source)))
+    for name, read in members:
+        parts = [part for part in PurePosixPath(name.replace("\\", "/")).parts if part not in ("/", ".", "..")]
+        if not parts:
+            continue
+        if len(parts) > MAX_DEPTH:
+            raise ValueError(f"more than {MAX_DEPTH} folders inside one another")
+        path = "/".join(parts)
+        if any(map(hidden, parts)):
+            if read is not None:
+                tree.ignore("hidden", path)
+            continue
+        folder = tree.top
+        for depth, part in enumerate(parts if read is None else parts[:-1], 1):
+            inner = "/".join(parts[:depth])
+            folder = folder.folders.setdefault(part, Folder(inner, f"{source}:{inner}"))
+        if read is not None:
+            if parts[-1] in folder.files:
+                tree.ignore("twice in the archive: the last one counts", path)
+            folder.files[parts[-1]] = File(parts[-1], path, f"{source}:{path}", read)
+    return tree

@@ -1,0 +1,50 @@
+"""Training and held-out part: by which names they are known, and which of several is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hpmkd.errors import EnvironmentProblem
+
+_NAMES = {
+    "train": ("train", "training"),
+    "test": ("test", "testing"),
+    "val": ("val", "valid", "validation", "dev"),
+}
+PART_OF = {name: part for part, names in _NAMES.items() for name in names}
+# In a regular expression: the longest first, so that `training` is not `train` with a rest.
+ANY_PART = "|".join(sorted(PART_OF, key=len, reverse=True))
+
+
+def part_of(name: str) -> str | None:
+    """`train`, `test` or `val` for the name of a folder or split in any case; None for others."""
+    return PART_OF.get(name.lower())
+
+
+def choose(place: str, names: Iterable[str]) -> tuple[str, str, list[str]]:
+    """The names of the training and the held-out part among those that are there, and what should be said of it.
+
+    Raises:
+        EnvironmentProblem: no held-out part, or a part under two names.
+    """
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(part_of(name) or name, []).append(name)
+    wanted = ["train", "test" if "test" in found else "val"]
+    twice = [name for part in wanted for name in found.get(part, []) if len(found[part]) > 1]
+    if twice:
+        raise EnvironmentProblem(
+            f"{place}: the same part under two names",
+            expected="one training part and one test part",
+            found=", ".join(twice),
+            todo="delete or move one of them",
+        )
+    if wanted[1] not in found:
+        raise EnvironmentProblem(
+            f"{place}: no held-out images",
+            expected="a part called test, or else val, valid or validation, beside train",
+            found=", ".join(name for names in found.values() for name in names),
+            todo="move some of the training images into a part called test",
+        )
+    notes = [] if wanted[1] == "test" else [f"there is no test part: {found['val'][0]} is the held-out one"]
+    return found["train"][0], found[wanted[1]][0], notes

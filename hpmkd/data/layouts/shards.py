@@ -1,0 +1,83 @@
+"""Files that make up one table: in order, all there, and of one upload."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from hpmkd.data.listing import listed, named
+from hpmkd.data.tree import File
+from hpmkd.errors import EnvironmentProblem
+
+_SHARD = re.compile(r"^(?P<start>.*-)(?P<number>\d+)-of-(?P<total>\d+)(?P<end>(?:-[^.]*)?\.\w+)$")
+_WHOLE = re.compile(r"^[a-z]+\.\w+$", re.IGNORECASE)
+_NUMBER = re.compile(r"^(?P<number>\d+)(?P<end>\.\w+)$")
+
+
+class _Set(NamedTuple):
+    """An upload: folder, what stands before and after the number of a shard, how many there are (0: not known)."""
+
+    folder: str
+    start: str
+    end: str
+    total: int
+
+
+def ordered(files: Sequence[File], place: str) -> list[File]:
+    """The shards of one part by their number; other files by their name.
+
+    Raises:
+        EnvironmentProblem: some are missing (they are named), or there are sets of two uploads (both are named).
+    """
+    sets: dict[_Set, dict[int, File]] = {}
+    others: list[File] = []
+    for file in sorted(files, key=lambda one: one.path):
+        folder = file.path.rpartition("/")[0]
+        if match := _SHARD.match(file.name):
+            key = _Set(folder, match["start"], match["end"], int(match["total"]))
+        elif match := _NUMBER.match(file.name):
+            key = _Set(folder, "", match["end"], 0)
+        else:
+            others.append(file)
+            continue
+        sets.setdefault(key, {})[int(match["number"])] = file
+    _one_upload([*(list(one.values()) for one in sets.values()), *_uploads(others)], place)
+    if not sets:
+        return others
+    ((key, found),) = sets.items()
+    wanted = range(key.total or max(found) + 1)
+    missing = [_name(key, number, found.values()) for number in wanted if number not in found]
+    if missing:
+        raise EnvironmentProblem(
+            f"{place}: {len(missing):,} of {len(wanted):,} shards are missing",
+            expected=f"{key.start or 'numbers'} 0 to {len(wanted) - 1}",
+            found="missing: " + named(missing),
+            todo="fetch them, and start again",
+        )
+    return [found[number] for number in sorted(found)]
+
+
+def _uploads(files: Sequence[File]) -> list[list[File]]:
+    """`train.parquet` by itself is the whole; what else there is in its folder is another."""
+    whole = [file for file in files if _WHOLE.match(file.name)]
+    rest = [file for file in files if file not in whole]
+    return [[file] for file in whole] + ([rest] if rest else [])
+
+
+def _one_upload(sets: Sequence[Sequence[File]], place: str) -> None:
+    if len(sets) > 1:
+        raise EnvironmentProblem(
+            f"{place}: the same part in {len(sets)} sets of files, as of two uploads",
+            expected="one set of files per part",
+            found=listed(f"{named(file.path for file in files)}" for files in sets),
+            todo="delete the older set",
+        )
+
+
+def _name(key: _Set, number: int, others: Iterable[File]) -> str:
+    """The name of a missing shard, with as many digits as those of the others."""
+    matches = [_SHARD.match(file.name) or _NUMBER.match(file.name) for file in others]
+    digits = max(len(match["number"]) for match in matches if match)
+    total = f"-of-{key.total:0{digits}d}" if key.total else ""
+    return f"{key.start}{number:0{digits}d}{total}{key.end}"

@@ -1,0 +1,38 @@
+"""Lists of names in messages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+LIMIT = 10
+
+
+def shown(text: str) -> str:
+    """A name as it can be printed anywhere: bytes that are not UTF-8 as `\\xe9`, and control characters too."""
+    try:
+        text = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # half of a UTF-16 pair, from JSON
+        text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return re.sub(r"[\x00-\x1f\x7f]", lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+def listed(lines: Iterable[str]) -> str:
+    """One line per entry, at most ten; then how many more there are."""
+    every = [shown(line) for line in lines]
+    if len(every) == 1:
+        return every[0]
+    rest = [f"and {len(every) - LIMIT:,} more"] if len(every) > LIMIT else []
+    return "".join(f"\n    {line}" for line in [*every[:LIMIT], *rest])
+
+
+def named(names: Iterable[str]) -> str:
+    """Names in one line, at most ten; then how many more there are."""
+    every = [shown(name) for name in names]
+    rest = [f"and {len(every) - LIMIT:,} more"] if len(every) > LIMIT else []
+    return ", ".join([*every[:LIMIT], *rest])
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """`1 image`, `1,200 images`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -1,0 +1,176 @@
+"""The files below a user's folder, or inside an archive, as every layout sees them. No torch.
+
+Links are followed; hidden files are set aside and counted. Whoever reads an image reads it through here, so what is
+listed, hashed and decoded is the same.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hpmkd.errors import EnvironmentProblem
+
+MAX_DEPTH = 100
+_SYSTEM = {"__MACOSX", "@eaDir", "lost+found", "Icon\r"}
+
+
+@dataclass(frozen=True, eq=False)
+class File:
+    """A file of the data set.
+
+    Args:
+        name: its own name.
+        path: its path below the root, with slashes.
+        place: as messages name it.
+        read: gives its bytes; OSError where it cannot be read.
+        local: where it lies, unless it is part of an archive.
+    """
+
+    name: str
+    path: str
+    place: str
+    read: Callable[[], bytes]
+    local: Path | None = None
+
+    @property
+    def suffix(self) -> str:
+        """`.jpg` of `A.JPG`; empty where there is none."""
+        return os.path.splitext(self.name)[1].lower()
+
+
+@dataclass(eq=False)
+class Folder:
+    """A folder of the data set.
+
+    Args:
+        path: below the root.
+        place: as messages name it.
+        files: by name.
+        folders: by name.
+        fault: why it cannot be listed; empty where it can.
+    """
+
+    path: str
+    place: str
+    files: dict[str, File] = field(default_factory=dict)
+    folders: dict[str, Folder] = field(default_factory=dict)
+    fault: str = ""
+
+    def walk(self) -> Iterator[tuple[Folder, list[File]]]:
+        """This folder and all below with their files, in the order of torchvision's ImageFolder."""
+        below = sorted(self.below(), key=lambda folder: folder.place)
+        for folder in below:
+            yield folder, [folder.files[name] for name in sorted(folder.files)]
+
+    def below(self) -> Iterator[Folder]:
+        """This folder and all below it."""
+        yield self
+        for folder in self.folders.values():
+            yield from folder.below()
+
+    def every_file(self) -> Iterator[File]:
+        """All files here and below."""
+        for _, files in self.walk():
+            yield from files
+
+
+@dataclass
+class Tree:
+    """What a user named: the folder at its top, and the files that were set aside, by reason."""
+
+    source: Path
+    top: Folder
+    ignored: dict[str, list[str]] = field(default_factory=dict)
+
+    def ignore(self, reason: str, path: str) -> None:
+        """Sets a file aside."""
+        self.ignored.setdefault(reason, []).append(path)
+
+
+def hidden(name: str) -> bool:
+    """Whether a name is the system's or an editor's: `.DS_Store`, `._a.png`, `.ipynb_checkpoints`, `__MACOSX`."""
+    return name.startswith(".") or name in _SYSTEM
+
+
+def folder_tree(source: Path) -> Tree:
+    """Everything below a folder on the disk.
+
+    Raises:
+        EnvironmentProblem: a folder cannot be listed.
+    """
+    tree = Tree(source, Folder("", str(source)))
+    try:
+        _fill(tree, tree.top, source, above=[_identity(source)])
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"{error.filename or source}: cannot be listed",
+            expected="a folder that this user may read",
+            found=error.strerror,
+            todo="correct its permissions, or move it out of the data set",
+        ) from error
+    return tree
+
+
+def _identity(place: Path) -> tuple[int, int]:
+    found = place.stat()
+    return found.st_dev, found.st_ino
+
+
+def _fill(tree: Tree, folder: Folder, place: Path, above: list[tuple[int, int]], aside: bool = False) -> None:
+    """Lists `place` into `folder`; `above`: the folders that lead here, among which a link may not lead back."""
+    if len(above) > MAX_DEPTH:
+        raise EnvironmentProblem(f"{place}: more than {MAX_DEPTH} folders inside one another", todo="move it elsewhere")
+    with os.scandir(place) as entries:
+        found = sorted(entries, key=lambda entry: entry.name)
+    for entry in found:
+        path, skip = f"{folder.path}/{entry.name}".lstrip("/"), aside or hidden(entry.name)
+        if _is_folder(entry):
+            identity = _identity(Path(entry.path))
+            if identity in above:
+                tree.ignore("a link that leads back to a folder above it", path)
+                continue
+            inner = Folder(path, entry.path)
+            if not skip:
+                folder.folders[entry.name] = inner
+            try:
+                _fill(tree, inner, Path(entry.path), [*above, identity], aside=skip)
+            except OSError as error:
+                inner.fault = error.strerror or str(error)
+                tree.ignore("a folder that cannot be listed", path)
+        elif skip:
+            tree.ignore("hidden", path)
+        elif _is_special(entry):
+            tree.ignore("not a regular file", path)
+        else:
+            folder.files[entry.name] = local_file(Path(entry.path), path)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """A link to itself is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _is_special(entry: os.DirEntry[str]) -> bool:
+    """A pipe, a socket, a device. A link that leads nowhere is none: whoever wants to read it says so."""
+    try:
+        return not stat.S_ISREG(entry.stat().st_mode)
+    except OSError:
+        return False
+
+
+def local_file(place: Path, path: str) -> File:
+    """A file on the disk."""
+    return File(place.name, path, str(place), place.read_bytes, local=place)
+
+
+def stem(name: str) -> str:
+    """`pets` of `pets.tar.gz`, `pets.zip` and `pets.npz`; names without a suffix as they are."""
+    base, suffix = os.path.splitext(name)
+    return os.path.splitext(base)[0] if suffix and base.lower().endswith(".tar") else base

@@ -1,0 +1,139 @@
+"""ZIP and TAR archives of image folders, as they are downloaded."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.datasets import content, image_folder, parquet_pair, pixels_of, read, refusal, rename_to_latin1, rows
+
+from hpmkd.cli.main import main
+from hpmkd.config.request import absolute_folder
+from hpmkd.data.catalog import find
+
+
+def packed(folder: Path, kind: str, inside: str = "") -> Path:
+    """The folder as an archive beside it."""
+    source = folder
+    if inside:
+        source = folder.with_name(f"{folder.name}-outer")
+        shutil.copytree(folder, source / inside)
+    return Path(shutil.make_archive(str(folder.with_name("pets")), kind, source))
+
+
+@pytest.mark.parametrize("inside", ["", "pets-v2"])
+@pytest.mark.parametrize("kind", ["zip", "tar", "gztar", "bztar", "xztar"])
+def test_archives(tmp_path: Path, kind: str, inside: str) -> None:
+    path = packed(image_folder(tmp_path / "own"), kind, inside)
+    raw = read(path)
+    folder = read(tmp_path / "own")
+    assert np.array_equal(raw.train.pixels.numpy(), folder.train.pixels.numpy())
+    assert raw.train.labels.tolist() == folder.train.labels.tolist()
+    assert content(path) == content(tmp_path / "own"), "the same images with the same labels"
+    assert find(str(path)).name == "pets"
+    assert absolute_folder(f"x={path}") == f"x={path}"
+    assert not [one for one in tmp_path.iterdir() if one.name not in ("own", "own-outer", path.name)]
+
+
+def test_a_sweep_takes_its_name_and_keeps_its_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed(image_folder(tmp_path / "own"), "zip")
+    monkeypatch.chdir(tmp_path)
+    words = ["--data.cache_dir", "cache", "-o", "out", "--runs", "1", "--baselines", "Direct", "-n"]
+    words += ["--data.image_size", "16"]
+    assert main(["run", "--datasets", "x=pets.zip", *words]) == 0
+    said = capsys.readouterr()
+    assert "student_x_Direct_run1.pt" in said.out
+    assert said.err.splitlines() == [
+        "x: 9 training and 6 test images of 3 classes, 16x16 in colour (image folders)",
+        "x: 15 images: resized to 16x16",
+        "x: 15 images: enlarged to 16x16",
+    ]
+
+
+def test_those_of_a_mac(tmp_path: Path) -> None:
+    path = packed(image_folder(tmp_path / "own"), "zip")
+    before = content(path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("__MACOSX/train/cat/._000.png", b"x")
+        archive.writestr("train/cat/.DS_Store", b"x")
+    raw = read(path)
+    assert raw.facts["ignored"]["hidden"]["count"] == 2
+    assert content(path) == before
+
+
+def test_links_inside_a_tar(tmp_path: Path) -> None:
+    image_folder(tmp_path / "own")
+    (tmp_path / "own" / "train" / "cat" / "900.png").symlink_to("000.png")
+    (tmp_path / "own" / "train" / "cat" / "901.png").hardlink_to(tmp_path / "own" / "train" / "cat" / "003.png")
+    raw = read(packed(tmp_path / "own", "gztar"))
+    assert len(raw.train) == 11
+    (tmp_path / "own" / "train" / "cat" / "902.png").symlink_to("nowhere.png")
+    assert "902.png: a link to nowhere.png" in refusal(packed(tmp_path / "own", "tar"))
+
+
+def test_names_that_are_not_utf8(tmp_path: Path) -> None:
+    image_folder(tmp_path / "own")
+    for part in ("train", "test"):
+        rename_to_latin1(tmp_path / "own" / part, "eel", b"katz\xe9")
+    raw = read(packed(tmp_path / "own", "tar"))
+    assert raw.facts["classes"][2]["name"] == "katz\udce9"
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "gztar", "xztar"])
+@pytest.mark.parametrize("damage", ["cut", "empty", "text", "flip"])
+def test_damaged_archives(tmp_path: Path, kind: str, damage: str) -> None:
+    path = packed(image_folder(tmp_path / "own"), kind)
+    data = path.read_bytes()
+    flipped = bytearray(data)
+    for place in range(200, len(data), 150):
+        flipped[place] ^= 0x55
+    path.write_bytes({"cut": data[: len(data) // 2], "empty": b"", "text": b"404", "flip": bytes(flipped)}[damage])
+    assert path.name in refusal(path)
+
+
+def test_an_encrypted_member(tmp_path: Path) -> None:
+    path = packed(image_folder(tmp_path / "own"), "zip")
+    data = bytearray(path.read_bytes())
+    place = data.index(b"PK\x01\x02")
+    while place >= 0:  # the flag `encrypted` of each entry of the directory
+        data[place + 8] |= 1
+        place = data.find(b"PK\x01\x02", place + 4)
+    path.write_bytes(data)
+    assert "15 of 15 images cannot be read" in refusal(path)
+
+
+def test_names_that_lead_outside_stay_inside(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    image_folder(tmp_path / "own")
+    with tarfile.open(path, "w") as archive:
+        for file in sorted((tmp_path / "own").rglob("*.png")):
+            archive.add(file, f"../../{file.relative_to(tmp_path / 'own')}")
+    assert len(read(path).train) == 9
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["a.tar", "own"]
+
+
+def test_a_name_twice_is_said(tmp_path: Path) -> None:
+    path = packed(image_folder(tmp_path / "own"), "zip")
+    with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("train/cat/000.png", (tmp_path / "own" / "train" / "cat" / "003.png").read_bytes())
+    raw = read(path)
+    assert raw.facts["ignored"]["twice in the archive: the last one counts"]["count"] == 1
+    assert np.array_equal(raw.train.pixels[0].numpy(), pixels_of(rows(9))[3])
+
+
+def test_an_archive_of_something_else(tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "a.txt").write_text("x")
+    assert "not a data set" in refusal(packed(tmp_path / "own", "zip"))
+
+
+def test_tables_in_an_archive_are_not_read(tmp_path: Path) -> None:
+    parquet_pair(tmp_path / "own")
+    said = refusal(packed(tmp_path / "own", "zip"))
+    assert "unpack it" in said

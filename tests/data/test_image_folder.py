@@ -1,0 +1,248 @@
+"""Class folders as they come out of cameras, archives, notebooks and file managers."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from support.datasets import class_folders, content, image_folder, read, refusal, rename_to_latin1, rows
+from support.pictures import picture
+
+
+def test_hidden_files_and_folders_are_no_data(tmp_path: Path) -> None:
+    image_folder(tmp_path)
+    before = content(tmp_path)
+    for part in ("train", "test"):
+        (tmp_path / part / ".ipynb_checkpoints").mkdir()
+        shutil.copy(tmp_path / part / "cat" / "000.png", tmp_path / part / ".ipynb_checkpoints" / "000-checkpoint.png")
+        (tmp_path / part / "cat" / "._000.png").write_bytes(b"\0\5\26\7")
+        (tmp_path / part / "cat" / ".DS_Store").write_bytes(b"x")
+        (tmp_path / part / "@eaDir").mkdir()
+        (tmp_path / part / "@eaDir" / "a.png").write_bytes(b"x")
+    (tmp_path / "__MACOSX" / "train").mkdir(parents=True)
+    (tmp_path / "__MACOSX" / "train" / "a.png").write_bytes(b"x")
+    raw = read(tmp_path)
+    assert (len(raw.train), raw.classes) == (9, 3)
+    assert raw.facts["ignored"]["hidden"]["count"] == 9
+    assert content(tmp_path) == before
+
+
+def test_files_that_nobody_reads_change_nothing(tmp_path: Path) -> None:
+    image_folder(tmp_path)
+    before = content(tmp_path)
+    for name in (
+        "README.md",
+        "train/labels.csv",
+        "train/cat/Thumbs.db",
+        "test/dog/notes.txt",
+        "LICENSE",
+        "other/x.bin",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x")
+    assert content(tmp_path) == before
+    ignored = read(tmp_path).facts["ignored"]
+    assert ignored["not an image by its suffix"]["count"] == 2
+    assert ignored["in no part of the data set"]["count"] == 4
+
+
+def test_links_are_followed_and_their_images_hashed(tmp_path: Path) -> None:
+    image_folder(tmp_path / "store")
+    for part in ("train", "test"):
+        (tmp_path / "own" / part).mkdir(parents=True)
+        for name in ("cat", "dog", "eel"):
+            (tmp_path / "own" / part / name).symlink_to(tmp_path / "store" / part / name)
+    (tmp_path / "link").symlink_to(tmp_path / "own")
+    assert content(tmp_path / "own") == content(tmp_path / "store") == content(tmp_path / "link")
+    assert len(read(tmp_path / "own").train) == 9
+    before = content(tmp_path / "own")
+    (tmp_path / "store" / "train" / "cat" / "000.png").write_bytes(picture(77))
+    assert content(tmp_path / "own") != before
+
+
+def test_links_of_single_images(tmp_path: Path) -> None:
+    image_folder(tmp_path / "store")
+    for path in sorted((tmp_path / "store").rglob("*.png")):
+        place = tmp_path / "own" / path.relative_to(tmp_path / "store")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(path)
+    assert content(tmp_path / "own") == content(tmp_path / "store")
+
+
+def test_a_link_that_leads_back_is_not_followed(tmp_path: Path) -> None:
+    image_folder(tmp_path)
+    (tmp_path / "train" / "cat" / "again").symlink_to(tmp_path)
+    (tmp_path / "train" / "self").symlink_to(tmp_path / "train")
+    raw = read(tmp_path)
+    assert len(raw.train) == 9
+    assert raw.facts["ignored"]["a link that leads back to a folder above it"]["count"] == 2
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        ("train", "val"),
+        ("train", "valid"),
+        ("train", "validation"),
+        ("Train", "Test"),
+        ("TRAINING", "Val"),
+        ("training", "testing"),
+    ],
+)
+def test_names_of_the_parts(tmp_path: Path, parts: tuple[str, str]) -> None:
+    raw = read(image_folder(tmp_path, parts))
+    assert (len(raw.train), len(raw.test)) == (9, 6)
+    assert raw.facts["parts"]["test"]["found_as"] == parts[1]
+    assert bool(raw.facts["notes"]) == parts[1].lower().startswith("val")
+
+
+def test_a_validation_part_beside_a_test_part_is_named(tmp_path: Path) -> None:
+    image_folder(tmp_path)
+    before = content(tmp_path)
+    class_folders(tmp_path / "val", rows(5))
+    assert content(tmp_path) == before
+    assert read(tmp_path).facts["ignored"]["in no part of the data set"] == {
+        "count": 5, "images": 5, "examples": ["val/cat/000.png", "val/cat/003.png", "val/dog/001.png"],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("place", ["Animals-10", "archive/Animals-10"])
+def test_nested(tmp_path: Path, place: str) -> None:
+    image_folder(tmp_path / place)
+    (tmp_path / "readme.txt").write_text("x")
+    assert len(read(tmp_path).train) == 9
+
+
+def test_two_data_sets_in_one_folder_are_named(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        image_folder(tmp_path / name)
+    said = refusal(tmp_path)
+    assert "more than one data set" in said
+    assert f"{tmp_path / 'a'}: image folders" in said
+    assert f"my-images={tmp_path / 'a'}" in said
+    assert len(read(tmp_path / "a").train) == 9
+
+
+def test_a_class_that_is_called_train(tmp_path: Path) -> None:
+    raw = read(image_folder(tmp_path, names=("car", "plane", "train")))
+    assert [one["name"] for one in raw.facts["classes"]] == ["car", "plane", "train"]
+
+
+def test_two_folders_for_a_part(tmp_path: Path) -> None:
+    image_folder(tmp_path)
+    class_folders(tmp_path / "Train", rows(3))
+    assert "Train, train" in refusal(tmp_path)
+
+
+def test_no_held_out_part(tmp_path: Path) -> None:
+    class_folders(tmp_path / "train", rows(6))
+    assert "no held-out images" in refusal(tmp_path)
+
+
+def test_classes_without_images_all_at_once(tmp_path: Path) -> None:
+    image_folder(tmp_path)
+    shutil.rmtree(tmp_path / "test" / "cat")
+    (tmp_path / "test" / "cat").mkdir()
+    shutil.rmtree(tmp_path / "train" / "eel")
+    (tmp_path / "train" / "fox").mkdir()
+    said = refusal(tmp_path)
+    assert "cat: no test images (3 training)" in said
+    assert "eel: no training images (2 test)" in said
+    assert "fox: no images at all" in said
+    (tmp_path / "train" / "fox").rmdir()
+    raw = read(tmp_path, allow_empty_classes=True)
+    assert (raw.classes, raw.test.labels.tolist()) == (3, [1, 1, 2, 2])
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_images_outside_of_class_folders(tmp_path: Path, part: str) -> None:
+    image_folder(tmp_path)
+    shutil.copy(tmp_path / "train" / "cat" / "000.png", tmp_path / part / "loose.png")
+    said = refusal(tmp_path)
+    assert "outside of class folders" in said
+    assert f"{tmp_path / part}: 1 image (loose.png)" in said
+
+
+def test_flat_test_images(tmp_path: Path) -> None:
+    class_folders(tmp_path / "train", rows(6))
+    (tmp_path / "test").mkdir()
+    for number in range(4):
+        (tmp_path / "test" / f"{number}.jpg").write_bytes(picture(number))
+    assert "test: 4 images (0.jpg, 1.jpg, 2.jpg)" in refusal(tmp_path)
+
+
+def test_unknown_suffixes_are_counted_and_need_a_word(tmp_path: Path) -> None:
+    image_folder(tmp_path)
+    for name in ("a.heic", "b.HEIC", "c.dng", "scan"):
+        (tmp_path / "train" / "cat" / name).write_bytes(b"x")
+    said = refusal(tmp_path)
+    assert "4 files that may be images" in said
+    assert ".heic: 2 files, such as train/cat/" in said
+    assert "no suffix: 1 file" in said
+    assert "--data.ignore_suffixes '[\"\", .dng, .heic]'" in said
+    raw = read(tmp_path, ignore_suffixes=[".HEIC", ".dng", ""])
+    assert len(raw.train) == 9
+    assert raw.facts["ignored"]["of a suffix in data.ignore_suffixes"]["count"] == 4
+
+
+def test_a_pipe_in_a_class_folder_is_not_waited_for(tmp_path: Path) -> None:
+    import os
+
+    image_folder(tmp_path)
+    os.mkfifo(tmp_path / "train" / "cat" / "pipe.png")
+    raw = read(tmp_path)
+    assert raw.facts["ignored"]["not a regular file"]["examples"] == ["train/cat/pipe.png"]
+
+
+def test_names_that_are_not_utf8(tmp_path: Path) -> None:
+    image_folder(tmp_path)
+    for part in ("train", "test"):
+        rename_to_latin1(tmp_path / part, "cat", b"katz\xe9")
+    raw = read(tmp_path)
+    assert [one["name"] for one in raw.facts["classes"]] == ["dog", "eel", "katz\udce9"]
+    (tmp_path / "train" / "katz\udce9" / "000.png").write_bytes(b"x")
+    assert "katz\\xe9/000.png: not an image" in refusal(tmp_path)
+
+
+def test_folders_inside_of_class_folders(tmp_path: Path) -> None:
+    image_folder(tmp_path)
+    (tmp_path / "train" / "cat" / "kittens").mkdir()
+    (tmp_path / "train" / "cat" / "kittens" / "a.png").write_bytes(picture(70))
+    assert read(tmp_path).train.labels.tolist().count(0) == 4
+
+
+def test_the_identity_is_pixels_and_labels_not_names(tmp_path: Path) -> None:
+    first = content(image_folder(tmp_path / "a"))
+    assert content(Path(shutil.copytree(tmp_path / "a", tmp_path / "b"))) == first
+    (tmp_path / "b" / "train" / "eel").rename(tmp_path / "b" / "train" / "fox")
+    (tmp_path / "b" / "test" / "eel").rename(tmp_path / "b" / "test" / "fox")
+    assert content(tmp_path / "b") == first
+    (tmp_path / "b" / "train" / "fox" / "002.png").rename(tmp_path / "b" / "train" / "dog" / "002.png")
+    assert content(tmp_path / "b") != first
+
+
+def test_a_link_to_itself_is_named(tmp_path: Path) -> None:
+    image_folder(tmp_path)
+    (tmp_path / "train" / "cat" / "self.png").symlink_to("self.png")
+    assert "self.png: Too many levels of symbolic links" in refusal(tmp_path)
+
+
+def test_accents_of_a_mac(tmp_path: Path) -> None:
+    """One part was packed on a Mac, which writes e and accent as two characters."""
+    image_folder(tmp_path)
+    for part, name in (("train", "Caf\u00e9"), ("test", "Cafe\u0301")):
+        (tmp_path / part / "cat").rename(tmp_path / part / name)
+    raw = read(tmp_path)
+    assert [one["name"] for one in raw.facts["classes"]] == ["Caf\u00e9", "dog", "eel"]
+    assert raw.test.labels.tolist() == [0, 0, 1, 1, 2, 2]
+
+
+def test_labels_are_part_of_the_identity(tmp_path: Path) -> None:
+    """The same images in the same order, one of them in the class before."""
+    image_folder(tmp_path)
+    before = content(tmp_path)
+    (tmp_path / "train" / "eel" / "002.png").rename(tmp_path / "train" / "dog" / "900.png")
+    assert content(tmp_path) != before
+    (tmp_path / "train" / "dog" / "900.png").rename(tmp_path / "train" / "eel" / "000.png")
+    assert content(tmp_path) == before, "the name of a file is none"

@@ -1,0 +1,77 @@
+"""Shards: in order, all there, of one upload."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.datasets import parquet, pixels_of, read, refusal, rows
+
+
+def place(root: Path, train: list[str], each: int = 3) -> Path:
+    """Training rows in these files, in their order, and a test file."""
+    for number, name in enumerate(train):
+        parquet(root / name, rows(each, first=each * number))
+    parquet(root / Path(train[0]).parent / "test.parquet", rows(6, first=90))
+    return root
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["data/train-00000-of-00003.parquet", "data/train-00001-of-00003.parquet", "data/train-00002-of-00003.parquet"],
+        [f"data/train-{number}-of-12.parquet" for number in range(12)],
+        ["train-00000-of-00002-0ab1.parquet", "train-00001-of-00002-0ab1.parquet"],
+        ["train_1.parquet", "train_2.parquet"],
+    ],
+)
+def test_whole_sets_in_the_order_of_their_numbers(tmp_path: Path, names: list[str]) -> None:
+    raw = read(place(tmp_path, names))
+    assert np.array_equal(raw.train.pixels.numpy(), pixels_of(rows(3 * len(names))))
+    assert raw.facts["parts"]["train"]["shards"] == len(names)
+
+
+def test_numbered_files_in_a_folder(tmp_path: Path) -> None:
+    for number in range(2):
+        parquet(tmp_path / "default" / "train" / f"{number:04d}.parquet", rows(3, first=3 * number))
+    parquet(tmp_path / "default" / "test" / "0000.parquet", rows(3, first=9))
+    assert len(read(tmp_path).train) == 6
+    (tmp_path / "default" / "train" / "0000.parquet").unlink()
+    assert "missing: 0000.parquet" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "missing"),
+    [
+        (["data/train-00000-of-00002.parquet"], "train-00001-of-00002.parquet"),
+        (["data/train-00001-of-00002.parquet"], "train-00000-of-00002.parquet"),
+        (["train-00001-of-00004-ab.parquet"], "train-00000-of-00004-ab.parquet, train-00002-of-00004-ab.parquet"),
+        (["train-0-of-30.parquet"], "and 19 more"),
+    ],
+)
+def test_missing_shards_are_named(tmp_path: Path, names: list[str], missing: str) -> None:
+    assert missing in refusal(place(tmp_path, names))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["data/train-00000-of-00001.parquet", "data/train-00000-of-00001-96489718122dc548.parquet"],
+        ["data/train-00000-of-00001-aa.parquet", "data/train-00000-of-00001-bb.parquet"],
+        ["data/train-00000-of-00001.parquet", "data/train-00000-of-00002.parquet"],
+        ["train.parquet", "train-00000-of-00001.parquet"],
+        ["train.parquet", "train_old.parquet"],
+        ["train.parquet", "train-2.parquet"],
+    ],
+)
+def test_sets_of_two_uploads_are_both_named(tmp_path: Path, names: list[str]) -> None:
+    said = refusal(place(tmp_path, names))
+    assert "2 sets of files" in said
+    assert all(name in said for name in names)
+
+
+def test_a_table_beside_a_folder_of_tables(tmp_path: Path) -> None:
+    place(tmp_path, ["train.parquet"])
+    parquet(tmp_path / "train" / "0000.parquet", rows(3))
+    assert "0000.parquet" in refusal(tmp_path)

@@ -1,0 +1,341 @@
+"""Parquet and Arrow files as they lie on the hub, in its caches, and by themselves."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from support.datasets import content, encoded, opened, parquet, parquet_pair, pixels_of, read, refusal, rows
+from support.pictures import picture
+
+NAMES = ["cat", "dog", "eel"]
+FEATURES = {"image": {"_type": "Image"}, "label": {"names": NAMES, "_type": "ClassLabel"}}
+
+
+def both(root: Path, train: str, test: str, **options: Any) -> Path:
+    """Nine and six rows under these names."""
+    parquet(root / train, rows(9), **options)
+    parquet(root / test, rows(6, first=9), **options)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("train.parquet", "test.parquet"),
+        ("data/train-00000-of-00001.parquet", "data/test-00000-of-00001.parquet"),
+        ("data/train-00000-of-00001-96489718122dc548.parquet", "data/test-00000-of-00001-0123456789abcdef.parquet"),
+        ("plain_text/train-00000-of-00001.parquet", "plain_text/test-00000-of-00001.parquet"),
+        ("mnist/train/0000.parquet", "mnist/test/0000.parquet"),
+        ("default/train/0000.parquet", "default/validation/0000.parquet"),
+        ("train/part-00000-1a2b.snappy.parquet", "test/part-00000-3c4d.snappy.parquet"),
+        ("data/train-00000-of-00001.parquet", "data/validation-00000-of-00001.parquet"),
+        ("Train.parquet", "Valid.parquet"),
+        ("data/default/train-00000-of-00001.parquet", "data/default/test-00000-of-00001.parquet"),
+        ("clone/data/train.parquet", "clone/data/test.parquet"),
+        ("train_set.parquet", "test_set.parquet"),
+        ("train.parquet/part-0.snappy.parquet", "test.parquet/part-0.snappy.parquet"),
+    ],
+)
+def test_where_tables_lie(tmp_path: Path, train: str, test: str) -> None:
+    both(tmp_path, train, test)
+    (tmp_path / "README.md").write_text("# Dataset Card")
+    raw = read(tmp_path)
+    assert (len(raw.train), len(raw.test)) == (9, 6)
+    assert np.array_equal(raw.train.pixels.numpy(), pixels_of(rows(9)))
+    assert bool(raw.facts["notes"]) == ("val" in test.lower())
+
+
+def test_the_identity_is_that_of_the_pair(tmp_path: Path) -> None:
+    first = content(parquet_pair(tmp_path / "a"))
+    second = both(tmp_path / "b", "x/train-00000-of-00001.parquet", "x/test-00000-of-00001.parquet")
+    assert content(second) == first
+
+
+def hub_cache(root: Path, revisions: list[str], main: str | None) -> Path:
+    """`snapshots/<revision>/` with links into `blobs/`, as the hub's client keeps them."""
+    for revision in revisions:
+        for name, count, first in (("train", 9, 0), ("test", 6, 9)):
+            blob = parquet(root / "blobs" / f"{revision}-{name}", rows(count, first))
+            link = root / "snapshots" / revision / "data" / f"{name}-00000-of-00001.parquet"
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(blob)
+    if main is not None:
+        (root / "refs").mkdir()
+        (root / "refs" / "main").write_text(main)
+    return root
+
+
+@pytest.mark.parametrize(("revisions", "main"), [(["a1"], "a1"), (["a1"], None), (["a1", "b2"], "b2")])
+def test_caches_of_the_hub(tmp_path: Path, revisions: list[str], main: str | None) -> None:
+    root = hub_cache(tmp_path / "datasets--x--y", revisions, main)
+    assert len(read(root).train) == 9
+    assert content(root) == content(root / "snapshots" / (main or revisions[0]))
+
+
+def test_caches_of_the_hub_that_are_not_clear(tmp_path: Path) -> None:
+    said = refusal(hub_cache(tmp_path, ["a1", "b2"], "c3"))
+    assert "2 revisions" in said
+    assert "a1, b2" in said
+
+
+def test_an_incomplete_snapshot(tmp_path: Path) -> None:
+    root = hub_cache(tmp_path, ["a1"], "a1")
+    (root / "blobs" / "a1-train").unlink()
+    assert "train-00000-of-00001.parquet" in refusal(root)
+
+
+def test_several_configs_are_named(tmp_path: Path) -> None:
+    for config in ("cropped", "full"):
+        both(tmp_path / config, "train-00000-of-00001.parquet", "test-00000-of-00001.parquet")
+    said = refusal(tmp_path)
+    assert f"{tmp_path / 'cropped'}: tables" in said
+    assert f"{tmp_path / 'full'}: tables" in said
+    assert len(read(tmp_path / "full").train) == 9
+
+
+def test_a_part_that_the_hub_converted(tmp_path: Path) -> None:
+    both(tmp_path, "default/train/0000.parquet", "default/test/0000.parquet")
+    parquet(tmp_path / "default" / "partial-train" / "0000.parquet", rows(3))
+    assert "partial-train" in refusal(tmp_path)
+
+
+def test_other_splits_are_named(tmp_path: Path) -> None:
+    both(tmp_path, "data/train-00000-of-00001.parquet", "data/test-00000-of-00001.parquet")
+    for name in ("extra", "validation"):
+        parquet(tmp_path / "data" / f"{name}-00000-of-00001.parquet", rows(3))
+    assert read(tmp_path).facts["ignored"]["in no part of the data set"]["images"] == 2
+
+
+@pytest.mark.parametrize(
+    "names", [("img", "label"), ("image", "fine_label"), ("images", "labels"), ("picture", "target")]
+)
+def test_other_common_column_names(tmp_path: Path, names: tuple[str, str]) -> None:
+    assert len(read(parquet_pair(tmp_path, image=names[0], label=names[1])).train) == 9
+
+
+def test_labels_that_are_not_used_are_named(tmp_path: Path) -> None:
+    """As CIFAR-100 has them on the hub."""
+    coarse = {"coarse_label": {"names": ["a"], "_type": "ClassLabel"}}
+    features = {"img": {"_type": "Image"}, "fine_label": {"names": NAMES, "_type": "ClassLabel"}, **coarse}
+    raw = read(parquet_pair(tmp_path, image="img", label="fine_label", features=features))
+    assert raw.facts["notes"] == ["labels are those of the column fine_label; not used: coarse_label"]
+
+
+def test_columns_by_the_hubs_schema(tmp_path: Path) -> None:
+    features = {"photo": {"_type": "Image"}, "species": {"names": NAMES, "_type": "ClassLabel"}}
+    raw = read(parquet_pair(tmp_path, image="photo", label="species", features=features))
+    assert [one["name"] for one in raw.facts["classes"]] == NAMES
+
+
+def test_names_of_the_hubs_schema(tmp_path: Path) -> None:
+    raw = read(parquet_pair(tmp_path, features=FEATURES))
+    assert [one["name"] for one in raw.facts["classes"]] == NAMES
+    assert raw.facts["notes"] == []
+
+
+def test_test_rows_without_labels(tmp_path: Path) -> None:
+    parquet_pair(tmp_path, features=FEATURES)
+    parquet(tmp_path / "test.parquet", rows(6), value=lambda label: -1, features=FEATURES)
+    assert "test.parquet, row 0: -1 (the hub's mark for `no label`)" in refusal(tmp_path)
+
+
+def test_schemas_that_disagree(tmp_path: Path) -> None:
+    parquet_pair(tmp_path, features=FEATURES)
+    other = {**FEATURES, "label": {"names": ["dog", "cat", "eel"], "_type": "ClassLabel"}}
+    parquet(tmp_path / "test.parquet", rows(6), features=other)
+    said = refusal(tmp_path)
+    assert "other class names" in said
+    assert "'cat' is 'dog'" in said
+
+
+@pytest.mark.parametrize(
+    ("value", "classes"),
+    [
+        (lambda label: NAMES[label], NAMES),
+        (lambda label: label + 1, ["1", "2", "3"]),
+        (lambda label: 2110341 + label, ["2110341", "2110342", "2110343"]),
+        (float, ["0", "1", "2"]),
+        (lambda label: [int(place == label) for place in range(3)], ["0", "1", "2"]),
+        (lambda label: [float(place == label) for place in range(3)], ["0", "1", "2"]),
+    ],
+)
+def test_labels_of_every_kind(tmp_path: Path, value: Any, classes: list[str]) -> None:
+    raw = read(parquet_pair(tmp_path, value=value))
+    assert raw.train.labels.tolist() == [0, 1, 2] * 3
+    assert [one["name"] for one in raw.facts["classes"]] == classes
+
+
+def test_labels_in_a_dictionary(tmp_path: Path) -> None:
+    for part, count in (("train", 9), ("test", 6)):
+        parquet(tmp_path / f"{part}.parquet", rows(count), value=lambda label: NAMES[label])
+        table = pq.read_table(tmp_path / f"{part}.parquet")
+        coded = table.set_column(1, "label", table.column("label").dictionary_encode())
+        pq.write_table(coded, tmp_path / f"{part}.parquet")
+    assert [one["name"] for one in read(tmp_path).facts["classes"]] == NAMES
+
+
+def test_bad_labels_are_named_with_their_rows(tmp_path: Path) -> None:
+    parquet_pair(tmp_path, value=lambda label: label + 0.5)
+    assert "train.parquet, row 0: 0.5 is not a whole number" in refusal(tmp_path)
+    parquet(tmp_path / "test.parquet", rows(6), value=lambda label: None if label == 1 else label)
+    parquet(tmp_path / "train.parquet", rows(9))
+    said = refusal(tmp_path)
+    assert "2 of 15 labels" in said
+    assert "test.parquet, row 1: no label" in said
+
+
+@pytest.mark.parametrize("struct", [True, False])
+@pytest.mark.parametrize("place", ["images", "."])
+def test_rows_that_refer_to_files(tmp_path: Path, struct: bool, place: str) -> None:
+    """Relative to the data set, or to the table; the files are part of the identity."""
+    root = tmp_path / "own"
+
+    def cell(data: bytes) -> Any:
+        numbers = [number for number in range(15) if picture(number) == data]
+        path = root / place / f"{numbers[0]}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        text = path.relative_to(root).as_posix()
+        return {"bytes": None, "path": text} if struct else text
+
+    parquet_pair(root, cell=cell)
+    raw = read(root)
+    assert np.array_equal(raw.train.pixels.numpy(), pixels_of(rows(9)))
+    assert "in no part of the data set" not in raw.facts["ignored"]
+    before = content(root)
+    (root / place / "3.png").write_bytes(picture(88))
+    assert content(root) != before
+    (root / place / "3.png").unlink()
+    assert "3.png: No such file" in refusal(root)
+
+
+def test_some_rows_hold_images_and_some_refer(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(picture(50))
+    parquet_pair(
+        tmp_path,
+        cell=lambda data: {"bytes": None, "path": "a.png"} if data == picture(4) else {"bytes": data, "path": "x"},
+    )
+    raw = read(tmp_path)
+    assert np.array_equal(raw.train.pixels[4].numpy(), np.asarray(opened(picture(50))))
+    assert np.array_equal(raw.train.pixels[5].numpy(), np.asarray(opened(picture(5))))
+
+
+def grey(data: bytes) -> np.ndarray:
+    return np.asarray(opened(data).convert("L"))
+
+
+@pytest.mark.parametrize(
+    ("cell", "shape"),
+    [
+        (lambda data: grey(data).tolist(), (8, 8, 1)),
+        (lambda data: np.asarray(opened(data)).tolist(), (8, 8, 3)),
+        (lambda data: np.asarray(opened(data)).transpose(2, 0, 1).tolist(), (8, 8, 3)),
+        (lambda data: (np.asarray(opened(data)) / 255).tolist(), (8, 8, 3)),
+        (lambda data: data, (8, 8, 3)),
+        (lambda data: {"bytes": data}, (8, 8, 3)),
+    ],
+)
+def test_images_of_every_kind(tmp_path: Path, cell: Any, shape: tuple[int, ...]) -> None:
+    raw = read(parquet_pair(tmp_path, cell=cell))
+    assert raw.train.pixels.shape[1:] == shape
+    expected = grey(picture(0))[..., None] if shape[2] == 1 else np.asarray(opened(picture(0)))
+    assert np.array_equal(raw.train.pixels[0].numpy(), expected)
+
+
+@pytest.mark.parametrize(
+    ("cell", "word"),
+    [
+        (lambda data: [[1, 2], [3]], "rows of different lengths"),
+        (lambda data: [[0, 300], [1, 2]], "whole numbers from 0 to 300"),
+        (lambda data: [[0.5, 7.5], [1, 2]], "floats from 0.5 to 7.5"),
+        (lambda data: [1, 2, 3], "an array of shape (3,)"),
+        (lambda data: {"bytes": None, "path": None}, "no image"),
+        (lambda data: None if data == picture(0) else data, "row 0: no image"),
+        (lambda data: 7, "a int, not an image"),
+        (lambda data: "", "train.parquet, row 0: "),
+        (lambda data: "a\0b", "a\\x00b: embedded null byte"),
+        (lambda data: b"", "an empty file"),
+    ],
+)
+def test_images_of_no_kind(tmp_path: Path, cell: Any, word: str) -> None:
+    assert word in refusal(parquet_pair(tmp_path, cell=cell))
+
+
+def test_empty_cells_are_not_lost(tmp_path: Path) -> None:
+    table = pa.table({"image": [{"bytes": picture(0)}, None], "label": [0, 1]})
+    parquet_pair(tmp_path)
+    pq.write_table(table, tmp_path / "test.parquet")
+    said = refusal(tmp_path, allow_empty_classes=True)
+    assert "1 of 11 images" in said
+    assert "test.parquet, row 1: no image" in said
+
+
+@pytest.mark.parametrize("at", ["start", "middle", "end", "pointer", "empty"])
+def test_damaged_tables(tmp_path: Path, at: str) -> None:
+    parquet_pair(tmp_path)
+    path = tmp_path / "train.parquet"
+    data = bytearray(path.read_bytes())
+    if at == "middle":
+        data[40:200] = bytes(160)
+    kept = {
+        "start": data[100:],
+        "middle": data,
+        "end": data[:-60],
+        "empty": b"",
+        "pointer": b"version https://git-lfs.github.com/spec/v1\n",
+    }
+    path.write_bytes(kept[at])
+    said = refusal(tmp_path)
+    assert "train.parquet" in said
+    assert ("git lfs pull" in said) == (at == "pointer")
+
+
+def test_other_columns(tmp_path: Path) -> None:
+    parquet_pair(tmp_path)
+    pq.write_table(pa.table({"x": [1], "y": [2]}), tmp_path / "test.parquet")
+    said = refusal(tmp_path)
+    assert "unexpected columns" in said
+    assert "found: x, y" in said
+
+
+def test_no_rows(tmp_path: Path) -> None:
+    parquet_pair(tmp_path)
+    pq.write_table(pq.read_table(tmp_path / "test.parquet").slice(0, 0), tmp_path / "test.parquet")
+    assert "no images in test" in refusal(tmp_path)
+
+
+def test_a_table_without_a_partner(tmp_path: Path) -> None:
+    parquet(tmp_path / "train.parquet", rows(6))
+    assert "no held-out images" in refusal(tmp_path)
+    shutil.move(tmp_path / "train.parquet", tmp_path / "data.parquet")
+    assert "not a data set" in refusal(tmp_path)
+
+
+def test_arrow_files_of_the_cache_of_datasets(tmp_path: Path) -> None:
+    """`NAME-train.arrow`, a stream, some folders down."""
+    folder = tmp_path / "0.0.0" / "77f3"
+    folder.mkdir(parents=True)
+    parquet_pair(tmp_path / "as-parquet", features=FEATURES)
+    for part in ("train", "test"):
+        table = pq.read_table(tmp_path / "as-parquet" / f"{part}.parquet")
+        with (
+            pa.OSFile(str(folder / f"mnist-{part}.arrow"), "wb") as sink,
+            pa.ipc.new_stream(sink, table.schema) as writer,
+        ):
+            writer.write_table(table)
+    (folder / "dataset_info.json").write_text("{}")
+    shutil.rmtree(tmp_path / "as-parquet")
+    raw = read(tmp_path)
+    assert np.array_equal(raw.train.pixels.numpy(), pixels_of(rows(9)))
+    assert [one["name"] for one in raw.facts["classes"]] == NAMES
+
+
+def test_jpegs_are_decoded_as_pillow_does(tmp_path: Path) -> None:
+    raw = read(parquet_pair(tmp_path, cell=lambda data: {"bytes": encoded(opened(data), "JPEG"), "path": "a.jpg"}))
+    assert np.array_equal(raw.train.pixels[3].numpy(), np.asarray(opened(encoded(opened(picture(3)), "JPEG"))))
