@@ -17,6 +17,7 @@ from rich.text import Text
 
 from hpmkd.log import lines_above, print_line
 from hpmkd.monitor.tracker import Running, Tracker
+from hpmkd.numeric import clock, is_defined, percent
 from hpmkd.plan.job import label
 
 _EVERY_SECONDS = 0.25
@@ -146,12 +147,6 @@ def _headline(tracker: Tracker) -> Table:
 def _cells(one: Running) -> list[Text]:
     if not one.of:
         return [Text("starts", style="dim"), Text(""), Text("")]
-    loss = "" if math.isnan(one.train_loss) else f"loss {one.train_loss:.4g}"
-    accuracy = "" if math.isnan(one.validation_pct) else f"val {one.validation_pct:.2f}%"
+    loss = f"loss {one.train_loss:.4g}" if is_defined(one.train_loss) else ""
+    accuracy = f"val {percent(one.validation_pct)}" if is_defined(one.validation_pct) else ""
     return [Text(f"epoch {one.epoch}/{one.of}"), Text(loss), Text(accuracy)]
-
-
-def clock(seconds: float) -> str:
-    """Hours, minutes, seconds: `0:01:09`, `27:00:00`."""
-    whole = round(seconds)
-    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"

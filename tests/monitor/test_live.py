@@ -13,7 +13,7 @@ from support.live import JOBS, LONG, tracker, without_colours
 
 from hpmkd.log import console_lines, log, progress
 from hpmkd.monitor import live
-from hpmkd.monitor.live import LiveView, clock, render, watching
+from hpmkd.monitor.live import LiveView, render, watching
 from hpmkd.monitor.tracker import Tracker
 from hpmkd.plan.events import EpochEnded, EpochResult, Failed, Finished
 from hpmkd.plan.schedule import Places
@@ -187,8 +187,3 @@ def test_a_diverged_trial_has_made_nothing() -> None:
     watch.on_trial_result(0, [], Trial, to_report(Failed(LONG, "epoch 1: the training loss is nan")))
     watch.on_trial_complete(0, [], Trial)
     assert made.done == set()
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00:00"), (69.4, "0:01:09"), (97200, "27:00:00")])
-def test_clock(seconds: float, text: str) -> None:
-    assert clock(seconds) == text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -46,7 +47,7 @@ def _environment(autoescape: bool) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters["cell"] = lambda text: str(text).replace("|", "\\|").replace("\n", " ")
+    made.filters["cell"] = _plain
     return made
 
 
@@ -58,4 +59,11 @@ def html(report: Report) -> str:
 
 def markdown(report: Report) -> str:
     """The same for a repository; figures are the files beside it."""
-    return _environment(autoescape=False).get_template("report.md.j2").render(report=report)
+    ticks = max(map(len, re.findall("`+", report.config)), default=0)
+    template = _environment(autoescape=False).get_template("report.md.j2")
+    return template.render(report=report, fence="`" * max(3, ticks + 1))
+
+
+def _plain(text: object) -> str:
+    """One line that Markdown shows as it is: names may hold anything. Underscores within words mean nothing there."""
+    return re.sub(r"([\\`*\[|$]|<(?=[a-zA-Z/!?])|(?<!\w)_|_(?!\w))", r"\\\1", " ".join(str(text).split()))
