@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.cells import cell_len, get_character_cell_size
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -43,6 +44,22 @@ def fold(name: str, width: int) -> list[str]:
                 line = _INDENT
             line += letter
     return [*lines, line]
+
+
+class FoldedName:
+    """A name as a cell of a table that Rich lays out: as wide as there is room, folded where there is less."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        """Rich asks for the least and the greatest width."""
+        longest = cell_len(printable(self.name))
+        return Measurement(min(_LEAST, longest), longest)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        """The lines for a width."""
+        yield Text("\n".join(fold(self.name, options.max_width)), no_wrap=True, overflow="crop")
 
 
 @dataclass(frozen=True)
