@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -134,12 +134,21 @@ def _ancestors(stem: str, found: Mapping[str, Header]) -> set[str]:
     return seen - {stem}
 
 
+def files(frame: pd.DataFrame) -> dict[str, Callable[[], bytes]]:
+    """`results.parquet` and `results.csv`: what makes the bytes of each."""
+
+    def parquet() -> bytes:
+        buffer = io.BytesIO()
+        frame.to_parquet(buffer, index=False)
+        return buffer.getvalue()
+
+    return {"results.parquet": parquet, "results.csv": lambda: frame.to_csv(index=False).encode()}
+
+
 def write(frame: pd.DataFrame, output: OutputDir) -> None:
-    """Commits `results.csv` and `results.parquet`."""
-    buffer = io.BytesIO()
-    frame.to_parquet(buffer, index=False)
-    commit_bytes(output.root / "results.parquet", buffer.getvalue())
-    commit_bytes(output.root / "results.csv", frame.to_csv(index=False).encode())
+    """Commits them."""
+    for name, make in files(frame).items():
+        commit_bytes(output.root / name, make())
 
 
 def summary(frame: pd.DataFrame) -> pd.DataFrame:

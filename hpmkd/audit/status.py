@@ -32,6 +32,8 @@ SWEEP: dict[Alive, str] = {
     "stopped": "no sweep is running",
 }
 
+_MANY = {"search": "searches", "logits": "logits caches"}
+
 
 @dataclass(frozen=True)
 class ModelStatus:
@@ -201,6 +203,14 @@ def _without_plan(output: OutputDir) -> list[ModelStatus]:
 def _state(finding: Finding) -> State:
     """Of a model whose file is not good: whatever its training did, the file is what counts."""
     return finding.state if finding.state in ("unchecked", "stale") else "damaged"
+
+
+def row_name(model: ModelStatus) -> str:
+    """The row that a model is counted in: its baseline, and what it is there if it is not a student."""
+    if model.role == "student":
+        return str(model.baseline)
+    many = _MANY.get(model.role, f"{model.role}s")
+    return f"{model.baseline} {many}" if model.baseline else many
 
 
 def ago(time: str, now: datetime.datetime | None = None) -> str:

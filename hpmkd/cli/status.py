@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from hpmkd.audit.forecast import seconds_left
-from hpmkd.audit.status import BAD, SWEEP, ModelStatus, Status, ago, read_status
+from hpmkd.audit.status import BAD, SWEEP, ModelStatus, Status, ago, read_status, row_name
 from hpmkd.audit.sweep_dir import sweeps_in
 from hpmkd.cli.overview import read_overview, show_overview
 from hpmkd.cli.parser import Arguments
@@ -37,7 +37,6 @@ _COLUMNS = {
     "failed": ("failed",),
     "stale": ("stale",),
 }
-_MANY = {"search": "searches", "logits": "logits caches"}
 
 
 def build_parser(prog: str) -> Arguments:
@@ -125,14 +124,6 @@ def _headline(found: Status) -> str:
     left = seconds_left(found)
     soon = f", about {clock(left)} left" if left is not None else ""
     return f"{found.root}: {words}{soon}; {SWEEP[found.sweep].format(owner=found.owner)}"
-
-
-def row_name(model: ModelStatus) -> str:
-    """The row that a model is counted in: its baseline, and what it is there if it is not a student."""
-    if model.role == "student":
-        return str(model.baseline)
-    many = _MANY.get(model.role, f"{model.role}s")
-    return f"{model.baseline} {many}" if model.baseline else many
 
 
 def _table(dataset: str, models: Sequence[ModelStatus]) -> TextTable:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import pandas as pd
 
@@ -16,7 +17,7 @@ from hpmkd.analysis.report import tables
 from hpmkd.analysis.report.drawings import Drawing, curves_of, drawings_of
 from hpmkd.analysis.report.tables import Table
 from hpmkd.audit import results
-from hpmkd.audit.status import Status, read_status
+from hpmkd.audit.status import BAD, Status, read_status
 from hpmkd.audit.sweep_dir import Saved, open_saved
 from hpmkd.config.load import to_yaml
 from hpmkd.config.sweep import SweepConfig
@@ -25,6 +26,7 @@ from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.job import Job
 from hpmkd.store import profile_file
 from hpmkd.store.output_dir import OutputDir
+from hpmkd.store.sidecar import Header
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,10 @@ class Report:
         return next((one for one in self.drawings if one.name == name), None)
 
 
-def gather(root: Path) -> Report:
-    """Reads a sweep; UsageError where there is none."""
+def gather(root: Path, known: Mapping[str, Header] = MappingProxyType({})) -> Report:
+    """Reads a sweep; UsageError where there is none. `known`, by key, are files that need not be read again."""
     saved = open_saved(root)
-    frame = results.collect(saved.output, {job.key for job in saved.jobs} if saved.config else None)
+    frame = results.collect(saved.output, {job.key for job in saved.jobs} if saved.config else None, known)
     curves = curves_of(saved.output, {job.key: job.fingerprint for job in saved.jobs}, frame)
     return compose(saved, frame, read_status(root), curves)
 
@@ -79,7 +81,7 @@ def compose(saved: Saved, frame: pd.DataFrame, status: Status, curves: pd.DataFr
         frame=frame,
         facts=tuple(_facts(frame, saved.config, order)),
         missing=tuple(_missing(status)),
-        failures=tuple(f"{one.key}: {one.state}, {one.reason}" for one in status.models if one.state in _BAD),
+        failures=tuple(f"{one.key}: {one.state}, {one.reason}" for one in status.models if one.state in BAD),
         conclusions=(found.headline, *found.findings),
         not_shown=tables.not_shown_table(found.not_shown) if len(found.not_shown) else None,
         cautions=tuple(cautions(frame, compared)),
@@ -88,9 +90,6 @@ def compose(saved: Saved, frame: pd.DataFrame, status: Status, curves: pd.DataFr
         curves=curves,
         config=to_yaml(saved.config) if saved.config else "",
     )
-
-
-_BAD = ("failed", "stale", "damaged")
 
 
 def _order(config: SweepConfig | None, frame: pd.DataFrame) -> list[str]:
