@@ -107,6 +107,7 @@ def test_it_follows_a_sweep_from_before_its_first_model_to_its_end(sweep: Sweep,
     first = state(server)
     assert list(first["parts"]) == ["progress", *SECTIONS]
     assert all(part(server, name) for name in SECTIONS), "every section of the page was found"
+    assert "To continue: hpmkd run --restore" in part(server, "about")
     assert (first["running"], first["title"]) == (False, "(0/7) a & <b>")
     assert "Nothing can be compared yet" in part(server, "conclusions")
     assert everything(sweep.root) == before, "nothing is written"
@@ -122,6 +123,7 @@ def test_it_follows_a_sweep_from_before_its_first_model_to_its_end(sweep: Sweep,
         )
         assert '<td class="n">52.00</td><td class="n">0.5000</td>' in progress
         assert "teacher_Digits" in part(server, "lineage")
+        assert "To continue" not in part(server, "about"), "it runs"
     for number, key in enumerate(key for key in sweep.jobs if key != "teacher_Digits"):
         sweep.make(key, 80.0 + number % 3 + number // 3)
     third = state(server)

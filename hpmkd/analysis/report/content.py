@@ -111,7 +111,8 @@ def _missing(status: Status) -> list[str]:
     line = (
         f"{len(left)} of {len(status.models)} models are missing: {', '.join(counts)}. This report covers the others."
     )
-    return [line, f"To continue: {status.command}"] if status.command else [line]
+    goes_on = status.sweep in ("running", "elsewhere")
+    return [line, f"To continue: {status.command}"] if status.command and not goes_on else [line]
 
 
 def _facts(frame: pd.DataFrame, config: SweepConfig | None, order: Sequence[str]) -> list[tuple[str, str]]:
