@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import RenderableType
 
 log = logging.getLogger("hpmkd")
 progress = logging.getLogger("hpmkd.progress")
@@ -110,7 +110,7 @@ def print_line(text: str, name: Stream, is_error: bool = False) -> None:
         _mute(name)
 
 
-def show(tables: Iterable[Table]) -> None:
+def show(tables: Iterable[RenderableType]) -> None:
     """Prints tables, as wide as the terminal."""
     from rich.console import Console
 

@@ -14,7 +14,7 @@ import hpmkd
 PACKAGE = Path(hpmkd.__file__).parent
 # Bottom to top. Rooms on one floor do not know each other.
 FLOORS = [
-    {"errors", "log", "timings", "hardware", "version"},
+    {"errors", "log", "timings", "hardware", "numeric", "text_table", "version"},
     {"config", "files"},
     {"plan", "data", "models"},
     {"methods", "store", "monitor"},

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from hpmkd.analysis import stats
+from hpmkd.numeric import fixed, is_defined, p_value
 
 LEVEL = 0.05
 # Below, the bootstrap covers less than about 92 % where it says 95 %; see `stats`.
 BOOTSTRAP_RUNS = 15
+# What one line and a short list can hold.
+MAX_GROUPS, MAX_NAMES, MAX_FINDINGS = 4, 6, 12
+_SHOWN = ("better", "worse")
 
 
 def verdict(row: Mapping[str, Any]) -> str:
     """One row of `stats.comparisons` -> `better`, `worse`, `open` (no difference is shown), `untested`."""
-    if pd.isna(row["p_holm"]):
+    if not is_defined(row["p_holm"]):
         return "untested"
     if row["p_holm"] >= LEVEL:
         return "open"
@@ -24,49 +29,106 @@ def verdict(row: Mapping[str, Any]) -> str:
 
 
 def sentence(row: Mapping[str, Any]) -> str:
-    """What one row of `stats.comparisons` allows one to say."""
-    name, reference, n = row["baseline"], row["reference"], int(row["n"])
-    if n == 0:
-        return f"{name} and {reference} have no run in common: nothing can be compared."
-    change = f"{row['difference']:+.2f} points"
-    if n == 1:
-        return f"{name} against {reference}: {change} in the only common run; a single run proves nothing."
-    if verdict(row) == "untested":
-        return (
-            f"{name} against {reference}: {change} in each of {n} runs; without any spread there is no interval and "
-            "no test."
-        )
-    numbers = f"{change} (95 % interval {row['low']:+.2f} to {row['high']:+.2f}, {n} pairs, {_p(row['p_holm'])})"
-    if verdict(row) != "open":
-        return f"{name} is {verdict(row)} than {reference}: {numbers}."
-    text = f"No difference between {name} and {reference} is shown: {numbers}."
-    if row["p"] < LEVEL:
-        text += f" Alone it would pass ({_p(row['p'])}); corrected for the other comparisons it does not."
-    return text
+    """A difference that is shown, with its numbers: one row of `stats.comparisons`."""
+    change = f"{fixed(row['difference'], 2, sign=True)} points"
+    interval = f"{fixed(row['low'], 2, sign=True)} to {fixed(row['high'], 2, sign=True)}"
+    evidence = f"95 % interval {interval}, {int(row['n'])} pairs, {_p(row['p_holm'])}"
+    return f"{row['baseline']} is {verdict(row)} than {row['reference']}: {change} ({evidence})."
 
 
 def _p(value: float) -> str:
-    """Three digits, never 0."""
-    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+    text = p_value(value)
+    return f"p < {text[1:]}" if text.startswith("<") else f"p = {text}"
 
 
-def sentences(comparisons: pd.DataFrame) -> list[str]:
-    """Over all data sets first, where there are several; then row by row, what is shown before what is not."""
-    if comparisons.empty:
-        return ["Nothing can be compared yet: that needs students of a reference and of another baseline."]
+@dataclass(frozen=True)
+class Conclusions:
+    """What the comparisons of a sweep show, for people in a hurry.
+
+    Args:
+        headline: one sentence: what was found, and on how much evidence; else that nothing was.
+        findings: a sentence with its numbers for each difference that is shown, better before worse.
+        not_shown: the other rows of `stats.comparisons`, with a column `why`.
+    """
+
+    headline: str
+    findings: tuple[str, ...]
+    not_shown: pd.DataFrame
+
+
+def conclude(comparisons: pd.DataFrame) -> Conclusions:
+    """Of the rows of `stats.comparisons`."""
     rows = [{str(name): value for name, value in row.items()} for row in comparisons.to_dict("records")]
     # A pair of references would be said twice, once in each direction.
     rows = [row for row in rows if (row["reference"], row["baseline"]) != ("HPM-KD", "Direct")]
-    order = ("better", "worse", "open", "untested")
-    made = _overall(rows)
-    datasets = list(dict.fromkeys(row["dataset"] for row in rows))
-    for dataset in datasets:
-        mine = sorted((row for row in rows if row["dataset"] == dataset), key=lambda row: order.index(verdict(row)))
-        prefix = f"{dataset}: " if len(datasets) > 1 else ""
-        made += [prefix + sentence(row) for row in mine]
-    if any(verdict(row) == "open" for row in rows):
-        made.append("Where no difference is shown, there may still be one: any value in the interval fits these runs.")
-    return made
+    shown = sorted((row for row in rows if verdict(row) in _SHOWN), key=verdict)  # better before worse
+    rest = [{**row, "why": why_not(row)} for row in rows if verdict(row) not in _SHOWN]
+    left = pd.DataFrame(rest, columns=[*comparisons.columns, "why"])
+    headline = _found(rows, shown) if shown else _nothing_found(rows)
+    return Conclusions(headline, tuple(_findings(rows, shown)), left)
+
+
+def _nothing_found(rows: list[dict[str, Any]]) -> str:
+    if not rows:
+        return "Nothing can be compared yet: that needs students of a reference and of another baseline."
+    most = max(int(row["n"]) for row in rows)
+    if most == 0:
+        return "Nothing can be compared yet: no two baselines have a run in common."
+    if most == 1:
+        return "One run per baseline shows nothing: every difference between them may be chance."
+    return f"No difference is shown in {_comparisons(len(rows))} ({_pairs(rows)})."
+
+
+def _found(rows: list[dict[str, Any]], shown: list[dict[str, Any]]) -> str:
+    evidence = f"{len(shown)} of {_comparisons(len(rows))}, {_pairs(shown)}, p < {LEVEL:g} after Holm's correction"
+    several = len({row["dataset"] for row in rows}) > 1
+    groups: dict[tuple[str, str, str], list[str]] = {}
+    for row in shown:
+        place = f"{row['dataset']}: " if several else ""
+        groups.setdefault((place, verdict(row), str(row["reference"])), []).append(str(row["baseline"]))
+    if len(groups) > MAX_GROUPS or max(map(len, groups.values())) > MAX_NAMES:
+        words = [verdict(row) for row in shown]
+        counts = ", ".join(f"{words.count(word)} times {word}" for word in _SHOWN if word in words)
+        return f"Differences to the references are shown: {counts} ({evidence})."
+    said = [
+        f"{place}{_and(names)} {'is' if len(names) == 1 else 'are'} {word} than {reference}"
+        for (place, word, reference), names in groups.items()
+    ]
+    return f"{'; '.join(said)} ({evidence})."
+
+
+def _comparisons(count: int) -> str:
+    return f"{count} comparison{'s' * (count != 1)}"
+
+
+def _pairs(rows: list[dict[str, Any]]) -> str:
+    counts = sorted({int(row["n"]) for row in rows})
+    return f"{' to '.join(dict.fromkeys((str(counts[0]), str(counts[-1]))))} pairs of runs each"
+
+
+def _and(names: list[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def _findings(rows: list[dict[str, Any]], shown: list[dict[str, Any]]) -> list[str]:
+    """Over all data sets first, where there are several."""
+    several = len({row["dataset"] for row in rows}) > 1
+    told = {(row["reference"], row["baseline"]) for row in shown}
+    made = _overall([row for row in rows if (row["reference"], row["baseline"]) in told])
+    made += [f"{row['dataset']}: " * several + sentence(row) for row in shown]
+    more = len(made) - MAX_FINDINGS
+    return [*made[:MAX_FINDINGS], f"{more} more are in the table of paired differences."] if more > 0 else made
+
+
+def why_not(row: Mapping[str, Any]) -> str:
+    """Why a row of `stats.comparisons` shows no difference, in a few words."""
+    if row["n"] < 2:
+        return "one run in common" if row["n"] else "no run in common"
+    if verdict(row) == "untested":
+        return "the same change in each run: no spread, no test"
+    if row["p"] < LEVEL:
+        return f"{_p(row['p'])} alone; not after correction"
+    return "chance alone could give it"
 
 
 def _overall(rows: list[dict[str, Any]]) -> list[str]:
@@ -75,8 +137,8 @@ def _overall(rows: list[dict[str, Any]]) -> list[str]:
         for baseline in dict.fromkeys(row["baseline"] for row in rows if row["reference"] == reference):
             mine = [verdict(row) for row in rows if (row["reference"], row["baseline"]) == (reference, baseline)]
             if len(mine) > 1:
-                counts = [f"{word} on {mine.count(word)}" for word in ("better", "worse") if word in mine]
-                open_ones = len(mine) - sum(mine.count(word) for word in ("better", "worse"))
+                counts = [f"{word} on {mine.count(word)}" for word in _SHOWN if word in mine]
+                open_ones = len(mine) - sum(mine.count(word) for word in _SHOWN)
                 counts += [f"without a shown difference on {open_ones}"] if open_ones else []
                 made.append(f"{baseline} against {reference}, {len(mine)} data sets: {', '.join(counts)}.")
     return made
@@ -106,7 +168,7 @@ def cautions(frame: pd.DataFrame, comparisons: pd.DataFrame) -> list[str]:
     if 1 < datasets < 5:
         made.append(f"Mean ranks over {datasets} data sets describe these data sets; they do not generalise to others.")
     for column, name in (("device", "kinds of device"), ("torch", "versions of torch"), ("hpmkd", "versions of hpmkd")):
-        kinds = sorted(frame.loc[frame["planned"].astype(bool), column].dropna().unique())
+        kinds = sorted(map(str, frame.loc[frame["planned"].astype(bool), column].dropna().unique()))
         if len(kinds) > 1:
             made.append(f"The models come from {len(kinds)} {name} ({', '.join(kinds)}): times cannot be compared.")
     return made

@@ -31,5 +31,5 @@ def _by_role(dataset: str, baseline: str, part: pd.DataFrame) -> list[dict[str, 
         mine = part.loc[part["role"] == role, "train_seconds"]
         if len(mine):
             names = {"dataset": dataset, "baseline": baseline, "role": str(role)}
-            rows.append({**names, "models": len(mine), "seconds": float(mine.sum())})
+            rows.append({**names, "models": len(mine), "seconds": results.total(mine)})
     return rows

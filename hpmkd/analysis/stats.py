@@ -32,8 +32,10 @@ _MAX_PERMUTATIONS = 2**10
 
 
 def students(frame: pd.DataFrame) -> pd.DataFrame:
-    """The planned students of a results frame: what baselines are compared on."""
-    return frame[(frame["role"] == "student") & frame["planned"].astype(bool)]
+    """The planned students of a results frame: what baselines are compared on. Those that do not say of which data
+    set, baseline and run they are cannot be."""
+    named = frame[["dataset", "baseline", "run"]].notna().all(axis=1)
+    return frame[(frame["role"] == "student") & frame["planned"].astype(bool) & named]
 
 
 def summary(frame: pd.DataFrame) -> pd.DataFrame:
@@ -42,8 +44,6 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
     Missing for a single run, and where all runs gave the same number: no spread is no evidence of certainty.
     """
     table = results.summary(frame)
-    if table.empty:
-        return table.assign(low_pct=[], high_pct=[])
     error = table["sd_pct"] / np.sqrt(table["runs"])
     error = error.where(table["sd_pct"].round(_DIGITS) > 0)
     freedom = (table["runs"] - 1).clip(lower=1)
@@ -83,7 +83,9 @@ def paired(frame: pd.DataFrame, reference: str) -> pd.DataFrame:
         `p_improvement`: part of the pairs that the baseline wins, ties count half (Agarwal et al. 2021, for pairs);
         what cannot be computed is missing.
     """
-    wide = frame.pivot(index="run", columns="baseline", values="accuracy_pct")
+    # Of a run that lies there under two names, as a copy does, the mean.
+    wide = frame.pivot_table(index="run", columns="baseline", values="accuracy_pct", dropna=False)
+    wide = wide.reindex(columns=frame["baseline"].unique())
     names = [name for name in dict.fromkeys(frame["baseline"]) if name != reference]
     rows = []
     for name in names:
@@ -106,8 +108,10 @@ def _compare(difference: np.ndarray) -> dict[str, Any]:
     row |= dict.fromkeys(("low", "high", "boot_low", "boot_high", "effect", "p"), math.nan)
     # Without spread the t statistic is infinite: equal differences of whole images would give p = 0.
     if n > 1 and difference.std() > 0:
-        test = scipy_stats.ttest_1samp(difference, 0.0)
-        interval = test.confidence_interval(CONFIDENCE)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of differences that are nearly the same
+            test = scipy_stats.ttest_1samp(difference, 0.0)
+            interval = test.confidence_interval(CONFIDENCE)
         row |= {"low": float(interval.low), "high": float(interval.high), "p": float(test.pvalue)}
         row["boot_low"], row["boot_high"] = _bootstrap(difference)
         row["effect"] = hedges_gz(difference)
@@ -180,7 +184,9 @@ def friedman(frame: pd.DataFrame) -> tuple[float, float] | None:
     wide = _by_dataset(frame)
     if wide.shape[0] < 2 or wide.shape[1] < 3:
         return None
-    test = scipy_stats.friedmanchisquare(*(wide[name] for name in wide.columns))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # where all are equal there is no statistic
+        test = scipy_stats.friedmanchisquare(*(wide[name] for name in wide.columns))
     return (float(test.statistic), float(test.pvalue)) if math.isfinite(test.pvalue) else None
 
 

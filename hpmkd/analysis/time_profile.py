@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from hpmkd.numeric import divide, fixed, is_defined
 from hpmkd.store.profile_file import Profile
 
 # Of a model, in the order of its work. `elsewhere`: between its parts, and in Tune and Ray between two models.
@@ -43,11 +44,11 @@ def by_part(profile: Profile, roles: Mapping[str, str]) -> pd.DataFrame:
     for role in dict.fromkeys(roles.values()):
         mine = [one["parts"] for key, one in profile.models.items() if roles.get(key) == role]
         sums = {part: sum(parts.get(part, 0.0) for parts in mine) for part in PARTS}
-        whole = sum(sums.values()) or 1.0
+        whole = sum(sums.values())
         for part, seconds in sums.items():
             if seconds:
                 about = {"role": role, "models": len(mine), "part": part, "what": PARTS[part]}
-                rows.append({**about, "seconds": seconds, "share_pct": 100 * seconds / whole})
+                rows.append({**about, "seconds": seconds, "share_pct": 100 * divide(seconds, whole)})
     return pd.DataFrame(rows, columns=["role", "models", "part", "what", "seconds", "share_pct"])
 
 
@@ -77,13 +78,10 @@ def sentences(profile: Profile) -> list[str]:
     made = []
     for start in profile.starts:
         parts = ", ".join(
-            f"{START_PARTS[name]} {start['parts'][name]:.1f}" for name in START_PARTS if name in start["parts"]
+            f"{START_PARTS[name]} {fixed(start['parts'][name], 1)}" for name in START_PARTS if name in start["parts"]
         )
-        slots = start["concurrent"] * start["parts"].get("rounds", 0.0)
-        busy = (
-            f"; {start['concurrent']} side by side, busy {100 * start['busy'] / slots:.0f} % of the training"
-            if slots
-            else ""
-        )
-        made.append(f"One start: {start['models']} models in {start['seconds']:.1f} s: {parts}{busy}.")
+        share = 100 * divide(start["busy"], start["concurrent"] * start["parts"].get("rounds", 0.0))
+        busy = f"; {start['concurrent']} side by side, busy {fixed(share, 0)} % of the training"
+        models = f"{start['models']} models in {fixed(start['seconds'], 1)} s"
+        made.append(f"One start: {models}: {parts}{busy if is_defined(share) else ''}.")
     return made

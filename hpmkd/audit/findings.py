@@ -11,6 +11,7 @@ from typing import get_args
 
 from hpmkd.errors import ConfigMismatch, HpmkdError
 from hpmkd.files import commit_json, move
+from hpmkd.numeric import percent
 from hpmkd.plan.job import Job
 from hpmkd.store.inspection import Depth, Finding, State, inspect_job, readers
 from hpmkd.store.output_dir import OutputDir
@@ -90,8 +91,7 @@ def without_idle_caches(findings: Mapping[str, Finding], states: Collection[Stat
 def describe_finding(finding: Finding, findings: Mapping[str, Finding]) -> str:
     """The dry run's word on one model: what would happen, and why."""
     if finding.good:
-        accuracy = finding.header.accuracy if finding.header else 0.0
-        return f"done ({accuracy:.2f}%)"
+        return f"done ({percent(finding.header.accuracy if finding.header else None)})"
     parents = finding.job.parents if finding.job else ()
     waits = [parent.key for parent in parents if not findings[parent.key].good]
     return "; ".join(

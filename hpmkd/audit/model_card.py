@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpmkd.audit.verification import against_parents
 from hpmkd.errors import HpmkdError
+from hpmkd.numeric import json_ready
 from hpmkd.plan.roles import NETWORK_SUFFIX, SUFFIXES
 from hpmkd.store.inspection import Finding, inspect
 from hpmkd.store.result_file import examine
@@ -21,7 +21,7 @@ _BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 def card(path: Path) -> dict[str, Any]:
-    """Everything about one file as plain values: `state` and `problem` first, then what is known.
+    """Everything about one file as plain values, ready for JSON: `state` and `problem` first, then what is known.
 
     Args:
         path: of a model file or a search; FileNotFoundError where there is none.
@@ -34,8 +34,9 @@ def card(path: Path) -> dict[str, Any]:
     made: dict[str, Any] = {"file": str(path), "state": finding.state, "problem": finding.reason or None}
     made["notes"] = list(finding.notes)
     if finding.header is None:
-        return made | {"sidecar": _told(read_sidecar(path))}
-    return made | _about(path, finding.header, {key: one.header if one else None for key, one in beside.items()})
+        return made | {"sidecar": json_ready(_told(read_sidecar(path)))}
+    known = {key: one.header if one else None for key, one in beside.items()}
+    return made | dict(json_ready(_about(path, finding.header, known)))
 
 
 def _beside(path: Path, finding: Finding) -> dict[str, Finding | None]:
@@ -61,22 +62,18 @@ def _about(path: Path, header: Header, beside: Mapping[str, Header | None]) -> d
     recipe, versions = meta.pop("recipe", {}), meta.pop("versions", {})
     about: dict[str, Any] = {
         "accuracy_pct": header.accuracy,
-        "train_seconds": None if math.isnan(header.train_time) else header.train_time,
+        "train_seconds": header.train_time,
         "timestamp": header.timestamp,
         "size": header.size,
         "sha256": header.sha256,
         "parents": [_parent(key, weights, beside.get(key)) for key, weights in parents.items()],
         "recipe": recipe,
         "versions": versions,
-        "metadata": {name: None if _is_nan(value) else value for name, value in meta.items()},
+        "metadata": meta,
     }
     if path.suffix == NETWORK_SUFFIX:
         about |= _counts(examine(path)[1])
     return about
-
-
-def _is_nan(value: Any) -> bool:
-    return isinstance(value, float) and math.isnan(value)
 
 
 def _parent(key: str, weights: str, header: Header | None) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from hpmkd.audit.findings import headers
 from hpmkd.audit.sweep_dir import open_saved
 from hpmkd.config.specs import ModelSpec
 from hpmkd.files import commit_bytes
+from hpmkd.numeric import divide, fixed, is_defined, whole
 from hpmkd.plan.architecture import parameter_count
 from hpmkd.plan.roles import NETWORK_SUFFIX, Role
 from hpmkd.store.output_dir import OutputDir
@@ -21,7 +22,12 @@ from hpmkd.store.sidecar import Header
 
 if TYPE_CHECKING:
     import pandas as pd
-    from rich.table import Table
+
+    from hpmkd.text_table import TextTable
+
+_SUMMARY = [
+    "dataset", "baseline", "runs", "mean_pct", "sd_pct", "retention_pct", "train_seconds", "total_seconds",
+]  # fmt: skip
 
 
 def _row(stem: str, header: Header, planned: bool) -> dict[str, Any]:
@@ -34,12 +40,12 @@ def _row(stem: str, header: Header, planned: bool) -> dict[str, Any]:
         "dataset": meta.get("dataset"),
         "role": role.value if role else meta.get("role"),
         "baseline": meta.get("baseline"),
-        "run": meta.get("run"),
+        "run": _count(meta.get("run")),
         "accuracy_pct": header.accuracy if network else math.nan,
         "validation_accuracy_pct": meta.get("val_accuracy") if network else header.accuracy,
         "train_seconds": header.train_time,
         "prepare_seconds": meta.get("prepare_seconds", math.nan),  # of them, on helper modules before the first step
-        "epochs": meta.get("epochs"),
+        "epochs": _count(meta.get("epochs")),
         "seed": str(meta.get("seed")),
         "architecture": shape.get("arch") if network else None,
         "channels": str(shape.get("channels")) if network else None,
@@ -57,6 +63,11 @@ def _row(stem: str, header: Header, planned: bool) -> dict[str, Any]:
         "git_revision": meta.get("git_revision"),
         "parents": " ".join(meta.get("parents") or {}),
     }
+
+
+def _count(value: Any) -> int | None:
+    """A whole number of metadata; None where somebody else has put something else there."""
+    return int(value) if is_defined(value) and value == int(value) else None
 
 
 def _parameters(shape: Mapping[str, Any]) -> int | None:
@@ -113,16 +124,31 @@ def load_results(output_dir: str | os.PathLike[str]) -> pd.DataFrame:
 
 def _ancestors(stem: str, found: Mapping[str, Header]) -> set[str]:
     """Everything that had to be trained or searched before this one."""
-    parents = set(found[stem].metadata.get("parents", {})) if stem in found else set()
-    return parents.union(*(_ancestors(parent, found) for parent in parents))
+    seen: set[str] = set()
+    left = [stem]
+    while left:
+        header = found.get(left.pop())
+        parents = set(header.metadata.get("parents") or {}) - seen if header is not None else set()
+        seen |= parents  # a circle, which only edited metadata can have, ends here
+        left += parents
+    return seen - {stem}
+
+
+def files(frame: pd.DataFrame) -> dict[str, Callable[[], bytes]]:
+    """`results.parquet` and `results.csv`: what makes the bytes of each."""
+
+    def parquet() -> bytes:
+        buffer = io.BytesIO()
+        frame.to_parquet(buffer, index=False)
+        return buffer.getvalue()
+
+    return {"results.parquet": parquet, "results.csv": lambda: frame.to_csv(index=False).encode()}
 
 
 def write(frame: pd.DataFrame, output: OutputDir) -> None:
-    """Commits `results.csv` and `results.parquet`."""
-    buffer = io.BytesIO()
-    frame.to_parquet(buffer, index=False)
-    commit_bytes(output.root / "results.parquet", buffer.getvalue())
-    commit_bytes(output.root / "results.csv", frame.to_csv(index=False).encode())
+    """Commits them."""
+    for name, make in files(frame).items():
+        commit_bytes(output.root / name, make())
 
 
 def summary(frame: pd.DataFrame) -> pd.DataFrame:
@@ -131,15 +157,16 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
     The total cost is the train time of all its students, and of all teachers, assistants and searches that they
     depend on, each counted once.
 
-    Retention is student / teacher accuracy in percent. The standard deviation is the sample's (n - 1), and missing
-    for a single run.
+    Retention is student / teacher accuracy in percent, and missing where there is no teacher or it has 0 %. The
+    standard deviation is the sample's (n - 1), and missing for a single run. A cost of which a part is not known is
+    missing.
     """
     import pandas as pd
 
     rows = []
-    for dataset, part in frame[frame["planned"]].groupby("dataset", sort=False):
+    for dataset, part in frame[frame["planned"].astype(bool)].groupby("dataset", sort=False):
         teacher = part[part["role"] == "teacher"]
-        reference = float(teacher["accuracy_pct"].mean()) if len(teacher) else float("nan")
+        reference = float(teacher["accuracy_pct"].mean())
         groups = [("teacher", teacher)] if len(teacher) else []
         students = part[part["role"] == "student"]
         groups += [(str(name), group) for name, group in students.groupby("baseline", sort=False)]
@@ -152,12 +179,17 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
                     "runs": len(group),
                     "mean_pct": float(accuracy.mean()),
                     "sd_pct": float(accuracy.std(ddof=1)) if len(group) > 1 else float("nan"),
-                    "retention_pct": 100 * float(accuracy.mean()) / reference,
+                    "retention_pct": 100 * divide(accuracy.mean(), reference),
                     "train_seconds": float(group["train_seconds"].mean()),
-                    "total_seconds": float(group["train_seconds"].sum()) + _shared_seconds(group, frame),
+                    "total_seconds": total(group["train_seconds"]) + _shared_seconds(group, frame),
                 }
             )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=_SUMMARY).astype({"runs": "int64", **dict.fromkeys(_SUMMARY[3:], "float64")})
+
+
+def total(numbers: pd.Series) -> float:
+    """The sum; NaN where one of them is missing: a sum of the others would be taken for the whole."""
+    return float(numbers.sum(skipna=False))
 
 
 def shared_names(group: pd.DataFrame) -> set[str]:
@@ -167,26 +199,22 @@ def shared_names(group: pd.DataFrame) -> set[str]:
 
 def _shared_seconds(group: pd.DataFrame, frame: pd.DataFrame) -> float:
     stems = frame["file"].str.rsplit(".", n=1).str[0]
-    return float(frame.loc[stems.isin(shared_names(group)), "train_seconds"].sum())
+    return total(frame.loc[stems.isin(shared_names(group)), "train_seconds"])
 
 
-def tables(frame: pd.DataFrame, order: list[str]) -> list[Table]:
+def tables(frame: pd.DataFrame, order: list[str]) -> list[TextTable]:
     """The summary as one table per data set, baselines in the order of the config."""
-    from rich.table import Table
+    from hpmkd.text_table import TextTable
 
-    made: list[Table] = []
-    if frame.empty:
-        return made
+    made: list[TextTable] = []
+    headings = ("baseline", "runs", "accuracy %", "sd", "retention %", "train s", "total s")
+    digits = {"mean_pct": 2, "sd_pct": 2, "retention_pct": 1, "train_seconds": 1, "total_seconds": 1}
     place = {name: number for number, name in enumerate(["teacher", *order])}
     for dataset, part in summary(frame).groupby("dataset", sort=False):
-        table = Table(title=str(dataset))
-        for heading in ("baseline", "runs", "accuracy %", "sd", "retention %", "train s", "total s"):
-            table.add_column(heading, justify="left" if heading == "baseline" else "right")
         rows = sorted(part.to_dict("records"), key=lambda row: place.get(row["baseline"], len(place)))
-        for row in rows:
-            numbers = [(row["mean_pct"], 2), (row["sd_pct"], 2), (row["retention_pct"], 1), (row["train_seconds"], 1)]
-            numbers.append((row["total_seconds"], 1))
-            cells = ["-" if math.isnan(value) else f"{value:.{digits}f}" for value, digits in numbers]
-            table.add_row(str(row["baseline"]), str(row["runs"]), *cells)
-        made.append(table)
+        cells = [
+            [str(row["baseline"]), whole(row["runs"]), *(fixed(row[name], count) for name, count in digits.items())]
+            for row in rows
+        ]
+        made.append(TextTable(str(dataset), headings, cells))
     return made

@@ -24,6 +24,15 @@ State = Literal[
     "done", "unchecked", "running", "interrupted", "waiting", "ready", "failed", "stale", "damaged"
 ]  # fmt: skip
 Alive = Literal["running", "elsewhere", "killed", "stopped"]
+BAD: tuple[State, ...] = ("failed", "stale", "damaged")
+SWEEP: dict[Alive, str] = {
+    "running": "a sweep is running: {owner}",
+    "elsewhere": "a sweep is running or was killed: {owner}, which cannot be checked from this machine",
+    "killed": "no sweep is running; the last one ({owner}) was killed",
+    "stopped": "no sweep is running",
+}
+
+_MANY = {"search": "searches", "logits": "logits caches"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +43,8 @@ class ModelStatus:
     (started; continues after epoch `epoch`, the last that was saved); `waiting` for the models in `waits_for`;
     `ready` (can start); `failed` (why is in `reason`); `stale` (trained with other settings, or its parents have other
     weights now); `damaged`. `epoch`: the newest that ended, of `of`. `since`, `updated`: ISO 8601; `by`: host
-    and process. `accuracy_pct`: on the test set, of a search on validation images.
+    and process. `accuracy_pct`: on the test set, of a search on validation images. `train_seconds`: of one that is
+    done.
     """
 
     key: str
@@ -51,6 +61,7 @@ class ModelStatus:
     by: str | None = None
     waits_for: tuple[str, ...] = ()
     accuracy_pct: float | None = None
+    train_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -128,8 +139,11 @@ def _model(
     names: dict[str, Any] = {"key": job.key, "role": job.role.value, "dataset": job.data.name, "baseline": job.baseline}
     names["run"] = job.run
     if finding.good:
-        accuracy = finding.header.accuracy if finding.header else None
-        return ModelStatus(**names, state="done", accuracy_pct=accuracy)
+        header = finding.header
+        known: dict[str, Any] = {}
+        if header is not None:
+            known = {"accuracy_pct": header.accuracy, "train_seconds": header.train_time}
+        return ModelStatus(**names, **known, state="done")
     if record is not None and record.fingerprint not in ("", job.fingerprint):
         record = None
     if works and record is not None and record.state == "training":
@@ -189,6 +203,14 @@ def _without_plan(output: OutputDir) -> list[ModelStatus]:
 def _state(finding: Finding) -> State:
     """Of a model whose file is not good: whatever its training did, the file is what counts."""
     return finding.state if finding.state in ("unchecked", "stale") else "damaged"
+
+
+def row_name(model: ModelStatus) -> str:
+    """The row that a model is counted in: its baseline, and what it is there if it is not a student."""
+    if model.role == "student":
+        return str(model.baseline)
+    many = _MANY.get(model.role, f"{model.role}s")
+    return f"{model.baseline} {many}" if model.baseline else many
 
 
 def ago(time: str, now: datetime.datetime | None = None) -> str:

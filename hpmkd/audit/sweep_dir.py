@@ -86,6 +86,35 @@ def refuse_older(output: OutputDir) -> None:
         )
 
 
+def _is_sweep(root: Path) -> bool:
+    output = OutputDir(root)
+    return output.config_file.is_file() or output.models.is_dir()
+
+
+def sweeps_in(root: Path) -> list[Path]:
+    """The sweeps of a folder that holds some and is none itself, such as `results/`; by name."""
+    folder = root.expanduser().absolute()
+    try:
+        return [] if _is_sweep(folder) else sorted(path for path in folder.iterdir() if _is_sweep(path))
+    except OSError:
+        return []
+
+
+def no_sweep(root: Path) -> UsageError:
+    """The error for a folder that is no sweep; it names those that lie in it."""
+    output, inside = OutputDir(root), sweeps_in(root)
+    found = "neither" if root.is_dir() else "no such folder"
+    if inside:
+        shown = ", ".join(path.name for path in inside[:10]) + ", ..." * (len(inside) > 10)
+        found += f", but {len(inside)} sweep{'s' * (len(inside) > 1)} in it: {shown}"
+    return UsageError(
+        f"{root}: no sweep here",
+        expected=f"a folder with {output.config_file.name} or {output.models.name}/",
+        found=found,
+        todo=f"name one of them, such as {inside[0]}" if inside else "name the --output of a sweep",
+    )
+
+
 @dataclass(frozen=True)
 class Saved:
     """An output folder. `config` is None where it holds no `sweep.yaml`, or one of hpmkd 0.1; then, and before the data
@@ -105,12 +134,7 @@ def open_saved(root: Path) -> Saved:
     output = OutputDir(root.expanduser().absolute())
     if not output.config_file.is_file():
         if not output.models.is_dir():
-            raise UsageError(
-                f"{output.root}: no sweep here",
-                expected=f"a folder with {output.config_file.name} or {output.models.name}/",
-                found="neither" if output.root.is_dir() else "no such folder",
-                todo="name the --output of a sweep",
-            )
+            raise no_sweep(output.root)
         return Saved(output, None, ())
     if is_older(output):
         _notice_older(output)

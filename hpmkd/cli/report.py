@@ -9,23 +9,34 @@ from pathlib import Path
 from hpmkd.cli.parser import Arguments
 from hpmkd.errors import EXIT_OK
 
-_EXAMPLES = """  hpmkd report results/quick      then open results/quick/report.html in a browser"""
+_EXAMPLES = """  hpmkd report results/quick      then open results/quick/report.html in a browser
+  hpmkd report results/quick --watch          follow a sweep in a browser; Ctrl-C ends it"""
 _DESCRIPTION = """Writes report.html (one file, no network needed), report.md, figures/ (png, svg, pdf), tables/
 (csv, tex) and results.parquet into DIR, from its verified model files. For an unfinished sweep it lists what is
-missing."""
+missing. With --watch it writes nothing: it serves the page to browsers of this machine, with what is in training and
+the time left, and the page follows the sweep by itself."""
 
 
 def build_parser(prog: str) -> Arguments:
     """The flags of the command."""
     parser = Arguments(prog, _DESCRIPTION, _EXAMPLES)
     parser.add_argument("dir", metavar="DIR", help="the output folder of a sweep")
-    parser.add_argument("--json", action="store_true", help="print the names of what was written as JSON")
+    parser.add_argument("--json", action="store_true", help="print what was written, or the page's address, as JSON")
+    parser.add_argument("--watch", action="store_true", help="serve the page, made anew as the sweep goes on")
+    parser.add_argument("--port", metavar="N", type=int, help="--watch: the port [a free one]")
     return parser
 
 
 def report(argv: Sequence[str], prog: str) -> int:
     """Runs the command; returns the exit code."""
-    given = build_parser(prog).parse_args(list(argv))
+    parser = build_parser(prog)
+    given = parser.parse_args(list(argv))
+    if given.port is not None and not given.watch:
+        parser.error("--port: only with --watch")
+    if given.port is not None and not 0 <= given.port <= 65535:
+        parser.error("--port: expected a number from 0 (any free port) to 65535")
+    if given.watch:
+        return _watch(Path(given.dir), given.port or 0, given.json)
     # matplotlib and scipy take a second: --help and wrong flags need not wait for them.
     from hpmkd.analysis.report import write_report
 
@@ -36,4 +47,14 @@ def report(argv: Sequence[str], prog: str) -> int:
         print(json.dumps({"root": str(page.parent), "files": names}, indent=1))
     else:
         print(page)
+    return EXIT_OK
+
+
+def _watch(root: Path, port: int, as_json: bool) -> int:
+    """Serves the page until Ctrl-C."""
+    from hpmkd.analysis.report.server import open_server
+
+    with open_server(root, port) as server:
+        print(json.dumps({"url": server.url}) if as_json else f"{server.url}  (Ctrl-C ends it)", flush=True)
+        server.serve_forever()
     return EXIT_OK

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from hpmkd.audit.model_card import card
 from hpmkd.cli.parser import Arguments
 from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_SOME_FAILED, UsageError
+from hpmkd.numeric import fixed, whole
+from hpmkd.text_table import printable
 
 _EXAMPLES = """  hpmkd show results/quick/models/student_Digits_AT_run1.pt
   hpmkd show results/quick/models/student_Digits_AT_run1.pt --json | jq .recipe
@@ -55,29 +57,33 @@ def show(argv: Sequence[str], prog: str) -> int:
 def _print(about: Mapping[str, Any]) -> None:
     console = Console(highlight=False)
     style = "green" if about["state"] == "good" else "red"
-    console.print(f"{escape(about['file'])}: [{style}]{about['state']}[/]", soft_wrap=True)
+    console.print(Text.assemble(f"{about['file']}: ", (about["state"], style)), soft_wrap=True)
     if about["problem"]:
         console.print(f"  {about['problem']}", soft_wrap=True, markup=False)
     for note in about["notes"]:
         console.print(f"  note: {note}", soft_wrap=True, markup=False)
     table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for name, value in about.items():
-        if name not in (*_LONG, "file", "state", "problem"):
-            table.add_row(name, escape(_text(value)))
-    for parent in about.get("parents", []):
-        table.add_row("parent", f"{parent['key']}, weights {parent['weights_sha256'][:12]}, now: {parent['now']}")
-    for section in ("metadata", "versions", "recipe", "sidecar"):
-        if not about.get(section):
-            continue
-        table.add_row(f"{section}:", "")
-        for name, value in about[section].items():
-            table.add_row(f"  {name}", escape(value if isinstance(value, str) else json.dumps(value)))
+    table.add_column(overflow="fold")
+    for name, text in _rows(about):
+        table.add_row(Text(printable(name)), Text(printable(text)))
     console.print(table)
 
 
+def _rows(about: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, value in about.items():
+        if name not in (*_LONG, "file", "state", "problem"):
+            yield name, _text(value)
+    for parent in about.get("parents", []):
+        yield "parent", f"{parent['key']}, weights {str(parent['weights_sha256'])[:12]}, now: {parent['now']}"
+    for section in ("metadata", "versions", "recipe", "sidecar"):
+        if about.get(section):
+            yield f"{section}:", ""
+            for name, value in about[section].items():
+                yield f"  {name}", value if isinstance(value, str) else json.dumps(value)
+
+
 def _text(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.2f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    if value is None or isinstance(value, float):
+        return fixed(value, 2)
+    return whole(value) if isinstance(value, int) else str(value)

@@ -10,20 +10,25 @@ from pathlib import Path
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
-from hpmkd.audit.status import ModelStatus, Status, ago, read_status
+from hpmkd.audit.forecast import seconds_left
+from hpmkd.audit.status import BAD, SWEEP, ModelStatus, Status, ago, read_status, row_name
+from hpmkd.audit.sweep_dir import sweeps_in
+from hpmkd.cli.overview import read_overview, show_overview
 from hpmkd.cli.parser import Arguments
 from hpmkd.errors import EXIT_OK, EXIT_SOME_FAILED
+from hpmkd.numeric import clock, json_ready
+from hpmkd.text_table import TextTable
 
 _EXAMPLES = """  hpmkd status results/quick
+  hpmkd status results                    which sweeps there are, and how far
   hpmkd status results/quick --watch
   hpmkd status results/quick --json | jq '.models[] | select(.state == "failed")'"""
 _DESCRIPTION = """Shows how far a sweep is. Reads its files only, so it works during a sweep and on another machine. A
-file counts as done if its sidecar matches the plan and its size; hpmkd verify checks every byte. Exit code 0: no model
-failed, is stale or damaged; 1: some are, and they are listed."""
+model counts as done if its sidecar matches the plan and its size; hpmkd verify checks every byte. Of a folder that
+holds several sweeps it lists them. Exit code 0: no model failed, is stale or damaged; 1: some are, and they are
+listed."""
 _COLUMNS = {
     "done": ("done",),
     "running": ("running",),
@@ -32,21 +37,12 @@ _COLUMNS = {
     "failed": ("failed",),
     "stale": ("stale",),
 }
-_SWEEP = {
-    "running": "a sweep is running: {owner}",
-    "elsewhere": "a sweep is running or was killed: {owner}, which cannot be checked from this machine",
-    "killed": "no sweep is running; the last one ({owner}) was killed",
-    "stopped": "no sweep is running",
-}
-_BAD = ("failed", "stale", "damaged")
-
-_MANY = {"search": "searches", "logits": "logits caches"}
 
 
 def build_parser(prog: str) -> Arguments:
     """The flags of the command."""
     parser = Arguments(prog, _DESCRIPTION, _EXAMPLES)
-    parser.add_argument("dir", metavar="DIR", help="the output folder of a sweep")
+    parser.add_argument("dir", metavar="DIR", help="the output folder of a sweep, or a folder that holds several")
     parser.add_argument("--json", action="store_true", help="print JSON; with --watch, one line per change")
     parser.add_argument("--watch", action="store_true", help="update until no sweep is running, or Ctrl-C")
     parser.add_argument(
@@ -62,6 +58,8 @@ def status(argv: Sequence[str], prog: str) -> int:
     if not given.every > 0:
         parser.error("--every: expected more than 0 seconds")
     root = Path(given.dir)
+    if sweeps_in(root) and not given.watch:
+        return show_overview(root, read_overview(root), given.json)
     found = read_status(root)
     if given.watch:
         found = _watch(root, found, given.every, given.json)
@@ -69,12 +67,12 @@ def status(argv: Sequence[str], prog: str) -> int:
         print(json.dumps(as_json(found), indent=1))
     else:
         _print(Console(highlight=False), found)
-    return EXIT_SOME_FAILED if any(model.state in _BAD for model in found.models) else EXIT_OK
+    return EXIT_SOME_FAILED if any(model.state in BAD for model in found.models) else EXIT_OK
 
 
 def as_json(found: Status) -> dict[str, object]:
     """What `--json` prints."""
-    return {**asdict(found), "counts": found.counts()}
+    return dict(json_ready({**asdict(found), "counts": found.counts()}))
 
 
 def _watch(root: Path, found: Status, every: float, as_lines: bool) -> Status:
@@ -107,9 +105,9 @@ def _print(console: Console, found: Status) -> None:
         console.print(part, soft_wrap=isinstance(part, Text))
 
 
-def parts(found: Status) -> list[Text | Table]:
+def parts(found: Status) -> list[Text | TextTable]:
     """The state for people: a headline, a table per data set, lines, the command."""
-    made: list[Text | Table] = [Text(_headline(found))]
+    made: list[Text | TextTable] = [Text(_headline(found))]
     for dataset in dict.fromkeys(model.dataset for model in found.models):
         made.append(_table(dataset, [model for model in found.models if model.dataset == dataset]))
     made += [Text(line, style="red" if bad else "") for line, bad in _lines(found)]
@@ -123,31 +121,23 @@ def _headline(found: Status) -> str:
     words = (
         f"{done} of {len(found.models)} models done" if found.models else "no plan yet: the sweep has not read its data"
     )
-    return f"{found.root}: {words}; {_SWEEP[found.sweep].format(owner=found.owner)}"
+    left = seconds_left(found)
+    soon = f", about {clock(left)} left" if left is not None else ""
+    return f"{found.root}: {words}{soon}; {SWEEP[found.sweep].format(owner=found.owner)}"
 
 
-def row_name(model: ModelStatus) -> str:
-    """The row that a model is counted in: its baseline, and what it is there if it is not a student."""
-    if model.role == "student":
-        return str(model.baseline)
-    many = _MANY.get(model.role, f"{model.role}s")
-    return f"{model.baseline} {many}" if model.baseline else many
-
-
-def _table(dataset: str, models: Sequence[ModelStatus]) -> Table:
-    table = Table(title=escape(dataset))
-    for heading in ("model", *_COLUMNS):
-        table.add_column(heading, justify="left" if heading == "model" else "right")
+def _table(dataset: str, models: Sequence[ModelStatus]) -> TextTable:
+    rows: list[list[str | Text]] = []
     for name in dict.fromkeys(row_name(model) for model in models):
         mine = [model for model in models if row_name(model) == name]
-        cells = []
+        cells: list[str | Text] = []
         for heading, states in _COLUMNS.items():
             count = sum(model.state in states for model in mine)
-            style = "red" if heading in _BAD else "green" if count == len(mine) else ""
+            style = "red" if heading in BAD else "green" if count == len(mine) else ""
             text = f"{count}/{len(mine)}" if heading == "done" else str(count or "")
             cells.append(Text(text, style=style if count else ""))
-        table.add_row(Text(name), *cells)
-    return table
+        rows.append([name, *cells])
+    return TextTable(dataset, ("model", *_COLUMNS), rows)
 
 
 def _lines(found: Status) -> list[tuple[str, bool]]:
@@ -163,8 +153,8 @@ def _lines(found: Status) -> list[tuple[str, bool]]:
             lines.append((f"interrupted: {model.key}, continues after epoch {model.epoch}/{model.of}", False))
         elif model.state == "waiting":
             waits[model.waits_for] = waits.get(model.waits_for, 0) + 1
-        elif model.state in (*_BAD, "unchecked"):
-            lines.append((f"{model.state}: {model.key}, {model.reason}", model.state in _BAD))
+        elif model.state in (*BAD, "unchecked"):
+            lines.append((f"{model.state}: {model.key}, {model.reason}", model.state in BAD))
     many = [
         (f"waiting: {count} model{'s' * (count > 1)} for {', '.join(keys)}", False) for keys, count in waits.items()
     ]

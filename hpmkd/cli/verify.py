@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,17 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
-from hpmkd.audit.sweep_dir import Sweep, is_older, open_sweep
+from hpmkd.audit.sweep_dir import Sweep, is_older, no_sweep, open_sweep
 from hpmkd.audit.verification import verify_output
 from hpmkd.cli.parser import Arguments
 from hpmkd.config.sweep import DataConfig
-from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_SOME_FAILED, UsageError
+from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_SOME_FAILED
+from hpmkd.numeric import divide, fixed, json_ready
 from hpmkd.plan.roles import NETWORK_SUFFIX
 from hpmkd.store.inspection import Finding
 from hpmkd.store.output_dir import OutputDir
+from hpmkd.text_table import TextTable, printable
 
 _EXAMPLES = """  hpmkd verify results/quick
   hpmkd verify results/quick --evaluate     measure every test accuracy again
@@ -50,12 +50,7 @@ def verify(argv: Sequence[str], prog: str) -> int:
     given = build_parser(prog).parse_args(list(argv))
     output = OutputDir(Path(given.dir).expanduser().absolute())
     if not output.models.is_dir():
-        raise UsageError(
-            f"{output.root}: not the output folder of a sweep",
-            expected=f"a folder {output.models.name}/ in it",
-            found="none" if output.root.is_dir() else "no such folder",
-            todo="name the folder that was given as --output",
-        )
+        raise no_sweep(output.root)
     plan, word = _plan(output)
     findings = verify_output(output, plan.jobs if plan else None)
     if given.evaluate:
@@ -115,37 +110,55 @@ def _as_json(output: OutputDir, findings: list[Finding], word: str) -> dict[str,
         if header is not None:
             known = {"accuracy_pct": header.accuracy, "train_seconds": header.train_time}
             known |= {"size": header.size, "sha256": header.sha256}
-        measured = finding.measured_pct
-        measured = None if measured is None or math.isnan(measured) else measured
         about = {"file": finding.file, "state": finding.state, "problem": finding.reason or None}
-        return {**about, "notes": list(finding.notes), **known, "measured_pct": measured}
+        return {**about, "notes": list(finding.notes), **known, "measured_pct": finding.measured_pct}
 
     counts = Counter(finding.state for finding in findings)
     about = {"output": str(output.root), "plan": not word, "remark": word or None}
-    return {**about, "counts": dict(counts), "files": [row(finding) for finding in findings]}
+    return dict(json_ready({**about, "counts": dict(counts), "files": [row(finding) for finding in findings]}))
 
 
 def _show(output: OutputDir, findings: list[Finding], word: str) -> None:
     console = Console(highlight=False)
     measured = any(finding.measured_pct is not None for finding in findings)
-    table = Table()
-    table.add_column("file", no_wrap=True)
-    table.add_column("state")
-    for heading in ("accuracy %", *["measured %"] * measured, "MB"):
-        table.add_column(heading, justify="right")
-    table.add_column("remarks")
-    for finding in findings:
-        header = finding.header
-        numbers = [f"{header.accuracy:.2f}" if header else ""]
-        if measured:
-            numbers.append("" if finding.measured_pct is None else f"{finding.measured_pct:.2f}")
-        numbers.append(f"{header.size / 1e6:.2f}" if header else "")
-        style = _STYLES.get(finding.state, "yellow")
-        remarks = "; ".join(filter(None, (finding.reason, *finding.notes)))
-        table.add_row(finding.file, f"[{style}]{finding.state}[/]", *numbers, escape(remarks))
-    console.print(table)
+    headings = ("file", "state", "accuracy %", *["measured %"] * measured, "MB")
+    rows = [_row(finding, measured) for finding in findings]
+    if rows:
+        console.print(TextTable("", headings, rows, words=["state"]))
+    for line, style in _remarks(findings):
+        console.print(Text(line, style=style), soft_wrap=True)
     counts = Counter(finding.state for finding in findings)
-    said = ", ".join(f"{count} {state}" for state, count in counts.items()) or "no models"
-    console.print(f"{output.root}: {said}", soft_wrap=True, markup=False)
+    said = ", ".join(f"{count} {state}" for state, count in counts.items()) or "no files"
+    console.print(Text(f"{output.root}: {said}"), soft_wrap=True)
     if word:
-        console.print(word, soft_wrap=True, markup=False)
+        console.print(Text(word), soft_wrap=True)
+
+
+def _row(finding: Finding, measured: bool) -> list[str | Text]:
+    header = finding.header
+    numbers = [fixed(header.accuracy, 2) if header else ""]
+    if measured:
+        numbers.append("" if finding.measured_pct is None else fixed(finding.measured_pct, 2))
+    numbers.append(fixed(divide(header.size, 1e6), 2) if header else "")
+    return [finding.file, Text(finding.state, style=_style(finding)), *numbers]
+
+
+def _style(finding: Finding) -> str:
+    return _STYLES.get(finding.state, "yellow")
+
+
+def _remarks(findings: list[Finding]) -> list[tuple[str, str]]:
+    """Lines below the table, what is not good last: `teacher_D.pt: ...`, or one line for all files of one remark."""
+    files: dict[tuple[str, str], list[str]] = {}
+    for finding in sorted(findings, key=lambda finding: not finding.good):
+        for remark in filter(None, (finding.reason, *finding.notes)):
+            style = "" if finding.good else _style(finding)
+            files.setdefault((remark, style), []).append(printable(finding.file))
+    return [
+        (f"{names[0]}: {remark}" if len(names) == 1 else f"{len(names)} files: {remark} ({_some(names)})", style)
+        for (remark, style), names in files.items()
+    ]
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:10]) + ", ..." * (len(names) > 10)

@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
+from hpmkd.numeric import divide, is_defined
 from hpmkd.plan.job import Job
 from hpmkd.plan.planner import work
 
@@ -44,7 +45,9 @@ class Times:
         found.seconds, found.trainings = found.seconds + train_seconds, found.trainings + 1
 
     def trained(self, job: Job, part: float, seconds: float) -> None:
-        """A `part` in (0, 1] of a job's epochs took `seconds`, validation and saving included."""
+        """A `part` in (0, 1] of a job's epochs took `seconds`, validation and saving included; NaN tells nothing."""
+        if not is_defined(part):
+            return
         found = self._at(self._now, job)
         found.seconds, found.trainings = found.seconds + seconds, found.trainings + part
 
@@ -69,13 +72,13 @@ class Times:
         own = kind(job)
         for kinds in (self._now, self._earlier):
             if own in kinds and kinds[own].trainings:
-                return kinds[own].seconds / kinds[own].trainings
+                return divide(kinds[own].seconds, kinds[own].trainings)
         known = [one for kinds in (self._now, self._earlier) for one in kinds.values() if one.trainings]
         here = [one for one in known if one.data == job.data.name]
         alike = [one for one in here if one.role == job.role]
         near = alike or here or known
-        total = sum(one.work * one.trainings for one in near)
-        return work(job) * sum(one.seconds for one in near) / total if total else None
+        each = divide(sum(one.seconds for one in near), sum(one.work * one.trainings for one in near))
+        return work(job) * each if is_defined(each) else None
 
     def before(self, job: Job) -> float:
         """Seconds from a job's start to the begin of its first epoch; 0 where none was measured."""

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -17,10 +17,14 @@ from rich.text import Text
 
 from hpmkd.log import lines_above, print_line
 from hpmkd.monitor.tracker import Running, Tracker
+from hpmkd.numeric import clock, is_defined, percent
 from hpmkd.plan.job import label
+from hpmkd.text_table import FoldedName
 
 _EVERY_SECONDS = 0.25
 _BAR_WIDTH = 30
+_NAME_WIDTH = 24  # at least, if something else can go instead
+_LEAST_IMPORTANT = (3, 1, 2)  # share, loss, accuracy; the epoch stays
 
 
 class _Console(Console):
@@ -118,15 +122,35 @@ def _nothing() -> None:
 
 
 def render(tracker: Tracker, runs: int) -> RenderableType:
-    """One line for the sweep, one for each running model; cut where the terminal is narrow."""
-    rows = Table.grid(padding=(0, 2, 0, 0))
-    rows.add_column()  # of all columns the one that gives way
-    for _ in range(4):
-        rows.add_column(no_wrap=True)
-    for one in tracker.running.values():
-        name = Text(label(one.job, runs), no_wrap=True, overflow="ellipsis")
-        rows.add_row(name, *_cells(one), Text(tracker.shares.get(one.job.role, ""), style="dim"))
-    return Group(_headline(tracker), rows)
+    """One line for the sweep, one for each running model, or more where the terminal is narrow: names are folded."""
+    return Group(_headline(tracker), _Rows(tracker, runs))
+
+
+class _Rows:
+    """The running models. Where there is no room for a name beside all that is known, the least important goes."""
+
+    def __init__(self, tracker: Tracker, runs: int) -> None:
+        self.tracker, self.runs = tracker, runs
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Table]:
+        """The rows for a width."""
+        running = list(self.tracker.running.values())
+        columns = list(zip(*(self._cells(one) for one in running), strict=True))
+        widths = [max(cell.cell_len for cell in column) for column in columns]
+        kept = list(range(len(columns)))
+        for place in _LEAST_IMPORTANT:
+            if place in kept and _NAME_WIDTH + sum(widths[at] + 2 for at in kept) > options.max_width:
+                kept.remove(place)
+        rows = Table.grid(padding=(0, 2, 0, 0))
+        rows.add_column()  # of all columns the one that gives way
+        for at in kept:
+            rows.add_column(no_wrap=True, width=widths[at])
+        for number, one in enumerate(running):
+            rows.add_row(FoldedName(label(one.job, self.runs)), *(columns[at][number] for at in kept))
+        yield rows
+
+    def _cells(self, one: Running) -> list[Text]:
+        return [*_cells(one), Text(self.tracker.shares.get(one.job.role, ""), style="dim")]
 
 
 def _headline(tracker: Tracker) -> Table:
@@ -146,12 +170,6 @@ def _headline(tracker: Tracker) -> Table:
 def _cells(one: Running) -> list[Text]:
     if not one.of:
         return [Text("starts", style="dim"), Text(""), Text("")]
-    loss = "" if math.isnan(one.train_loss) else f"loss {one.train_loss:.4g}"
-    accuracy = "" if math.isnan(one.validation_pct) else f"val {one.validation_pct:.2f}%"
+    loss = f"loss {one.train_loss:.4g}" if is_defined(one.train_loss) else ""
+    accuracy = f"val {percent(one.validation_pct)}" if is_defined(one.validation_pct) else ""
     return [Text(f"epoch {one.epoch}/{one.of}"), Text(loss), Text(accuracy)]
-
-
-def clock(seconds: float) -> str:
-    """Hours, minutes, seconds: `0:01:09`, `27:00:00`."""
-    whole = round(seconds)
-    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"

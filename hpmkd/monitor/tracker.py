@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hpmkd.monitor.eta import Times
+from hpmkd.numeric import divide, is_defined
 from hpmkd.plan.events import EpochEnded, EpochResult, Event, Resumed, Worker
 from hpmkd.plan.job import Job
 from hpmkd.plan.roles import Role
@@ -43,8 +44,8 @@ class Running:
 
     def pace(self) -> tuple[int, float] | None:
         """How many epochs were timed from end to end, and their seconds; None before the second."""
-        if self.first is None or self.last is None or self.first == self.last:
-            return None
+        if self.first is None or self.last is None or self.last[0] <= self.first[0]:
+            return None  # an epoch that is told twice, as after a fault, is none more
         return self.last[0] - self.first[0], self.last[1] - self.first[1]
 
     def overhead(self, now: float) -> tuple[float, float] | None:
@@ -60,8 +61,8 @@ class Running:
             whole = times.whole(self.job)
             return None if whole is None else max(0.0, whole - (now - self.started))
         training, pace = times.training(self.job), self.pace()
-        each = pace[1] / pace[0] if pace else training / self.of if training is not None else None
-        if each is None:
+        each = pace[1] / pace[0] if pace else divide(training, self.of)
+        if not is_defined(each):
             return None
         return max(0.0, (self.of - self.epoch) * each + times.after(self.job) - (now - self.last[1]))
 
@@ -130,7 +131,7 @@ class Tracker:
         now, before = self.clock(), one.last
         one.ended_epoch(result.epoch, result.of, now)
         if before is not None and result.epoch > before[0]:
-            self.times.trained(one.job, (result.epoch - before[0]) / result.of, now - before[1])
+            self.times.trained(one.job, divide(result.epoch - before[0], result.of), now - before[1])
         one.train_loss = result.train_loss
         if not math.isnan(
             result.validation_accuracy_pct

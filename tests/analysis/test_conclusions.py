@@ -9,80 +9,110 @@ import pytest
 from support.frames import make_frame
 
 from hpmkd.analysis import stats
-from hpmkd.analysis.conclusions import cautions, sentences, verdict
+from hpmkd.analysis.conclusions import Conclusions, cautions, conclude, verdict
 from hpmkd.analysis.costs import costs
+from hpmkd.analysis.report.tables import not_shown_table
 
 BASE = [70.0, 71.0, 69.5, 70.4, 70.8]
 
 
-def say(**scores: list[float]) -> list[str]:
-    return sentences(stats.comparisons(make_frame({name.replace("_", "-"): values for name, values in scores.items()})))
+def say(**scores: list[float]) -> Conclusions:
+    return conclude(stats.comparisons(make_frame({name.replace("_", "-"): values for name, values in scores.items()})))
 
 
 def plus(*changes: float) -> list[float]:
     return [value + change for value, change in zip(BASE, changes, strict=False)]
 
 
+UP, NONE = (1.0, 1.2, 0.9, 1.1, 1.0), (0.5, -0.4, 0.2, -0.3, 0.1)
+
+
+def why(found: Conclusions) -> dict[str, str]:
+    return dict(zip(found.not_shown["baseline"], found.not_shown["why"], strict=True))
+
+
 def test_a_clear_difference_is_said_with_its_numbers() -> None:
-    (text,) = say(Direct=BASE, AT=plus(1.0, 1.2, 0.9, 1.1, 1.0))
-    assert re.fullmatch(
-        r"AT is better than Direct: \+1\.04 points \(95 % interval \+0\.90 to \+1\.18, 5 pairs, p < 0\.001\)\.", text
+    found = say(Direct=BASE, AT=plus(*UP))
+    assert found.headline == (
+        "AT is better than Direct (1 of 1 comparison, 5 pairs of runs each, p < 0.05 after Holm's correction)."
     )
-    (text,) = say(Direct=BASE, AT=plus(-1.0, -1.2, -0.9, -1.1, -1.0))
-    assert text.startswith("AT is worse than Direct: -1.04 points")
+    assert found.findings == (
+        "AT is better than Direct: +1.04 points (95 % interval +0.90 to +1.18, 5 pairs, p < 0.001).",
+    )
+    assert found.not_shown.empty
+    worse = say(Direct=BASE, AT=plus(-1.0, -1.2, -0.9, -1.1, -1.0))
+    assert worse.headline.startswith("AT is worse than Direct (")
+    assert worse.findings[0].startswith("AT is worse than Direct: -1.04 points")
 
 
 def test_no_difference_is_not_called_equality() -> None:
-    text, last = say(Direct=BASE, AT=plus(0.5, -0.4, 0.2, -0.3, 0.1))
-    assert text.startswith("No difference between AT and Direct is shown: +0.02 points (95 % interval -")
-    assert "there may still be one" in last
-    assert "better" not in text + last
+    found = say(Direct=BASE, AT=plus(*NONE))
+    assert found.headline == "No difference is shown in 1 comparison (5 pairs of runs each)."
+    assert found.findings == ()
+    assert why(found) == {"AT": "chance alone could give it"}
+    assert found.not_shown["difference"].tolist() == pytest.approx([0.02])
+    assert "There may still be one" in not_shown_table(found.not_shown).note
 
 
 def test_what_holm_takes_back_is_not_claimed() -> None:
     """p = 0.03 alone, but four comparisons."""
     lucky = plus(0.9, 0.1, 0.8, 0.2, 0.6)
-    alone = say(Direct=BASE, A=lucky)
-    noise = [plus(*changes) for changes in ((0.5, -0.4, 0.2, -0.3, 0.1), (-0.5, 0.4, 0.1, 0.3, -0.1))]
-    family = say(Direct=BASE, A=lucky, B=noise[0], C=noise[1])
-    assert "A is better" in alone[0]
-    assert not any("better" in text for text in family)
-    assert "Alone it would pass (p = 0.0" in next(text for text in family if "between A and" in text)
+    noise = [plus(*changes) for changes in (NONE, (-0.5, 0.4, 0.1, 0.3, -0.1))]
+    assert "A is better" in say(Direct=BASE, A=lucky).headline
+    found = say(Direct=BASE, A=lucky, B=noise[0], C=noise[1])
+    assert "better" not in found.headline
+    assert re.fullmatch(r"p = 0\.0\d\d alone; not after correction", why(found)["A"])
 
 
 def test_one_run_shows_nothing() -> None:
-    (text,) = say(Direct=[70.0], AT=[75.0])
-    assert text == "AT against Direct: +5.00 points in the only common run; a single run proves nothing."
+    found = say(Direct=[70.0], AT=[75.0])
+    assert found.headline == "One run per baseline shows nothing: every difference between them may be chance."
+    assert why(found) == {"AT": "one run in common"}
 
 
 def test_no_common_run_and_no_spread() -> None:
     frame = make_frame({"Direct": [70.0, None], "AT": [None, 75.0], "TAKD": [71.0, None]})
-    texts = sentences(stats.comparisons(frame))
-    assert "AT and Direct have no run in common: nothing can be compared." in texts
-    (text,) = say(Direct=BASE, AT=plus(0.5, 0.5, 0.5, 0.5, 0.5))
-    assert "without any spread there is no interval and no test" in text
-    assert "better" not in text
+    assert why(conclude(stats.comparisons(frame))) == {"AT": "no run in common", "TAKD": "one run in common"}
+    frame = make_frame({"Direct": [70.0, None], "AT": [None, 75.0]})
+    assert "no two baselines have a run in common" in conclude(stats.comparisons(frame)).headline
+    found = say(Direct=BASE, AT=plus(0.5, 0.5, 0.5, 0.5, 0.5))
+    assert why(found) == {"AT": "the same change in each run: no spread, no test"}
+    assert "better" not in found.headline
 
 
-def test_references_are_compared_once_and_the_shown_comes_first() -> None:
-    texts = say(Direct=BASE, AT=plus(0.5, -0.4, 0.2, -0.3, 0.1), HPM_KD=plus(1.0, 1.2, 0.9, 1.1, 1.0))
-    assert texts[0].startswith("HPM-KD is better than Direct")
-    assert not any(text.startswith("Direct is") for text in texts)
-    assert len(texts) == 4
+def test_references_are_compared_once_and_findings_come_first() -> None:
+    found = say(Direct=BASE, AT=plus(*NONE), HPM_KD=plus(*UP))
+    assert found.headline.startswith(
+        "HPM-KD is better than Direct; AT is worse than HPM-KD (2 of 3 comparisons, 5 pairs"
+    )
+    assert [text.split(":")[0] for text in found.findings] == [
+        "HPM-KD is better than Direct",
+        "AT is worse than HPM-KD",
+    ]
+    assert list(why(found)) == ["AT"]
 
 
 def test_nothing_to_compare() -> None:
-    assert sentences(stats.comparisons(make_frame({"AT": BASE}))) == [
-        "Nothing can be compared yet: that needs students of a reference and of another baseline."
-    ]
+    found = conclude(stats.comparisons(make_frame({"AT": BASE})))
+    assert "Nothing can be compared yet: that needs students of a reference" in found.headline
+    assert (found.findings, len(found.not_shown)) == ((), 0)
 
 
 def test_several_data_sets_are_counted() -> None:
-    up, none = plus(1.0, 1.2, 0.9, 1.1, 1.0), plus(0.5, -0.4, 0.2, -0.3, 0.1)
+    up, none = plus(*UP), plus(*NONE)
     frame = pd.concat([make_frame({"Direct": BASE, "AT": up}, "D1"), make_frame({"Direct": BASE, "AT": none}, "D2")])
-    texts = sentences(stats.comparisons(frame))
-    assert texts[0] == "AT against Direct, 2 data sets: better on 1, without a shown difference on 1."
-    assert texts[1].startswith("D1: AT is better")
+    found = conclude(stats.comparisons(frame))
+    assert found.headline.startswith("D1: AT is better than Direct (1 of 2 comparisons")
+    assert found.findings[0] == "AT against Direct, 2 data sets: better on 1, without a shown difference on 1."
+    assert found.findings[1].startswith("D1: AT is better")
+
+
+def test_very_many_findings_are_counted_and_the_list_ends() -> None:
+    frame = make_frame({"Direct": BASE, **{f"B{number}": plus(*UP) for number in range(20)}})
+    found = conclude(stats.comparisons(frame))
+    assert found.headline.startswith("Differences to the references are shown: 20 times better (20 of 20 comparisons")
+    assert len(found.findings) == 13
+    assert found.findings[-1] == "8 more are in the table of paired differences."
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,8 @@ def test_every_number_is_in_the_parquet_file(finished: Path) -> None:
         others = frame[frame["file"].str.rsplit(".", n=1).str[0].isin(set(" ".join(part["ancestors"]).split()))]
         cells = [f"{part['accuracy_pct'].mean():.2f}", f"{part['accuracy_pct'].std(ddof=1):.2f}"]
         total = f"{part['train_seconds'].sum() + others['train_seconds'].sum():.1f}"
-        row = next(line for line in page.splitlines() if f'<td>{name}</td><td class="n">3</td>' in line)
+        accuracies = page[page.index('id="table-accuracy"') :]
+        row = next(line for line in accuracies.splitlines() if f'<td>{name}</td><td class="n">3</td>' in line)
         assert all(f">{cell}<" in row for cell in [*cells, total])
     wide = students.pivot(index="run", columns="baseline", values="accuracy_pct")
     shown = pd.read_csv(finished / "tables" / "differences.csv").set_index(["reference", "baseline"])
@@ -92,7 +93,7 @@ def test_words_are_those_of_the_statistics(finished: Path) -> None:
     for name in ("report.html", "report.md"):
         text = (finished / name).read_text()
         assert "HPM-KD is better than Direct: +2.53 points" in text
-        assert "TraditionalKD against Direct: +1.00 points in each of 3 runs; without any spread" in text
+        assert re.search(r"TraditionalKD.*Direct.*\+1\.00.*the same change in each run: no spread, no test", text)
         assert "cannot give a p below 0.25" in text
         assert "models are missing" not in text
 
@@ -163,7 +164,7 @@ def test_before_the_plan_and_without_one(tmp_path: Path, cache_dir: Path) -> Non
 def test_missing_numbers_are_dashes_and_rows_follow_the_config() -> None:
     frame = pd.DataFrame({"dataset": ["D", "D"], "baseline": ["AT", "Direct"], "value": [float("nan"), -0.001]})
     table = Table("t", "T", ordered(frame, ["Direct", "AT"]), {"baseline": ("b", str), "value": ("v", digits(1))})
-    assert table.cells == [["Direct", "-0.0"], ["AT", "\N{EN DASH}"]]
+    assert table.cells == [["Direct", "-0.0"], ["AT", "-"]]
 
 
 def test_nothing_at_all(tmp_path: Path) -> None:

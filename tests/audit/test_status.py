@@ -6,6 +6,7 @@ import datetime
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -14,11 +15,12 @@ from pathlib import Path
 import pytest
 from support.frames import epoch, make_output, put_model
 
+from hpmkd.audit.forecast import seconds_left
 from hpmkd.audit.status import ModelStatus, ago, read_status
 from hpmkd.cli.main import main
 from hpmkd.plan.job import Job
 from hpmkd.store.lock import locked
-from hpmkd.store.output_dir import trial_folder
+from hpmkd.store.output_dir import OutputDir, trial_folder
 from hpmkd.store.progress_log import Recorder
 from hpmkd.store.sidecar import sidecar_path
 
@@ -217,3 +219,83 @@ def test_it_starts_without_what_is_slow(tmp_path: Path, cache_dir: Path) -> None
     code += "print([name for name in ('torch', 'ray', 'pandas', 'numpy', 'sklearn') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_the_table_at_any_width(
+    width: int, tmp_path: Path, cache_dir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    names = ["HPM-KD-noMetaTemp", "HPM-KD-noChain", "HPM-KD-noAdaptive", "TraditionalKD-adaptive"]
+    make_output(tmp_path, cache_dir, teacher_only, baselines=names, runs=2)
+    assert main(["status", str(tmp_path)]) == 0
+    text = capsys.readouterr().out
+    table = [line for line in text.splitlines() if len(line) <= width]
+    words = re.split(r"[\s┃]+", "\n".join(table))
+    assert all(word in words for word in ("model", "done", "running", "waiting", "to", "do", "failed", "stale"))
+    joined = re.sub(r"[\s│]|\d/\d|\d", "", "".join(table))
+    assert all(name in joined for name in names)
+    assert "…" not in text
+
+
+def test_a_folder_that_holds_sweeps_names_them(
+    tmp_path: Path, cache_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_output(tmp_path / "quick", cache_dir, lambda job: 90.0, **CHOOSE)
+    make_output(tmp_path / "night [1]", cache_dir, teacher_only, **CHOOSE)
+    (tmp_path / "no sweep").mkdir()
+    assert main(["status", str(tmp_path)]) == 0
+    text = capsys.readouterr().out
+    assert f"{tmp_path}: 2 sweeps" in text
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in text.splitlines() if line.startswith("│")]
+    assert rows == [["night [1]", "1/8", "", "7", "", "stopped"], ["quick", "8/8", "", "", "", "stopped"]]
+    assert f"hpmkd status '{tmp_path}/night [1]'" in text
+    assert main(["status", str(tmp_path), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert {name: one["counts"].get("done") for name, one in said["sweeps"].items()} == {"night [1]": 1, "quick": 8}
+    for command in (["status", "--watch"], ["report"], ["verify"]):
+        assert main([*command, str(tmp_path)]) == 2
+        error = capsys.readouterr().err
+        assert "2 sweeps in it: night [1], quick" in error
+        assert f"name one of them, such as {tmp_path}/night [1]" in error
+
+
+def test_a_sweep_among_others_that_cannot_be_read(
+    tmp_path: Path, cache_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_output(tmp_path / "a", cache_dir, lambda job: 90.0, **CHOOSE)
+    make_output(tmp_path / "b", cache_dir, teacher_only, **CHOOSE)
+    (tmp_path / "a" / "sweep.yaml").write_text("runs: [")
+    Recorder(OutputDir(tmp_path / "b")).failed("student_Digits_AT_run1", "boom")
+    assert main(["status", str(tmp_path)]) == 1
+    text = capsys.readouterr().out
+    assert "unreadable" in text
+    assert str(tmp_path / "a" / "sweep.yaml") in text
+    (row,) = (line for line in text.splitlines() if line.startswith("│ b "))
+    assert [cell.strip() for cell in row.split("│")[1:-1]] == ["b", "1/8", "", "6", "1", "stopped"]
+
+
+def test_a_running_sweep_says_how_long_it_takes(
+    tmp_path: Path, cache_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A teacher took 10 s; of the first student four of ten epochs took 8 s, so 12 s are left, and others follow."""
+    output, _, _ = make_output(tmp_path, cache_dir, teacher_only, **CHOOSE, fit__student_epochs=10)
+    recorder = Recorder(output)
+    assert seconds_left(read_status(tmp_path)) is None, "no sweep runs"
+    with locked(output):
+        recorder.started("student_Digits_Direct_run1")
+        for number in range(1, 5):
+            recorder.record(epoch(number, 10, job="student_Digits_Direct_run1"))
+        log = output.progress / "student_Digits_Direct_run1.jsonl"
+        now = datetime.datetime.now(datetime.UTC)
+        lines = [json.loads(line) for line in log.read_text().splitlines()]
+        for line in lines:
+            ago = 8 if line["event"] == "started" else 0
+            line["time"] = (now - datetime.timedelta(seconds=ago)).isoformat(timespec="seconds")
+        log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        left = seconds_left(read_status(tmp_path))
+        assert left is not None
+        # 12 s for this one, 20 s for its sister; four more students and an assistant, by their work.
+        assert 12 + 20 < left < 12 + 20 + 6 * 80
+        assert main(["status", str(tmp_path)]) == 0
+        assert re.search(r"1 of 8 models done, about 0:0\d:\d\d left; a sweep is running", capsys.readouterr().out)

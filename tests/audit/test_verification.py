@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -189,14 +191,42 @@ def test_a_disk_that_does_not_answer(out: Path, monkeypatch: pytest.MonkeyPatch)
     assert everything(out) == before
 
 
-def test_the_table_for_people(out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "160")
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_the_table_for_people(
+    width: int, out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names and headings are whole at any width; what is to be said of a file stands below, in one piece."""
+    monkeypatch.setenv("COLUMNS", str(width))
     flip(out / "models" / f"{STUDENT}.pt")
-    assert main(["verify", str(out)]) == 1
+    commit(out / "models" / "[red]mine.pt", {"w": torch.ones(1)}, 1.0, 1.0, {})
+    assert main(["verify", str(out), "--evaluate"]) == 1
     text = capsys.readouterr().out
-    assert f"{STUDENT}.pt" in text
-    assert f"{out}: 4 good, 1 damaged" in text
+    table, _, below = text.partition("[red]mine.pt: was not saved by a sweep\n")
+    joined = re.sub(r"[\s│]|good|damaged|\d+\.\d+", "", table)
+    for name in (f"{STUDENT}.pt", "student_Digits_TraditionalKD-adaptive_run1.pt", "[red]mine.pt"):
+        assert name in joined
+    assert all(word in re.split(r"[\s┃]+", table) for word in ("accuracy", "measured", "%", "MB", "state", "file"))
+    assert max(map(len, table.splitlines())) <= width
+    assert "…" not in text
+    assert f"{STUDENT}.pt: wrong CRC" in below
+    assert f"{out}: 5 good, 1 damaged" in below
     assert "\x1b" not in text, "no colours where there is no terminal"
+
+
+def test_one_remark_on_many_files_is_one_line(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (out / "sweep.yaml").unlink()
+    (out / "models" / f"{TEACHER}.pt").unlink()
+    assert main(["verify", str(out)]) == 0
+    assert f"3 files: cannot be compared with {TEACHER}: there is no good file (" in capsys.readouterr().out
+
+
+def test_json_of_an_accuracy_that_is_no_number(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    commit(out / "models" / "mine.pt", {"w": torch.ones(1)}, math.nan, math.nan, {})
+    (out / "sweep.yaml").unlink()
+    for command in (["verify", str(out)], ["show", str(out / "models" / "mine.pt")], ["status", str(out)]):
+        main([*command, "--json"])
+        said = json.loads(capsys.readouterr().out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+        assert "mine" in json.dumps(said)
 
 
 @pytest.mark.parametrize("arguments", [["verify"], ["verify", "nowhere"], ["verify", ".", "--nonsense"], ["show", "x"]])

@@ -148,3 +148,18 @@ def test_an_epoch_that_was_not_validated_leaves_the_last_accuracy() -> None:
     sweep.tracker.reported(EpochEnded(DIRECT[0], EpochResult(2, 0.5, {}, math.nan, 0.1, 2.0, 5)))
     one = sweep.tracker.running[DIRECT[0]]
     assert (one.epoch, one.validation_pct) == (2, 90.0)
+
+
+def test_an_epoch_that_is_told_twice_is_no_pace() -> None:
+    """As after a fault: between the two no epoch has passed, and nothing is divided by none."""
+    sweep = Sweep({"teacher_D0": 10.0})
+    sweep.tracker.started(DIRECT[0])
+    sweep.report(DIRECT[0], 3)
+    sweep.now += 4
+    sweep.report(DIRECT[0], 3)
+    assert sweep.tracker.running[DIRECT[0]].pace() is None
+    left = sweep.tracker.seconds_left()
+    assert left is not None
+    assert math.isfinite(left)
+    sweep.tracker.ended(DIRECT[0], made=True)
+    assert sweep.tracker.seconds_left() is not None

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from hpmkd.analysis import stats
 from hpmkd.analysis.plots.style import TEXT, colours, panels, rows, styled
+from hpmkd.numeric import divide, is_defined
 
 _ROW = 0.33  # inches
 
@@ -38,16 +39,18 @@ def _dots(frame: pd.DataFrame, order: Sequence[str], relative: bool) -> Figure:
     with styled():
         figure, axes = panels([_ROW * (len(names) + 1)] * len(datasets), datasets)
         for one, dataset in zip(axes, datasets, strict=True):
-            part = table[table["dataset"] == dataset].set_index("baseline")[["mean_pct", "low_pct", "high_pct"]]
+            columns = ["mean_pct", "low_pct", "high_pct"]
+            part = table[table["dataset"] == dataset].set_index("baseline")[columns].astype(float)
             teacher = float(part["mean_pct"].get("teacher", float("nan")))
-            scale = 100 / teacher if relative else 1.0
+            scale = divide(100, teacher) if relative else 1.0
             mine = students[students["dataset"] == dataset]
             for place, name in enumerate(names):
                 values = mine.loc[mine["baseline"] == name, "accuracy_pct"] * scale
                 one.plot(values, [place + 0.18] * len(values), "o", ms=3.5, mew=0, alpha=0.75, color=shade[name])
                 if name in part.index:
                     _mean(one, place, part.loc[name] * scale, shade[name])
-            one.axvline(teacher * scale, ls="--", lw=1, color=TEXT, alpha=0.7)
+            if is_defined(teacher * scale):
+                one.axvline(teacher * scale, ls="--", lw=1, color=TEXT, alpha=0.7)
             rows(one, names)
         axes[-1].set_xlabel("retention: % of the teachers' mean accuracy" if relative else "test accuracy, %")
     return figure

@@ -40,7 +40,8 @@ def pareto(summary: pd.DataFrame, order: Sequence[str]) -> Figure:
 
 def pareto_front(part: pd.DataFrame) -> pd.DataFrame:
     """The rows that no other row beats in accuracy at the same cost or less, by cost."""
-    ranked = part.sort_values(["total_seconds", "mean_pct"], ascending=[True, False])
+    columns = ["total_seconds", "mean_pct"]
+    ranked = part.dropna(subset=columns).sort_values(columns, ascending=[True, False])
     best = ranked["mean_pct"].cummax().shift(fill_value=float("-inf"))
     return ranked[ranked["mean_pct"] > best]
 

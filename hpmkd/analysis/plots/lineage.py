@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hpmkd.analysis.plots.style import TEXT, WIDTH, colours, panels, styled
+from hpmkd.analysis.plots.style import TEXT, WIDTH, colours, panels, plain, styled
 
 _ROW = 0.42  # inches
 
@@ -55,16 +55,21 @@ def nodes(frame: pd.DataFrame, dataset: str, order: Sequence[str] = ()) -> dict[
     return made
 
 
-def _depth(node: Node, known: dict[str, Node]) -> int:
-    return max((1 + _depth(known[name], known) for name in node.parents & known.keys()), default=0)
+def _depth(node: Node, known: dict[str, Node], above: frozenset[str] = frozenset()) -> int:
+    """`above`: those on the way here; a circle, which only edited metadata can have, ends there."""
+    parents = (node.parents & known.keys()) - above
+    return max((1 + _depth(known[name], known, above | {name}) for name in parents), default=0)
 
 
 def lineage(frame: pd.DataFrame, order: Sequence[str]) -> Figure:
     """Teachers, assistants and searches on the left, students on the right; lines lead from parent to child."""
     datasets = list(dict.fromkeys(frame.loc[frame["planned"].astype(bool), "dataset"]))
-    graphs = [nodes(frame, dataset, order) for dataset in datasets]
+    drawn = {dataset: nodes(frame, dataset, order) for dataset in datasets}
+    # A data set of which only a logits cache is left has nothing to draw.
+    datasets, graphs = [name for name in drawn if drawn[name]], [graph for graph in drawn.values() if graph]
     with styled():
-        figure, axes = panels([_ROW * max(map(len, _columns(graph).values())) for graph in graphs], datasets)
+        heights = [_ROW * max(map(len, _columns(graph).values())) for graph in graphs]
+        figure, axes = panels(heights, datasets)
         for one, graph in zip(axes, graphs, strict=True):
             places = _places(graph)
             shade = colours(order)
@@ -78,7 +83,7 @@ def lineage(frame: pd.DataFrame, order: Sequence[str]) -> Figure:
             for name, node in graph.items():
                 colour = shade.get(node.baseline or "", "#828a91")
                 box = {"boxstyle": "round,pad=0.25", "fc": colour, "ec": "none"}
-                one.text(*places[name], node.label, ha="center", va="center", size=size, bbox=box, color="white")
+                one.text(*places[name], plain(node.label), ha="center", va="center", size=size, bbox=box, color="white")
             one.set_xlim(-0.55, width - 0.45)
             one.set_ylim(-0.08, 1.08)
             one.axis("off")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -20,6 +21,7 @@ PALETTE = (
 )  # fmt: skip
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h")
 FORMATS = ("png", "svg", "pdf")
+MAX_PIXELS = 60_000  # of a side; matplotlib refuses 2**16
 _RC: Any = {
     "font.size": 9.0,
     "font.family": "sans-serif",
@@ -39,6 +41,11 @@ _RC: Any = {
 }
 
 
+def plain(text: str) -> str:
+    """Text that matplotlib draws as it is: a name may hold dollars, between which it would read a formula."""
+    return text.replace("$", r"\$")
+
+
 @contextmanager
 def styled() -> Iterator[None]:
     """Inside, figures look like ours; outside nothing is changed."""
@@ -51,13 +58,13 @@ def panels(heights: Sequence[float], titles: Sequence[str]) -> tuple[Figure, lis
     figure = Figure(figsize=(WIDTH, sum(heights) + 0.35 * len(heights)), layout="constrained")
     axes = figure.subplots(len(heights), 1, squeeze=False, height_ratios=list(heights))[:, 0]
     for one, title in zip(axes, titles, strict=True):
-        one.set_title(title)
+        one.set_title(plain(title))
     return figure, list(axes)
 
 
 def rows(axes: Axes, names: Sequence[str]) -> None:
     """One named row per baseline, the first on top."""
-    axes.set_yticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), [plain(name) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
@@ -74,7 +81,7 @@ def legend(figure: Figure, axes: Sequence[Axes], order: Sequence[str]) -> None:
     columns = 3 if longest <= 13 else 2 if longest <= 24 else 1
     figure.set_figheight(figure.get_figheight() + 0.2 * (1 + len(names) // columns))
     handles = [found[name] for name in names]
-    figure.legend(handles, names, loc="outside lower center", ncols=columns)
+    figure.legend(handles, [plain(name) for name in names], loc="outside lower center", ncols=columns)
 
 
 def colours(names: Iterable[str]) -> dict[str, str]:
@@ -87,8 +94,10 @@ def render(figure: Figure, kind: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     metadata = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
     options.setdefault("facecolor", "white")
-    with mpl.rc_context({**_RC, "svg.hashsalt": "hpmkd"}):
-        figure.savefig(buffer, format=kind, dpi=200, metadata=metadata, **options)
+    dpi = min(200.0, MAX_PIXELS / max(figure.get_size_inches()))
+    with mpl.rc_context({**_RC, "svg.hashsalt": "hpmkd"}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # a name in letters that the font lacks; SVG shows them
+        figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata, **options)
     return buffer.getvalue()
 
 

@@ -3,44 +3,39 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
 
 import pandas as pd
-from matplotlib.figure import Figure
 
-from hpmkd.analysis import plots, stats, time_profile
-from hpmkd.analysis.conclusions import cautions, sentences
+from hpmkd.analysis import stats, time_profile
+from hpmkd.analysis.conclusions import cautions, conclude
 from hpmkd.analysis.costs import costs
 from hpmkd.analysis.report import tables
+from hpmkd.analysis.report.drawings import Drawing, curves_of, drawings_of
 from hpmkd.analysis.report.tables import Table
 from hpmkd.audit import results
-from hpmkd.audit.status import Status, read_status
-from hpmkd.audit.sweep_dir import open_saved
+from hpmkd.audit.status import BAD, Status, read_status
+from hpmkd.audit.sweep_dir import Saved, open_saved
 from hpmkd.config.load import to_yaml
 from hpmkd.config.sweep import SweepConfig
+from hpmkd.numeric import fixed, whole
 from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.job import Job
 from hpmkd.store import profile_file
 from hpmkd.store.output_dir import OutputDir
-from hpmkd.store.progress_log import read_all
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A figure with its name in files, its heading and what it shows."""
-
-    name: str
-    title: str
-    figure: Figure
-    caption: str
+from hpmkd.store.sidecar import Header
 
 
 @dataclass(frozen=True)
 class Report:
-    """Everything, in order. `curves` holds the numbers behind the learning curves, which are in no other table."""
+    """Everything, in order.
+
+    `conclusions`: a headline, then a sentence per finding; `not_shown`: the other comparisons. `curves` holds the
+    numbers behind the learning curves, which are in no other table.
+    """
 
     title: str
     made: str
@@ -50,6 +45,7 @@ class Report:
     missing: tuple[str, ...]
     failures: tuple[str, ...]
     conclusions: tuple[str, ...]
+    not_shown: Table | None
     cautions: tuple[str, ...]
     tables: tuple[Table, ...]
     drawings: tuple[Drawing, ...]
@@ -65,14 +61,19 @@ class Report:
         return next((one for one in self.drawings if one.name == name), None)
 
 
-def gather(root: Path) -> Report:
-    """Reads a sweep; UsageError where there is none."""
+def gather(root: Path, known: Mapping[str, Header] = MappingProxyType({})) -> Report:
+    """Reads a sweep; UsageError where there is none. `known`, by key, are files that need not be read again."""
     saved = open_saved(root)
-    frame = results.collect(saved.output, {job.key for job in saved.jobs} if saved.config else None)
+    frame = results.collect(saved.output, {job.key for job in saved.jobs} if saved.config else None, known)
+    curves = curves_of(saved.output, {job.key: job.fingerprint for job in saved.jobs}, frame)
+    return compose(saved, frame, read_status(root), curves)
+
+
+def compose(saved: Saved, frame: pd.DataFrame, status: Status, curves: pd.DataFrame) -> Report:
+    """The report on what was read."""
     order = _order(saved.config, frame)
     compared = tables.ordered(stats.comparisons(frame), order)
-    status = read_status(root)
-    curves = _curves(saved.output, {job.key: job.fingerprint for job in saved.jobs}, frame)
+    found = conclude(compared)
     return Report(
         title=f"{saved.output.root.name}: knowledge-distillation sweep",
         made=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -80,17 +81,15 @@ def gather(root: Path) -> Report:
         frame=frame,
         facts=tuple(_facts(frame, saved.config, order)),
         missing=tuple(_missing(status)),
-        failures=tuple(f"{one.key}: {one.state}, {one.reason}" for one in status.models if one.state in _BAD),
-        conclusions=tuple(sentences(compared)),
+        failures=tuple(f"{one.key}: {one.state}, {one.reason}" for one in status.models if one.state in BAD),
+        conclusions=(found.headline, *found.findings),
+        not_shown=tables.not_shown_table(found.not_shown) if len(found.not_shown) else None,
         cautions=tuple(cautions(frame, compared)),
         tables=(*_tables(frame, compared, order), *_profile(saved.output, saved.jobs)),
-        drawings=tuple(_drawings(frame, compared, curves, order)),
+        drawings=tuple(drawings_of(frame, compared, curves, order)),
         curves=curves,
         config=to_yaml(saved.config) if saved.config else "",
     )
-
-
-_BAD = ("failed", "stale", "damaged")
 
 
 def _order(config: SweepConfig | None, frame: pd.DataFrame) -> list[str]:
@@ -112,7 +111,8 @@ def _missing(status: Status) -> list[str]:
     line = (
         f"{len(left)} of {len(status.models)} models are missing: {', '.join(counts)}. This report covers the others."
     )
-    return [line, f"To continue: {status.command}"] if status.command else [line]
+    goes_on = status.sweep in ("running", "elsewhere")
+    return [line, f"To continue: {status.command}"] if status.command and not goes_on else [line]
 
 
 def _facts(frame: pd.DataFrame, config: SweepConfig | None, order: Sequence[str]) -> list[tuple[str, str]]:
@@ -121,11 +121,11 @@ def _facts(frame: pd.DataFrame, config: SweepConfig | None, order: Sequence[str]
     if config is not None:
         train = config.data.train_images
         made += [("runs per baseline", str(config.runs)), ("seed of the sweep", str(config.seed))]
-        made += [("training images", "all" if train is None else f"{train:,}")]
+        made += [("training images", "all" if train is None else whole(train))]
     networks = part[part["architecture"].notna()]
     for role in ("teacher", "student"):
         rows = networks.loc[networks["role"] == role, ["architecture", "channels", "parameters"]].drop_duplicates()
-        shapes = [f"{a} {c}, {p:,} parameters" for a, c, p in rows.dropna().itertuples(index=False)]
+        shapes = [f"{a} {c}, {whole(p)} parameters" for a, c, p in rows.dropna().itertuples(index=False)]
         made += [(f"{role} network", "; ".join(shapes))] if shapes else []
     names = {"device": "device", "hardware": "hardware", "hpmkd": "hpmkd", "torch": "torch", "python": "Python"}
     names["git_revision"] = "git revision"
@@ -133,7 +133,8 @@ def _facts(frame: pd.DataFrame, config: SweepConfig | None, order: Sequence[str]
     times = part["timestamp"].dropna()
     if len(times):
         made.append(("trained between", f"{times.min()} and {times.max()}"))
-    made.append(("total training time", f"{part['train_seconds'].sum():,.1f} s over {len(part)} files"))
+    seconds = fixed(results.total(part["train_seconds"]), 1)
+    made.append(("total training time", f"{seconds} s over {len(part)} models"))
     return [(label, text) for label, text in made if text]
 
 
@@ -163,43 +164,3 @@ def _profile(output: OutputDir, jobs: Sequence[Job]) -> list[Table]:
     operators = time_profile.by_operator(profile, kinds)
     made = [tables.profile_table(parts, time_profile.sentences(profile))]
     return [*made, tables.operator_table(operators)] if len(operators) else made
-
-
-def _drawings(frame: pd.DataFrame, compared: pd.DataFrame, curves: pd.DataFrame, order: Sequence[str]) -> list[Drawing]:
-    if stats.students(frame).empty:
-        return []
-    dots = "Small points: single runs. Diamonds: means, with their 95 % interval (Student's t) where there is one. "
-    made = [
-        Drawing("accuracy", "Accuracy", plots.accuracy(frame, order), f"{dots}Dashed: mean of the teachers."),
-        Drawing("retention", "Retention", plots.retention(frame, order), f"{dots}Dashed: the teachers, 100 %."),
-    ]
-    known = compared[compared["n"] > 0]
-    if len(known):
-        text = "Mean paired difference and its 95 % interval (Student's t); filled: p < .05 after Holm's correction."
-        made.append(Drawing("differences", "Paired differences", plots.differences(known, order), text))
-    if len(curves):
-        text = "Thin: single runs. Thick: their mean. Losses of different methods have different terms."
-        made.append(Drawing("curves", "Learning curves", plots.curves(curves, order), text))
-    text = (
-        "Cost: all students and everything that they depend on. Dashed: the Pareto front, which no baseline beats in "
-        "both accuracy and cost."
-    )
-    made.append(Drawing("pareto", "Accuracy against cost", plots.pareto(stats.summary(frame), order), text))
-    text = "Models shared by several baselines count in each of them, and once in 'all'."
-    made.append(Drawing("times", "Where the time went", plots.times(costs(frame), order), text))
-    text = "Lines lead from a model to those trained from it, directly or through a cache of its logits."
-    return [*made, Drawing("lineage", "Lineage", plots.lineage(frame, order), text)]
-
-
-def _curves(output: OutputDir, fingerprints: dict[str, str], frame: pd.DataFrame) -> pd.DataFrame:
-    """The kept epochs of planned students whose models are there, from the records in `progress/`."""
-    students = stats.students(frame)
-    names = {str(row["file"]).rpartition(".")[0]: row for row in students.to_dict("records")}
-    rows: list[dict[str, Any]] = []
-    for key, progress in read_all(output).items():
-        if key in names and progress.fingerprint in ("", fingerprints.get(key, "")):
-            about = {name: names[key][name] for name in ("dataset", "baseline", "run")}
-            rows += [{**about, **epoch} for epoch in progress.epochs]
-    columns = ["dataset", "baseline", "run", "epoch", "train_loss", "validation_accuracy_pct", "lr", "train_seconds"]
-    made = pd.DataFrame(rows, columns=columns)
-    return made.astype(dict.fromkeys(("train_loss", "validation_accuracy_pct"), "float64"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,9 +10,9 @@ from typing import Any
 import pandas as pd
 
 from hpmkd.analysis import stats
+from hpmkd.numeric import MISSING, fixed, p_value, whole
 
 Format = Callable[[Any], str]
-MISSING = "\N{EN DASH}"
 
 
 @dataclass(frozen=True)
@@ -57,17 +58,7 @@ def _cell(value: Any, kind: Format) -> str:
 
 def digits(count: int, sign: bool = False) -> Format:
     """Numbers with `count` digits after the point."""
-    return lambda value: f"{value:{'+' * sign}.{count}f}"
-
-
-def p_value(value: float) -> str:
-    """Three digits, never 0."""
-    return "<0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def whole(value: Any) -> str:
-    """1,234."""
-    return f"{int(value):,}"
+    return functools.partial(fixed, digits=count, sign=sign)
 
 
 def ordered(frame: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
@@ -105,7 +96,8 @@ def difference_table(comparisons: pd.DataFrame) -> Table:
         "low": ("95 % from", digits(2, sign=True)), "high": ("to", digits(2, sign=True)),
         "boot_low": ("bootstrap from", digits(2, sign=True)), "boot_high": ("to", digits(2, sign=True)),
         "effect": ("effect g_z", digits(2, sign=True)), "p": ("p (t)", p_value), "p_holm": ("p (Holm)", p_value),
-        "p_wilcoxon": ("p (Wilcoxon)", digits(4)), "p_wilcoxon_min": ("its minimum", digits(4)),
+        "p_wilcoxon": ("p (Wilcoxon)", functools.partial(p_value, digits=4)),
+        "p_wilcoxon_min": ("its minimum", functools.partial(p_value, digits=4)),
         "p_improvement": ("P(improvement)", digits(2)),
     }  # fmt: skip
     note = (
@@ -121,6 +113,19 @@ def difference_table(comparisons: pd.DataFrame) -> Table:
     return Table("differences", "Paired differences", frame=comparisons, columns=columns, note=note)
 
 
+def not_shown_table(left: pd.DataFrame) -> Table:
+    """Of `Conclusions.not_shown`."""
+    columns: dict[str, tuple[str, Format]] = {
+        "dataset": ("data set", str), "baseline": ("baseline", str), "reference": ("against", str),
+        "n": ("pairs", whole), "difference": ("difference", digits(2, sign=True)),
+        "low": ("95 % from", digits(2, sign=True)), "high": ("to", digits(2, sign=True)),
+        "p_holm": ("p (Holm)", p_value), "why": ("why", str),
+    }  # fmt: skip
+    title = f"No difference is shown: {len(left)} comparison{'s' * (len(left) != 1)}"
+    note = "There may still be one: any value in the interval fits these runs."
+    return Table("not-shown", title, frame=left, columns=columns, note=note)
+
+
 def rank_table(ranks: pd.DataFrame, friedman: tuple[float, float] | None) -> Table:
     """Of `stats.ranks` and `stats.friedman`."""
     columns: dict[str, tuple[str, Format]] = {
@@ -128,7 +133,9 @@ def rank_table(ranks: pd.DataFrame, friedman: tuple[float, float] | None) -> Tab
     }  # fmt: skip
     test = "Friedman's test needs 3 baselines and 2 data sets without missing values."
     if friedman is not None:
-        test = f"Friedman's test: chi² = {friedman[0]:.2f}, p = {p_value(friedman[1])}, approximate for few data sets."
+        p = p_value(friedman[1])
+        p = f"p < {p[1:]}" if p.startswith("<") else f"p = {p}"
+        test = f"Friedman's test: chi² = {fixed(friedman[0], 2)}, {p}, approximate for few data sets."
     return Table(
         "ranks",
         "Mean ranks across data sets",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -23,21 +26,33 @@ def write_report(root: Path) -> Path:
     """
     report = gather(root)
     folder = report.output.root
-    results.write(report.frame, report.output)
-    for drawing in report.drawings:
-        for kind in FORMATS:
-            commit_bytes(folder / "figures" / f"{drawing.name}.{kind}", render(drawing.figure, kind))
-    for table in report.tables:
-        commit_bytes(folder / "tables" / f"{table.name}.csv", table.csv().encode())
-        commit_bytes(folder / "tables" / f"{table.name}.tex", table.latex().encode())
-    if len(report.curves):
-        commit_bytes(folder / "tables" / "curves.csv", report.curves.to_csv(index=False).encode())
-    commit_bytes(folder / "report.md", markdown(report).encode())
-    commit_bytes(folder / "report.html", html(report).encode())
+    for name, make in files(report).items():
+        commit_bytes(folder / name, make())
     return folder / "report.html"
 
 
-def _environment(autoescape: bool) -> Environment:
+def files(report: Report) -> dict[str, Callable[[], bytes]]:
+    """Name -> what makes the bytes of each file of a report; the pages last."""
+    made = results.files(report.frame)
+    for drawing in report.drawings:
+        for kind in FORMATS:
+            made[f"figures/{drawing.name}.{kind}"] = functools.partial(render, drawing.figure, kind)
+    for table in report.tables:
+        made[f"tables/{table.name}.csv"] = functools.partial(_encoded, table.csv)
+        made[f"tables/{table.name}.tex"] = functools.partial(_encoded, table.latex)
+    if len(report.curves):
+        made["tables/curves.csv"] = lambda: report.curves.to_csv(index=False).encode()
+    made["report.md"] = lambda: markdown(report).encode()
+    made["report.html"] = lambda: html(report).encode()
+    return made
+
+
+def _encoded(text: Callable[[], str]) -> bytes:
+    return text().encode()
+
+
+def environment(autoescape: bool) -> Environment:
+    """Jinja with our templates and filters."""
     # With StrictUndefined a name that a template misspells is an error, not an empty place in a report.
     made = Environment(
         loader=PackageLoader("hpmkd.analysis.report"),
@@ -46,16 +61,23 @@ def _environment(autoescape: bool) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters["cell"] = lambda text: str(text).replace("|", "\\|").replace("\n", " ")
+    made.filters["cell"] = _plain
     return made
 
 
 def html(report: Report) -> str:
     """One self-contained page: no script, no font, no picture from elsewhere."""
     svg = {one.name: Markup(inline(one.figure, one.name, one.title)) for one in report.drawings}
-    return _environment(autoescape=True).get_template("report.html.j2").render(report=report, svg=svg)
+    return environment(autoescape=True).get_template("report.html.j2").render(report=report, svg=svg)
 
 
 def markdown(report: Report) -> str:
     """The same for a repository; figures are the files beside it."""
-    return _environment(autoescape=False).get_template("report.md.j2").render(report=report)
+    ticks = max(map(len, re.findall("`+", report.config)), default=0)
+    template = environment(autoescape=False).get_template("report.md.j2")
+    return template.render(report=report, fence="`" * max(3, ticks + 1))
+
+
+def _plain(text: object) -> str:
+    """One line that Markdown shows as it is: names may hold anything. Underscores within words mean nothing there."""
+    return re.sub(r"([\\`*\[|$]|<(?=[a-zA-Z/!?])|(?<!\w)_|_(?!\w))", r"\\\1", " ".join(str(text).split()))

@@ -1,0 +1,76 @@
+"""The figures of a report, and the learning curves behind one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from hpmkd.analysis import plots, stats
+from hpmkd.analysis.costs import costs
+from hpmkd.store.output_dir import OutputDir
+from hpmkd.store.progress_log import read_all
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure with its name in files, its heading and what it shows."""
+
+    name: str
+    title: str
+    figure: Figure
+    caption: str
+
+
+def drawings_of(
+    frame: pd.DataFrame, compared: pd.DataFrame, curves: pd.DataFrame, order: Sequence[str]
+) -> list[Drawing]:
+    """The figures, in the order of the page; none without a student.
+
+    Args:
+        frame: of `results.collect`.
+        compared: of `stats.comparisons`.
+        curves: of `curves_of`.
+        order: the baselines.
+    """
+    if stats.students(frame).empty:
+        return []
+    summary = stats.summary(frame)
+    dots = "Small points: single runs. Diamonds: means, with their 95 % interval (Student's t) where there is one. "
+    made = [Drawing("accuracy", "Accuracy", plots.accuracy(frame, order), f"{dots}Dashed: mean of the teachers.")]
+    if summary["retention_pct"].notna().any():
+        text = f"{dots}Dashed: the teachers, 100 %."
+        made.append(Drawing("retention", "Retention", plots.retention(frame, order), text))
+    known = compared[compared["n"] > 0]
+    if len(known):
+        text = "Mean paired difference and its 95 % interval (Student's t); filled: p < .05 after Holm's correction."
+        made.append(Drawing("differences", "Paired differences", plots.differences(known, order), text))
+    if len(curves):
+        text = "Thin: single runs. Thick: their mean. Losses of different methods have different terms."
+        made.append(Drawing("curves", "Learning curves", plots.curves(curves, order), text))
+    text = (
+        "Cost: all students and everything that they depend on. Dashed: the Pareto front, which no baseline beats in "
+        "both accuracy and cost."
+    )
+    made.append(Drawing("pareto", "Accuracy against cost", plots.pareto(summary, order), text))
+    text = "Models shared by several baselines count in each of them, and once in 'all'."
+    made.append(Drawing("times", "Where the time went", plots.times(costs(frame), order), text))
+    text = "Lines lead from a model to those trained from it, directly or through a cache of its logits."
+    return [*made, Drawing("lineage", "Lineage", plots.lineage(frame, order), text)]
+
+
+def curves_of(output: OutputDir, fingerprints: dict[str, str], frame: pd.DataFrame) -> pd.DataFrame:
+    """The kept epochs of planned students whose models are there, from the records in `progress/`."""
+    students = stats.students(frame)
+    names = {str(row["file"]).rpartition(".")[0]: row for row in students.to_dict("records")}
+    rows: list[dict[str, Any]] = []
+    for key, progress in read_all(output).items():
+        if key in names and progress.fingerprint in ("", fingerprints.get(key, "")):
+            about = {name: names[key][name] for name in ("dataset", "baseline", "run")}
+            rows += [{**about, **epoch} for epoch in progress.epochs]
+    columns = ["dataset", "baseline", "run", "epoch", "train_loss", "validation_accuracy_pct", "lr", "train_seconds"]
+    made = pd.DataFrame(rows, columns=columns)
+    return made.astype(dict.fromkeys(("train_loss", "validation_accuracy_pct"), "float64"))

@@ -1,0 +1,60 @@
+"""A folder that holds several sweeps: their names, and how far each is."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from hpmkd.audit.status import BAD, Status, read_status
+from hpmkd.audit.sweep_dir import sweeps_in
+from hpmkd.errors import EXIT_OK, EXIT_SOME_FAILED, HpmkdError
+from hpmkd.numeric import json_ready
+from hpmkd.text_table import TextTable
+
+_HEADINGS = ("sweep", "done", "running", "to do", "failed", "state")
+
+
+def read_overview(root: Path) -> dict[str, Status | HpmkdError]:
+    """Name -> the state of each sweep in `root`, or why it cannot be read."""
+    found: dict[str, Status | HpmkdError] = {}
+    for path in sweeps_in(root):
+        try:
+            found[path.name] = read_status(path)
+        except HpmkdError as error:
+            found[path.name] = error
+    return found
+
+
+def show_overview(root: Path, found: Mapping[str, Status | HpmkdError], as_json: bool) -> int:
+    """Prints a row per sweep; returns the exit code."""
+    errors = {name: error for name, error in found.items() if isinstance(error, HpmkdError)}
+    known = {name: one for name, one in found.items() if isinstance(one, Status)}
+    if as_json:
+        sweeps = {name: {**asdict(one), "counts": one.counts()} for name, one in known.items()}
+        told = {"root": str(root), "sweeps": sweeps, "errors": {name: str(one) for name, one in errors.items()}}
+        print(json.dumps(json_ready(told), indent=1))
+    else:
+        console = Console(highlight=False)
+        console.print(Text(f"{root}: {len(found)} sweeps"), soft_wrap=True)
+        console.print(TextTable("", _HEADINGS, [_row(name, one) for name, one in found.items()], words=["state"]))
+        for error in errors.values():
+            console.print(Text(str(error), style="red"), soft_wrap=True)
+        console.print(Text(f"one of them: hpmkd status {shlex.quote(str(root / next(iter(found))))}"), soft_wrap=True)
+    bad = any(model.state in BAD for one in known.values() for model in one.models)
+    return EXIT_SOME_FAILED if bad or errors else EXIT_OK
+
+
+def _row(name: str, one: Status | HpmkdError) -> list[str | Text]:
+    if isinstance(one, HpmkdError):
+        return [name, "", "", "", "", Text("unreadable", style="red")]
+    states = [model.state for model in one.models]
+    done, running, bad = states.count("done"), states.count("running"), sum(state in BAD for state in states)
+    left = len(states) - done - running - bad
+    cells = [f"{done}/{len(states)}", *(str(count or "") for count in (running, left))]
+    return [name, *cells, Text(str(bad or ""), style="red"), one.sweep]
