@@ -27,7 +27,7 @@ _SOCKET = "session_2000-01-01_00-00-00_000000_4194304/sockets/plasma_store.1"
 _SOCKET_BYTES = 103 if sys.platform == "darwin" else 107
 _LOOPBACK_SECONDS = 5.0
 SHARED_MEMORY = Path("/dev/shm")
-_TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE")
+_TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
 
 @contextlib.contextmanager
@@ -115,7 +115,8 @@ def _unfit(folder: Path, inside: str = "") -> str:
 
 def _token() -> dict[str, str]:
     """A token of this process where Ray would keep one in a home that is not there or cannot be written."""
-    if any(name in os.environ for name in _TOKENS):
+    # A Ray that was started in this process, or above it, leaves the mode in the environment, but no token.
+    if any(name in os.environ for name in _TOKENS) or os.environ.get("RAY_AUTH_MODE", "token").lower() != "token":
         return {}
     try:
         folder = Path.home() / ".ray"

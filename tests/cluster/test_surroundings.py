@@ -143,8 +143,16 @@ def test_what_the_user_has_set_stays(name: str, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv(name, "mine")
     with place_for_ray(PREFIX):
         assert os.environ[name] == "mine"
-        assert sum(one in os.environ for one in surroundings._TOKENS) == 1
+        assert [one for one in surroundings._TOKENS if one in os.environ] == [name] * (name != "RAY_AUTH_MODE")
     assert os.environ[name] == "mine"
+
+
+def test_a_mode_that_a_ray_above_has_left_is_no_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`ray.init` puts it into the environment, for all that this process starts."""
+    monkeypatch.setenv("HOME", "/dev/null")
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    with place_for_ray(PREFIX):
+        assert os.environ["RAY_AUTH_TOKEN"]
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux alone has /dev/shm")

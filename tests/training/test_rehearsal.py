@@ -88,6 +88,8 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     monkeypatch.setattr(
         torch.cuda, "get_device_properties", lambda device: SimpleNamespace(name="X", total_memory=80 * GIB)
     )
+    for name in ("_WARM", "_STEPS"):
+        monkeypatch.setattr(rehearsal, name, 6)
     monkeypatch.setattr(rehearsal, "profile", Kernels)
     monkeypatch.setattr(Kernels, "rows", [row(0.001)])
     monkeypatch.setattr(Kernels, "refused", False)
