@@ -6,115 +6,30 @@ import json
 import logging
 import os
 import shutil
-import signal
 import stat
 import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import psutil
 import pytest
 from support.builders import config
+from support.mps import calls, daemons, folders, installed
 
 from hpmkd.cluster import mps, mps_control, ray_session
 from hpmkd.cluster.mps_control import CONTROL, LOGS, PIPE, VISIBLE
-from hpmkd.cluster.ray_processes import MARK, VITAL, RayProcesses, end_leftovers
+from hpmkd.cluster.ray_processes import MARK, VITAL
 from hpmkd.cluster.stop_signals import Interrupted, StopSignals
 from hpmkd.errors import EnvironmentProblem
 from hpmkd.store.output_dir import OutputDir
 
-# As NVIDIA's: -d forks a daemon into the background; without it the lines of the input are commands for the daemon of
-# the pipe folder. STAND_IN says how to misbehave, RECORD is where calls and the daemon's environment are written.
-PROGRAM = """#!{python}
-import json, os, pathlib, sys, time
-pipe, record = pathlib.Path(os.environ["CUDA_MPS_PIPE_DIRECTORY"]), pathlib.Path(os.environ["RECORD"])
-log = pathlib.Path(os.environ["CUDA_MPS_LOG_DIRECTORY"], "control.log")
-pid_file, behaviour = pipe / "nvidia-cuda-mps-control.pid", os.environ.get("STAND_IN", "")
-def note(text):
-    with (record / "calls").open("a") as file:
-        file.write(text + "\\n")
-def daemon():
-    pid_file.write_text(str(os.getpid()))
-    (record / "daemon.json").write_text(json.dumps(dict(os.environ)))
-    while True:
-        if (pipe / "client").exists() and not (pipe / "servers").exists() and behaviour != "no server":
-            server = os.fork()
-            if server == 0:
-                time.sleep(600)
-            (pipe / "servers").write_text(str(server))
-        if (pipe / "quit").exists() and "deaf" not in behaviour:
-            if (pipe / "servers").exists():
-                os.kill(int((pipe / "servers").read_text()), 9)
-            pid_file.unlink()
-            os._exit(0)
-        time.sleep(0.01)
-if sys.argv[1:] == ["-d"]:
-    note("-d")
-    if behaviour == "refuse":
-        log.write_text("[stamp Control 1] first\\n[stamp Control 1] not permitted here\\n")
-        sys.exit(1)
-    if behaviour == "slow":
-        time.sleep(600)
-    if os.fork() == 0:
-        os.setsid()
-        daemon()
-    while not pid_file.exists():
-        time.sleep(0.01)
-    os._exit(0)
-for line in sys.stdin:
-    command = line.strip()
-    note(command)
-    if command == "get_server_list" and (pipe / "servers").exists():
-        print((pipe / "servers").read_text())
-    if command == "quit":
-        (pipe / "quit").touch()
-        while "deaf" not in behaviour and pid_file.exists():
-            time.sleep(0.01)
-"""
-CLIENT = """
-import os, pathlib, sys, time
-if sys.argv[1] == "devices":
-    print("GPU-aaaa\\nGPU-bbbb")
-    sys.exit()
-if "client" in os.environ.get("STAND_IN", ""):
-    print("cuInit: CUDA_ERROR_MPS_CONNECTION_FAILED")
-    sys.exit(1)
-pipe = pathlib.Path(os.environ["CUDA_MPS_PIPE_DIRECTORY"])
-pathlib.Path(os.environ["RECORD"], "client").write_text(os.environ.get("CUDA_VISIBLE_DEVICES", ""))
-(pipe / "client").touch()
-while os.environ.get("STAND_IN") != "no server" and not (pipe / "servers").exists():
-    time.sleep(0.01)
-"""
-
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A machine with two NVIDIA GPUs and the control program; what is called is recorded in the folder."""
-    record = tmp_path / "record"
-    for folder in ("bin", "record", "dev"):
-        (tmp_path / folder).mkdir()
-    for name in ("nvidia0", "nvidia1", "nvidiactl", "nvidia-uvm"):
-        (tmp_path / "dev" / name).touch()
-    program = tmp_path / "bin" / CONTROL
-    program.write_text(PROGRAM.replace("{python}", sys.executable))
-    program.chmod(0o755)
-    (tmp_path / "client.py").write_text(CLIENT)
-    monkeypatch.setattr(mps, "GPU_FILES", str(tmp_path / "dev" / "nvidia[0-9]*"))
-    monkeypatch.setattr(mps, "DEFAULT_PIPE", tmp_path / "default")
-    monkeypatch.setattr(mps_control, "CLIENT", tmp_path / "client.py")
-    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
-    monkeypatch.setenv("RECORD", str(record))
-    for name in (PIPE, LOGS, VISIBLE, "STAND_IN"):
-        monkeypatch.delenv(name, raising=False)
-    yield record
-    if (record / "daemon.json").exists():  # whatever a test has left running
-        mark = json.loads((record / "daemon.json").read_text()).get(MARK, "none")
-        RayProcesses(tmp_path / "ray.json", mark).end()
+    """Where the stand-in records what is asked of it."""
+    yield from installed(tmp_path, monkeypatch)
 
 
 @pytest.fixture
@@ -125,22 +40,6 @@ def said(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 
 def lines(said: pytest.LogCaptureFixture) -> list[str]:
     return [line for line in said.messages if "MPS" in line]
-
-
-def calls(record: Path) -> list[str]:
-    return (record / "calls").read_text().split("\n")[:-1] if (record / "calls").exists() else []
-
-
-def folders(output: OutputDir) -> list[Path]:
-    return list(Path(tempfile.gettempdir()).glob(f"{output.scratch_prefix}mps-*"))
-
-
-def daemons(record: Path) -> list[psutil.Process]:
-    """The stand-in's daemon and server that live, by the mark in their environment."""
-    if not (record / "daemon.json").exists():
-        return []
-    mark = json.loads((record / "daemon.json").read_text())[MARK]
-    return RayProcesses(record / "none.json", mark).named("nvidia-cuda-mps")
 
 
 @pytest.fixture
@@ -478,81 +377,3 @@ def test_a_second_signal_leaves_nothing(
         assert len(daemons(machine)) == 2
         stop.force_stop()
         assert daemons(machine) == folders(OutputDir(tmp_path)) == []
-
-
-DRIVER = """
-import os, sys, time
-from pathlib import Path
-import ray
-from hpmkd.cli.main import run_command
-from hpmkd.cluster import mps, mps_control
-mps.GPU_FILES, mps.DEFAULT_PIPE, mps_control.CLIENT = {files!r}, Path("/nowhere"), Path({client!r})
-import hpmkd.sweep.driver as driver
-run = driver.SweepState.run
-def with_a_look(self):
-    names = ("CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY")
-    look = ray.remote(lambda: [os.environ.get(name, "") for name in names] + [str(os.getppid())])
-    Path(os.environ["RECORD"], "worker").write_text("\\n".join(ray.get(look.remote())))
-    run(self)
-driver.SweepState.run = with_a_look
-if __name__ == "__main__":
-    sys.exit(run_command(sys.argv[1:], "run_sweep.py"))
-"""
-
-
-@pytest.fixture
-def sweep(machine: Path, tmp_path: Path, cache_dir: Path) -> Iterator[subprocess.Popen[str]]:
-    """A real small sweep on a Ray of its own, that takes the stand-in's GPUs for real; it trains on the CPU."""
-    code = DRIVER.format(files=mps.GPU_FILES, client=str(mps_control.CLIENT))
-    words = ["--mode", "quick", "-o", str(tmp_path / "out"), "--data.cache_dir", str(cache_dir), "--runs", "1"]
-    words += ["--baselines", "Direct", "--train-images", "100", "--teacher-epochs", "1", "--student-epochs", "20"]
-    with subprocess.Popen(
-        [sys.executable, "-c", code, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
-        deadline = time.monotonic() + 180
-        while not (machine / "worker").exists():
-            assert process.poll() is None, process.communicate()
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        yield process
-        process.kill()
-
-
-def test_a_real_sweep_runs_beside_its_daemon_and_ends_with_it(
-    machine: Path, tmp_path: Path, sweep: subprocess.Popen[str]
-) -> None:
-    (folder,) = folders(OutputDir(tmp_path / "out"))
-    assert (machine / "worker").read_text().split("\n")[:2] == [str(folder / "pipe"), str(folder / "log")]
-    assert len(daemons(machine)) == 2
-    text, _ = sweep.communicate(timeout=300)
-    assert sweep.returncode == 0, text
-    assert text.count("MPS is on") == 1
-    assert (tmp_path / "out/models/student_Digits_Direct_run1.pt").exists()
-    assert calls(machine) == ["-d", "get_server_list", "quit"]
-    assert daemons(machine) == folders(OutputDir(tmp_path / "out")) == []
-
-
-@pytest.mark.parametrize(("number", "times"), [(signal.SIGTERM, 1), (signal.SIGINT, 2)])
-def test_a_real_sweep_that_is_stopped_leaves_nothing(
-    number: int, times: int, machine: Path, tmp_path: Path, sweep: subprocess.Popen[str]
-) -> None:
-    """The second signal kills what it waits for."""
-    for _ in range(times):
-        sweep.send_signal(number)
-        time.sleep(0.3)
-    text, _ = sweep.communicate(timeout=60)
-    assert sweep.returncode == 128 + number, text
-    assert daemons(machine) == folders(OutputDir(tmp_path / "out")) == []
-
-
-def test_what_a_killed_sweep_leaves_the_next_start_ends_and_removes(
-    machine: Path, tmp_path: Path, sweep: subprocess.Popen[str]
-) -> None:
-    output = OutputDir(tmp_path / "out")
-    sweep.send_signal(signal.SIGKILL)
-    sweep.wait()
-    assert len(daemons(machine)) == 2, "it outlives its driver"
-    assert end_leftovers(output.ray_file) >= 2
-    assert daemons(machine) == []
-    output.remove_scratch()
-    assert folders(output) == []
