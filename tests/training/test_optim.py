@@ -67,7 +67,10 @@ def test_fused_sgd_bears_layers_without_gradients(resumed: bool, monkeypatch: py
             load_optimizer(optimizer, state)
         elif fused:
             _start_momentum(optimizer)
-        two_stages(optimizer, *layers)
+        try:
+            two_stages(optimizer, *layers)
+        except NotImplementedError:
+            pytest.skip(f"torch {torch.__version__} has fused SGD for GPUs alone")
         made.append([value.detach() for layer in layers for value in layer.parameters()])
     for one, other in zip(*made, strict=True):
         assert torch.allclose(one, other, rtol=1e-6, atol=0)
