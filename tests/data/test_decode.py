@@ -62,7 +62,8 @@ def test_nothing_is_imported_from_the_working_folder(name: str, folder: Path, tm
     """`python script.py` of a user whose folder has a `random.py`: his script may want it, the decoder must not."""
     (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')")
     work = command(folder, tmp_path / "cache")
-    work[2] = work[2].replace("import sys", f"import sys; sys.path.append({str(tmp_path)!r})", 1)
+    # Only from then on: an editable installation is found after what stands in sys.path, in his process as in any.
+    work[2] = work[2].replace("config = ", f"sys.path.append({str(tmp_path)!r}); config = ", 1)
     done = subprocess.run([work[0], "-P", *work[1:]], capture_output=True, text=True, cwd=tmp_path)
     assert (done.stdout.split(), done.stderr) == (["3", "16", "3", "12", "True", "False"], "")
 
