@@ -17,6 +17,7 @@ from hpmkd.config.request import Request
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.config.user_cache import need_home
 from hpmkd.data.cache import prepare
+from hpmkd.data.listing import count
 from hpmkd.errors import EXIT_OK
 from hpmkd.log import console_lines, log, progress, show
 from hpmkd.monitor.live import watching
@@ -109,7 +110,7 @@ def _dry_run(config: SweepConfig, output: OutputDir, force: bool) -> int:
     elif stale:
         print(f"{stale} models were trained with other settings: without -n this is refused, unless --force is given")
     done = sum(finding.good for finding in findings.values())
-    print(f"{len(findings)} files in {output.root}: {done} done, {len(findings) - done} to make")
+    print(f"{count(len(findings), 'model')} in {output.root}: {done} done, {len(findings) - done} to train")
     return EXIT_OK
 
 

@@ -13,7 +13,7 @@ from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.augment import Normalise
 from hpmkd.data.cache import load
-from hpmkd.errors import DamagedModel
+from hpmkd.errors import TRAIN_AGAIN, DamagedModel
 from hpmkd.models import build
 from hpmkd.plan.job import Job
 from hpmkd.store.result_file import load_weights
@@ -54,7 +54,10 @@ def job_of(header: Header, sources: Mapping[str, str | None]) -> Job:
         )
     except (KeyError, TypeError) as error:
         raise DamagedModel(
-            str(header.metadata.get("key")), expected="a whole recipe", found=f"parts of one ({error})"
+            str(header.metadata.get("key")),
+            expected="a whole recipe",
+            found=f"parts of one ({error})",
+            todo=TRAIN_AGAIN,
         ) from error
 
 
