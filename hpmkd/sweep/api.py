@@ -12,6 +12,7 @@ from typing import Any
 
 from hpmkd.audit.findings import audit, describe_finding, known_headers
 from hpmkd.cluster.stop_signals import StopSignals
+from hpmkd.cluster.surroundings import need_temp, need_words
 from hpmkd.config.load import flattened, to_yaml
 from hpmkd.config.request import Request
 from hpmkd.config.sweep import SweepConfig
@@ -82,10 +83,12 @@ def execute(request: Request, owns_process: bool = False) -> int:
 
 def _execute(request: Request, owns_process: bool) -> int:
     need_home()
+    need_temp()
     config, output = resolve(request)
     if request.print_config:
         print(to_yaml(config), end="")
         return EXIT_OK
+    need_words()
     if request.dry_run:
         return _dry_run(config, output, request.force)
     code = EXIT_OK

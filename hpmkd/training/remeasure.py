@@ -12,7 +12,7 @@ import torch
 from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.augment import Normalise
-from hpmkd.data.cache import load
+from hpmkd.data.cache import as_json, load
 from hpmkd.errors import TRAIN_AGAIN, DamagedModel
 from hpmkd.models import build
 from hpmkd.plan.job import Job
@@ -109,6 +109,6 @@ def evaluate_file(job: Job, path: Path, data: DataConfig, device: torch.device) 
     _, state = load_weights(path)
     model = build(job.model, seed=0)
     model.load_state_dict(state)
-    splits = load(job.data, data.model_dump_json())
+    splits = load(job.data, as_json(data))
     normalise = Normalise(splits.mean, splits.std, device)
     return evaluate(model.to(device), splits.test.to(device), normalise, job.fit.precision), len(splits.test)

@@ -44,7 +44,7 @@ class Part:
     @property
     def version(self) -> str:
         """What the browser compares."""
-        return sha256_of(self.html.encode())[:16]
+        return sha256_of(self.html.encode(errors="backslashreplace"))[:16]
 
 
 class LivePage:
