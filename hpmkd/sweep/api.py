@@ -164,7 +164,7 @@ def _train(
     from hpmkd.sweep.failures import exit_code
 
     missing = sum(not finding.good for finding in findings.values())
-    progress.info(f"training {missing} of {len(findings)} models in {output.root}")
+    progress.info(f"training {missing} of {count(len(findings), 'model')} in {output.root}")
     sweep = open_sweep(output.root)
     done = {key: header.train_time for key, header in known_headers(findings).items()}
     tracker = Tracker([sweep.by_key[key] for key in findings], done)
