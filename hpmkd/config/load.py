@@ -42,7 +42,7 @@ def parse_yaml(text: str, where: str) -> Any:
     try:
         return yaml.load(text, _Loader)
     except yaml.YAMLError as error:
-        raise UsageError(f"{where}: not valid YAML", found=str(error), todo="correct the file") from error
+        raise UsageError(f"{where}: not valid YAML", found=str(error), todo="correct what is written there") from error
 
 
 def read_config_file(path: Path) -> dict[str, Any]:

@@ -129,14 +129,19 @@ def load(spec: DataSpec, config_json: str) -> Splits:
 
     Args:
         spec: which data set.
-        config_json: the sweep's `DataConfig` as JSON (text, so that it can be a cache key).
+        config_json: of `as_json` (text, so that it can be a cache key).
     """
     from hpmkd.data.images import split
 
-    config = DataConfig.model_validate_json(config_json)
+    config = DataConfig.model_validate(json.loads(config_json))
     dataset = _dataset(spec)
     meta = _ensure(dataset, spec.content, config)
     return split(_read(_path(dataset, spec.content, config), meta), spec)
+
+
+def as_json(config: DataConfig) -> str:
+    """The settings for `load`. pydantic's own JSON knows no paths whose bytes are not UTF-8."""
+    return json.dumps(config.model_dump())
 
 
 def _dataset(spec: DataSpec) -> Dataset:

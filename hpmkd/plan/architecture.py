@@ -17,6 +17,7 @@ from hpmkd.errors import UsageError
 if TYPE_CHECKING:
     from hpmkd.config.sweep import ModelConfig
 
+_ENLARGED = 32  # what LeNet-5 was made for
 LENET5_TEACHER = (20, 50, 500)
 LENET5_STUDENT = (10, 20, 100)
 RESNET_STAGES = (16, 32, 64)
@@ -32,7 +33,7 @@ def resolve(config: ModelConfig, data: DataSpec, where: str) -> ModelSpec:
             f"{where}.arch: unknown architecture",
             expected="one of " + ", ".join(ARCHITECTURES),
             found=repr(config.arch),
-            todo=f"did you mean {close[0]}?" if close else None,
+            todo=f"did you mean {close[0]}?" if close else f"name one of these for {where}.arch",
         )
     lenet = config.arch in LENET5_NAMES
     default = LENET5_WIDTHS[config.arch] if lenet else RESNET_STAGES
@@ -48,7 +49,7 @@ def resolve(config: ModelConfig, data: DataSpec, where: str) -> ModelSpec:
         raise UsageError(
             f"{where}.arch: {config.arch} needs images of at least 16x16 pixels",
             found=f"{data.name} has {data.image_size}x{data.image_size}",
-            todo=f"choose a resnet for {where}.arch, or larger images",
+            todo=f"have the images enlarged: --data.image_size {_ENLARGED}; or choose a resnet for {where}.arch",
         )
     arch = "lenet5" if lenet else config.arch
     return ModelSpec(arch, channels, in_channels=data.channels, image_size=data.image_size, classes=data.classes)

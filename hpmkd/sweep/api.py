@@ -12,11 +12,13 @@ from typing import Any
 
 from hpmkd.audit.findings import audit, describe_finding, known_headers
 from hpmkd.cluster.stop_signals import StopSignals
+from hpmkd.cluster.surroundings import need_temp, need_words
 from hpmkd.config.load import flattened, to_yaml
 from hpmkd.config.request import Request
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.config.user_cache import need_home
 from hpmkd.data.cache import prepare
+from hpmkd.data.listing import count
 from hpmkd.errors import EXIT_OK
 from hpmkd.log import console_lines, log, progress, show
 from hpmkd.monitor.live import watching
@@ -81,10 +83,12 @@ def execute(request: Request, owns_process: bool = False) -> int:
 
 def _execute(request: Request, owns_process: bool) -> int:
     need_home()
+    need_temp()
     config, output = resolve(request)
     if request.print_config:
         print(to_yaml(config), end="")
         return EXIT_OK
+    need_words()
     if request.dry_run:
         return _dry_run(config, output, request.force)
     code = EXIT_OK
@@ -109,7 +113,7 @@ def _dry_run(config: SweepConfig, output: OutputDir, force: bool) -> int:
     elif stale:
         print(f"{stale} models were trained with other settings: without -n this is refused, unless --force is given")
     done = sum(finding.good for finding in findings.values())
-    print(f"{len(findings)} files in {output.root}: {done} done, {len(findings) - done} to make")
+    print(f"{count(len(findings), 'model')} in {output.root}: {done} done, {len(findings) - done} to train")
     return EXIT_OK
 
 
@@ -160,7 +164,7 @@ def _train(
     from hpmkd.sweep.failures import exit_code
 
     missing = sum(not finding.good for finding in findings.values())
-    progress.info(f"training {missing} of {len(findings)} models in {output.root}")
+    progress.info(f"training {missing} of {count(len(findings), 'model')} in {output.root}")
     sweep = open_sweep(output.root)
     done = {key: header.train_time for key, header in known_headers(findings).items()}
     tracker = Tracker([sweep.by_key[key] for key in findings], done)

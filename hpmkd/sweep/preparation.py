@@ -15,6 +15,7 @@ from hpmkd.config.specs import DataSpec, spec_from_json, spec_to_json
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.cache import describe
 from hpmkd.data.catalog import DATASETS
+from hpmkd.data.listing import count
 from hpmkd.errors import EnvironmentProblem
 from hpmkd.files import commit_bytes, commit_json, remove_leftovers
 from hpmkd.log import progress
@@ -64,7 +65,7 @@ def need_images(config: SweepConfig, output: OutputDir, jobs: Sequence[Job]) -> 
     entries = [f"{gone[entry].name}=FOLDER" if entry in gone else entry for entry in config.datasets]
     raise EnvironmentProblem(
         f"{', '.join(str(spec.source) for spec in lost)}: no images there any more",
-        expected=f"the data set {', '.join(spec.name for spec in lost)}, which {len(jobs)} models are to be trained on",
+        expected=f"the data set {', '.join(spec.name for spec in lost)}, to train {count(len(jobs), 'model')} on",
         found="no such folder, or an empty one; what is finished stays, and needs no images",
         todo=f"name the new place: --restore {shlex.quote(str(output.root))} --datasets {shlex.join(entries)}",
     )

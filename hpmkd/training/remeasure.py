@@ -12,8 +12,8 @@ import torch
 from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.augment import Normalise
-from hpmkd.data.cache import load
-from hpmkd.errors import DamagedModel
+from hpmkd.data.cache import as_json, load
+from hpmkd.errors import TRAIN_AGAIN, DamagedModel
 from hpmkd.models import build
 from hpmkd.plan.job import Job
 from hpmkd.store.result_file import load_weights
@@ -54,7 +54,10 @@ def job_of(header: Header, sources: Mapping[str, str | None]) -> Job:
         )
     except (KeyError, TypeError) as error:
         raise DamagedModel(
-            str(header.metadata.get("key")), expected="a whole recipe", found=f"parts of one ({error})"
+            str(header.metadata.get("key")),
+            expected="a whole recipe",
+            found=f"parts of one ({error})",
+            todo=TRAIN_AGAIN,
         ) from error
 
 
@@ -106,6 +109,6 @@ def evaluate_file(job: Job, path: Path, data: DataConfig, device: torch.device) 
     _, state = load_weights(path)
     model = build(job.model, seed=0)
     model.load_state_dict(state)
-    splits = load(job.data, data.model_dump_json())
+    splits = load(job.data, as_json(data))
     normalise = Normalise(splits.mean, splits.std, device)
     return evaluate(model.to(device), splits.test.to(device), normalise, job.fit.precision), len(splits.test)

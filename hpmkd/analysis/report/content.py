@@ -14,6 +14,7 @@ from hpmkd.analysis import stats, time_profile
 from hpmkd.analysis.conclusions import cautions, conclude
 from hpmkd.analysis.costs import costs
 from hpmkd.analysis.report import tables
+from hpmkd.analysis.report.data import DataShown, datasets_of
 from hpmkd.analysis.report.drawings import Drawing, curves_of, drawings_of
 from hpmkd.analysis.report.tables import Table
 from hpmkd.audit import results
@@ -34,7 +35,7 @@ class Report:
     """Everything, in order.
 
     `conclusions`: a headline, then a sentence per finding; `not_shown`: the other comparisons. `curves` holds the
-    numbers behind the learning curves, which are in no other table.
+    numbers behind the learning curves, which are in no other table. `datasets`: those that the cache still knows.
     """
 
     title: str
@@ -51,6 +52,7 @@ class Report:
     drawings: tuple[Drawing, ...]
     curves: pd.DataFrame
     config: str
+    datasets: tuple[DataShown, ...] = ()
 
     def table(self, name: str) -> Table | None:
         """The table of that name, if there is one."""
@@ -89,6 +91,7 @@ def compose(saved: Saved, frame: pd.DataFrame, status: Status, curves: pd.DataFr
         drawings=tuple(drawings_of(frame, compared, curves, order)),
         curves=curves,
         config=to_yaml(saved.config) if saved.config else "",
+        datasets=tuple(datasets_of((job.data for job in saved.jobs), saved.config.data if saved.config else None)),
     )
 
 

@@ -26,7 +26,8 @@ from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.sidecar import Header, sidecar_path
 
 SECTIONS = (
-    "about", "conclusions", "setup", "accuracy", "differences", "curves", "cost", "lineage", "failures", "config",
+    "about", "conclusions", "setup", "data", "accuracy", "differences", "curves", "cost", "lineage", "failures",
+    "config",
 )  # fmt: skip
 EVERY_SECONDS = 2.0
 # The sweep needs the cores: at most such a part of the time is spent on looking and drawing.
@@ -44,7 +45,7 @@ class Part:
     @property
     def version(self) -> str:
         """What the browser compares."""
-        return sha256_of(self.html.encode())[:16]
+        return sha256_of(self.html.encode(errors="backslashreplace"))[:16]
 
 
 class LivePage:

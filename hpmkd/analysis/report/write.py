@@ -42,13 +42,14 @@ def files(report: Report) -> dict[str, Callable[[], bytes]]:
         made[f"tables/{table.name}.tex"] = functools.partial(_encoded, table.latex)
     if len(report.curves):
         made["tables/curves.csv"] = lambda: report.curves.to_csv(index=False).encode()
-    made["report.md"] = lambda: markdown(report).encode()
-    made["report.html"] = lambda: html(report).encode()
+    made["report.md"] = lambda: _encoded(lambda: markdown(report))
+    made["report.html"] = lambda: _encoded(lambda: html(report))
     return made
 
 
 def _encoded(text: Callable[[], str]) -> bytes:
-    return text().encode()
+    # A folder may have been given a name that is no text.
+    return text().encode(errors="backslashreplace")
 
 
 def environment(autoescape: bool) -> Environment:
