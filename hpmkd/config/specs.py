@@ -51,7 +51,7 @@ class DataSpec:
                 f"data.train_images: {self.name} has fewer images",
                 expected=f"at most {images - kept} ({images} minus {kept} for validation)",
                 found=str(self.train_images),
-                todo="ask for fewer, or leave the key out to train on all",
+                todo="ask for fewer, or --train-images null to train on all",
             )
         return kept
 

@@ -58,7 +58,17 @@ def describe(config: SweepConfig) -> list[DataSpec]:
                 train_images=count, source=dataset.source, images=images,
             )
         )  # fmt: skip
+        _say_limit(specs[-1])
     return specs
+
+
+def _say_limit(spec: DataSpec) -> None:
+    """A mode may limit the images; who brings their own should know."""
+    if spec.source is None:
+        return
+    there = spec.images - replace(spec, train_images=None).validation_count(spec.images)
+    if spec.train_images is not None and spec.train_images < there:
+        log.info(f"{spec.name}: {spec.train_images:,} of {there:,} training images are used (data.train_images)")
 
 
 def take_census(dataset: Dataset, config: DataConfig) -> dict[str, Any]:

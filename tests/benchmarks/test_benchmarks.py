@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 from pathlib import Path
 
 import arithmetic
@@ -81,6 +82,23 @@ def test_two_sides_are_compared_model_by_model(capsys: pytest.CaptureFixture[str
     with pytest.raises(SystemExit):
         two_sides.main(["--runs", "3"])
     assert "nothing to compare" in capsys.readouterr().err
+
+
+def test_two_sides_are_those_of_their_own_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The workers' code may be another one than the command's."""
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@x", "-C", str(tmp_path)]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "x"], check=True)
+    head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    made = {name: Header("", 0, 70.0, 1.0, "", {"git_revision": name}) for name in (head, "0123abc")}
+    two_sides.check_code({head: made[head]}, tmp_path)
+    with pytest.raises(SystemExit, match=r"the models were made by .*0123abc.*, not by"):
+        two_sides.check_code(made, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    Path("data").mkdir()
+    Path("MNIST").mkdir()
+    words = ["--data-dir", "data", "--datasets", "MNIST", "3"]
+    assert [two_sides.absolute(word) for word in words] == ["--data-dir", str(tmp_path / "data"), *words[2:]]
 
 
 @pytest.mark.slow
