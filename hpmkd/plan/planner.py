@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec, view_count
 from hpmkd.config.sweep import SweepConfig
@@ -23,6 +23,15 @@ class _Planner:
     data: DataSpec
     large: ModelSpec
     small: ModelSpec
+    made: dict[tuple[str, str], Job] = field(default_factory=dict)
+
+    def of(self, baseline: Baseline) -> _Planner:
+        """For a baseline with settings of its own."""
+        return self if baseline.config is None else replace(self, config=baseline.config)
+
+    def once(self, job: Job) -> Job:
+        """The same job as an object that all who learn from it share, so that it is fingerprinted once."""
+        return self.made.setdefault((job.key, job.fingerprint), job)
 
     def fit(self, epochs: int, distilled: bool = True) -> FitSpec:
         values = self.config.fit.model_dump(exclude={"teacher_epochs", "assistant_epochs", "student_epochs"})
@@ -35,19 +44,13 @@ class _Planner:
         seed = seed_of(self.config.seed, self.data.name, None, number)
         own = self.config.teacher_fit.model_dump(exclude_none=True)
         fit = replace(self.fit(self.config.fit.teacher_epochs), views=None, **own)
-        if number == 1:
-            return Job(Role.TEACHER, self.data, model=self.large, fit=fit, method="Direct", hparams=(), seed=seed)
-        return Job(
-            Role.TEACHER,
-            self.data,
-            model=self.large,
-            fit=fit,
-            method="Direct",
-            hparams=(),
-            seed=seed,
-            baseline=owner,
-            number=number,
-        )
+        first = number == 1
+        return self.once(
+            Job(
+                Role.TEACHER, self.data, model=self.large, fit=fit, method="Direct", hparams=(), seed=seed,
+                baseline=None if first else owner, number=None if first else number,
+            )
+        )  # fmt: skip
 
     def logits_of(self, network: Job) -> Job:
         """What a student learns from where logits are enough: the logits cache of a network, or the network itself.
@@ -62,19 +65,12 @@ class _Planner:
             momentum=0.0, weight_decay=0.0, schedule="constant", milestones=(), gamma=1.0,
             precision=self.config.fit.precision, threads=self.config.fit.threads, views=self.config.fit.views,
         )  # fmt: skip
-        return Job(
-            Role.LOGITS,
-            self.data,
-            model=network.model,
-            fit=fit,
-            method="Direct",
-            hparams=(),
-            seed=0,
-            baseline=network.baseline,
-            run=None,
-            parents=(network,),
-            number=network.number,
-        )
+        return self.once(
+            Job(
+                Role.LOGITS, self.data, model=network.model, fit=fit, method="Direct", hparams=(), seed=0,
+                baseline=network.baseline, parents=(network,), number=network.number,
+            )
+        )  # fmt: skip
 
     def caches_logits(self) -> bool:
         """Whether logits caches are used; mixup makes images that are in none."""
@@ -97,12 +93,11 @@ class _Planner:
             parent = self.logits_of(jobs[-1] if jobs else self.teacher())
             number = place if baseline.numbered else None
             loss = hparams_of(self.config, "kd")
-            jobs.append(
-                Job(
-                    Role.ASSISTANT, self.data, model=model, fit=fit, method="TraditionalKD", hparams=loss, seed=seed,
-                    baseline=baseline.family or baseline.label, run=None, parents=(parent,), number=number,
-                )
+            job = Job(
+                Role.ASSISTANT, self.data, model=model, fit=fit, method="TraditionalKD", hparams=loss, seed=seed,
+                baseline=baseline.family or baseline.label, run=None, parents=(parent,), number=number,
             )  # fmt: skip
+            jobs.append(self.once(job))
         return jobs
 
     def sizes(self, baseline: Baseline) -> list[float]:
@@ -116,22 +111,19 @@ class _Planner:
         return [float(size) for size in geometric_sizes(large, small, steps + 1)]
 
     def search(self, owner: str | None) -> Job:
-        """The search for temperature and alpha, with TraditionalKD from the teacher, once per data set."""
+        """The search for temperature and alpha, with TraditionalKD from the teacher, once per data set.
+
+        `owner`: whose alone it is: a baseline's, or that of all whose names have these words.
+        """
         fit, seed = self.fit(self.config.fit.student_epochs), seed_of(self.config.seed, self.data.name, None)
         grid = hparams_of(self.config, "adaptive")
         parents = (self.logits_of(self.teacher()),)
-        return Job(
-            Role.SEARCH,
-            self.data,
-            model=self.small,
-            fit=fit,
-            method="TraditionalKD",
-            hparams=grid,
-            seed=seed,
-            baseline=owner,
-            run=None,
-            parents=parents,
-        )
+        return self.once(
+            Job(
+                Role.SEARCH, self.data, model=self.small, fit=fit, method="TraditionalKD", hparams=grid, seed=seed,
+                baseline=owner, parents=parents,
+            )
+        )  # fmt: skip
 
     def student(self, baseline: Baseline) -> Job:
         """Its first run."""
@@ -141,7 +133,7 @@ class _Planner:
         networks = [*teachers, *chain] if baseline.taught_by == "all" else (teachers[:1] + chain)[-1:]
         parents = tuple(networks if baseline.features else map(self.logits_of, networks))
         if baseline.search:
-            parents = (*parents, self.search(owner))
+            parents = (*parents, self.search(owner or baseline.search_as))
         fit = self.fit(self.config.fit.student_epochs, distilled=baseline.teachers > 0)
         if baseline.budget_of is not None:
             fit = self.fit(self.budget(baseline))
@@ -201,9 +193,10 @@ def expand(config: SweepConfig, datasets: Iterable[DataSpec], baselines: Sequenc
         teacher = planner.teacher()
         jobs[teacher.key] = teacher
         for baseline in baselines:
-            first = planner.student(baseline)
+            first = planner.of(baseline).student(baseline)
             for job in first.ancestors():
-                jobs.setdefault(job.key, job)
+                # Two models under one name would be trained over one another for ever.
+                assert jobs.setdefault(job.key, job).fingerprint == job.fingerprint, job.key
             for run in range(1, config.runs + 1):
                 # The runs share their parents as objects, too: each is planned and fingerprinted once.
                 student = replace(first, run=run, seed=seed_of(config.seed, data.name, run))
