@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -54,6 +55,12 @@ def resolve(config: ModelConfig, data: DataSpec, where: str) -> ModelSpec:
     return ModelSpec(arch, channels, in_channels=data.channels, image_size=data.image_size, classes=data.classes)
 
 
+def network_name(spec: ModelSpec) -> str:
+    """A network's name in files: `resnet56`, `lenet5-10-20-100`; widths only where they are not the default ones."""
+    default = LENET5_TEACHER if spec.arch in LENET5_NAMES else RESNET_STAGES
+    return "-".join([spec.arch, *(map(str, spec.channels) if spec.channels != default else ())])
+
+
 def parameter_count(spec: ModelSpec) -> int:
     """Trainable parameters of the network that `models.build(spec)` returns."""
     if spec.arch == "lenet5":
@@ -98,6 +105,7 @@ def geometric_sizes(teacher: int, student: int, steps: int) -> list[int]:
     return [round(teacher * (student / teacher) ** (i / steps)) for i in range(1, steps)]
 
 
+@functools.lru_cache(maxsize=4096)
 def sized(teacher: ModelSpec, student: ModelSpec, parameters: float) -> ModelSpec:
     """A network of about `parameters` parameters between student and teacher, in the teacher's family.
 

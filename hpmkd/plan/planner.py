@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec, view_count
-from hpmkd.config.sweep import SweepConfig
-from hpmkd.plan.architecture import forward_cost, geometric_sizes, parameter_count, resolve, sized
+from hpmkd.config.sweep import ModelConfig, SweepConfig
+from hpmkd.plan.architecture import forward_cost, geometric_sizes, network_name, parameter_count, resolve, sized
 from hpmkd.plan.baseline import Baseline, hparams_of
 from hpmkd.plan.halving import candidate_epochs, last_epoch, rungs
 from hpmkd.plan.job import Job, seed_of
@@ -17,13 +18,17 @@ from hpmkd.plan.roles import Role
 
 @dataclass(frozen=True)
 class _Planner:
-    """The jobs of one data set."""
+    """The jobs of one data set under one condition, and of one pair of networks (`pair`: its name, if it has one).
+
+    `made` is shared by all: what two of them make alike is one object.
+    """
 
     config: SweepConfig
     data: DataSpec
     large: ModelSpec
     small: ModelSpec
-    made: dict[tuple[str, str], Job] = field(default_factory=dict)
+    pair: str | None
+    made: dict[tuple[str, str], Job]
 
     def of(self, baseline: Baseline) -> _Planner:
         """For a baseline with settings of its own."""
@@ -49,6 +54,7 @@ class _Planner:
             Job(
                 Role.TEACHER, self.data, model=self.large, fit=fit, method="Direct", hparams=(), seed=seed,
                 baseline=None if first else owner, number=None if first else number,
+                network=network_name(self.large) if self.pair else None,
             )
         )  # fmt: skip
 
@@ -68,7 +74,7 @@ class _Planner:
         return self.once(
             Job(
                 Role.LOGITS, self.data, model=network.model, fit=fit, method="Direct", hparams=(), seed=0,
-                baseline=network.baseline, parents=(network,), number=network.number,
+                baseline=network.baseline, parents=(network,), number=network.number, pair=network.pair,
             )
         )  # fmt: skip
 
@@ -96,6 +102,7 @@ class _Planner:
             job = Job(
                 Role.ASSISTANT, self.data, model=model, fit=fit, method="TraditionalKD", hparams=loss, seed=seed,
                 baseline=baseline.family or baseline.label, run=None, parents=(parent,), number=number,
+                pair=self.pair,
             )  # fmt: skip
             jobs.append(self.once(job))
         return jobs
@@ -121,7 +128,7 @@ class _Planner:
         return self.once(
             Job(
                 Role.SEARCH, self.data, model=self.small, fit=fit, method="TraditionalKD", hparams=grid, seed=seed,
-                baseline=owner, parents=parents,
+                baseline=owner, parents=parents, pair=self.pair,
             )
         )  # fmt: skip
 
@@ -141,6 +148,7 @@ class _Planner:
         return Job(
             Role.STUDENT, self.data, model=self.small, fit=fit, method=baseline.method, hparams=baseline.hparams,
             seed=seed, baseline=baseline.label, run=1, parents=parents, serial=baseline.serial,
+            pair=self.pair, reference=self.teacher().key,
         )  # fmt: skip
 
     def budget(self, baseline: Baseline) -> int:
@@ -187,21 +195,39 @@ def expand(config: SweepConfig, datasets: Iterable[DataSpec], baselines: Sequenc
         baselines: one for each entry of `config.baselines` (`catalog.baselines_of` gives them).
     """
     jobs: dict[str, Job] = {}
-    for data in datasets:
-        large, small = resolve(config.teacher, data, "teacher"), resolve(config.student, data, "student")
-        planner = _Planner(config, data, large, small)
-        teacher = planner.teacher()
-        jobs[teacher.key] = teacher
+    made: dict[tuple[str, str], Job] = {}
+    for data, (pair, networks) in itertools.product(datasets, pairs_of(config).items()):
+        large, small = (resolve(network, data, where) for where, network in networks.items())
+        planner = _Planner(config, data, large=large, small=small, pair=pair, made=made)
+        _add(jobs, planner.teacher())
         for baseline in baselines:
             first = planner.of(baseline).student(baseline)
             for job in first.ancestors():
-                # Two models under one name would be trained over one another for ever.
-                assert jobs.setdefault(job.key, job).fingerprint == job.fingerprint, job.key
+                _add(jobs, job)
             for run in range(1, config.runs + 1):
                 # The runs share their parents as objects, too: each is planned and fingerprinted once.
-                student = replace(first, run=run, seed=seed_of(config.seed, data.name, run))
-                jobs.setdefault(student.key, student)
+                _add(jobs, replace(first, run=run, seed=seed_of(config.seed, data.name, run)))
     return tuple(sorted(_share(jobs.values(), baselines), key=_depth))
+
+
+def _add(jobs: dict[str, Job], job: Job) -> None:
+    other = jobs.setdefault(job.key, job)
+    # Two models under one name would be trained over one another for ever.
+    assert other is job or other.fingerprint == job.fingerprint, f"two models are called {job.key}"
+
+
+def pairs_of(config: SweepConfig) -> dict[str | None, dict[str, ModelConfig]]:
+    """Name of each pair -> where its teacher and its student are set, and what they are.
+
+    The name is None where there is one pair only: then it is not in the names of files.
+    """
+    found: dict[str | None, dict[str, ModelConfig]] = {}
+    for name, pair in config.pairs.items():
+        networks = {"teacher": (pair.teacher, config.teacher), "student": (pair.student, config.student)}
+        found[name if len(config.pairs) > 1 else None] = {
+            f"pairs.{name}.{role}" if own else role: own or common for role, (own, common) in networks.items()
+        }
+    return found or {None: {"teacher": config.teacher, "student": config.student}}
 
 
 def _share(jobs: Iterable[Job], baselines: Sequence[Baseline]) -> list[Job]:
