@@ -46,6 +46,13 @@ class DataSpec:
         """Its name with the condition, as in files: `CIFAR10@n2500`."""
         return self.name if self.condition is None else f"{self.name}@{self.condition}"
 
+    @property
+    def training_images(self) -> int:
+        """How many images a model is trained on; 0: not known."""
+        if self.train_images is not None:
+            return self.train_images
+        return self.images and self.images - self.validation_count(self.images)
+
     def validation_count(self, images: int) -> int:
         """How many of `images` training images are kept for validation.
 

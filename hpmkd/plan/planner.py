@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 
 from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec, view_count
 from hpmkd.config.sweep import ModelConfig, SweepConfig
-from hpmkd.plan.architecture import forward_cost, geometric_sizes, network_name, parameter_count, resolve, sized
+from hpmkd.plan.architecture import geometric_sizes, network_name, parameter_count, resolve, sized
 from hpmkd.plan.baseline import Baseline, hparams_of
-from hpmkd.plan.halving import candidate_epochs, last_epoch, rungs
 from hpmkd.plan.job import Job, seed_of
 from hpmkd.plan.roles import Role
+from hpmkd.plan.work import training_cost
 
 
 @dataclass(frozen=True)
@@ -159,31 +159,6 @@ class _Planner:
         rest = {job.key: job for job in rich.ancestors() if job.key not in common}
         total = sum(map(training_cost, rest.values())) / baseline.budget_students + training_cost(rich)
         return max(1, round(total / (training_cost(plain) / plain.fit.epochs)))
-
-
-def training_cost(job: Job) -> float:
-    """Multiply-adds per training image of a whole job. Of a logits cache, an epoch is a view."""
-    epochs = float(job.fit.epochs)
-    if job.role is Role.SEARCH:
-        grid = dict(job.hparams)
-        count = len(grid["adaptive.temperatures"]) * len(grid["adaptive.alphas"])
-        last = last_epoch(grid["adaptive.part"], job.fit.epochs)
-        epochs = candidate_epochs(rungs(count, grid["adaptive.reduction_factor"], last))
-    return epochs * image_cost(job)
-
-
-def image_cost(job: Job) -> int:
-    """Multiply-adds per training image of an epoch: forward and backward (3 forwards), and a forward per network that
-    is asked. A logits cache costs a forward of its network, and nothing when it is used."""
-    if job.role is Role.LOGITS:
-        return forward_cost(job.model)
-    asked = sum(forward_cost(parent.model) for parent in job.parents if parent.role.is_network)
-    return 3 * forward_cost(job.model) + asked
-
-
-def work(job: Job) -> float:
-    """Multiply-adds of a whole job; where the number of images is not known, of one image."""
-    return training_cost(job) * max(1, job.data.train_images or job.data.images)
 
 
 def expand(config: SweepConfig, datasets: Iterable[DataSpec], baselines: Sequence[Baseline]) -> tuple[Job, ...]:

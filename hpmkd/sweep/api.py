@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hpmkd.audit.findings import audit, describe_finding, known_headers
+from hpmkd.audit.grid_columns import columns_of
 from hpmkd.cluster.stop_signals import StopSignals
 from hpmkd.config.load import flattened, to_yaml
 from hpmkd.config.request import Request
@@ -136,7 +137,7 @@ def _sweep(request: Request, config: SweepConfig, output: OutputDir, stop: StopS
             request, output, findings=findings, stop=stop, timings=timings if config.record.profile else None
         )
     order = [one.label for one in baselines_of(config)]
-    _report(output, findings, planned=[job.key for job in jobs], order=order, quiet=request.quiet)
+    _report(output, findings, planned=columns_of(config, jobs), order=order, quiet=request.quiet)
     if config.record.profile and missing:
         progress.info(
             f"where the time went: {output.profile_file}, or run hpmkd report {shlex.quote(str(output.root))}"
@@ -186,7 +187,11 @@ def _train(
 
 
 def _report(
-    output: OutputDir, findings: Mapping[str, inspection.Finding], planned: list[str], order: list[str], quiet: bool
+    output: OutputDir,
+    findings: Mapping[str, inspection.Finding],
+    planned: Mapping[str, Mapping[str, Any]],
+    order: list[str],
+    quiet: bool,
 ) -> None:
     from hpmkd.audit import results
 
