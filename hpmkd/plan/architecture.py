@@ -117,19 +117,20 @@ def sized(teacher: ModelSpec, student: ModelSpec, parameters: float) -> ModelSpe
     """
     if teacher.arch == "lenet5":
         low = student.channels if student.arch == "lenet5" else LENET5_STUDENT
-        candidates = [_mix(teacher, low, step / 1000) for step in range(-200, 1501)]
+        base, widths = teacher, [_mix(teacher, low, step / 1000) for step in range(-200, 1501)]
     else:
         archs = [f"resnet{depth}" for depth in RESNET_DEPTHS if depth <= depth_of(teacher.arch)]
         fitting = [arch for arch in archs if parameter_count(replace(teacher, arch=arch)) <= parameters]
         base = replace(teacher, arch=fitting[-1] if fitting else archs[0])
-        candidates = [_scaled(base, step / 500) for step in range(25, 1501)]
+        widths = [_scaled(base, step / 500) for step in range(25, 1501)]
+    candidates = [replace(base, channels=channels) for channels in dict.fromkeys(widths)]
     return min(candidates, key=lambda spec: abs(math.log(parameter_count(spec) / parameters)))
 
 
-def _mix(teacher: ModelSpec, low: Sequence[int], part: float) -> ModelSpec:
+def _mix(teacher: ModelSpec, low: Sequence[int], part: float) -> tuple[int, ...]:
     pairs = zip(low, teacher.channels, strict=True)
-    return replace(teacher, channels=tuple(max(1, round(a + part * (b - a))) for a, b in pairs))
+    return tuple(max(1, round(a + part * (b - a))) for a, b in pairs)
 
 
-def _scaled(base: ModelSpec, factor: float) -> ModelSpec:
-    return replace(base, channels=tuple(max(1, round(width * factor)) for width in base.channels))
+def _scaled(base: ModelSpec, factor: float) -> tuple[int, ...]:
+    return tuple(max(1, round(width * factor)) for width in base.channels)

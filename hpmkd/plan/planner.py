@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec, view_count
 from hpmkd.config.sweep import ModelConfig, SweepConfig
@@ -20,7 +21,8 @@ from hpmkd.plan.work import training_cost
 class _Planner:
     """The jobs of one data set under one condition, and of one pair of networks (`pair`: its name, if it has one).
 
-    `made` is shared by all: what two of them make alike is one object.
+    `made` is shared by all: what two of them make alike is one object. `known` holds what this one has made, by all
+    that it depends on, because thousands of baselines have the same parents.
     """
 
     config: SweepConfig
@@ -29,6 +31,7 @@ class _Planner:
     small: ModelSpec
     pair: str | None
     made: dict[tuple[str, str], Job]
+    known: dict[Hashable, Any] = field(default_factory=dict)
 
     def of(self, baseline: Baseline) -> _Planner:
         """For a baseline with settings of its own."""
@@ -46,6 +49,13 @@ class _Planner:
 
     def teacher(self, number: int = 1, owner: str | None = None) -> Job:
         """Teacher 1 is `teacher_D`; a further one differs by its seed alone, and may belong to one baseline."""
+        key = ("teacher", number, owner)
+        if key not in self.known:
+            self.known[key] = self._teacher(number, owner)
+        found: Job = self.known[key]
+        return found
+
+    def _teacher(self, number: int, owner: str | None) -> Job:
         seed = seed_of(self.config.seed, self.data.name, None, number)
         own = self.config.teacher_fit.model_dump(exclude_none=True)
         fit = replace(self.fit(self.config.fit.teacher_epochs), views=None, **own)
@@ -63,8 +73,13 @@ class _Planner:
 
         The decision is a function of the recipe, never of how many students there are: more runs change nothing.
         """
-        if not self.caches_logits():
-            return network
+        key = ("logits", network.key, network.fingerprint, self.config.kd)
+        if key not in self.known:
+            self.known[key] = self._cache_of(network) if self.caches_logits() else network
+        found: Job = self.known[key]
+        return found
+
+    def _cache_of(self, network: Job) -> Job:
         # What does not matter to a logits cache is the same in all of them, so that recipes share it.
         fit = FitSpec(
             epochs=view_count(self.data.augment, self.config.fit.views), batch_size=512, optimizer="none", lr=0.0,
@@ -90,10 +105,16 @@ class _Planner:
 
     def chain(self, baseline: Baseline) -> list[Job]:
         """The assistants from the largest to the smallest, each distilled (TraditionalKD) from the one before."""
+        sizes = self.sizes(baseline)
+        key = ("chain", baseline.family or baseline.label, baseline.numbered, tuple(sizes), self.config.kd)
+        if key not in self.known:
+            self.known[key] = self._chain(baseline, sizes)
+        return list(self.known[key])
+
+    def _chain(self, baseline: Baseline, sizes: Sequence[float]) -> list[Job]:
         fit = self.fit(self.config.fit.assistant_epochs or self.config.fit.student_epochs)
         seed = seed_of(self.config.seed, self.data.name, None)
         jobs: list[Job] = []
-        sizes = self.sizes(baseline)
         for place, size in enumerate(sizes, start=1):
             model = sized(self.large, self.small, size)
             parent = self.logits_of(jobs[-1] if jobs else self.teacher())
