@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from hpmkd.config.fields import OPTION, PLAN, Fraction, NonNegative, Positive, PositiveInt, Section
 
@@ -70,6 +70,15 @@ class TAKDConfig(Section):
     size: Positive | None = Field(
         None, description="number of parameters of the assistant; default: geometric mean of teacher's and student's"
     )
+    steps: Annotated[int, Field(ge=1, le=20)] = Field(
+        1, description="number of assistants between teacher and student, each taught by the one before it"
+    )
+
+    @model_validator(mode="after")
+    def _one_size(self) -> TAKDConfig:
+        if self.size is not None and self.steps > 1:
+            raise ValueError("takd.size is the size of one assistant: several (takd.steps) have geometric sizes")
+        return self
 
 
 class HPMKDConfig(Section):

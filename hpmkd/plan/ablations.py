@@ -1,78 +1,33 @@
-"""HPM-KD's switches: from a config, or from words in a baseline's name, to a baseline with a unique name.
+"""HPM-KD as a baseline: what its students learn from with each of its components on or off.
 
-`HPM-KD` is what the section `hpmkd` of the config says. Words switch it further, so that one sweep can hold an
-ablation: `--baselines HPM-KD HPM-KD-noChain HPM-KD-noMetaTemp`. The canonical name lists every departure from the
-full method, whether a word or the config made it.
+`HPM-KD` is what the section `hpmkd` of the config says. Words in its name switch it further (`config/words.py`), so
+that one sweep can hold an ablation: `--baselines HPM-KD HPM-KD-noChain HPM-KD-noMetaTemp`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hpmkd.errors import UsageError
-from hpmkd.plan.baseline import Baseline, hparams_of
+from hpmkd.config.words import keys_of
+from hpmkd.plan.baseline import SEARCHED, Baseline, hparams_of
 
 if TYPE_CHECKING:
     from hpmkd.config.methods import HPMKDConfig
     from hpmkd.config.sweep import SweepConfig
 
 NAME = "HPM-KD"
-# word -> what it sets, in the order of canonical names.
-WORDS: dict[str, tuple[str, Any]] = {
-    "noChain": ("chain", False),
-    "noMultiTeacher": ("multi_teacher", False),
-    "uniform": ("weighting", "uniform"),
-    "confidence": ("weighting", "confidence"),
-    "noMetaTemp": ("meta_temperature", False),
-    "lossTemp": ("schedule", "loss"),
-    "convergenceTemp": ("schedule", "convergence"),
-    "noAdaptive": ("adaptive", False),
-    "noParallel": ("parallel", False),
-    "noSharedMemory": ("shared_memory", False),
-}
+SWITCHES = frozenset(
+    f"hpmkd.{name}" for name in ("chain", "multi_teacher", "meta_temperature", "adaptive", "parallel", "shared_memory")
+)
 
 
-def switched(config: HPMKDConfig, words: list[str], where: str) -> HPMKDConfig:
-    """The section with a name's words applied; UsageError for an unknown word or two that contradict."""
-    changes: dict[str, Any] = {}
-    for word in words:
-        if word not in WORDS:
-            raise UsageError(
-                f"baselines: {where!r} has an unknown switch {word!r}",
-                expected=f"{NAME} and any of " + ", ".join(WORDS),
-                todo=f"for example {NAME}-noChain-noMetaTemp",
-            )
-        key, value = WORDS[word]
-        if changes.get(key, value) != value:
-            raise UsageError(
-                f"baselines: {where!r} sets `hpmkd.{key}` twice",
-                expected="each setting once",
-                found=f"{changes[key]!r} and {value!r}",
-                todo=f"leave one of the switches out, here {word}",
-            )
-        changes[key] = value
-    return config.model_copy(update=changes)
-
-
-def label(config: HPMKDConfig) -> str:
-    """The canonical name of a section: every switch that is off, every mode that is not the default."""
-    words = [word for word, (key, value) in WORDS.items() if getattr(config, key) == value and _matters(config, key)]
-    return "-".join([NAME, *words])
-
-
-def _matters(config: HPMKDConfig, key: str) -> bool:
-    """A mode of a component that is off is no difference."""
-    owner = {"weighting": config.multi_teacher, "schedule": config.meta_temperature}
-    return owner.get(key, True)
-
-
-def variant(config: SweepConfig, words: list[str], where: str) -> Baseline:
-    """The baseline of one variant.
+def hpm_kd(config: SweepConfig) -> Baseline:
+    """The baseline.
 
     Teachers of a student: with several teachers all of them and the chain's assistants; with one, the last of the
     chain, or the teacher where there is none.
     """
-    section = switched(config.hpmkd, words, where)
+    section = config.hpmkd
     hparams = dict(hparams_of(config, "kd"))
     if section.multi_teacher:
         hparams["hpmkd.weighting"] = section.weighting
@@ -80,17 +35,39 @@ def variant(config: SweepConfig, words: list[str], where: str) -> Baseline:
             hparams |= {"hpmkd.entropy_bonus": section.entropy_bonus, "hpmkd.gate_steps": section.gate_steps}
     if section.meta_temperature:
         hparams |= {"hpmkd.schedule": section.schedule, "hpmkd.t_high": section.t_high, "hpmkd.t_low": section.t_low}
-    name = label(section)
     return Baseline(
-        name,
+        NAME,
         NAME,
         tuple(sorted(hparams.items())),
         teachers=section.teachers if section.multi_teacher else 1,
         assistants=section.chain_length if section.chain else 0,
         taught_by="all" if section.multi_teacher else "last",
-        family=NAME if section.shared_memory else name,
         numbered=True,
         shared=section.shared_memory,
         search=section.adaptive,
         serial=not section.parallel,
+        reads=_reads(section),
+        listed=_listed(section),
     )
+
+
+def _listed(section: HPMKDConfig) -> frozenset[str]:
+    """Whose switches stand in the name wherever they are not the default; not a mode of a component that is off."""
+    modes = {"hpmkd.weighting": section.multi_teacher, "hpmkd.schedule": section.meta_temperature}
+    return SWITCHES | {key for key, on in modes.items() if on}
+
+
+def _reads(section: HPMKDConfig) -> frozenset[str]:
+    """What it depends on: nothing of a component that is off; how teachers are weighted only where there are two."""
+    found = SWITCHES | (keys_of("kd", "adaptive") - SEARCHED if section.adaptive else keys_of("kd"))
+    if section.chain:
+        found |= {"hpmkd.chain_length"}
+    chain = section.chain and section.chain_length != 0
+    if section.multi_teacher:
+        found |= {"hpmkd.teachers"}
+        if section.teachers > 1 or chain:
+            found |= {"hpmkd.weighting"}
+            found |= {"hpmkd.entropy_bonus", "hpmkd.gate_steps"} if section.weighting == "attention" else set()
+    if section.meta_temperature:
+        found |= {"hpmkd.schedule", "hpmkd.t_high", "hpmkd.t_low"}
+    return found

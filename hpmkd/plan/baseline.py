@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from hpmkd.config.words import value_of
 from hpmkd.plan.job import Hparams
 
 if TYPE_CHECKING:
     from hpmkd.config.sweep import SweepConfig
+
+# What a search chooses: of a baseline that has one, these settings are not read from the config.
+SEARCHED = frozenset({"kd.temperature", "kd.alpha"})
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,12 @@ class Baseline:
         serial: at most one model of this baseline is trained at a time.
         budget_of: students are trained for as many epochs as cost what a student of that baseline costs, its further
             teachers, assistants and search included, which `budget_students` students share.
+        reads: the config keys with a word that it depends on (see `config/words.py`).
+        listed: config keys whose switches stand in the label wherever they are not the default; of all others those
+            words that say something else than the config.
+        config: the sweep's, with what the words in the name set; filled in by `catalog.baselines_of`, as is all below.
+        search_as: the words that the search of this baseline needs in its own name; None: it is that of all others.
+        varied: keys that the words of the name set.
     """
 
     label: str
@@ -49,6 +59,19 @@ class Baseline:
     serial: bool = False
     budget_of: Baseline | None = None
     budget_students: int = 1
+    reads: frozenset[str] = frozenset()
+    listed: frozenset[str] = frozenset()
+    config: SweepConfig | None = field(default=None, compare=False, repr=False)
+    search_as: str | None = None
+    varied: frozenset[str] = field(default=frozenset(), compare=False)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What each setting of the method is that this baseline depends on, by config key."""
+        assert self.config is not None, "of a baseline that the catalog has made"
+        made = {key: value_of(self.config, key) for key in sorted(self.reads)}
+        # No chain is one of length 0, whichever word says so.
+        return made if made.get("hpmkd.chain", True) else {**made, "hpmkd.chain_length": 0}
 
 
 def hparams_of(config: SweepConfig, *sections: str) -> Hparams:
@@ -56,8 +79,8 @@ def hparams_of(config: SweepConfig, *sections: str) -> Hparams:
     pairs: list[tuple[str, Any]] = []
     for section in sections:
         values = getattr(config, section)
-        for key, field in type(values).model_fields.items():
-            value, marks = getattr(values, key), cast("dict[str, Any]", field.json_schema_extra or {})
-            if not marks.get("plan") and not (marks.get("option") and value == field.default):
+        for key, about in type(values).model_fields.items():
+            value, marks = getattr(values, key), cast("dict[str, Any]", about.json_schema_extra or {})
+            if not marks.get("plan") and not (marks.get("option") and value == about.default):
                 pairs.append((f"{section}.{key}", value))
     return tuple(sorted(pairs))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from hpmkd.config.words import keys_of
 from hpmkd.errors import UsageError
-from hpmkd.plan import ablations
+from hpmkd.plan.ablations import NAME as HPM_KD
+from hpmkd.plan.ablations import hpm_kd
 from hpmkd.plan.baseline import Baseline, hparams_of
+from hpmkd.plan.grid import varied
+from hpmkd.plan.naming import Kind, named, parsed
 
 if TYPE_CHECKING:
     from hpmkd.config.sweep import SweepConfig
@@ -18,83 +22,107 @@ if TYPE_CHECKING:
 class CatalogEntry:
     """One baseline. `make` makes it from a config; the loss is in `methods.build.DISTILLERS`.
 
-    `variant` makes it from a config and the words that follow the name, for a baseline that has switches.
+    `keys`: config keys that it reads only where some words in its name say so (see `config/words.py`).
     """
 
     make: Callable[[SweepConfig], Baseline]
-    variant: Callable[[SweepConfig, list[str], str], Baseline] | None = None
+    keys: frozenset[str] = frozenset()
 
 
 def _taught(name: str, *sections: str, **more: Any) -> Callable[[SweepConfig], Baseline]:
-    """A baseline on top of KD, with config sections of its own."""
-    return lambda config: Baseline(name, name, hparams_of(config, "kd", *sections), **more)
+    """A baseline on top of KD, with config sections of its own, whose settings become words of its name."""
+    reads = keys_of("kd", *sections) | more.pop("reads", frozenset())
+    return lambda config: Baseline(name, name, hparams_of(config, "kd", *sections), reads=reads, **more)
+
+
+def _fitnets(config: SweepConfig) -> Baseline:
+    made = _taught("FitNets", "fitnets", features=True)(config)
+    return made if config.fitnets.schedule == "two_stage" else replace(made, reads=made.reads - {"fitnets.hint_part"})
 
 
 def _takd(config: SweepConfig) -> Baseline:
-    return _taught("TAKD", assistants=1, assistant_size=config.takd.size)(config)
+    steps = config.takd.steps
+    reads = keys_of("takd") if steps == 1 else frozenset({"takd.steps"})
+    return _taught("TAKD", assistants=steps, assistant_size=config.takd.size, numbered=steps > 1, reads=reads)(config)
 
 
 def _ensemble(config: SweepConfig) -> Baseline:
-    return _taught("KD-Ensemble", teachers=config.hpmkd.teachers, taught_by="all")(config)
+    teachers = config.hpmkd.teachers
+    return _taught("KD-Ensemble", teachers=teachers, taught_by="all", reads=frozenset({"hpmkd.teachers"}))(config)
+
+
+_COSTLY = frozenset({"hpmkd.chain", "hpmkd.chain_length", "hpmkd.multi_teacher", "hpmkd.teachers"})
 
 
 def _budget(config: SweepConfig) -> Baseline:
     """TraditionalKD trained as long as all of HPM-KD takes."""
-    plain = _taught("TraditionalKD")(config)
-    return replace(plain, label="KD-Budget", budget_of=_hpm_kd(config), budget_students=config.kd_budget.students)
-
-
-def _hpm_kd(config: SweepConfig) -> Baseline:
-    return ablations.variant(config, [], ablations.NAME)
+    plain, rich = _taught("TraditionalKD", "kd_budget")(config), hpm_kd(config)
+    return replace(
+        plain,
+        label="KD-Budget",
+        hparams=hparams_of(config, "kd"),
+        budget_of=rich,
+        budget_students=config.kd_budget.students,
+        reads=plain.reads | _COSTLY & rich.reads,
+    )
 
 
 BASELINES: dict[str, CatalogEntry] = {
     "Direct": CatalogEntry(lambda config: Baseline("Direct", "Direct", teachers=0)),
     "TraditionalKD": CatalogEntry(_taught("TraditionalKD")),
-    "FitNets": CatalogEntry(_taught("FitNets", "fitnets", features=True)),
+    "FitNets": CatalogEntry(_fitnets, keys_of("fitnets")),
     "AT": CatalogEntry(_taught("AT", "at", features=True)),
-    "TAKD": CatalogEntry(_takd),
+    "TAKD": CatalogEntry(_takd, keys_of("takd")),
     "KD-Ensemble": CatalogEntry(_ensemble),
-    "KD-Budget": CatalogEntry(_budget),
-    "HPM-KD": CatalogEntry(_hpm_kd, ablations.variant),
+    "KD-Budget": CatalogEntry(_budget, _COSTLY),
+    HPM_KD: CatalogEntry(hpm_kd, keys_of("kd", "hpmkd", "adaptive")),
 }
 
 
 def baselines_of(config: SweepConfig) -> tuple[Baseline, ...]:
-    """The baseline of every entry of `config.baselines`.
+    """The baseline of every entry of `config.baselines`, then those of the grids in `config.vary` that are new.
 
     Raises:
-        UsageError: an unknown name or switch, or two entries that are the same baseline.
+        UsageError: an unknown name, word or key, or two entries that are the same baseline.
     """
     found: dict[str, str] = {}
     made = []
     for entry in config.baselines:
-        baseline = _baseline_of(config, entry)
+        baseline = baseline_of(config, entry)
         if baseline.label in found:
             raise UsageError(
                 "baselines: the same baseline twice",
                 found=f"{found[baseline.label]!r} and {entry!r} are both {baseline.label}",
-                todo="name it once, or change the switches in the section `hpmkd` of the config",
+                todo="name it once, or change the words, or what the config says for all baselines",
             )
         found[baseline.label] = entry
         made.append(baseline)
-    return tuple(made)
+    # A grid may contain what is compared anyway, and grids may overlap.
+    return tuple({one.label: one for one in (*made, *_varied(config, found))}.values())
 
 
-def _baseline_of(config: SweepConfig, entry: str) -> Baseline:
-    if entry in BASELINES:
-        return BASELINES[entry].make(config)
-    base = entry.removesuffix("-adaptive")
-    if base != entry and base in BASELINES and BASELINES[base].variant is None:
-        baseline = BASELINES[base].make(config)
-        if baseline.teachers:
-            return replace(baseline, label=entry, family=baseline.family or baseline.label, search=True)
-    for name, method in BASELINES.items():
-        if method.variant is not None and entry.startswith(f"{name}-"):
-            return method.variant(config, entry.removeprefix(f"{name}-").split("-"), entry)
-    raise UsageError(
-        "baselines: unknown baseline",
-        expected="any of " + ", ".join(BASELINES) + "; with switches as in HPM-KD-noChain, TraditionalKD-adaptive",
-        found=repr(entry),
-        todo="correct the name (upper and lower case matter)",
-    )
+def _varied(config: SweepConfig, found: Collection[str]) -> Iterator[Baseline]:
+    def parse(entry: str, where: str) -> tuple[Kind, dict[str, Any], bool]:
+        kind, words = _split(entry, where)
+        return kind, *parsed(kind, words, config=config, where=where)
+
+    return (one for one in varied(config, parse) if one.label not in found)
+
+
+def baseline_of(config: SweepConfig, entry: str) -> Baseline:
+    """The baseline that an entry such as `HPM-KD-noChain` or `TraditionalKD-T2` means."""
+    return named(*_split(entry, "baselines"), config)
+
+
+def _split(entry: str, where: str) -> tuple[Kind, list[str]]:
+    """What an entry stands for without its words, and the words."""
+    known = [name for name in BASELINES if entry == name or entry.startswith(f"{name}-")]
+    if not known:
+        raise UsageError(
+            f"{where}: unknown baseline",
+            expected="any of " + ", ".join(BASELINES) + "; with words as in HPM-KD-noChain, TraditionalKD-adaptive-T2",
+            found=repr(entry),
+            todo="correct the name (upper and lower case matter)",
+        )
+    name = max(known, key=len)
+    return Kind(name, BASELINES[name].make, BASELINES[name].keys), entry.removeprefix(name).split("-")[1:]

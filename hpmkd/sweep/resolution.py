@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.listing import shown
 from hpmkd.errors import ConfigMismatch, EnvironmentProblem, UsageError
 from hpmkd.files import is_utf8
+from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.job import differences
 from hpmkd.store.output_dir import OutputDir
 
@@ -44,6 +46,7 @@ def resolve(request: Request) -> tuple[SweepConfig, OutputDir]:
         refuse_older(output)
     _need_utf8(output, request)
     config = _absolute_paths(_read(source, request))
+    _check_baselines(config, source, request)
     if request.restore is not None and request.mode is not None:
         _refuse_other_settings(config, request, output)
     return config, output
@@ -64,6 +67,19 @@ def _need_utf8(output: OutputDir, request: Request) -> None:
         )
     flag = "--restore" if request.restore else "--output"
     raise UsageError(f"{flag}: the path is not UTF-8", expected=expected, found=found, todo=todo)
+
+
+def _check_baselines(config: SweepConfig, source: Path, request: Request) -> None:
+    """UsageError for names and grids that mean nothing; it begins with the place where the user wrote them."""
+    try:
+        baselines_of(config)
+    except UsageError as error:
+        key = re.split("[:,]", error.where, maxsplit=1)[0]
+        flag = f"command line, --{key}" if key in request.overrides else str(source)
+        place = request.places.get(key, flag)
+        raise UsageError(
+            f"{place}: {error.where}", expected=error.expected, found=error.found, todo=error.todo
+        ) from error
 
 
 def _absolute(folder: str | os.PathLike[str]) -> Path:

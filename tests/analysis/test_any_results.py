@@ -42,7 +42,7 @@ NAMES = [
     "</section><script>",
     "a" * 70,
 ]
-CURVES = ["dataset", "baseline", "run", "epoch", "train_loss", "validation_accuracy_pct", "lr", "train_seconds"]
+CURVES = ["place", "baseline", "run", "epoch", "train_loss", "validation_accuracy_pct", "lr", "train_seconds"]
 numbers = st.one_of(st.sampled_from([0.0, math.nan, 50.0, 1e-300]), st.integers(0, 10_000).map(lambda one: one / 100))
 seconds = st.one_of(st.sampled_from([0.0, math.nan, 10.0]), st.floats(0, 1e7))
 names = st.sampled_from(NAMES)

@@ -9,8 +9,9 @@ import torch
 from support.builders import make_config, make_jobs
 from support.trainings import make, same
 
+from hpmkd.config.load import default_of
+from hpmkd.config.words import SWITCHES
 from hpmkd.errors import UsageError
-from hpmkd.plan.ablations import WORDS
 from hpmkd.plan.architecture import geometric_sizes, parameter_count
 from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.job import Job
@@ -31,10 +32,15 @@ def test_all_switches_off_is_traditional_kd_bit_for_bit() -> None:
     same(first, second)
 
 
+def departs(key: str, value: Any) -> bool:
+    """Whether a switch is one of HPM-KD that is not how the full method has it."""
+    return key.startswith("hpmkd.") and value != default_of(key)
+
+
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Baseline -> identity of the weights of its student, trained through the plan on real Digits."""
-    words = [f"HPM-KD-{word}" for word in WORDS]
+    words = [f"HPM-KD-{word}" for word, (key, value) in SWITCHES.items() if departs(key, value)]
     entries = ["TraditionalKD", "KD-Ensemble", "HPM-KD", OFF, *words]
     cache = tmp_path_factory.mktemp("cache")  # of its own: no other test has put a teacher there
     config = make_config(cache, baselines=entries, **NARROW)
@@ -70,11 +76,11 @@ def test_names_are_canonical() -> None:
 @pytest.mark.parametrize(
     ("entries", "match"),
     [
-        (["HPM-KD-noFun"], "unknown switch 'noFun'"),
+        (["HPM-KD-noFun"], "unknown word 'noFun'"),
         (["HPM-KD-uniform-confidence"], "twice"),
         (["HPM-KD-noChain-noMetaTemp", "HPM-KD-noMetaTemp-noChain"], "the same baseline twice"),
         (["HPM-KDx"], "unknown baseline"),
-        (["TraditionalKD-noChain"], "unknown baseline"),
+        (["TraditionalKD-noChain"], "unknown word 'noChain'"),
     ],
 )
 def test_names_that_mean_nothing(entries: list[str], match: str) -> None:

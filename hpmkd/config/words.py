@@ -1,0 +1,175 @@
+"""Words in a baseline's name, such as `T2` or `noChain`: each sets one setting of the method, for that baseline alone.
+
+A new setting of a method gets its word by one line here: a switch in `SWITCHES`, a number in `NUMBERS`. The order of
+these tables is that of words in canonical names.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from hpmkd.errors import UsageError
+from hpmkd.numeric import digits
+
+if TYPE_CHECKING:
+    from hpmkd.config.sweep import SweepConfig
+
+# Word -> the config key that it sets, and to what. Those of the second block are for configs that differ from the
+# defaults: they put a setting back.
+SWITCHES: dict[str, tuple[str, Any]] = {
+    "twoStage": ("fitnets.schedule", "two_stage"),
+    "noChain": ("hpmkd.chain", False),
+    "noMultiTeacher": ("hpmkd.multi_teacher", False),
+    "uniform": ("hpmkd.weighting", "uniform"),
+    "confidence": ("hpmkd.weighting", "confidence"),
+    "noMetaTemp": ("hpmkd.meta_temperature", False),
+    "lossTemp": ("hpmkd.schedule", "loss"),
+    "convergenceTemp": ("hpmkd.schedule", "convergence"),
+    "noAdaptive": ("hpmkd.adaptive", False),
+    "noParallel": ("hpmkd.parallel", False),
+    "noSharedMemory": ("hpmkd.shared_memory", False),
+    "joint": ("fitnets.schedule", "joint"),
+    "chain": ("hpmkd.chain", True),
+    "multiTeacher": ("hpmkd.multi_teacher", True),
+    "attention": ("hpmkd.weighting", "attention"),
+    "metaTemp": ("hpmkd.meta_temperature", True),
+    "cosineTemp": ("hpmkd.schedule", "cosine"),
+    "adaptive": ("hpmkd.adaptive", True),
+    "parallel": ("hpmkd.parallel", True),
+    "sharedMemory": ("hpmkd.shared_memory", True),
+}
+# Word, to which a number is added -> the config keys that it may set; a baseline has one of them at most.
+NUMBERS: dict[str, tuple[str, ...]] = {
+    "T": ("kd.temperature",),
+    "a": ("kd.alpha",),
+    "until": ("kd.until",),
+    "mixup": ("kd.mixup",),
+    "beta": ("fitnets.beta", "at.beta"),
+    "hint": ("fitnets.hint_part",),
+    "p": ("at.p",),
+    "steps": ("takd.steps",),
+    "size": ("takd.size",),
+    "chain": ("hpmkd.chain_length",),
+    "M": ("hpmkd.teachers",),
+    "bonus": ("hpmkd.entropy_bonus",),
+    "gate": ("hpmkd.gate_steps",),
+    "high": ("hpmkd.t_high",),
+    "low": ("hpmkd.t_low",),
+    "reduction": ("adaptive.reduction_factor",),
+    "part": ("adaptive.part",),
+    "students": ("kd_budget.students",),
+}
+# Settings of methods without a word, and why.
+WORDLESS = {
+    "kd.logits": "it is how the teachers' logits are obtained, not what is learnt from them",
+    "kd.cache_gib": "it is how the teachers' logits are obtained, not what is learnt from them",
+    "adaptive.temperatures": "a list has no place in a name",
+    "adaptive.alphas": "a list has no place in a name",
+}
+KEYS = frozenset([*(key for key, _ in SWITCHES.values()), *(key for keys in NUMBERS.values() for key in keys)])
+_NUMBER = re.compile(r"([A-Za-z]+?)((?:\d+\.?\d*|\.\d+)(?:[eE]\+?\d+)?)")
+
+
+def keys_of(*sections: str) -> frozenset[str]:
+    """The config keys of these sections that have a word."""
+    return frozenset(key for key in KEYS if key.partition(".")[0] in sections)
+
+
+def read(word: str, keys: Collection[str]) -> tuple[str, Any] | None:
+    """The config key and the value that a word means among these keys; None where it means none of them."""
+    key, value = SWITCHES.get(word, ("", None))
+    if key in keys:
+        return key, value
+    parts = _NUMBER.fullmatch(word)
+    found = [key for key in NUMBERS.get(parts[1], ()) if key in keys] if parts else []
+    if not parts or not found or not math.isfinite(number := float(parts[2])):
+        return None
+    return found[0], int(number) if number.is_integer() else number
+
+
+def word_of(key: str, value: Any) -> str | None:
+    """The word that sets a config key to a value; None where there is none, as for null."""
+    for word, setting in SWITCHES.items():
+        if setting == (key, value):
+            return word
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return next((f"{word}{digits(value)}" for word, keys in NUMBERS.items() if key in keys), None)
+
+
+def vocabulary(keys: Collection[str]) -> list[str]:
+    """The words for these keys as people may write them: `T2`, `a0.5`, `noChain`; numbers by an example."""
+    switches = [word for word, (key, _) in SWITCHES.items() if key in keys and word not in _BACK]
+    return [*switches, *(f"{word}{digits(_EXAMPLES.get(word, 2))}" for word in _numbers(keys))]
+
+
+_BACK = ("joint", "chain", "multiTeacher", "attention", "metaTemp", "cosineTemp", "adaptive", "parallel",
+         "sharedMemory")  # fmt: skip
+_EXAMPLES = {
+    "a": 0.5, "until": 0.5, "mixup": 0.2, "beta": 100, "hint": 0.3, "size": 20000, "bonus": 0.2, "gate": 100,
+    "high": 1.5, "low": 0.5, "reduction": 3, "part": 0.5, "students": 5,
+}  # fmt: skip
+
+
+def _numbers(keys: Collection[str]) -> Iterator[str]:
+    return (word for word, own in NUMBERS.items() if any(key in keys for key in own))
+
+
+def value_of(config: SweepConfig, key: str) -> Any:
+    """The value of a config key such as `kd.temperature`."""
+    section, _, name = key.partition(".")
+    return getattr(getattr(config, section), name)
+
+
+def with_values(config: SweepConfig, values: Mapping[str, Any], where: str) -> SweepConfig:
+    """The config with some settings of methods replaced.
+
+    Raises:
+        UsageError: a value out of its range; `where` says whose.
+    """
+    sections: dict[str, dict[str, Any]] = {}
+    for key, value in values.items():
+        section, _, name = key.partition(".")
+        sections.setdefault(section, {})[name] = value
+    made = {}
+    for section, changes in sections.items():
+        before = getattr(config, section)
+        try:
+            made[section] = type(before).model_validate({**before.model_dump(), **changes})
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join([section, *map(str, first["loc"])])
+            raise UsageError(
+                f"{where} sets `{key}` to a value that it cannot have",
+                expected=first["msg"],
+                found=repr(first["input"]) if first["loc"] else str(changes),
+                todo="correct the number",
+            ) from error
+    return config.model_copy(update=made)
+
+
+def written(config: SweepConfig, base: SweepConfig, keys: Collection[str], listed: Collection[str]) -> list[str]:
+    """The words of a canonical name: what a baseline sets otherwise than the config, in the order of the tables.
+
+    Args:
+        config: with the settings of the baseline.
+        base: the sweep's own.
+        keys: that the baseline depends on.
+        listed: of them, those whose switches stand in the name wherever they are not the default, even where that is
+            what the sweep's config says: file names of HPM-KD list every departure from the full method.
+    """
+    made = []
+    for word, (key, value) in SWITCHES.items():
+        if key in keys and value_of(config, key) == value:
+            departs = word not in _BACK if key in listed else value != value_of(base, key)
+            made += [word] if departs else []
+    for own in NUMBERS.values():
+        for key in own:
+            if key in keys and value_of(config, key) != value_of(base, key):
+                made.append(str(word_of(key, value_of(config, key))))
+    return made

@@ -1,0 +1,65 @@
+"""Every word in a baseline's name changes what is trained, and none changes what others share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from support.builders import make_config, make_jobs
+
+from hpmkd.config.words import NUMBERS
+from hpmkd.plan.roles import Role
+from hpmkd.store.output_dir import OutputDir
+from hpmkd.store.result_file import verify
+from hpmkd.training.trial import run_job
+
+PLAIN = "HPM-KD-noAdaptive"
+ENTRIES = {
+    "TraditionalKD": ("T2", "a0.3", "until0.5", "mixup0.4"),
+    "FitNets": ("beta3", "twoStage", "twoStage-hint0.7"),
+    "AT": ("beta1000", "p3"),
+    "TAKD": ("steps2", "size50000", "T2"),
+    "KD-Ensemble": ("M1", "M3"),
+    "KD-Budget": ("M4", "chain0", "chain3", "students1"),
+    PLAIN: ("T2", "a0.3", "chain0", "chain2", "M3", "M4", "bonus0.9", "gate3", "high3", "low0.1", "uniform-M3",
+            "confidence-M3", "noMultiTeacher-chain2"),
+    "TraditionalKD-adaptive": ("reduction2", "part1"),
+}  # fmt: skip
+# What no number of the words above changes in two epochs: the search's winner may be the same.
+MAY_FIND_THE_SAME = {"TraditionalKD-adaptive-reduction2", "TraditionalKD-adaptive-part1"}
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> dict[str, dict[str, str]]:
+    """Method -> baseline -> identity of its student's weights (and of its search's trials), through the plan."""
+    entries = [*ENTRIES, *(f"{name}-{word}" for name, words in ENTRIES.items() for word in words)]
+    config = make_config(
+        cache_dir, baselines=entries, data__train_images=100, hpmkd__chain_length=1, adaptive__temperatures=[2.0, 8.0],
+        fit__teacher_epochs=1, hpmkd__gate_steps=20, hpmkd__shared_memory=True,
+    )  # fmt: skip
+    output, threads = OutputDir(tmp_path_factory.mktemp("words")), torch.get_num_threads()
+    found: dict[str, dict[str, str]] = {}
+    for job in make_jobs(config).values():
+        list(run_job(job, output, config.data, torch.device("cpu")))
+        if job.role is Role.STUDENT:
+            identity = verify(output.model_file(job)).metadata["weights_sha256"]
+            name = max((one for one in ENTRIES if str(job.baseline).startswith(one)), key=len, default="")
+            found.setdefault(name or PLAIN, {})[str(job.baseline)] = identity
+    torch.set_num_threads(threads)
+    return found
+
+
+def test_every_word_changes_the_weights(weights: dict[str, dict[str, str]]) -> None:
+    for name, words in ENTRIES.items():
+        mine = {label: value for label, value in weights[name].items() if label not in MAY_FIND_THE_SAME}
+        assert len(weights[name]) == 1 + len(words), name
+        twice = {label: value for label, value in mine.items() if list(mine.values()).count(value) > 1}
+        assert twice == {}, name
+
+
+def test_every_number_word_is_tried_here() -> None:
+    tried = {
+        "".join(filter(str.isalpha, word)) for words in ENTRIES.values() for one in words for word in one.split("-")
+    }
+    assert tried >= NUMBERS.keys()
