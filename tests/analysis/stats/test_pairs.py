@@ -15,6 +15,7 @@ from statsmodels.stats.weightstats import DescrStatsW
 from support.frames import make_frame
 
 from hpmkd.analysis import stats
+from hpmkd.analysis.stats import pairs
 
 SCORES = {
     "Direct": [67.0, 68.0, 67.5, 66.5, 68.3],
@@ -122,7 +123,7 @@ def test_ranks_and_friedman_over_data_sets() -> None:
     frame = pd.concat(parts)
     table = stats.ranks(frame).set_index("baseline")
     assert table["mean_rank"].to_dict() == pytest.approx({"A": 3.0, "B": (2 + 1 + 1.5) / 3, "C": (1 + 2 + 1.5) / 3})
-    assert (table["datasets"] == 3).all()
+    assert (table["groups"] == 3).all()
     expected = scipy_stats.friedmanchisquare(*zip(*rows.values(), strict=True))
     assert stats.friedman(frame) == pytest.approx((expected.statistic, expected.pvalue))
     lacking = frame[~((frame["dataset"] == "D1") & (frame["baseline"] == "C"))]
@@ -162,7 +163,7 @@ def _null(rng: np.random.Generator, runs: int, baselines: int, shift: float = 0.
 
 
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stats, "RESAMPLES", 99)
+    monkeypatch.setattr(pairs, "RESAMPLES", 99)
 
 
 @pytest.mark.slow
@@ -194,7 +195,7 @@ def test_intervals_cover_what_they_say(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("runs", "cover"), [(3, 0.74), (5, 0.83), (10, 0.90), (30, 0.95)])
 def test_bootstrap_covers_what_the_documentation_says(runs: int, cover: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stats, "RESAMPLES", 999)
+    monkeypatch.setattr(pairs, "RESAMPLES", 999)
     rng = np.random.default_rng(3)
-    rows = [stats._bootstrap(rng.normal(0.3, 1.0, runs)) for _ in range(600)]
+    rows = [pairs._bootstrap(rng.normal(0.3, 1.0, runs)) for _ in range(600)]
     assert sum(low <= 0.3 <= high for low, high in rows) / len(rows) == pytest.approx(cover, abs=0.05)
