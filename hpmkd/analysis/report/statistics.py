@@ -58,11 +58,10 @@ def mcnemar_table(tests: pd.DataFrame) -> Table:
     }  # fmt: skip
     note = (
         "The two models of each run on the same test images. Discordant: images on which just one of them is right, "
-        f"mean over runs. Runs better, worse: with p < {stats.LEVEL:g}; exact where fewer than 25 images are "
-        "discordant. The test is about these trained models and other images. Its runs share their images, so they "
-        "are no independent tests and are not added up: one lucky image counts in each. p (any run): the smallest, "
-        "times the number of runs, which holds nevertheless. Whether the methods differ is what the paired differences "
-        "over runs tell."
+        f"mean over runs. Runs better, worse: with p < {stats.LEVEL:g} of the exact test. The test is about these "
+        "trained models and other images. Its runs share their images, so they are no independent tests and are not "
+        "added up: one lucky image counts in each. p (any run): the smallest, times the number of runs, which holds "
+        "nevertheless. Whether the methods differ is what the paired differences over runs tell."
     )
     return Table("mcnemar", "McNemar's test on the test images", frame=tests, columns=columns, note=note)
 

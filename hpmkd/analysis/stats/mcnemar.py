@@ -13,9 +13,6 @@ from statsmodels.stats.contingency_tables import mcnemar as of_statsmodels
 from hpmkd.analysis.stats.groups import group_columns, students
 from hpmkd.analysis.stats.tost import LEVEL
 
-# From here on chi-square with a continuity correction is as good as the exact test (Dietterich 1998).
-_EXACT_BELOW = 25
-
 
 def mcnemar_test(first: np.ndarray, second: np.ndarray) -> dict[str, Any]:
     """Whether two models err equally often on the population that the test images come from.
@@ -27,7 +24,7 @@ def mcnemar_test(first: np.ndarray, second: np.ndarray) -> dict[str, Any]:
 
     Returns:
         `images`; `only_first`, `only_second`: images on which only that model is right; `discordant`: their sum;
-        `p`: two-sided, exact (binomial) below 25 discordant images; missing where there are none.
+        `p`: two-sided and exact, by the binomial distribution; missing where there are none.
 
     Raises:
         ValueError: the arrays are not of one length.
@@ -38,8 +35,8 @@ def mcnemar_test(first: np.ndarray, second: np.ndarray) -> dict[str, Any]:
     one, two = int((first & ~second).sum()), int((second & ~first).sum())
     made = {"images": len(first), "only_first": one, "only_second": two, "discordant": one + two, "p": math.nan}
     if one + two:
-        table, exact = [[int((first & second).sum()), one], [two, 0]], one + two < _EXACT_BELOW
-        made["p"] = min(1.0, float(of_statsmodels(table, exact=exact, correction=not exact).pvalue))
+        table = [[int((first & second).sum()), one], [two, 0]]
+        made["p"] = min(1.0, float(of_statsmodels(table, exact=True).pvalue))
     return made
 
 

@@ -22,7 +22,7 @@ from statsmodels.stats.multitest import multipletests
 
 from hpmkd.analysis.stats.bayes import signed_rank
 from hpmkd.analysis.stats.groups import students
-from hpmkd.analysis.stats.tost import equivalence
+from hpmkd.analysis.stats.tost import equivalence, spread
 from hpmkd.audit import results
 
 REFERENCES = ("Direct", "HPM-KD")
@@ -103,10 +103,10 @@ def _compare(difference: np.ndarray) -> dict[str, Any]:
     difference = np.round(difference, _DIGITS)
     n = len(difference)
     row: dict[str, Any] = {"n": n, "difference": float(difference.mean()) if n else math.nan}
-    row["sd"] = float(difference.std(ddof=1)) if n > 1 else math.nan
+    row["sd"] = spread(difference)
     row |= dict.fromkeys(("low", "high", "boot_low", "boot_high", "effect", "p"), math.nan)
     # Without spread the t statistic is infinite: equal differences of whole images would give p = 0.
-    if n > 1 and difference.std() > 0:
+    if row["sd"] > 0:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of differences that are nearly the same
             test = scipy_stats.ttest_1samp(difference, 0.0)
@@ -142,10 +142,10 @@ def hedges_gz(difference: np.ndarray) -> float:
     J(m) = Gamma(m / 2) / (sqrt(m / 2) Gamma((m - 1) / 2)) with m = n - 1, exact; missing for n < 3, where J is 0.
     """
     freedom = len(difference) - 1
-    if freedom < 2 or difference.std() == 0:
+    if freedom < 2 or not spread(difference) > 0:
         return math.nan
     correction = math.exp(special.gammaln(freedom / 2) - special.gammaln((freedom - 1) / 2)) / math.sqrt(freedom / 2)
-    return float(correction * difference.mean() / difference.std(ddof=1))
+    return float(correction * difference.mean() / spread(difference))
 
 
 def wilcoxon(difference: np.ndarray) -> tuple[float, float]:

@@ -76,7 +76,7 @@ def critical_difference(baselines: int, groups: int, level: float = LEVEL) -> fl
     q is the quantile of the studentized range over sqrt(2), with k = `baselines` and infinite degrees of freedom.
     """
     quantile = float(scipy_stats.studentized_range.ppf(1 - level, baselines, np.inf))
-    return quantile / math.sqrt(2) * _rank_error(baselines, groups) / math.sqrt(2)
+    return quantile / math.sqrt(2) * _rank_error(baselines, groups)
 
 
 def rank_tests(frame: pd.DataFrame, references: Sequence[str]) -> RankTests:

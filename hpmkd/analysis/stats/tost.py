@@ -13,6 +13,13 @@ LEVEL = 0.05
 MARGIN = 0.5
 
 
+def spread(difference: np.ndarray) -> float:
+    """Sample standard deviation: 0 where all are equal, of which rounding may leave 1e-17; missing for one."""
+    if len(difference) < 2:
+        return math.nan
+    return float(difference.std(ddof=1)) if difference.max() > difference.min() else 0.0
+
+
 def equivalence(difference: np.ndarray, margin: float = MARGIN, level: float = LEVEL) -> dict[str, Any]:
     """What paired differences say about [-margin, margin].
 
@@ -29,10 +36,10 @@ def equivalence(difference: np.ndarray, margin: float = MARGIN, level: float = L
         `equivalence`: `equivalent` where the interval lies within the margins, `different` where it lies beyond one of
         them, else `undecided`. All are missing below 2 pairs, and where the differences have no spread.
     """
-    n, spread = len(difference), float(difference.std(ddof=1)) if len(difference) > 1 else 0.0
-    if not 0 < spread < math.inf:
+    n, sd = len(difference), spread(difference)
+    if not 0 < sd < math.inf:
         return dict.fromkeys(("equal_low", "equal_high", "p_equivalence"), math.nan) | {"equivalence": None}
-    error, mean = spread / math.sqrt(n), float(difference.mean())
+    error, mean = sd / math.sqrt(n), float(difference.mean())
     reach = float(scipy_stats.t.isf(level, n - 1)) * error
     low, high = mean - reach, mean + reach
     p = float(scipy_stats.t.sf((margin - abs(mean)) / error, n - 1))

@@ -95,6 +95,16 @@ def test_equal_differences_prove_nothing(values: list[float]) -> None:
     assert row["p_wilcoxon"] == pytest.approx(0.25)
 
 
+@pytest.mark.parametrize("runs", [2, 3, 5, 7, 10])
+def test_equal_differences_of_any_size_prove_nothing(runs: int) -> None:
+    """The mean of five times 0.11 is not 0.11 in floating point: what looks like a spread is none."""
+    for hundredths in range(1, 60):
+        scores = {"Direct": [70.0] * runs, "AT": [70 + hundredths / 100] * runs}
+        (row,) = stats.comparisons(make_frame(scores)).to_dict("records")
+        assert math.isnan(row["p"])
+        assert row["sd"] == 0
+
+
 def test_one_run_gives_no_interval_and_no_test() -> None:
     frame = make_frame({"Direct": [70.0], "AT": [71.0]})
     (row,) = stats.comparisons(frame).to_dict("records")
