@@ -52,10 +52,8 @@ def _each(medians: list[pd.Series]) -> str:
 def _range(medians: list[pd.Series]) -> str:
     needs = sorted(float(row["runs_needed"]) for row in medians)
     ends = [min(float(row["runs_low"]) for row in medians), max(float(row["runs_high"]) for row in medians)]
-    return (
-        f"{runs_text(needs[0])} to {runs_text(needs[-1])} runs over {len(medians)} groups ({runs_text(ends[0])} to "
-        f"{runs_text(ends[1])})"
-    )
+    said = " to ".join(dict.fromkeys(map(runs_text, (needs[0], needs[-1]))))
+    return f"{said} runs over {len(medians)} groups ({' to '.join(map(runs_text, ends))})"
 
 
 def runs_text(runs: float) -> str:
