@@ -75,9 +75,8 @@ def rank_table(tests: stats.RankTests) -> Table:
     if tests.friedman is None:
         said.append("Friedman's test needs 3 baselines and 2 groups without missing values.")
     else:
-        said.append(
-            f"Friedman's test: chi² = {fixed(tests.friedman[0], 2)}, {p_phrase(tests.friedman[1])}, approximate."
-        )
+        statistic, p = tests.friedman
+        said.append(f"Friedman's test: chi² = {fixed(statistic, 2)}, {p_phrase(p)}, approximate for few groups.")
     if is_defined(tests.critical_difference):
         said.append(f"Critical difference of mean ranks (Nemenyi, 0.05): {fixed(tests.critical_difference, 2)}.")
     if tests.control is not None:

@@ -18,10 +18,10 @@ import numpy as np
 import pandas as pd
 from scipy import special
 from scipy import stats as scipy_stats
-from statsmodels.stats.multitest import multipletests
 
 from hpmkd.analysis.stats.bayes import signed_rank
 from hpmkd.analysis.stats.groups import students
+from hpmkd.analysis.stats.holm import holm
 from hpmkd.analysis.stats.tost import equivalence, spread
 from hpmkd.audit import results
 
@@ -94,7 +94,7 @@ def paired(frame: pd.DataFrame, reference: str) -> pd.DataFrame:
     table["p_holm"] = np.nan
     known = table["p"].notna()
     if known.any():
-        table.loc[known, "p_holm"] = multipletests(table.loc[known, "p"], method="holm")[1]
+        table.loc[known, "p_holm"] = holm(table.loc[known, "p"])
     return table
 
 
