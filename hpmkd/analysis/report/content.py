@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+import numpy as np
 import pandas as pd
 
 from hpmkd.analysis import stats, time_profile
@@ -16,6 +17,7 @@ from hpmkd.analysis.costs import costs
 from hpmkd.analysis.report import tables
 from hpmkd.analysis.report.data import DataShown, datasets_of
 from hpmkd.analysis.report.drawings import Drawing, curves_of, drawings_of
+from hpmkd.analysis.report.statistics import statistics_of
 from hpmkd.analysis.report.tables import Table
 from hpmkd.audit import results
 from hpmkd.audit.grid_columns import columns_of
@@ -35,8 +37,9 @@ from hpmkd.store.sidecar import Header
 class Report:
     """Everything, in order.
 
-    `conclusions`: a headline, then a sentence per finding; `not_shown`: the other comparisons. `curves` holds the
-    numbers behind the learning curves, which are in no other table. `datasets`: those that the cache still knows.
+    `conclusions`: a headline, then a sentence per finding; `not_shown`: the other comparisons; `statistics`: what the
+    tests beside the main one say. `curves` holds the numbers behind the learning curves, which are in no other table.
+    `datasets`: those that the cache still knows.
     """
 
     title: str
@@ -49,6 +52,8 @@ class Report:
     conclusions: tuple[str, ...]
     not_shown: Table | None
     cautions: tuple[str, ...]
+    advice: tuple[str, ...]
+    statistics: tuple[str, ...]
     tables: tuple[Table, ...]
     drawings: tuple[Drawing, ...]
     curves: pd.DataFrame
@@ -72,11 +77,25 @@ def gather(root: Path, known: Mapping[str, Header] = MappingProxyType({})) -> Re
     return compose(saved, frame, read_status(root), curves)
 
 
-def compose(saved: Saved, frame: pd.DataFrame, status: Status, curves: pd.DataFrame) -> Report:
-    """The report on what was read."""
+def compose(
+    saved: Saved,
+    frame: pd.DataFrame,
+    status: Status,
+    curves: pd.DataFrame,
+    correctness: Mapping[str, np.ndarray] = MappingProxyType({}),
+) -> Report:
+    """The report on what was read.
+
+    Args:
+        saved: the sweep.
+        frame: of `results.collect`.
+        status: how far it is.
+        curves: of `curves_of`.
+        correctness: stem of a model's file -> (test images,) bool, right or not; of the models with test outputs.
+    """
     order = _order(saved.config, frame)
     compared = tables.ordered(stats.comparisons(frame), order)
-    found = conclude(compared)
+    found, beside = conclude(compared), statistics_of(frame, compared, order, correctness)
     return Report(
         title=f"{saved.output.root.name}: knowledge-distillation sweep",
         made=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -88,8 +107,10 @@ def compose(saved: Saved, frame: pd.DataFrame, status: Status, curves: pd.DataFr
         conclusions=(found.headline, *found.findings),
         not_shown=tables.not_shown_table(found.not_shown) if len(found.not_shown) else None,
         cautions=tuple(cautions(frame, compared)),
-        tables=(*_tables(frame, compared, order), *_profile(saved.output, saved.jobs)),
-        drawings=tuple(drawings_of(frame, compared, curves, order)),
+        advice=beside.advice,
+        statistics=beside.sentences,
+        tables=(*_tables(frame, compared, order), *beside.tables, *_profile(saved.output, saved.jobs)),
+        drawings=(*drawings_of(frame, compared, curves, order), *beside.drawings),
         curves=curves,
         config=to_yaml(saved.config) if saved.config else "",
         datasets=tuple(datasets_of((job.data for job in saved.jobs), saved.config.data if saved.config else None)),
@@ -157,8 +178,6 @@ def _tables(frame: pd.DataFrame, compared: pd.DataFrame, order: Sequence[str]) -
     made = [tables.accuracy_table(tables.ordered(stats.summary(frame), order))]
     if len(compared):
         made.append(tables.difference_table(compared))
-    if stats.students(frame)["place"].nunique() > 1:
-        made.append(tables.rank_table(stats.ranks(frame), stats.friedman(frame)))
     made.append(tables.cost_table(tables.ordered(costs(frame), order)))
     return [*made, tables.model_table(frame)]
 
