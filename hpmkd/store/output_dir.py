@@ -56,6 +56,11 @@ class OutputDir:
         return self.root / "predictions"
 
     @property
+    def measures_file(self) -> Path:
+        """What was computed of them, a row per network; see `audit/measured.py`."""
+        return self.root / "measures.parquet"
+
+    @property
     def quarantine(self) -> Path:
         """Damaged files, each with its reason."""
         return self.root / "quarantine"
