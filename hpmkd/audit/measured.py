@@ -44,6 +44,15 @@ def networks(found: Mapping[str, Header]) -> dict[str, Header]:
     return {stem: found[stem] for stem, role in roles.items() if role is not None and role.is_network}
 
 
+def unpredicted(output: OutputDir, found: Mapping[str, Header]) -> dict[str, Header]:
+    """The networks among a sweep's files whose answers are not there, or are not whole; every byte is looked at."""
+    return {
+        stem: header
+        for stem, header in networks(found).items()
+        if predictions.read(output.predictions_file(stem), header.weights) is None
+    }
+
+
 def measure_models(output: OutputDir, found: Mapping[str, Header]) -> pd.DataFrame:
     """A row per network whose answers are known, by `key`: `COLUMNS`, what they were computed from, and arrays.
 
@@ -174,18 +183,3 @@ def files(measured: pd.DataFrame, output: OutputDir) -> dict[str, Callable[[], b
         return buffer.getvalue()
 
     return {output.measures_file.name: parquet} if len(measured) else {}
-
-
-def summary(frame: pd.DataFrame) -> pd.DataFrame:
-    """Per data set and baseline (`teacher` for the teachers) means: `accuracy_pct` and `NUMBERS` over `runs` models.
-
-    Args:
-        frame: of `results.collect`. Rows that are not planned, or not measured, are left out.
-    """
-    part = frame[frame["planned"].astype(bool) & frame["role"].isin(["teacher", "student"])]
-    part = part.reindex(columns=[*dict.fromkeys((*part.columns, *COLUMNS))])
-    part = part[part["nll"].notna() & part["dataset"].notna()]
-    part = part.assign(baseline=part["baseline"].where(part["role"] == "student", "teacher"))
-    numbers = ["accuracy_pct", *NUMBERS]
-    grouped = part.astype(dict.fromkeys(numbers, "float64")).groupby(["dataset", "baseline"], sort=False)
-    return grouped[numbers].mean().assign(runs=grouped.size()).reset_index()

@@ -17,6 +17,7 @@ import hpmkd
 from hpmkd.audit import measured, measures, results
 from hpmkd.audit.findings import headers
 from hpmkd.audit.lineage import reference_teachers
+from hpmkd.audit.measure_tables import summary
 from hpmkd.plan.job import Job
 from hpmkd.store import predictions
 from hpmkd.store.output_dir import OutputDir
@@ -214,12 +215,12 @@ def test_without_answers_the_columns_are_empty(tmp_path: Path, cache_dir: Path) 
     results.write(frame, output, found)
     assert not output.measures_file.exists()
     pd.testing.assert_frame_equal(pd.read_parquet(output.root / "results.parquet"), frame)
-    assert measured.summary(frame).empty
+    assert summary(frame).empty
 
 
 def test_the_summary_has_means_per_baseline(output: OutputDir) -> None:
     frame = results.collect(output, None)
-    table = measured.summary(frame).set_index("baseline")
+    table = summary(frame).set_index("baseline")
     assert set(table.index) == {"teacher", *BASELINES}
     teachers = frame[frame["role"] == "teacher"]
     assert table.loc["teacher", "runs"] == 2
