@@ -51,6 +51,9 @@ def tables(frame: pd.DataFrame, order: Sequence[str]) -> list[TextTable]:
 def summary(frame: pd.DataFrame) -> pd.DataFrame:
     """Per data set and baseline (`teacher` for the teachers) means: `accuracy_pct` and `NUMBERS` over `runs` models.
 
+    The temperature and the error with it are missing unless all models have them; `compared` is how many have a
+    teacher's answers to be compared with.
+
     Args:
         frame: of `results.collect`. Rows that are not planned, or not measured, are left out.
     """
@@ -60,4 +63,8 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
     part = part.assign(baseline=part["baseline"].where(part["role"] == "student", "teacher"))
     numbers = ["accuracy_pct", *NUMBERS]
     grouped = part.astype(dict.fromkeys(numbers, "float64")).groupby(["dataset", "baseline"], sort=False)
-    return grouped[numbers].mean().assign(runs=grouped.size()).reset_index()
+    made, known = grouped[numbers].mean(), grouped[numbers].count()
+    made = made.assign(runs=grouped.size(), compared=known["agreement_pct"])
+    for name in ("temperature", "ece_scaled_pct"):  # of some models alone it could not be set beside that of all
+        made[name] = made[name].where(known[name] == made["runs"])
+    return made.reset_index()

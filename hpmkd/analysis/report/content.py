@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from hpmkd.analysis.conclusions import cautions, conclude
 from hpmkd.analysis.costs import costs
 from hpmkd.analysis.report import tables
 from hpmkd.analysis.report.drawings import Drawing, curves_of, drawings_of
+from hpmkd.analysis.report.measures import Measures, measures_of
 from hpmkd.analysis.report.tables import Table
 from hpmkd.audit import results
 from hpmkd.audit.status import BAD, Status, read_status
@@ -34,7 +36,8 @@ class Report:
     """Everything, in order.
 
     `conclusions`: a headline, then a sentence per finding; `not_shown`: the other comparisons. `curves` holds the
-    numbers behind the learning curves, which are in no other table.
+    numbers behind the learning curves, which are in no other table. `measures`: what is said beyond accuracy; its
+    tables and drawings are among the others.
     """
 
     title: str
@@ -50,6 +53,7 @@ class Report:
     tables: tuple[Table, ...]
     drawings: tuple[Drawing, ...]
     curves: pd.DataFrame
+    measures: Measures
     config: str
 
     def table(self, name: str) -> Table | None:
@@ -64,14 +68,19 @@ class Report:
 def gather(root: Path, known: Mapping[str, Header] = MappingProxyType({})) -> Report:
     """Reads a sweep; UsageError where there is none. `known`, by key, are files that need not be read again."""
     saved = open_saved(root)
-    frame = results.collect(saved.output, {job.key for job in saved.jobs} if saved.config else None, known)
+    planned = {job.key for job in saved.jobs} if saved.config else None
+    frame, measured = results.collect_measured(saved.output, planned, known)
     curves = curves_of(saved.output, {job.key: job.fingerprint for job in saved.jobs}, frame)
-    return compose(saved, frame, read_status(root), curves)
+    return compose(saved, frame, read_status(root), curves, measured=measured)
 
 
-def compose(saved: Saved, frame: pd.DataFrame, status: Status, curves: pd.DataFrame) -> Report:
-    """The report on what was read."""
+def compose(
+    saved: Saved, frame: pd.DataFrame, status: Status, curves: pd.DataFrame, measured: pd.DataFrame | None = None
+) -> Report:
+    """The report on what was read; `measured`: see `measured.measure_models`."""
     order = _order(saved.config, frame)
+    command = f"hpmkd measure {shlex.quote(str(saved.output.root))}"
+    beyond = measures_of(frame, pd.DataFrame() if measured is None else measured, order, command)
     compared = tables.ordered(stats.comparisons(frame), order)
     found = conclude(compared)
     return Report(
@@ -85,9 +94,10 @@ def compose(saved: Saved, frame: pd.DataFrame, status: Status, curves: pd.DataFr
         conclusions=(found.headline, *found.findings),
         not_shown=tables.not_shown_table(found.not_shown) if len(found.not_shown) else None,
         cautions=tuple(cautions(frame, compared)),
-        tables=(*_tables(frame, compared, order), *_profile(saved.output, saved.jobs)),
-        drawings=tuple(drawings_of(frame, compared, curves, order)),
+        tables=(*_tables(frame, compared, order), *beyond.tables, *_profile(saved.output, saved.jobs)),
+        drawings=(*drawings_of(frame, compared, curves, order), *beyond.drawings),
         curves=curves,
+        measures=beyond,
         config=to_yaml(saved.config) if saved.config else "",
     )
 
