@@ -10,6 +10,7 @@ from pathlib import Path
 import arithmetic
 import checkpoint_cost
 import gpu_trainings
+import predictions_cost
 import pyarrow.parquet as pq
 import pytest
 import resume
@@ -44,6 +45,22 @@ def test_checkpoint_cost_saves_in_every_second_run(
     assert lines[1]["save_seconds"] > 0
     assert lines[2]["model"] == "student_Digits_TraditionalKD_run1"
     assert 0 < lines[2]["part_of_time"] < 1
+
+
+def test_predictions_cost_times_what_is_kept(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, cache_dir: Path
+) -> None:
+    monkeypatch.setattr(predictions_cost, "PAIRS", 1)
+    monkeypatch.setattr(predictions_cost, "LOOKS", 2)
+    words = ["--baselines", "TraditionalKD", "--train-images", "100", "--teacher-epochs", "1", "--student-epochs", "2"]
+    assert predictions_cost.main([*words, "--data.cache_dir", str(cache_dir)]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["kept"] for line in lines[:2]] == [False, True]
+    assert lines[2]["bytes"] > 355 * 22
+    assert lines[2]["commit_ms"] > 0
+    assert lines[2]["measures_ms"] > 0
+    parts = sum(value for name, value in lines[2].items() if name.endswith("_ms"))
+    assert lines[2]["part_of_time"] == pytest.approx(parts / 1000 / lines[2]["seconds"], rel=0.05)
 
 
 def test_a_start_on_a_finished_sweep_trains_nothing(capsys: pytest.CaptureFixture[str]) -> None:

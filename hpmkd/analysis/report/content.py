@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,10 @@ from hpmkd.analysis.costs import costs
 from hpmkd.analysis.report import tables
 from hpmkd.analysis.report.data import DataShown, datasets_of
 from hpmkd.analysis.report.drawings import Drawing, curves_of, drawings_of
+from hpmkd.analysis.report.measures import Measures, measures_of
 from hpmkd.analysis.report.statistics import statistics_of
 from hpmkd.analysis.report.tables import Table
+from hpmkd.audit import measured as measuring
 from hpmkd.audit import results
 from hpmkd.audit.grid_columns import columns_of
 from hpmkd.audit.status import BAD, Status, read_status
@@ -39,7 +42,8 @@ class Report:
 
     `conclusions`: a headline, then a sentence per finding; `not_shown`: the other comparisons; `statistics`: what the
     tests beside the main one say. `curves` holds the numbers behind the learning curves, which are in no other table.
-    `datasets`: those that the cache still knows.
+    `measures`: what is said beyond accuracy; its tables and drawings are among the others. `datasets`: those that the
+    cache still knows.
     """
 
     title: str
@@ -57,6 +61,7 @@ class Report:
     tables: tuple[Table, ...]
     drawings: tuple[Drawing, ...]
     curves: pd.DataFrame
+    measures: Measures
     config: str
     datasets: tuple[DataShown, ...] = ()
 
@@ -72,9 +77,11 @@ class Report:
 def gather(root: Path, known: Mapping[str, Header] = MappingProxyType({})) -> Report:
     """Reads a sweep; UsageError where there is none. `known`, by key, are files that need not be read again."""
     saved = open_saved(root)
-    frame = results.collect(saved.output, columns_of(saved.config, saved.jobs) if saved.config else None, known)
+    planned = columns_of(saved.config, saved.jobs) if saved.config else None
+    frame, measured = results.collect_measured(saved.output, planned, known)
     curves = curves_of(saved.output, {job.key: job.fingerprint for job in saved.jobs}, frame)
-    return compose(saved, frame, read_status(root), curves)
+    right = measuring.correctness(saved.output, stats.students(frame)["file"])
+    return compose(saved, frame, read_status(root), curves, measured=measured, correctness=right)
 
 
 def compose(
@@ -82,18 +89,13 @@ def compose(
     frame: pd.DataFrame,
     status: Status,
     curves: pd.DataFrame,
+    measured: pd.DataFrame | None = None,
     correctness: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> Report:
-    """The report on what was read.
-
-    Args:
-        saved: the sweep.
-        frame: of `results.collect`.
-        status: how far it is.
-        curves: of `curves_of`.
-        correctness: stem of a model's file -> (test images,) bool, right or not; of the models with test outputs.
-    """
+    """The report on what was read: `frame`, `measured` by `results.collect_measured`, `curves` by `curves_of`,
+    `correctness` by `measured.correctness`."""
     order = _order(saved.config, frame)
+    beyond = measures_of(frame, pd.DataFrame() if measured is None else measured, order, _measure(saved.output))
     compared = tables.ordered(stats.comparisons(frame), order)
     found, beside = conclude(compared), statistics_of(frame, compared, order, correctness)
     return Report(
@@ -109,12 +111,18 @@ def compose(
         cautions=tuple(cautions(frame, compared)),
         advice=beside.advice,
         statistics=beside.sentences,
-        tables=(*_tables(frame, compared, order), *beside.tables, *_profile(saved.output, saved.jobs)),
-        drawings=(*drawings_of(frame, compared, curves, order), *beside.drawings),
+        tables=(*_tables(frame, compared, order), *beside.tables, *beyond.tables, *_profile(saved.output, saved.jobs)),
+        drawings=(*drawings_of(frame, compared, curves, order), *beside.drawings, *beyond.drawings),
         curves=curves,
+        measures=beyond,
         config=to_yaml(saved.config) if saved.config else "",
         datasets=tuple(datasets_of((job.data for job in saved.jobs), saved.config.data if saved.config else None)),
     )
+
+
+def _measure(output: OutputDir) -> str:
+    """The command that measures what is not measured yet."""
+    return f"hpmkd measure {shlex.quote(str(output.root))}"
 
 
 def _order(config: SweepConfig | None, frame: pd.DataFrame) -> list[str]:

@@ -26,7 +26,8 @@ from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.sidecar import Header, sidecar_path
 
 SECTIONS = (
-    "about", "conclusions", "setup", "data", "accuracy", "differences", "curves", "cost", "lineage", "failures",
+    "about", "conclusions", "setup", "data", "accuracy", "differences", "measures", "curves", "cost", "lineage",
+    "failures",
     "config",
 )  # fmt: skip
 EVERY_SECONDS = 2.0
@@ -120,7 +121,8 @@ class LivePage:
 
     def _changed(self) -> bool:
         output = self.output
-        paths = [*output.models.glob("*"), *output.progress.glob("*"), output.config_file, output.datasets_file]
+        folders = (output.models, output.predictions, output.progress)
+        paths = [*(path for folder in folders for path in folder.glob("*")), output.config_file, output.datasets_file]
         stamp = _stamp([*paths, output.profile_file])
         changed, self._stamp = stamp != self._stamp, stamp
         return changed

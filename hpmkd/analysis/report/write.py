@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from hpmkd.analysis.plots.style import FORMATS, inline, render
 from hpmkd.analysis.report.content import Report, gather
-from hpmkd.audit import results
+from hpmkd.audit import measured, results
 from hpmkd.files import commit_bytes
 
 
@@ -33,7 +33,7 @@ def write_report(root: Path) -> Path:
 
 def files(report: Report) -> dict[str, Callable[[], bytes]]:
     """Name -> what makes the bytes of each file of a report; the pages last."""
-    made = results.files(report.frame)
+    made = results.files(report.frame) | measured.files(report.measures.frame, report.output)
     for drawing in report.drawings:
         for kind in FORMATS:
             made[f"figures/{drawing.name}.{kind}"] = functools.partial(render, drawing.figure, kind)
