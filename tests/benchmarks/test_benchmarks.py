@@ -9,6 +9,7 @@ from pathlib import Path
 import arithmetic
 import checkpoint_cost
 import gpu_trainings
+import plan_cost
 import pyarrow.parquet as pq
 import pytest
 import resume
@@ -43,6 +44,16 @@ def test_checkpoint_cost_saves_in_every_second_run(
     assert lines[1]["save_seconds"] > 0
     assert lines[2]["model"] == "student_Digits_TraditionalKD_run1"
     assert 0 < lines[2]["part_of_time"] < 1
+
+
+@pytest.mark.parametrize("models", [120, 4000])
+def test_the_cost_of_a_plan_is_beside_that_of_its_fingerprints(models: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert plan_cost.main(["--models", str(models)]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert models <= result["students"] < models + 120
+    assert result["jobs"] > result["students"]
+    assert result["ratio"] == pytest.approx(result["plan_seconds"] / result["bare_seconds"], rel=0.3)
+    assert result["plan_seconds"] + result["look_seconds"] < 60, "a busy machine is no failure, a square of the grid is"
 
 
 def test_a_start_on_a_finished_sweep_trains_nothing(capsys: pytest.CaptureFixture[str]) -> None:
