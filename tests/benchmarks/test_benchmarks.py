@@ -10,6 +10,7 @@ from pathlib import Path
 import arithmetic
 import checkpoint_cost
 import gpu_trainings
+import plan_cost
 import predictions_cost
 import pyarrow.parquet as pq
 import pytest
@@ -61,6 +62,16 @@ def test_predictions_cost_times_what_is_kept(
     assert lines[2]["measures_ms"] > 0
     parts = sum(value for name, value in lines[2].items() if name.endswith("_ms"))
     assert lines[2]["part_of_time"] == pytest.approx(parts / 1000 / lines[2]["seconds"], rel=0.05)
+
+
+@pytest.mark.parametrize("models", [120, 4000])
+def test_the_cost_of_a_plan_is_beside_that_of_its_fingerprints(models: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert plan_cost.main(["--models", str(models)]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert models <= result["students"] < models + 120
+    assert result["jobs"] > result["students"]
+    assert result["ratio"] == pytest.approx(result["plan_seconds"] / result["bare_seconds"], rel=0.3)
+    assert result["plan_seconds"] + result["look_seconds"] < 60, "a busy machine is no failure, a square of the grid is"
 
 
 def test_a_start_on_a_finished_sweep_trains_nothing(capsys: pytest.CaptureFixture[str]) -> None:
