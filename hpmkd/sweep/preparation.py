@@ -66,7 +66,7 @@ def need_images(config: SweepConfig, output: OutputDir, jobs: Sequence[Job]) -> 
     raise EnvironmentProblem(
         f"{', '.join(str(spec.source) for spec in lost)}: no images there any more",
         expected=f"the data set {', '.join(spec.name for spec in lost)}, to train {count(len(jobs), 'model')} on",
-        found="no such folder, or an empty one; what is finished stays, and needs no images",
+        found="no such file or folder, or an empty one; what is finished stays, and needs no images",
         todo=f"name the new place: --restore {shlex.quote(str(output.root))} --datasets {shlex.join(entries)}",
     )
 
@@ -81,12 +81,12 @@ def _noted_specs(output: OutputDir) -> dict[str, DataSpec]:
 
 
 def _gone(entry: str) -> str:
-    """The folder that an entry of `datasets` names, if there is none, or an empty one (a disk that is not mounted)."""
+    """What an entry of `datasets` names, if nothing is there, or an empty folder (a disk that is not mounted)."""
     if entry in DATASETS:
         return ""
     folder = os.path.abspath(os.path.expanduser(entry.partition("=")[2] or entry))
     try:
-        return "" if os.listdir(folder) else folder
+        return "" if os.path.isfile(folder) or os.listdir(folder) else folder
     except OSError:
         return folder
 
