@@ -69,7 +69,7 @@ def need_images(config: SweepConfig, output: OutputDir, jobs: Sequence[Job]) -> 
     raise EnvironmentProblem(
         f"{', '.join(sources)}: no images there any more",
         expected=f"the data set {', '.join(lacking)}, to train {count(len(jobs), 'model')} on",
-        found="no such folder, or an empty one; what is finished stays, and needs no images",
+        found="no such file or folder, or an empty one; what is finished stays, and needs no images",
         todo=f"name the new place: --restore {shlex.quote(str(output.root))} --datasets {shlex.join(entries)}",
     )
 
@@ -91,8 +91,8 @@ def _gone_specs(config: SweepConfig, output: OutputDir) -> dict[str, DataSpec]:
 
 
 def _gone(entry: str) -> tuple[str, str | None]:
-    """The folder that an entry of `datasets` names, if there is none, or an empty one (a disk that is not mounted); and
-    its condition."""
+    """What an entry of `datasets` names, if nothing is there, or an empty folder (a disk that is not mounted); and its
+    condition."""
     images, condition = split_condition(entry)
     if images in DATASETS:
         return "", None
@@ -100,9 +100,9 @@ def _gone(entry: str) -> tuple[str, str | None]:
     return (folder, canonical(condition, entry)) if _is_gone(folder) else ("", None)
 
 
-def _is_gone(folder: str) -> bool:
+def _is_gone(source: str) -> bool:
     try:
-        return not os.listdir(folder)
+        return not (os.path.isfile(source) or os.listdir(source))
     except OSError:
         return True
 

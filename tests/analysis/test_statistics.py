@@ -36,7 +36,9 @@ def sweep(datasets: int, baselines: int = 4, runs: int = 5) -> pd.DataFrame:
 
 def report_on(frame: pd.DataFrame, root: Path, correctness: dict[str, np.ndarray] | None = None) -> Report:
     status = Status(str(root), "stopped", None, models=(), command=None)
-    return compose(Saved(OutputDir(root), None, ()), frame, status, pd.DataFrame(columns=CURVES), correctness or {})
+    return compose(
+        Saved(OutputDir(root), None, ()), frame, status, pd.DataFrame(columns=CURVES), correctness=correctness or {}
+    )
 
 
 def right(frame: pd.DataFrame, images: int = 1000) -> dict[str, np.ndarray]:
