@@ -116,15 +116,17 @@ def type_name(annotation: Any) -> str:
 def with_overrides(raw: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     """`raw` with dotted keys replaced; neither argument is changed."""
     result = {key: dict(value) if isinstance(value, dict) else value for key, value in raw.items()}
+    values = dict(leaves())
     for dotted, value in overrides.items():
         *sections, key = dotted.split(".")
         target = result
-        for section in sections:
-            if target.get(section) is None:
+        for depth, section in enumerate(sections, 1):
+            # A mapping for a key that holds a value stands in its place: that is said when the whole is validated.
+            if target.get(section) is None or ".".join(sections[:depth]) in values:
                 target[section] = {}
             target = target[section]
             if not isinstance(target, dict):
-                break  # no section: that is said when the whole is validated
+                break  # the file has no section there: that is said likewise
         else:
             target[key] = value
     return result
@@ -188,7 +190,8 @@ def _readable(error: ValidationError, where: str, written: Mapping[str, str]) ->
     first, fields = error.errors()[0], dict(leaves())
     keys = [_key_of(one["loc"], fields) for one in error.errors()]
     names, key = [str(part) for part in first["loc"]], keys[0]
-    place = written.get(key, where)
+    below = [at for name, at in written.items() if key in fields and name.startswith(f"{key}.")]
+    place = written.get(key) or next(iter(below), where)
     # A key that may hold one of several types has a message for each: one problem.
     problems = len(set(keys))
     rest = f" ({problems} problems, this is the first)" if problems > 1 else ""

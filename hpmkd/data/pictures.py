@@ -106,6 +106,8 @@ def _orientation(image: Image.Image) -> int:
 def _eight_bits(image: Image.Image, is_sixteen: bool) -> tuple[Image.Image, list[str]]:
     """The image in mode L or RGB, and what was converted."""
     mode = image.mode
+    if is_sixteen:  # first of all: Pillow's own conversions cut 16 bits off at 255
+        return _sixteen_bits(image)
     if mode in _ALPHA or "transparency" in image.info:
         return _without_alpha(image)
     if mode == "P":
@@ -117,13 +119,19 @@ def _eight_bits(image: Image.Image, is_sixteen: bool) -> tuple[Image.Image, list
         return image, []
     if mode == "1":
         return image.convert("L"), ["black and white: 0 and 255"]
-    if is_sixteen:
-        return _from_array(np.asarray(image).astype(np.int64), 65535), [_SIXTEEN]
     if mode == "F":
         return _from_array(_unit(np.asarray(image)), 1), ["floats from 0 to 1: scaled to 8 bits"]
     if mode in _COLOUR:
         return image.convert("RGB"), [f"{mode}: converted to RGB"]
     raise Unreadable(f"pixels of mode {mode}, whose range is not known")
+
+
+def _sixteen_bits(image: Image.Image) -> tuple[Image.Image, list[str]]:
+    """Grey, 8 bits; a value that stands for transparent is white, as a page shows it."""
+    pixels = np.asarray(image).astype(np.int64)
+    clear = pixels == image.info.get("transparency", -1)
+    said = [_SIXTEEN, "transparent: laid over white"] if clear.any() else [_SIXTEEN]
+    return _from_array(np.where(clear, 65535, pixels), 65535), said
 
 
 def _without_alpha(image: Image.Image) -> tuple[Image.Image, list[str]]:

@@ -196,6 +196,11 @@ def test_a_section_that_is_set_in_part_keeps_the_rest() -> None:
         ({"fit.lr": -1}, {"fit.lr": "settings, fit.lr"}, "settings, fit.lr: bad value"),
         ({"fit": 3}, {"fit": "settings, fit"}, "settings, fit: bad value"),
         ({"fit.lrr": 1}, {"fit.lrr": "settings, fit.lrr"}, "settings, fit.lrr: unknown key"),
+        ({"datasets.pets": "x"}, {"datasets.pets": "settings, datasets.pets"}, "settings, datasets.pets: bad value"),
+        ({"baselines.AT": 1}, {}, "command line, --baselines.AT: bad value for `baselines`"),
+        ({"runs.n": 7}, {"runs.n": "settings, runs.n"}, "settings, runs.n: bad value for `runs`"),
+        ({"fit.lr.a": 1}, {}, "command line, --fit.lr.a: bad value for `fit.lr`"),
+        ({"seed.x": 1}, {"seed.x": "settings, seed.x"}, "settings, seed.x: bad value for `seed`"),
         ({}, {}, ""),
     ],
 )

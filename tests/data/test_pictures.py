@@ -97,6 +97,20 @@ def test_transparency_is_laid_over_white() -> None:
     assert np.array_equal(keyed.pixels[GREY[0, 0] != GREY], GREY[GREY[0, 0] != GREY])
 
 
+def test_sixteen_bits_with_a_transparent_value_stay_grey() -> None:
+    """Pillow's own way to alpha would cut them off at 255: almost all white."""
+    values = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
+    image = Image.fromarray(values)
+    found = look(image, transparency=int(values[3, 3]))
+    expected = np.rint(values / 257)
+    assert np.array_equal(np.delete(found.pixels, 27), np.delete(expected, 27))
+    assert found.pixels[3, 3] == 255
+    assert list(found.said) == ["16 bits: scaled to 8", "transparent: laid over white"]
+    other = look(image, transparency=7)
+    assert np.array_equal(other.pixels, expected)
+    assert list(other.said) == ["16 bits: scaled to 8"]
+
+
 def test_palettes() -> None:
     coded = RGB.quantize(256)
     assert np.array_equal(look(coded).pixels, np.asarray(coded.convert("RGB")))

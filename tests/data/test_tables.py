@@ -339,3 +339,23 @@ def test_arrow_files_of_the_cache_of_datasets(tmp_path: Path) -> None:
 def test_jpegs_are_decoded_as_pillow_does(tmp_path: Path) -> None:
     raw = read(parquet_pair(tmp_path, cell=lambda data: {"bytes": encoded(opened(data), "JPEG"), "path": "a.jpg"}))
     assert np.array_equal(raw.train.pixels[3].numpy(), np.asarray(opened(encoded(opened(picture(3)), "JPEG"))))
+
+
+@pytest.mark.parametrize("kind", ["string", "large_string", "string_view", "dictionary", "struct of dictionary"])
+def test_files_that_rows_name_are_part_of_the_identity(kind: str, tmp_path: Path) -> None:
+    """However the column of paths is stored: what they hold is what is trained on."""
+    for number in range(15):
+        (tmp_path / f"{number}.png").write_bytes(picture(number))
+    for name, numbers in (("train", range(9)), ("test", range(9, 15))):
+        paths = pa.array([f"{number}.png" for number in numbers])
+        cast = {"large_string": pa.large_string(), "string_view": pa.string_view()}
+        column = paths.cast(cast[kind]) if kind in cast else paths if kind == "string" else paths.dictionary_encode()
+        if kind.startswith("struct"):
+            column = pa.StructArray.from_arrays([column], names=["path"])
+        pq.write_table(pa.table({"image": column, "label": [n % 3 for n in numbers]}), tmp_path / f"{name}.parquet")
+    assert len(read(tmp_path).train) == 9
+    before = content(tmp_path)
+    (tmp_path / "3.png").write_bytes(picture(99))
+    assert content(tmp_path) != before
+    (tmp_path / "3.png").unlink()
+    assert "3.png" in refusal(tmp_path)

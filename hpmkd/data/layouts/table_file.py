@@ -20,6 +20,11 @@ from hpmkd.errors import EnvironmentProblem
 IMAGE_NAMES = ("image", "img", "images", "picture", "pixels")
 LABEL_NAMES = ("label", "labels", "fine_label", "class", "target", "category")
 LFS_POINTER = b"version https://git-lfs"
+# Columns that hold an image or its pixels; any other column may name a file.
+_IMAGES = (
+    pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary, pa.types.is_binary_view,
+    pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list,
+)  # fmt: skip
 _BATCH = 500
 _T = TypeVar("_T")
 
@@ -93,7 +98,7 @@ class TableFile:
     def _may_refer(self) -> bool:
         """Whether a row may lack the bytes of its image; Parquet counts its nulls."""
         if not pa.types.is_struct(self.kind):
-            return bool(pa.types.is_string(self.kind) or pa.types.is_large_string(self.kind))
+            return not any(holds(self.kind) for holds in _IMAGES)
         if self.path.suffix != ".parquet":
             return True
         meta = self._safely(lambda: pq.ParquetFile(self.path).metadata)
