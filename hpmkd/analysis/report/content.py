@@ -13,9 +13,10 @@ import pandas as pd
 from hpmkd.analysis import stats, time_profile
 from hpmkd.analysis.conclusions import cautions, conclude
 from hpmkd.analysis.costs import costs
+from hpmkd.analysis.experiments.registry import sections_of
 from hpmkd.analysis.report import tables
-from hpmkd.analysis.report.drawings import Drawing, curves_of, drawings_of
-from hpmkd.analysis.report.tables import Table
+from hpmkd.analysis.report.drawings import curves_of, drawings_of
+from hpmkd.analysis.section import Drawing, Section, Table
 from hpmkd.audit import results
 from hpmkd.audit.status import BAD, Status, read_status
 from hpmkd.audit.sweep_dir import Saved, open_saved
@@ -33,8 +34,8 @@ from hpmkd.store.sidecar import Header
 class Report:
     """Everything, in order.
 
-    `conclusions`: a headline, then a sentence per finding; `not_shown`: the other comparisons. `curves` holds the
-    numbers behind the learning curves, which are in no other table.
+    `conclusions`: a headline, then a sentence per finding; `not_shown`: the other comparisons; `sections`: those of the
+    experiments that are there. `curves` holds the numbers behind the learning curves, which are in no other table.
     """
 
     title: str
@@ -49,16 +50,27 @@ class Report:
     cautions: tuple[str, ...]
     tables: tuple[Table, ...]
     drawings: tuple[Drawing, ...]
+    sections: tuple[Section, ...]
     curves: pd.DataFrame
     config: str
 
+    @property
+    def all_tables(self) -> tuple[Table, ...]:
+        """Those of the experiments included."""
+        return (*self.tables, *(one for section in self.sections for one in (*section.tables, *section.folded)))
+
+    @property
+    def all_drawings(self) -> tuple[Drawing, ...]:
+        """Those of the experiments included."""
+        return (*self.drawings, *(one for section in self.sections for one in section.drawings))
+
     def table(self, name: str) -> Table | None:
         """The table of that name, if there is one."""
-        return next((one for one in self.tables if one.name == name), None)
+        return next((one for one in self.all_tables if one.name == name), None)
 
     def drawing(self, name: str) -> Drawing | None:
         """The figure of that name, if there is one."""
-        return next((one for one in self.drawings if one.name == name), None)
+        return next((one for one in self.all_drawings if one.name == name), None)
 
 
 def gather(root: Path, known: Mapping[str, Header] = MappingProxyType({})) -> Report:
@@ -87,6 +99,7 @@ def compose(saved: Saved, frame: pd.DataFrame, status: Status, curves: pd.DataFr
         cautions=tuple(cautions(frame, compared)),
         tables=(*_tables(frame, compared, order), *_profile(saved.output, saved.jobs)),
         drawings=tuple(drawings_of(frame, compared, curves, order)),
+        sections=sections_of(frame, order, saved),
         curves=curves,
         config=to_yaml(saved.config) if saved.config else "",
     )

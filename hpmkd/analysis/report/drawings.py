@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from hpmkd.analysis import plots, stats
 from hpmkd.analysis.costs import costs
+from hpmkd.analysis.section import Drawing
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.progress_log import read_all
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A figure with its name in files, its heading and what it shows."""
-
-    name: str
-    title: str
-    figure: Figure
-    caption: str
 
 
 def drawings_of(
