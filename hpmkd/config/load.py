@@ -135,14 +135,19 @@ def flattened(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     section stays as it is. Numbers of numpy and torch, tuples, sets and paths become plain values."""
     flat: dict[str, Any] = {}
     for name, value in settings.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and prefix + name not in _MAPPINGS:
             flat |= flattened(value, f"{prefix}{name}.")
         else:
             flat[f"{prefix}{name}"] = _plain(value)
     return flat
 
 
+_MAPPINGS = ("vary",)  # keys whose value is a mapping of the user's own
+
+
 def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _plain(inner) for name, inner in value.items()}
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if hasattr(value, "dtype") and hasattr(value, "tolist"):  # an array or a scalar; numpy need not be imported

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from hpmkd.config.fields import Epochs, Fraction, NonNegative, Positive, PositiveInt, Section, Smoothing
 from hpmkd.config.methods import (
@@ -19,6 +19,7 @@ from hpmkd.config.methods import (
 )
 from hpmkd.config.specs import LENET5_NAMES, RESNET_DEPTHS
 from hpmkd.config.user_cache import user_cache
+from hpmkd.config.vary import grids
 
 
 class DataConfig(Section):
@@ -160,9 +161,13 @@ class SweepConfig(Section):
     datasets: Annotated[list[str], Field(min_length=1)] = Field(
         description="Digits MNIST FashionMNIST CIFAR10 CIFAR100, a folder or archive, or NAME=PATH"
     )
-    baselines: Annotated[list[str], Field(min_length=1)] = Field(description="the methods to compare")
+    baselines: list[str] = Field(description="the methods to compare; may be left out beside `vary`")
     runs: Annotated[int, Field(ge=1, le=100_000)] = Field(5, description="students per baseline and data set")
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="the sweep's seed")
+    vary: list[dict[str, Any]] = Field(
+        [], description="more baselines, as a grid over settings of their methods, such as "
+        "{baselines: [TraditionalKD], kd.temperature: [2, 4, 8], kd.alpha: [0.5, 0.9]}; or a list of several grids"
+    )  # fmt: skip
     data: DataConfig = DataConfig()
     teacher: ModelConfig = ModelConfig(arch="lenet5_teacher")
     student: ModelConfig = ModelConfig(arch="lenet5_student")
@@ -184,12 +189,22 @@ class SweepConfig(Section):
         """Widths without an architecture (`--teacher.channels` alone) belong to the default network."""
         if not isinstance(values, dict):
             return values
+        if values.get("vary"):
+            values = {"baselines": [], **values}
         known = {name: cls.model_fields[name].default.arch for name in ("teacher", "student")}
         parts = {name: values[name] for name in known if isinstance(values.get(name), dict)}
         return {**values, **{name: {"arch": known[name], **part} for name, part in parts.items()}}
 
+    @field_validator("vary", mode="before")
+    @classmethod
+    def _grids(cls, value: Any) -> list[dict[str, Any]]:
+        sections = {name: field.annotation for name, field in cls.model_fields.items()}
+        return grids(value, cast("dict[str, Any]", sections))
+
     @model_validator(mode="after")
     def _no_repeats(self) -> SweepConfig:
+        if not self.baselines and not self.vary:
+            raise ValueError("baselines: at least 1, or a grid in vary")
         for key in ("datasets", "baselines"):
             values = [value.casefold() for value in getattr(self, key)]
             twice = sorted({value for value in values if values.count(value) > 1})

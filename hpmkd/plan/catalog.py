@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,8 @@ from hpmkd.errors import UsageError
 from hpmkd.plan.ablations import NAME as HPM_KD
 from hpmkd.plan.ablations import hpm_kd
 from hpmkd.plan.baseline import Baseline, hparams_of
-from hpmkd.plan.naming import Kind, named
+from hpmkd.plan.grid import varied
+from hpmkd.plan.naming import Kind, named, parsed
 
 if TYPE_CHECKING:
     from hpmkd.config.sweep import SweepConfig
@@ -79,10 +80,10 @@ BASELINES: dict[str, CatalogEntry] = {
 
 
 def baselines_of(config: SweepConfig) -> tuple[Baseline, ...]:
-    """The baseline of every entry of `config.baselines`.
+    """The baseline of every entry of `config.baselines`, then those of the grids in `config.vary` that are new.
 
     Raises:
-        UsageError: an unknown name or word, or two entries that are the same baseline.
+        UsageError: an unknown name, word or key, or two entries that are the same baseline.
     """
     found: dict[str, str] = {}
     made = []
@@ -96,23 +97,32 @@ def baselines_of(config: SweepConfig) -> tuple[Baseline, ...]:
             )
         found[baseline.label] = entry
         made.append(baseline)
-    return tuple(made)
+    # A grid may contain what is compared anyway, and grids may overlap.
+    return tuple({one.label: one for one in (*made, *_varied(config, found))}.values())
+
+
+def _varied(config: SweepConfig, found: Collection[str]) -> Iterator[Baseline]:
+    def parse(entry: str, where: str) -> tuple[Kind, dict[str, Any], bool]:
+        kind, words = _split(entry, where)
+        return kind, *parsed(kind, words, config=config, where=where)
+
+    return (one for one in varied(config, parse) if one.label not in found)
 
 
 def baseline_of(config: SweepConfig, entry: str) -> Baseline:
     """The baseline that an entry such as `HPM-KD-noChain` or `TraditionalKD-T2` means."""
+    return named(*_split(entry, "baselines"), config)
+
+
+def _split(entry: str, where: str) -> tuple[Kind, list[str]]:
+    """What an entry stands for without its words, and the words."""
     known = [name for name in BASELINES if entry == name or entry.startswith(f"{name}-")]
     if not known:
         raise UsageError(
-            "baselines: unknown baseline",
+            f"{where}: unknown baseline",
             expected="any of " + ", ".join(BASELINES) + "; with words as in HPM-KD-noChain, TraditionalKD-adaptive-T2",
             found=repr(entry),
             todo="correct the name (upper and lower case matter)",
         )
     name = max(known, key=len)
-    return named(kind_of(name), entry.removeprefix(name).split("-")[1:], config)
-
-
-def kind_of(name: str) -> Kind:
-    """What `naming` needs to know of a baseline."""
-    return Kind(name, BASELINES[name].make, BASELINES[name].keys)
+    return Kind(name, BASELINES[name].make, BASELINES[name].keys), entry.removeprefix(name).split("-")[1:]

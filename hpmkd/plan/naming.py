@@ -51,6 +51,20 @@ def named(kind: Kind, words: Sequence[str], config: SweepConfig) -> Baseline:
         UsageError: a word that it does not have, that changes nothing here, or that is said twice; a bad number.
     """
     where = f"baselines: {'-'.join([kind.name, *words])!r}"
+    values, search = parsed(kind, words, config=config, where=where)
+    made, idle = with_settings(kind, values, config=config, search=search, where=where)
+    # A mode of a component that is off (`noMultiTeacher-uniform`) is left out of the name; a number is a mistake.
+    for key in sorted(key for key in idle if not isinstance(values[key], bool | str)):
+        raise _idle(kind, str(word_of(key, values[key])), made, where)
+    return made
+
+
+def parsed(kind: Kind, words: Sequence[str], config: SweepConfig, where: str) -> tuple[dict[str, Any], bool]:
+    """What the words of a name set, by config key, and whether they ask for a search that has none.
+
+    Raises:
+        UsageError: a word that the baseline does not have, or that is said twice; `where` is said in errors.
+    """
     search, rest = _search(kind, words, config, where)
     values: dict[str, Any] = {}
     for word in rest:
@@ -66,11 +80,7 @@ def named(kind: Kind, words: Sequence[str], config: SweepConfig) -> Baseline:
                 todo=f"leave one of the words out, here {word}",
             )
         values[key] = value
-    made, idle = with_settings(kind, values, config=config, search=search, where=where)
-    # A mode of a component that is off (`noMultiTeacher-uniform`) is left out of the name; a number is a mistake.
-    for key in sorted(key for key in idle if not isinstance(values[key], bool | str)):
-        raise _idle(kind, str(word_of(key, values[key])), made, where)
-    return made
+    return values, search
 
 
 def _search(kind: Kind, words: Sequence[str], config: SweepConfig, where: str) -> tuple[bool, list[str]]:

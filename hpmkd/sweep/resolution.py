@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hpmkd.config.modes import config_file
 from hpmkd.config.request import Request, absolute_folder, newest_sweep
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.errors import ConfigMismatch, UsageError
+from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.job import differences
 from hpmkd.store.output_dir import OutputDir
 
@@ -40,9 +42,23 @@ def resolve(request: Request) -> tuple[SweepConfig, OutputDir]:
             )
         refuse_older(output)
     config = _absolute_paths(_read(source, request))
+    _check_baselines(config, source, request)
     if request.restore is not None and request.mode is not None:
         _refuse_other_settings(config, request, output)
     return config, output
+
+
+def _check_baselines(config: SweepConfig, source: Path, request: Request) -> None:
+    """UsageError for names and grids that mean nothing; it begins with the place where the user wrote them."""
+    try:
+        baselines_of(config)
+    except UsageError as error:
+        key = re.split("[:,]", error.where, maxsplit=1)[0]
+        flag = f"command line, --{key}" if key in request.overrides else str(source)
+        place = request.places.get(key, flag)
+        raise UsageError(
+            f"{place}: {error.where}", expected=error.expected, found=error.found, todo=error.todo
+        ) from error
 
 
 def _absolute(folder: str | os.PathLike[str]) -> Path:
