@@ -52,7 +52,7 @@ def test_everything_is_written(finished: Path) -> None:
     figures = {path.name for path in (finished / "figures").iterdir()}
     assert figures == {f"{name}.{kind}" for name in NAMES for kind in ("png", "svg", "pdf")}
     tables = {path.name for path in (finished / "tables").iterdir()}
-    names = {"accuracy", "differences", "times", "models"}
+    names = {"accuracy", "differences", "practical", "times", "models"}
     assert tables == {"curves.csv"} | {f"{name}.{kind}" for name in names for kind in ("csv", "tex")}
     assert (finished / "report.md").is_file()
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+import numpy as np
 import pandas as pd
 
 from hpmkd.analysis import stats, time_profile
@@ -16,6 +17,7 @@ from hpmkd.analysis.costs import costs
 from hpmkd.analysis.experiments.registry import sections_of
 from hpmkd.analysis.report import tables
 from hpmkd.analysis.report.drawings import curves_of, drawings_of
+from hpmkd.analysis.report.statistics import statistics_of
 from hpmkd.analysis.section import Drawing, Section, Table
 from hpmkd.audit import results
 from hpmkd.audit.status import BAD, Status, read_status
@@ -34,8 +36,9 @@ from hpmkd.store.sidecar import Header
 class Report:
     """Everything, in order.
 
-    `conclusions`: a headline, then a sentence per finding; `not_shown`: the other comparisons; `sections`: those of the
-    experiments that are there. `curves` holds the numbers behind the learning curves, which are in no other table.
+    `conclusions`: a headline, then a sentence per finding; `not_shown`: the other comparisons; `statistics`: what the
+    tests beside the main one say; `sections`: those of the experiments that are there. `curves` holds the numbers
+    behind the learning curves, which are in no other table.
     """
 
     title: str
@@ -48,6 +51,8 @@ class Report:
     conclusions: tuple[str, ...]
     not_shown: Table | None
     cautions: tuple[str, ...]
+    advice: tuple[str, ...]
+    statistics: tuple[str, ...]
     tables: tuple[Table, ...]
     drawings: tuple[Drawing, ...]
     sections: tuple[Section, ...]
@@ -81,11 +86,25 @@ def gather(root: Path, known: Mapping[str, Header] = MappingProxyType({})) -> Re
     return compose(saved, frame, read_status(root), curves)
 
 
-def compose(saved: Saved, frame: pd.DataFrame, status: Status, curves: pd.DataFrame) -> Report:
-    """The report on what was read."""
+def compose(
+    saved: Saved,
+    frame: pd.DataFrame,
+    status: Status,
+    curves: pd.DataFrame,
+    correctness: Mapping[str, np.ndarray] = MappingProxyType({}),
+) -> Report:
+    """The report on what was read.
+
+    Args:
+        saved: the sweep.
+        frame: of `results.collect`.
+        status: how far it is.
+        curves: of `curves_of`.
+        correctness: stem of a model's file -> (test images,) bool, right or not; of the models with test outputs.
+    """
     order = _order(saved.config, frame)
     compared = tables.ordered(stats.comparisons(frame), order)
-    found = conclude(compared)
+    found, beside = conclude(compared), statistics_of(frame, compared, order, correctness)
     return Report(
         title=f"{saved.output.root.name}: knowledge-distillation sweep",
         made=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -97,8 +116,10 @@ def compose(saved: Saved, frame: pd.DataFrame, status: Status, curves: pd.DataFr
         conclusions=(found.headline, *found.findings),
         not_shown=tables.not_shown_table(found.not_shown) if len(found.not_shown) else None,
         cautions=tuple(cautions(frame, compared)),
-        tables=(*_tables(frame, compared, order), *_profile(saved.output, saved.jobs)),
-        drawings=tuple(drawings_of(frame, compared, curves, order)),
+        advice=beside.advice,
+        statistics=beside.sentences,
+        tables=(*_tables(frame, compared, order), *beside.tables, *_profile(saved.output, saved.jobs)),
+        drawings=(*drawings_of(frame, compared, curves, order), *beside.drawings),
         sections=sections_of(frame, order, saved),
         curves=curves,
         config=to_yaml(saved.config) if saved.config else "",
@@ -161,8 +182,6 @@ def _tables(frame: pd.DataFrame, compared: pd.DataFrame, order: Sequence[str]) -
     made = [tables.accuracy_table(tables.ordered(stats.summary(frame), order))]
     if len(compared):
         made.append(tables.difference_table(compared))
-    if stats.students(frame)["dataset"].nunique() > 1:
-        made.append(tables.rank_table(stats.ranks(frame), stats.friedman(frame)))
     made.append(tables.cost_table(tables.ordered(costs(frame), order)))
     return [*made, tables.model_table(frame)]
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from hpmkd.analysis import plots, stats
 from hpmkd.analysis.costs import costs
+from hpmkd.analysis.plots.groups import has_bands
 from hpmkd.analysis.section import Drawing
+from hpmkd.numeric import is_defined
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.progress_log import read_all
 
@@ -49,6 +52,32 @@ def drawings_of(
     made.append(Drawing("times", "Where the time went", plots.times(costs(frame), order), text))
     text = "Lines lead from a model to those trained from it, directly or through a cache of its logits."
     return [*made, Drawing("lineage", "Lineage", plots.lineage(frame, order), text)]
+
+
+def group_drawings(known: Mapping[str, np.ndarray], tests: stats.RankTests, order: Sequence[str]) -> list[Drawing]:
+    """The figures over data sets, conditions and pairs, of what there is.
+
+    Args:
+        known: of `stats.scores`.
+        tests: of `stats.rank_tests`.
+        order: the baselines.
+    """
+    made = []
+    if known:
+        text = "The mean of the middle half of all runs in all groups, with its 95 % interval (stratified bootstrap)."
+        figure = plots.interquartile(stats.interquartile_means(known), order)
+        made.append(Drawing("interquartile", "Interquartile means", figure, text))
+        profile = stats.performance_profiles(known)
+        text = "The higher a line, the more runs reach that retention."
+        text += " Bands: 95 %, pointwise (stratified bootstrap)." if has_bands(profile) else ""
+        made.append(Drawing("profiles", "Performance profiles", plots.performance_profiles(profile, order), text))
+    if is_defined(tests.critical_difference):
+        text = "Baselines that a bar joins are not shown to differ: their mean ranks are closer than the line on top."
+        if tests.friedman is None or tests.friedman[1] >= stats.LEVEL:
+            text = "Friedman's test shows no difference, so none is claimed between any two: one bar joins all."
+        figure = plots.critical_differences(tests, order)
+        made.append(Drawing("ranks", "Critical differences", figure, text))
+    return made
 
 
 def curves_of(output: OutputDir, fingerprints: dict[str, str], frame: pd.DataFrame) -> pd.DataFrame:

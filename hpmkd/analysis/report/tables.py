@@ -9,7 +9,7 @@ import pandas as pd
 
 from hpmkd.analysis import stats
 from hpmkd.analysis.section import Format, Table, digits
-from hpmkd.numeric import fixed, p_value, whole
+from hpmkd.numeric import p_value, whole
 
 
 def ordered(frame: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
@@ -75,25 +75,6 @@ def not_shown_table(left: pd.DataFrame) -> Table:
     title = f"No difference is shown: {len(left)} comparison{'s' * (len(left) != 1)}"
     note = "There may still be one: any value in the interval fits these runs."
     return Table("not-shown", title, frame=left, columns=columns, note=note)
-
-
-def rank_table(ranks: pd.DataFrame, friedman: tuple[float, float] | None) -> Table:
-    """Of `stats.ranks` and `stats.friedman`."""
-    columns: dict[str, tuple[str, Format]] = {
-        "baseline": ("baseline", str), "mean_rank": ("mean rank", digits(2)), "datasets": ("data sets", whole),
-    }  # fmt: skip
-    test = "Friedman's test needs 3 baselines and 2 data sets without missing values."
-    if friedman is not None:
-        p = p_value(friedman[1])
-        p = f"p < {p[1:]}" if p.startswith("<") else f"p = {p}"
-        test = f"Friedman's test: chi² = {fixed(friedman[0], 2)}, {p}, approximate for few data sets."
-    return Table(
-        "ranks",
-        "Mean ranks across data sets",
-        frame=ranks,
-        columns=columns,
-        note=f"By mean accuracy; 1 is best. {test}",
-    )
 
 
 def cost_table(costs: pd.DataFrame) -> Table:

@@ -1,4 +1,4 @@
-"""What a sweep's numbers allow one to say: intervals, paired comparisons, ranks. Pure: DataFrame -> DataFrame.
+"""Intervals of means, and baselines compared run by run. Pure: DataFrame -> DataFrame.
 
 Run r of every baseline starts from the same weights and sees the same images in the same order, so baselines are
 compared run by run. The primary test is the paired t-test with Holm's correction; its interval, Student's t, keeps
@@ -20,6 +20,9 @@ from scipy import special
 from scipy import stats as scipy_stats
 from statsmodels.stats.multitest import multipletests
 
+from hpmkd.analysis.stats.bayes import signed_rank
+from hpmkd.analysis.stats.groups import students
+from hpmkd.analysis.stats.tost import equivalence, spread
 from hpmkd.audit import results
 
 REFERENCES = ("Direct", "HPM-KD")
@@ -29,13 +32,6 @@ BOOTSTRAP_SEED = 0
 # Accuracies are multiples of one image; differences that agree to this many digits are the same number.
 _DIGITS = 9
 _MAX_PERMUTATIONS = 2**10
-
-
-def students(frame: pd.DataFrame) -> pd.DataFrame:
-    """The planned students of a results frame: what baselines are compared on. Those that do not say of which data
-    set, baseline and run they are cannot be."""
-    named = frame[["dataset", "baseline", "run"]].notna().all(axis=1)
-    return frame[(frame["role"] == "student") & frame["planned"].astype(bool) & named]
 
 
 def summary(frame: pd.DataFrame) -> pd.DataFrame:
@@ -75,12 +71,14 @@ def paired(frame: pd.DataFrame, reference: str) -> pd.DataFrame:
     Returns:
         One row per other baseline:
         `n`: pairs; `mean_pct`, `reference_pct`: mean accuracies over them, percent;
-        `difference`: mean of baseline - reference, percentage points;
+        `difference`: mean of baseline - reference, percentage points; `sd`: its sample standard deviation;
         `low`, `high`: its 95 % interval by Student's t; `boot_low`, `boot_high`: by bootstrap (BCa, fixed seed);
         `effect`: Hedges' g_z, see `hedges_gz`;
         `p`: paired t-test, two-sided; `p_holm`: corrected over the rows of this table;
         `p_wilcoxon`: exact signed-rank test; `p_wilcoxon_min`: the smallest p possible with this many pairs;
         `p_improvement`: part of the pairs that the baseline wins, ties count half (Agarwal et al. 2021, for pairs);
+        `equal_low`, `equal_high`, `p_equivalence`, `equivalence`: see `equivalence`;
+        `p_worse`, `p_same`, `p_better`: see `signed_rank`;
         what cannot be computed is missing.
     """
     # Of a run that lies there under two names, as a copy does, the mean.
@@ -105,9 +103,10 @@ def _compare(difference: np.ndarray) -> dict[str, Any]:
     difference = np.round(difference, _DIGITS)
     n = len(difference)
     row: dict[str, Any] = {"n": n, "difference": float(difference.mean()) if n else math.nan}
+    row["sd"] = spread(difference)
     row |= dict.fromkeys(("low", "high", "boot_low", "boot_high", "effect", "p"), math.nan)
     # Without spread the t statistic is infinite: equal differences of whole images would give p = 0.
-    if n > 1 and difference.std() > 0:
+    if row["sd"] > 0:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of differences that are nearly the same
             test = scipy_stats.ttest_1samp(difference, 0.0)
@@ -118,6 +117,8 @@ def _compare(difference: np.ndarray) -> dict[str, Any]:
     row["p_wilcoxon"], row["p_wilcoxon_min"] = wilcoxon(difference)
     wins = (difference > 0) + 0.5 * (difference == 0)
     row["p_improvement"] = float(wins.mean()) if n else math.nan
+    row |= equivalence(difference)
+    row |= dict(zip(("p_worse", "p_same", "p_better"), signed_rank(difference), strict=True))
     return row
 
 
@@ -141,10 +142,10 @@ def hedges_gz(difference: np.ndarray) -> float:
     J(m) = Gamma(m / 2) / (sqrt(m / 2) Gamma((m - 1) / 2)) with m = n - 1, exact; missing for n < 3, where J is 0.
     """
     freedom = len(difference) - 1
-    if freedom < 2 or difference.std() == 0:
+    if freedom < 2 or not spread(difference) > 0:
         return math.nan
     correction = math.exp(special.gammaln(freedom / 2) - special.gammaln((freedom - 1) / 2)) / math.sqrt(freedom / 2)
-    return float(correction * difference.mean() / difference.std(ddof=1))
+    return float(correction * difference.mean() / spread(difference))
 
 
 def wilcoxon(difference: np.ndarray) -> tuple[float, float]:
@@ -165,35 +166,3 @@ def wilcoxon(difference: np.ndarray) -> tuple[float, float]:
     elif len(moved) > 50:
         method = "asymptotic"
     return float(scipy_stats.wilcoxon(moved, method=method).pvalue), least
-
-
-def ranks(frame: pd.DataFrame) -> pd.DataFrame:
-    """Across data sets: `baseline`, `mean_rank` (1 is best, ties share), `datasets`; best first.
-
-    Ranked is the mean accuracy, over the baselines and data sets that have every number.
-    """
-    wide = _by_dataset(frame)
-    if wide.empty:
-        return pd.DataFrame(columns=["baseline", "mean_rank", "datasets"])
-    mean = wide.rank(axis=1, ascending=False, method="average").mean().rename("mean_rank")
-    return mean.rename_axis("baseline").reset_index().assign(datasets=len(wide)).sort_values("mean_rank", kind="stable")
-
-
-def friedman(frame: pd.DataFrame) -> tuple[float, float] | None:
-    """Statistic and p of Friedman's test on those ranks; None with fewer than 3 baselines or 2 data sets."""
-    wide = _by_dataset(frame)
-    if wide.shape[0] < 2 or wide.shape[1] < 3:
-        return None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # where all are equal there is no statistic
-        test = scipy_stats.friedmanchisquare(*(wide[name] for name in wide.columns))
-    return (float(test.statistic), float(test.pvalue)) if math.isfinite(test.pvalue) else None
-
-
-def _by_dataset(frame: pd.DataFrame) -> pd.DataFrame:
-    """Mean accuracy, data sets x baselines; a baseline that lacks a data set is left out."""
-    part = students(frame)
-    if part.empty:
-        return pd.DataFrame()
-    wide = part.pivot_table(index="dataset", columns="baseline", values="accuracy_pct", aggfunc="mean", sort=False)
-    return wide.round(_DIGITS).dropna(axis=1)

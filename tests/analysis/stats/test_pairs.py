@@ -15,6 +15,7 @@ from statsmodels.stats.weightstats import DescrStatsW
 from support.frames import make_frame
 
 from hpmkd.analysis import stats
+from hpmkd.analysis.stats import pairs
 
 SCORES = {
     "Direct": [67.0, 68.0, 67.5, 66.5, 68.3],
@@ -94,6 +95,16 @@ def test_equal_differences_prove_nothing(values: list[float]) -> None:
     assert row["p_wilcoxon"] == pytest.approx(0.25)
 
 
+@pytest.mark.parametrize("runs", [2, 3, 5, 7, 10])
+def test_equal_differences_of_any_size_prove_nothing(runs: int) -> None:
+    """The mean of five times 0.11 is not 0.11 in floating point: what looks like a spread is none."""
+    for hundredths in range(1, 60):
+        scores = {"Direct": [70.0] * runs, "AT": [70 + hundredths / 100] * runs}
+        (row,) = stats.comparisons(make_frame(scores)).to_dict("records")
+        assert math.isnan(row["p"])
+        assert row["sd"] == 0
+
+
 def test_one_run_gives_no_interval_and_no_test() -> None:
     frame = make_frame({"Direct": [70.0], "AT": [71.0]})
     (row,) = stats.comparisons(frame).to_dict("records")
@@ -122,7 +133,7 @@ def test_ranks_and_friedman_over_data_sets() -> None:
     frame = pd.concat(parts)
     table = stats.ranks(frame).set_index("baseline")
     assert table["mean_rank"].to_dict() == pytest.approx({"A": 3.0, "B": (2 + 1 + 1.5) / 3, "C": (1 + 2 + 1.5) / 3})
-    assert (table["datasets"] == 3).all()
+    assert (table["groups"] == 3).all()
     expected = scipy_stats.friedmanchisquare(*zip(*rows.values(), strict=True))
     assert stats.friedman(frame) == pytest.approx((expected.statistic, expected.pvalue))
     lacking = frame[~((frame["dataset"] == "D1") & (frame["baseline"] == "C"))]
@@ -162,7 +173,7 @@ def _null(rng: np.random.Generator, runs: int, baselines: int, shift: float = 0.
 
 
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stats, "RESAMPLES", 99)
+    monkeypatch.setattr(pairs, "RESAMPLES", 99)
 
 
 @pytest.mark.slow
@@ -194,7 +205,7 @@ def test_intervals_cover_what_they_say(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("runs", "cover"), [(3, 0.74), (5, 0.83), (10, 0.90), (30, 0.95)])
 def test_bootstrap_covers_what_the_documentation_says(runs: int, cover: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stats, "RESAMPLES", 999)
+    monkeypatch.setattr(pairs, "RESAMPLES", 999)
     rng = np.random.default_rng(3)
-    rows = [stats._bootstrap(rng.normal(0.3, 1.0, runs)) for _ in range(600)]
+    rows = [pairs._bootstrap(rng.normal(0.3, 1.0, runs)) for _ in range(600)]
     assert sum(low <= 0.3 <= high for low, high in rows) / len(rows) == pytest.approx(cover, abs=0.05)
