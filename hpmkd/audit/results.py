@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from hpmkd.audit.findings import headers
+from hpmkd.audit.lineage import ancestors
 from hpmkd.audit.sweep_dir import open_saved
 from hpmkd.config.specs import ModelSpec
 from hpmkd.files import commit_bytes
@@ -81,22 +82,31 @@ def _parameters(shape: Mapping[str, Any]) -> int | None:
 def collect(
     output: OutputDir, planned: Collection[str] | None, known: Mapping[str, Header] = MappingProxyType({})
 ) -> pd.DataFrame:
-    """One row per valid file in `models/`: networks, and searches with what they cost.
+    """One row per valid file in `models/`: networks with their measures, and searches with what they cost.
 
     Args:
         output: the sweep's folder.
         planned: keys of the present plan, for the column `planned`; None: there is no plan, all belong.
         known: by key, what was verified under the lock that is still held; all else is read from its file.
     """
+    return collect_measured(output, planned, known)[0]
+
+
+def collect_measured(
+    output: OutputDir, planned: Collection[str] | None, known: Mapping[str, Header] = MappingProxyType({})
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """`collect`, and of `measured.measure_models`."""
     import pandas as pd
+
+    from hpmkd.audit import measured
 
     found = headers(output, known)
     rows = []
     for stem, header in found.items():
-        ancestors = sorted(_ancestors(stem, found))
+        needed = sorted(ancestors(stem, found))
         row = _row(stem, header, planned is None or stem in planned)
-        row["ancestors"] = " ".join(ancestors)
-        row["ancestor_seconds"] = float(sum(found[name].train_time for name in ancestors if name in found))
+        row["ancestors"] = " ".join(needed)
+        row["ancestor_seconds"] = float(sum(found[name].train_time for name in needed if name in found))
         rows.append(row)
     columns = [
         *_row("", Header("", 0, accuracy=0.0, train_time=0.0, timestamp="", metadata={}), False),
@@ -105,7 +115,12 @@ def collect(
     ]
     frame = pd.DataFrame(rows, columns=columns)
     numbers = ["accuracy_pct", "validation_accuracy_pct", "train_seconds", "prepare_seconds", "ancestor_seconds"]
-    return frame.astype({"run": "Int64", "epochs": "Int64", "parameters": "Int64", **dict.fromkeys(numbers, "float64")})
+    kinds = {"run": "Int64", "epochs": "Int64", "parameters": "Int64", **dict.fromkeys(numbers, "float64")}
+    found_out = measured.measure_models(output, found)
+    more = found_out.set_index("key")[[*measured.COLUMNS]].reindex(list(found)).set_axis(frame.index)
+    text = more["agreement_with"].astype(object)
+    more["agreement_with"] = text.where(text.notna(), None)
+    return pd.concat([frame.astype(kinds), more], axis=1), found_out
 
 
 def load_results(output_dir: str | os.PathLike[str]) -> pd.DataFrame:
@@ -122,18 +137,6 @@ def load_results(output_dir: str | os.PathLike[str]) -> pd.DataFrame:
     return collect(saved.output, None if saved.config is None else {job.key for job in saved.jobs})
 
 
-def _ancestors(stem: str, found: Mapping[str, Header]) -> set[str]:
-    """Everything that had to be trained or searched before this one."""
-    seen: set[str] = set()
-    left = [stem]
-    while left:
-        header = found.get(left.pop())
-        parents = set(header.metadata.get("parents") or {}) - seen if header is not None else set()
-        seen |= parents  # a circle, which only edited metadata can have, ends here
-        left += parents
-    return seen - {stem}
-
-
 def files(frame: pd.DataFrame) -> dict[str, Callable[[], bytes]]:
     """`results.parquet` and `results.csv`: what makes the bytes of each."""
 
@@ -145,9 +148,12 @@ def files(frame: pd.DataFrame) -> dict[str, Callable[[], bytes]]:
     return {"results.parquet": parquet, "results.csv": lambda: frame.to_csv(index=False).encode()}
 
 
-def write(frame: pd.DataFrame, output: OutputDir) -> None:
-    """Commits them."""
-    for name, make in files(frame).items():
+def write(frame: pd.DataFrame, output: OutputDir, measures: pd.DataFrame | None = None) -> None:
+    """Commits them, and `measures.parquet`."""
+    from hpmkd.audit import measured
+
+    more = {} if measures is None else measured.files(measures, output)
+    for name, make in {**files(frame), **more}.items():
         commit_bytes(output.root / name, make())
 
 

@@ -147,6 +147,11 @@ class RecordConfig(Section):
     tensorboard: bool = Field(True, description="TensorBoard event files under tensorboard/")
     wandb: str | None = Field(None, description="Weights & Biases: the project (needs the extra wandb)")
     mlflow: str | None = Field(None, description="MLflow: a tracking URI, or a folder (needs the extra mlflow)")
+    predictions: bool = Field(
+        True,
+        description="keep what each model answers to each test image, in predictions/: calibration, agreement with the "
+        "teacher and other measures are made of it",
+    )
     profile: bool = Field(
         False, description="record where the time of each model and of the sweep goes, in profile.json"
     )

@@ -26,8 +26,9 @@ class LeNet5(nn.Module):
         self.fc1 = nn.Linear(second * side * side, hidden)
         self.fc2 = nn.Linear(hidden, spec.classes)
 
-    def forward(self, images: Tensor, features: bool = False) -> ModelOutput:
-        """Images float `(N, C, H, W)` -> `ModelOutput`; taps are the two ReLU maps before pooling."""
+    def forward(self, images: Tensor, features: bool = False, embedding: bool = False) -> ModelOutput:
+        """Images float `(N, C, H, W)` -> `ModelOutput`; taps are the two ReLU maps before pooling, the embedding is the
+        output of `fc1` after its ReLU."""
         taps: list[Tensor] = []
         x = images
         for conv in (self.conv1, self.conv2):
@@ -40,7 +41,7 @@ class LeNet5(nn.Module):
                 # max(relu(x)) = relu(max(x)), bit for bit, on a quarter of the values
                 x = F.relu(max_pool(x))
         x = F.relu(self.fc1(torch.flatten(x, 1)))
-        return ModelOutput(self.fc2(x), tuple(taps))
+        return ModelOutput(self.fc2(x), tuple(taps), x if embedding else None)
 
 
 def max_pool(maps_NCHW: Tensor) -> Tensor:

@@ -71,12 +71,14 @@ class CifarResNet(nn.Module):
         self.stages = nn.ModuleList(stages)
         self.fc = nn.Linear(width_in, spec.classes)
 
-    def forward(self, images: Tensor, features: bool = False) -> ModelOutput:
-        """Images float `(N, C, H, W)` -> `ModelOutput`; taps are the three stages' outputs, after their last ReLU."""
+    def forward(self, images: Tensor, features: bool = False, embedding: bool = False) -> ModelOutput:
+        """Images float `(N, C, H, W)` -> `ModelOutput`; taps are the three stages' outputs, after their last ReLU, the
+        embedding is the mean of the last stage's maps."""
         x = F.relu(self.bn1(self.conv1(images)))
         taps: list[Tensor] = []
         for stage in self.stages:
             x = stage(x)
             if features:
                 taps.append(x)
-        return ModelOutput(self.fc(torch.flatten(F.adaptive_avg_pool2d(x, 1), 1)), tuple(taps))
+        pooled = torch.flatten(F.adaptive_avg_pool2d(x, 1), 1)
+        return ModelOutput(self.fc(pooled), tuple(taps), pooled if embedding else None)

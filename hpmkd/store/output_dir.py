@@ -51,6 +51,16 @@ class OutputDir:
         return self.root / "models"
 
     @property
+    def predictions(self) -> Path:
+        """What each network answers to each test image; see `store/predictions.py`. Can be made again at any time."""
+        return self.root / "predictions"
+
+    @property
+    def measures_file(self) -> Path:
+        """What was computed of them, a row per network; see `audit/measured.py`."""
+        return self.root / "measures.parquet"
+
+    @property
     def quarantine(self) -> Path:
         """Damaged files, each with its reason."""
         return self.root / "quarantine"
@@ -100,11 +110,16 @@ class OutputDir:
 
     def written_folders(self) -> list[Path]:
         """Every folder in which the sweep itself writes files."""
-        return [self.root, self.models, self.quarantine, self.archive, self.tune, *self.tune.glob("round*")]
+        folders = [self.root, self.models, self.predictions, self.quarantine, self.archive, self.tune]
+        return [*folders, *self.tune.glob("round*")]
 
     def model_file(self, job: Job) -> Path:
         """Canonical path of a job's model."""
         return self.models / job.file_name
+
+    def predictions_file(self, key: str) -> Path:
+        """Path of the answers of a network, by the key of its job."""
+        return self.predictions / f"{key}.npy"
 
     def model_files(self) -> list[Path]:
         """Whatever lies under the name of a model, a search or a logits cache, in the plan or not, sorted by name."""

@@ -7,12 +7,14 @@ exactly the weights here that it was trained from.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from hpmkd.errors import HpmkdError
+from hpmkd.errors import EnvironmentProblem, HpmkdError
 from hpmkd.files import commit_bytes
 from hpmkd.plan.job import Job
+from hpmkd.store import predictions
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.result_file import commit, read_whole, verify
 from hpmkd.store.sidecar import Header
@@ -23,18 +25,26 @@ def entry(folder: Path, job: Job, device: str) -> Path:
     return folder / f"{job.fingerprint}-{device}{Path(job.file_name).suffix}"
 
 
+def _predictions(model: Path) -> Path:
+    """Where the answers of a network in the memory are kept."""
+    return model.with_name(f"{model.stem}.predictions.npy")
+
+
 def keep(folder: Path, job: Job, output: OutputDir, device: str) -> None:
-    """Puts a finished job's file into the memory; one that is there already stays."""
+    """Puts a finished job's file into the memory, and a network's answers; what is there already stays."""
     target = entry(folder, job, device)
     try:
-        verify(target)
+        header = verify(target)
     except (OSError, HpmkdError):
         commit_bytes(target, output.model_file(job).read_bytes())
-        verify(target)
+        header = verify(target)
+    if job.role.is_network and predictions.read(_predictions(target), header.weights) is None:
+        predictions.copy(output.predictions_file(job.key), _predictions(target), job.key, str(header.weights))
 
 
 def recall(folder: Path, job: Job, output: OutputDir, device: str, parents: Mapping[str, str]) -> Header | None:
-    """Writes the job's file from the memory, under the name it has here; None where there is none that fits.
+    """Writes the job's file from the memory, under the name it has here, and a network's answers if they are known;
+    None where there is none that fits.
 
     Args:
         folder: of the memory.
@@ -55,4 +65,7 @@ def recall(folder: Path, job: Job, output: OutputDir, device: str, parents: Mapp
     meta = {**meta, **names, "parents": dict(parents), "recalled": True}
     path = output.model_file(job)
     commit(path, read_whole(source)[1], accuracy=header.accuracy, train_time=header.train_time, metadata=meta)
+    if job.role.is_network:
+        with contextlib.suppress(EnvironmentProblem):  # they can be made again
+            predictions.copy(_predictions(source), output.predictions_file(job.key), job.key, str(header.weights))
     return header

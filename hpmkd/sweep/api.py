@@ -190,8 +190,8 @@ def _report(
 ) -> None:
     from hpmkd.audit import results
 
-    frame = results.collect(output, planned, known_headers(findings))
-    results.write(frame, output)
+    frame, measures = results.collect_measured(output, planned, known_headers(findings))
+    results.write(frame, output, measures)
     if not quiet and not frame.empty:
         show(results.tables(frame, order))
         progress.info(f"one row per model: {output.root / 'results.csv'}")

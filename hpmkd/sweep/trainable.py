@@ -67,6 +67,7 @@ def train_model(config: dict[str, Any], output: str, device: str, gpu_shares: Ma
             candidates=candidates,
             timings=timings,
             graph=resources.cuda_graph,
+            keep_predictions=record.predictions,
         )
         reporter = Reporter(job, sweep.output, schedule, curves)
         _follow(events, reporter, watch=watch, timings=timings, profile=record.profile)

@@ -1,25 +1,28 @@
-"""Measures the test accuracy of a model file again, with the settings in its metadata."""
+"""Shows a model file its test set again, with the settings in its metadata: its accuracy, or each answer."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.augment import Normalise
-from hpmkd.data.cache import load
+from hpmkd.data.cache import load, prepare
+from hpmkd.data.images import Splits
 from hpmkd.errors import DamagedModel
 from hpmkd.models import build
 from hpmkd.plan.job import Job
+from hpmkd.store.predictions import Predictions
 from hpmkd.store.result_file import load_weights
 from hpmkd.store.sidecar import Header
 from hpmkd.training.device import kernel_choice, prepare_device
-from hpmkd.training.evaluate import evaluate
+from hpmkd.training.evaluate import answer, evaluate, to_predictions
 
 
 def job_of(header: Header, sources: Mapping[str, str | None]) -> Job:
@@ -84,28 +87,72 @@ def measure(header: Header, path: Path, data: DataConfig, sources: Mapping[str, 
         EnvironmentProblem: the images are not there.
     """
     job = job_of(header, sources)
-    there = header.metadata.get("device", "cpu")
-    device = torch.device("cuda" if there != "cpu" and torch.cuda.is_available() else "cpu")
-    here = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    device = _device(header)
+    found, images = evaluate_file(job, path, data, device)
+    return found, _wrong(job, header, found, images=images, device=device)
+
+
+def predict(header: Header, path: Path, data: DataConfig, sources: Mapping[str, str | None]) -> tuple[Predictions, str]:
+    """What a model file answers to its test set, made anew; otherwise as `measure`.
+
+    Returns:
+        The answers, and what is wrong with them (or nothing): they must give the accuracy in the file.
+
+    Raises:
+        EnvironmentProblem: the images are not there.
+    """
+    job = job_of(header, sources)
+    device = _device(header)
+    made = predict_file(job, path, data, device)
+    return made, _wrong(job, header, made.accuracy_pct, images=len(made), device=device)
+
+
+def _device(header: Header) -> torch.device:
+    """Such a device as trained the model, prepared as it was then."""
+    device = torch.device("cuda" if _trained_on(header) != "cpu" and torch.cuda.is_available() else "cpu")
     kernels = header.metadata.get("kernels", {})
     prepare_device(device, **{name: bool(kernels[name]) for name in kernel_choice(device) if name in kernels})
-    found, images = evaluate_file(job, path, data, device)
+    return device
+
+
+def _trained_on(header: Header) -> str:
+    return str(header.metadata.get("device", "cpu"))
+
+
+def _wrong(job: Job, header: Header, found: float, images: int, device: torch.device) -> str:
+    """What is wrong with the accuracy in a file of which `found` (percent) was measured; empty: nothing."""
+    there = _trained_on(header)
+    here = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
     other = abs(found - header.accuracy) / 100 * images
     allowed = allowed_images(images, job.fit.precision, job.fit.tf32, there=there, here=here)
     if other <= allowed + 1e-6:
-        return found, ""
+        return ""
     said = f"measured {found:.2f}%, the file says {header.accuracy:.2f}%"
     where = f"{allowed} of {images} images may differ where it was trained on {there} and measured on {here}"
-    return found, f"{said} ({where})" if allowed else said
+    return f"{said} ({where})" if allowed else said
 
 
 def evaluate_file(job: Job, path: Path, data: DataConfig, device: torch.device) -> tuple[float, int]:
     """Test accuracy (percent) of a model file, measured anew: what its `accuracy` field must be; and of how many
     images."""
+    model, splits, normalise = _open(job, path, data, device)
+    return evaluate(model, splits.test.to(device), normalise, job.fit.precision), len(splits.test)
+
+
+def predict_file(job: Job, path: Path, data: DataConfig, device: torch.device) -> Predictions:
+    """What a model file answers to the test set, made anew; the temperature is fitted on validation images."""
+    model, splits, normalise = _open(job, path, data, device)
+    test, validation = (
+        answer(model, part.to(device), normalise, job.fit.precision) for part in (splits.test, splits.validation)
+    )
+    return replace(to_predictions(test, validation), data_sha256=prepare(job.data, data))
+
+
+def _open(job: Job, path: Path, data: DataConfig, device: torch.device) -> tuple[nn.Module, Splits, Normalise]:
+    """The network of a model file, and its images."""
     torch.set_num_threads(job.fit.threads)
     _, state = load_weights(path)
     model = build(job.model, seed=0)
     model.load_state_dict(state)
     splits = load(job.data, data.model_dump_json())
-    normalise = Normalise(splits.mean, splits.std, device)
-    return evaluate(model.to(device), splits.test.to(device), normalise, job.fit.precision), len(splits.test)
+    return model.to(device), splits, Normalise(splits.mean, splits.std, device)

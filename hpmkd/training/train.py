@@ -20,7 +20,7 @@ from hpmkd.plan.events import EpochResult
 from hpmkd.plan.job import Job
 from hpmkd.training.cuda_graph import GraphedStep
 from hpmkd.training.device import needs_scaling
-from hpmkd.training.evaluate import evaluate
+from hpmkd.training.evaluate import Answers, answer, evaluate, to_predictions
 from hpmkd.training.optim import learning_rate, load_optimizer, make_optimizer, set_learning_rate
 from hpmkd.training.recipe import Recipe
 from hpmkd.training.step import Step
@@ -77,6 +77,7 @@ class Training:
         self.epoch, self.train_seconds, self.total = 0, 0.0, fit.epochs
         self.prepare_seconds = 0.0  # of `train_seconds`: spent on helper modules before the first step
         self.validate_seconds = 0.0  # of this attempt's
+        self.last_validation: Answers | None = None  # after the last epoch
 
     def epochs(self, until: int | None = None) -> Iterator[EpochResult]:
         """Trains epoch by epoch, from where it stands to epoch `until` or to the end of the recipe.
@@ -101,7 +102,7 @@ class Training:
             accuracy = math.nan
             if self.epoch == end or self.epoch % self.period == 0:
                 look = time.monotonic()
-                accuracy = evaluate(self.model, self.validation, self.normalise, self.fit.precision)
+                accuracy = self._validate()
                 self.validate_seconds += time.monotonic() - look
             self.train_seconds += time.monotonic() - start
             yield EpochResult(
@@ -113,6 +114,13 @@ class Training:
                 train_seconds=self.train_seconds,
                 of=self.total,
             )
+
+    def _validate(self) -> float:
+        """Accuracy on validation images, in percent; after the last epoch the answers are kept."""
+        if self.epoch < self.total:
+            return evaluate(self.model, self.validation, self.normalise, self.fit.precision)
+        self.last_validation = answer(self.model, self.validation, self.normalise, self.fit.precision)
+        return self.last_validation.accuracy_pct
 
     def _prepare(self) -> None:
         """Shows the teachers' logits on validation images to the distiller."""
@@ -140,9 +148,10 @@ class Training:
 
     def product(self, test: Images) -> Product:
         """The network, after its only look at the test images."""
-        accuracy = evaluate(self.model, test.to(self.device), self.normalise, self.fit.precision)
+        found = answer(self.model, test.to(self.device), self.normalise, self.fit.precision)
+        made = to_predictions(found, self.last_validation)
         metadata = {"prepare_seconds": self.prepare_seconds, "steps": self.step.description}
-        return Product(self.model.state_dict(), accuracy, metadata)
+        return Product(self.model.state_dict(), made.accuracy_pct, metadata, predictions=made)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the rest of the training depends on, helper modules included."""

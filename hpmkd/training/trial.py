@@ -6,7 +6,7 @@ import contextlib
 import functools
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,13 @@ from hpmkd.data.images import Splits
 from hpmkd.errors import Diverged, EnvironmentProblem
 from hpmkd.plan.events import EpochEnded, EpochResult, Failed, Finished, Resumed
 from hpmkd.plan.job import Job
+from hpmkd.store import predictions
 from hpmkd.store.epoch_checkpoint import resume, save_epoch
 from hpmkd.store.inspection import inspect_job
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.result_file import commit
 from hpmkd.store.shared_cache import keep, recall
+from hpmkd.store.sidecar import Header
 from hpmkd.timings import Timings
 from hpmkd.training.builders import BUILDERS, Inputs
 from hpmkd.training.parents import Parents, open_parents
@@ -46,6 +48,7 @@ def run_job(
     candidates: tuple[Path, ...] = (),
     timings: Timings | None = None,
     graph: bool = True,
+    keep_predictions: bool = True,
 ) -> Iterator[Resumed | SavableEpoch | Finished | Failed]:
     """Trains a job's model unless its file is there, and commits it under its canonical name.
 
@@ -57,11 +60,21 @@ def run_job(
         candidates: further folders that may hold an epoch checkpoint.
         timings: where the seconds are noted, by part.
         graph: on a GPU, record training steps.
+        keep_predictions: keep what a network answers to each test image.
 
     Raises:
         HpmkdError: a parent is missing or not the planned one; the model cannot be written.
     """
-    trial = _Trial(job, output, data, device, candidates=candidates, timings=timings or Timings(), graph=graph)
+    trial = _Trial(
+        job,
+        output,
+        data,
+        device,
+        candidates=candidates,
+        timings=timings or Timings(),
+        graph=graph,
+        keep_predictions=keep_predictions,
+    )
     return trial.run()
 
 
@@ -76,6 +89,7 @@ class _Trial:
     candidates: tuple[Path, ...]
     timings: Timings
     graph: bool
+    keep_predictions: bool
 
     @property
     def memory(self) -> Path | None:
@@ -134,12 +148,20 @@ class _Trial:
             made = work.product(splits.test)
         with self.timings.part("commit"):
             path, about = self.output.model_file(self.job), {**metadata, **made.metadata}
-            commit(path, made.content, made.accuracy_pct, work.train_seconds, metadata=about)
+            header = commit(path, made.content, made.accuracy_pct, work.train_seconds, metadata=about)
+            if made.predictions is not None and self.keep_predictions:
+                self.save_predictions(made.predictions, header)
             if self.memory:
                 # The model is safe in the output; a full or read-only cache only costs other sweeps some time.
                 with contextlib.suppress(EnvironmentProblem):
                     keep(self.memory, self.job, self.output, self.device.type)
         return Finished(self.job.key, "trained", made.accuracy_pct, work.train_seconds, message=made.summary)
+
+    def save_predictions(self, made: predictions.Predictions, header: Header) -> None:
+        """Commits a network's answers. The model is safe: a full disk costs these alone, and `measure` makes them."""
+        made = replace(made, data_sha256=header.metadata["data_sha256"])
+        with contextlib.suppress(EnvironmentProblem):
+            predictions.write(self.output.predictions_file(self.job.key), made, self.job.key, str(header.weights))
 
 
 def _timed(work: Work, timings: Timings) -> Iterator[EpochResult]:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from hpmkd.data.images import Images
 from hpmkd.plan.events import EpochResult
 from hpmkd.store.epoch_checkpoint import Resumable
+from hpmkd.store.predictions import Predictions
 
 
 @dataclass(frozen=True)
@@ -20,12 +21,14 @@ class Product:
         accuracy_pct: of a network on test images, of all else on validation images.
         metadata: what only this kind of work has to say.
         summary: for people, in place of the accuracy; empty: nothing.
+        predictions: a network's answers to the test images; None of all else.
     """
 
     content: Any
     accuracy_pct: float
     metadata: Mapping[str, Any] = field(default_factory=dict)
     summary: str = ""
+    predictions: Predictions | None = None
 
 
 class Work(Resumable, Protocol):

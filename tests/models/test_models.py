@@ -49,6 +49,35 @@ def test_lenet_layer_by_layer() -> None:
     assert torch.allclose(found.features[0], first, atol=1e-5)
 
 
+@pytest.mark.parametrize("spec", [LENET, RESNET], ids=["lenet5", "resnet8"])
+@pytest.mark.parametrize("features", [False, True])
+def test_the_embedding_is_what_the_last_layer_is_given(spec: ModelSpec, features: bool) -> None:
+    model = build(spec, 0).eval()
+    with torch.no_grad():
+        plain, found = model(images(), features=features), model(images(), features=features, embedding=True)
+    assert plain.embedding is None
+    last = list(model.children())[-1]
+    assert found.embedding.shape == (5, last.in_features)
+    assert torch.equal(found.logits, plain.logits)
+    assert torch.equal(last(found.embedding), found.logits)
+    if spec is LENET:
+        assert (found.embedding >= 0).all()
+    else:
+        with torch.no_grad():
+            stages = model(images(), features=True).features
+        assert torch.allclose(found.embedding, stages[-1].mean((2, 3)), atol=1e-6)
+
+
+@pytest.mark.parametrize("spec", [LENET, RESNET], ids=["lenet5", "resnet8"])
+def test_asking_for_the_embedding_changes_no_gradient(spec: ModelSpec) -> None:
+    found = []
+    for embedding in (False, True):
+        model = build(spec, 0).train()
+        model(images(), embedding=embedding).logits.square().mean().backward()
+        found.append([one.grad for one in model.parameters()])
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+
+
 def test_resnet_taps_its_three_stages() -> None:
     with torch.no_grad():
         features = build(RESNET, 0).eval()(images(), features=True).features

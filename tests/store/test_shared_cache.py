@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 import torch
 from support.builders import make_config, make_jobs
+from support.sweeps import flip
 
 from hpmkd.config.sweep import memory_folder
 from hpmkd.plan.job import Job
+from hpmkd.store import predictions
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.result_file import load_weights, verify
 from hpmkd.store.shared_cache import entry, recall
@@ -45,6 +47,30 @@ def test_a_second_sweep_trains_its_students_only(run: Any, tmp_path: Path) -> No
     header = verify(tmp_path / "two" / "models" / "teacher_Digits_2.pt")
     assert header.metadata["recalled"]
     assert header.train_time == verify(tmp_path / "one" / "models" / "teacher_Digits_2.pt").train_time
+
+
+def test_a_recalled_teacher_brings_its_answers(run: Any, tmp_path: Path) -> None:
+    run("one", "HPM-KD")
+    run("two", "HPM-KD")
+    for key in ("teacher_Digits", "teacher_Digits_2", "assistant_Digits_HPM-KD_1"):
+        one, other = (OutputDir(tmp_path / name).predictions_file(key) for name in ("one", "two"))
+        assert one.read_bytes() == other.read_bytes()
+        weights = verify(tmp_path / "two" / "models" / f"{key}.pt").metadata["weights_sha256"]
+        assert predictions.read(other, weights) is not None
+
+
+def test_one_without_answers_is_recalled_all_the_same(run: Any, tmp_path: Path) -> None:
+    """What older versions have put there; and what a damaged file says is not taken over."""
+    run("one", "HPM-KD")
+    memory = tmp_path / "cache" / "memory"
+    first, *others = sorted(memory.glob("*.predictions.npy"))
+    flip(first)
+    for path in others:
+        path.unlink()
+    second = run("two", "HPM-KD")
+    assert "recalled" in {status for status, _ in second.values()}
+    recalled = {key for key, (status, _) in second.items() if status == "recalled"}
+    assert not any(OutputDir(tmp_path / "two").predictions_file(key).exists() for key in recalled)
 
 
 def test_without_it_everything_is_trained_to_the_same_weights(run: Any) -> None:

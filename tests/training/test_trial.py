@@ -13,17 +13,17 @@ from support.builders import make_config, make_jobs
 from support.malicious import Evil
 
 from hpmkd.config.sweep import SweepConfig
-from hpmkd.data.cache import prepare
-from hpmkd.errors import HpmkdError
+from hpmkd.data.cache import load, prepare
+from hpmkd.errors import EnvironmentProblem, HpmkdError
 from hpmkd.plan.catalog import BASELINES
 from hpmkd.plan.events import Failed, Resumed
 from hpmkd.plan.job import Job
-from hpmkd.store import epoch_checkpoint
+from hpmkd.store import epoch_checkpoint, predictions
 from hpmkd.store.epoch_checkpoint import SaveSchedule
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.result_file import verify
 from hpmkd.store.sidecar import file_hash, sidecar_path
-from hpmkd.training.remeasure import evaluate_file
+from hpmkd.training.remeasure import evaluate_file, predict_file
 from hpmkd.training.trial import SavableEpoch, run_job
 
 CPU = torch.device("cpu")
@@ -213,6 +213,73 @@ def test_without_its_teacher_a_student_is_not_trained(
     with pytest.raises(HpmkdError, match=rf"teacher_Digits\.pt: the teacher cannot be used[\s\S]*found: {what}"):
         events(jobs[STUDENT], output, config)
     assert not output.model_file(jobs[STUDENT]).exists()
+
+
+def test_every_network_leaves_its_answers(finished: OutputDir, jobs: dict[str, Job], config: Any) -> None:
+    """One file per network and none of a search; accuracies computed from them are those of the model files."""
+    networks = [job for job in jobs.values() if job.role.is_network]
+    assert {path.stem for path in finished.predictions.glob("*.npy")} == {job.key for job in networks}
+    labels = load(networks[0].data, config.data.model_dump_json()).test.labels.numpy()
+    for job in networks:
+        header = verify(finished.model_file(job))
+        found = predictions.read(finished.predictions_file(job.key), header.weights)
+        assert found is not None
+        assert found.accuracy_pct == header.accuracy
+        assert (found.labels == labels).all(), "in the order of the data set"
+        assert found.data_sha256 == header.metadata["data_sha256"]
+        assert (found.logits.max(1) == 0).all()
+        again = predict_file(job, finished.model_file(job), config.data, CPU)
+        assert (again.predicted == found.predicted).all()
+        assert (again.logits == found.logits).all()
+        assert again.temperature == found.temperature, "of the last epoch's validation, and of the weights in the file"
+
+
+def test_answers_can_be_left_out(output: OutputDir, finished: OutputDir, jobs: dict[str, Job], config: Any) -> None:
+    job = jobs[STUDENT]
+    for path in output.predictions.glob(f"{STUDENT}*"):
+        path.unlink()
+    list(run_job(job, output, config.data, CPU, keep_predictions=False))
+    assert weights(job, output) == weights(job, finished)
+    assert not output.predictions_file(job.key).exists()
+
+
+def test_without_answers_nothing_is_trained_again(output: OutputDir, jobs: dict[str, Job], config: Any) -> None:
+    job = jobs["teacher_Digits"]
+    output.predictions_file(job.key).unlink()
+    (found,) = events(job, output, config)
+    assert found.status == "found"
+
+
+@pytest.mark.parametrize("when", ["before", "between"])
+def test_answers_that_cannot_be_written_cost_nothing_else(
+    output: OutputDir, finished: OutputDir, jobs: dict[str, Job], config: Any, monkeypatch: Any, when: str
+) -> None:
+    """A disk that is full by then, or is full after the answers and before their sidecar; or a kill there."""
+    job, inner = jobs[STUDENT], predictions.commit_bytes
+
+    def full(path: Path, data: Any) -> None:
+        if when == "between":
+            inner(path, data)
+        raise EnvironmentProblem(f"{path}: cannot be written")
+
+    for path in output.predictions.glob(f"{STUDENT}*"):
+        path.unlink()
+    monkeypatch.setattr(predictions, "commit_bytes", full)
+    assert events(job, output, config)[-1].status == "trained"
+    assert weights(job, output) == weights(job, finished)
+    assert predictions.read(output.predictions_file(job.key), weights(job, output)) is None
+
+
+def test_a_resumed_model_leaves_the_same_answers(
+    output: OutputDir, finished: OutputDir, jobs: dict[str, Job], config: Any, tmp_path: Path
+) -> None:
+    job = jobs[STUDENT]
+    for path in output.predictions.glob(f"{STUDENT}*"):
+        path.unlink()
+    interrupt(job, output, config, 3, tmp_path / "third")
+    assert events(job, output, config, tmp_path / "third")[0] == Resumed(job.key, 3, 4)
+    one, other = (where.predictions_file(job.key).read_bytes() for where in (output, finished))
+    assert one == other
 
 
 def test_divergence_leaves_no_file(cache_dir: Path, tmp_path: Path) -> None:

@@ -1,0 +1,50 @@
+"""Who learnt from whom, by what the files of a sweep record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hpmkd.plan.roles import Role
+from hpmkd.store.sidecar import Header
+
+# What a data set is seen under; a network is compared with a teacher of the same.
+_GROUP = ("dataset", "condition", "pair")
+
+
+def ancestors(stem: str, found: Mapping[str, Header]) -> set[str]:
+    """Everything that had to be trained or searched before a file, by stem."""
+    seen: set[str] = set()
+    left = [stem]
+    while left:
+        header = found.get(left.pop())
+        parents = set(header.metadata.get("parents") or {}) - seen if header is not None else set()
+        seen |= parents  # a circle, which only edited metadata can have, ends here
+        left += parents
+    return seen - {stem}
+
+
+def reference_teachers(found: Mapping[str, Header]) -> dict[str, str]:
+    """Network -> the teacher whose answers its own are compared with, both by stem; those that have none are left out.
+
+    It is the first teacher that it was trained from, directly or not; of a network that learnt from none, such as a
+    student of Direct or a second teacher, the first teacher of its data set: how alike are two that know nothing of
+    each other?
+    """
+    teachers = [stem for stem, header in found.items() if Role.of(header.metadata.get("role")) is Role.TEACHER]
+    teachers.sort(key=lambda stem: (len(stem), stem))  # `teacher_D` before `teacher_D_2`, that before `teacher_D_10`
+    first: dict[tuple[object, ...], str] = {}
+    for stem in teachers:
+        first.setdefault(_group(found[stem]), stem)
+    made = {}
+    for stem, header in found.items():
+        role = Role.of(header.metadata.get("role"))
+        if role is not None and role.is_network:
+            own = ancestors(stem, found)
+            taught = next((one for one in teachers if one in own), first.get(_group(header)))
+            if taught is not None and taught != stem:
+                made[stem] = taught
+    return made
+
+
+def _group(header: Header) -> tuple[object, ...]:
+    return tuple(header.metadata.get(name) for name in _GROUP)
