@@ -46,6 +46,8 @@ def _row(stem: str, header: Header, planned: bool) -> dict[str, Any]:
         "validation_accuracy_pct": meta.get("val_accuracy") if network else header.accuracy,
         "train_seconds": header.train_time,
         "prepare_seconds": meta.get("prepare_seconds", math.nan),  # of them, on helper modules before the first step
+        # Mean entropy (nats) of the trained attention's weights on validation images, of a student that has one.
+        "attention_entropy": _entropy(meta.get("attention")),
         "epochs": _count(meta.get("epochs")),
         "seed": str(meta.get("seed")),
         "architecture": shape.get("arch") if network else None,
@@ -56,6 +58,7 @@ def _row(stem: str, header: Header, planned: bool) -> dict[str, Any]:
         "timestamp": header.timestamp,
         "fingerprint": meta.get("fingerprint"),
         "sha256": header.sha256,
+        "weights_sha256": header.weights,
         "planned": planned,
         "recalled": bool(meta.get("recalled")),
         "hpmkd": versions.get("hpmkd"),
@@ -69,6 +72,12 @@ def _row(stem: str, header: Header, planned: bool) -> dict[str, Any]:
 def _count(value: Any) -> int | None:
     """A whole number of metadata; None where somebody else has put something else there."""
     return int(value) if is_defined(value) and value == int(value) else None
+
+
+def _entropy(attention: Any) -> float:
+    """Of metadata, in which somebody else may have put anything; NaN where there is none."""
+    value: Any = attention.get("entropy") if isinstance(attention, Mapping) else None
+    return float(value) if is_defined(value) else math.nan
 
 
 def _parameters(shape: Mapping[str, Any]) -> int | None:
@@ -114,7 +123,10 @@ def collect_measured(
         "ancestor_seconds",
     ]
     frame = pd.DataFrame(rows, columns=columns)
-    numbers = ["accuracy_pct", "validation_accuracy_pct", "train_seconds", "prepare_seconds", "ancestor_seconds"]
+    numbers = [
+        "accuracy_pct", "validation_accuracy_pct", "train_seconds", "prepare_seconds", "ancestor_seconds",
+        "attention_entropy",
+    ]  # fmt: skip
     kinds = {"run": "Int64", "epochs": "Int64", "parameters": "Int64", **dict.fromkeys(numbers, "float64")}
     found_out = measured.measure_models(output, found)
     more = found_out.set_index("key")[[*measured.COLUMNS]].reindex(list(found)).set_axis(frame.index)
