@@ -52,6 +52,12 @@ def p_value(value: Any, digits: int = 3) -> str:
     return f"<{least:.{digits}f}" if is_defined(value) and value < least else fixed(value, digits)
 
 
+def p_phrase(value: Any) -> str:
+    """`p = 0.034`, `p < 0.001`."""
+    text = p_value(value)
+    return f"p < {text[1:]}" if text.startswith("<") else f"p = {text}"
+
+
 def clock(seconds: Any) -> str:
     """Hours, minutes, seconds: `0:01:09`, `27:00:00`."""
     if not is_defined(seconds):

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from hpmkd.analysis import stats
-from hpmkd.numeric import fixed, is_defined, p_value
+from hpmkd.numeric import fixed, is_defined, p_phrase
 
 LEVEL = 0.05
 # Below, the bootstrap covers less than about 92 % where it says 95 %; see `stats`.
@@ -32,13 +32,8 @@ def sentence(row: Mapping[str, Any]) -> str:
     """A difference that is shown, with its numbers: one row of `stats.comparisons`."""
     change = f"{fixed(row['difference'], 2, sign=True)} points"
     interval = f"{fixed(row['low'], 2, sign=True)} to {fixed(row['high'], 2, sign=True)}"
-    evidence = f"95 % interval {interval}, {int(row['n'])} pairs, {_p(row['p_holm'])}"
+    evidence = f"95 % interval {interval}, {int(row['n'])} pairs, {p_phrase(row['p_holm'])}"
     return f"{row['baseline']} is {verdict(row)} than {row['reference']}: {change} ({evidence})."
-
-
-def _p(value: float) -> str:
-    text = p_value(value)
-    return f"p < {text[1:]}" if text.startswith("<") else f"p = {text}"
 
 
 @dataclass(frozen=True)
@@ -127,7 +122,7 @@ def why_not(row: Mapping[str, Any]) -> str:
     if verdict(row) == "untested":
         return "the same change in each run: no spread, no test"
     if row["p"] < LEVEL:
-        return f"{_p(row['p'])} alone; not after correction"
+        return f"{p_phrase(row['p'])} alone; not after correction"
     return "chance alone could give it"
 
 

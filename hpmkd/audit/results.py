@@ -55,6 +55,7 @@ def _row(stem: str, header: Header, planned: bool) -> dict[str, Any]:
         "timestamp": header.timestamp,
         "fingerprint": meta.get("fingerprint"),
         "sha256": header.sha256,
+        "weights_sha256": header.weights,
         "planned": planned,
         "recalled": bool(meta.get("recalled")),
         "hpmkd": versions.get("hpmkd"),
