@@ -50,6 +50,7 @@ def _row(stem: str, dataset: str, role: str, baseline: str | None, run: int | No
     row |= {"parameters": 1000 if role == "student" else 9000, "ancestors": "", "parents": "", "device": "cpu"}
     row |= {"hardware": "Some CPU, 2 cores, 16.0 GiB"}
     row |= {"timestamp": "2026-01-01T00:00:00+00:00", "hpmkd": "0", "torch": "2", "python": "3", "git_revision": "abc"}
+    row |= {"sha256": f"file of {stem}", "weights_sha256": f"weights of {stem}"}
     return row | {"architecture": "lenet5", "channels": "(1, 2)", "validation_accuracy_pct": float(accuracy) + 1}
 
 

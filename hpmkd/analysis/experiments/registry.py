@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
+from hpmkd.analysis.experiments import ablation, interactions
 from hpmkd.analysis.section import Section
 from hpmkd.audit.sweep_dir import Saved
 
@@ -13,7 +14,7 @@ from hpmkd.audit.sweep_dir import Saved
 # section; None where the sweep does not have the models that the experiment is about.
 Experiment = Callable[[pd.DataFrame, Sequence[str], Saved], Section | None]
 # By the name of their sections.
-EXPERIMENTS: dict[str, Experiment] = {}
+EXPERIMENTS: dict[str, Experiment] = {"ablation": ablation.section, "interactions": interactions.section}
 
 
 def sections_of(frame: pd.DataFrame, order: Sequence[str], saved: Saved) -> tuple[Section, ...]:
