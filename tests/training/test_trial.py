@@ -287,7 +287,7 @@ def test_a_resumed_model_leaves_the_same_answers(
 def test_a_student_with_attention_says_how_its_weights_are_spread(
     finished: OutputDir, jobs: dict[str, Job], config: Any, tmp_path: Path
 ) -> None:
-    """After a resume, too, though the attention is not trained again then; nothing of it is in recipe or fingerprint."""
+    """After a resume, too, though the attention is not trained again then; nothing of it is in the fingerprint."""
     job = jobs["student_Digits_HPM-KD-noSharedMemory_run1"]
     said = verify(finished.model_file(job)).metadata
     assert 0 < said["attention"]["entropy"] <= math.log(len(job.teachers)) + 1e-9

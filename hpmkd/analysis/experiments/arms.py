@@ -29,7 +29,9 @@ _SETTINGS = {
     "meta_temperature": frozenset({"hpmkd.schedule", "hpmkd.t_high", "hpmkd.t_low"}),
     "adaptive": keys_of("adaptive"),
 }
+_COUNTS = frozenset({"hpmkd.chain_length", "hpmkd.teachers"})
 Off = frozenset[str]
+Words = tuple[tuple[str, str], ...]  # config key, word
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Arm:
     """HPM-KD with the components in `off` switched off; `words`: the settings that its name has besides."""
 
     off: Off
-    words: tuple[tuple[str, str], ...]  # config key, word
+    words: Words
 
     def without(self, off: Off) -> Arm:
         """The same method with these components off."""
@@ -85,7 +87,7 @@ def families(labels: Iterable[str]) -> list[Family]:
     for label in sorted(arms, key=lambda name: len(arms[name].off & set(ENGINE))):
         by_arm.setdefault(Arm(arms[label].off - set(ENGINE), arms[label].words), label)
     made: list[Family] = []
-    for words in dict.fromkeys(arm.words for arm in arms.values()):
+    for words in _not_counted(dict.fromkeys(arm.words for arm in arms.values())):
         full = Arm(frozenset(), words)
         cells = {arm.off: label for arm, label in by_arm.items() if full.without(arm.off) == arm}
         own = {label: arm.off for label, arm in arms.items() if arm.words == words}
@@ -98,6 +100,21 @@ def families(labels: Iterable[str]) -> list[Family]:
         for place, one in enumerate(made)
         if not any(sets[place] < other or (sets[place] == other and at < place) for at, other in enumerate(sets))
     ]
+
+
+def _not_counted(found: Iterable[Words]) -> list[Words]:
+    """Without those of which there are several that differ by a length of the chain or a number of teachers: what that
+    buys has sections of its own."""
+    groups: dict[Words, set[tuple[str, str]]] = {}
+    for words in found:
+        rest = tuple(one for one in words if one[0] not in _COUNTS)
+        groups.setdefault(rest, set()).update(one for one in words if one[0] in _COUNTS)
+    made = []
+    for words in found:
+        counts = groups[tuple(one for one in words if one[0] not in _COUNTS)]
+        keys = [key for key, _ in counts]
+        made += [] if any(keys.count(key) > 1 for key, _ in words) else [words]
+    return made
 
 
 def places(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:

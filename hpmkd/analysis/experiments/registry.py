@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from hpmkd.analysis.experiments import ablation, interactions
+from hpmkd.analysis.experiments import ablation, chain, interactions, sensitivity, teachers
 from hpmkd.analysis.section import Section
 from hpmkd.audit.sweep_dir import Saved
 
@@ -14,7 +14,13 @@ from hpmkd.audit.sweep_dir import Saved
 # section; None where the sweep does not have the models that the experiment is about.
 Experiment = Callable[[pd.DataFrame, Sequence[str], Saved], Section | None]
 # By the name of their sections.
-EXPERIMENTS: dict[str, Experiment] = {"ablation": ablation.section, "interactions": interactions.section}
+EXPERIMENTS: dict[str, Experiment] = {
+    "ablation": ablation.section,
+    "interactions": interactions.section,
+    "sensitivity": sensitivity.section,
+    "chain": chain.section,
+    "teachers": teachers.section,
+}
 
 
 def sections_of(frame: pd.DataFrame, order: Sequence[str], saved: Saved) -> tuple[Section, ...]:
