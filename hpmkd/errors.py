@@ -51,5 +51,9 @@ class DamagedModel(HpmkdError):
     """A model file whose bytes are not what was written, or that is not a model file at all."""
 
 
+# What to do about one, wherever it lies.
+TRAIN_AGAIN = "continue the sweep (--restore DIR), which trains it again, or copy an intact file there"
+
+
 class Diverged(HpmkdError):
     """The training loss is no longer a finite number."""

@@ -58,6 +58,15 @@ def commit_bytes(path: Path, data: bytes | bytearray | memoryview) -> None:
         ) from error
 
 
+def is_utf8(path: str | os.PathLike[str]) -> bool:
+    """Whether a path is text in UTF-8; names on a Linux disk are any bytes."""
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def system_words(error: OSError) -> str:
     """`ENOSPC: No space left on device`."""
     return f"{errno.errorcode.get(error.errno or 0, '?')}: {error.strerror}"

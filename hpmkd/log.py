@@ -7,7 +7,9 @@ them. `log` has errors and notices: they go to standard error in any case. A com
 
 from __future__ import annotations
 
+import codecs
 import contextlib
+import io
 import logging
 import os
 import sys
@@ -105,9 +107,48 @@ def print_line(text: str, name: Stream, is_error: bool = False) -> None:
         else:
             print(text, file=stream, flush=True)
     except UnicodeEncodeError:
-        print_line(ascii(text)[1:-1].replace("\\n", "\n"), name, is_error)
+        encoding = stream.encoding or "ascii"
+        print_line(text.encode(encoding, _ESCAPED).decode(encoding), name, is_error)
     except (OSError, ValueError):  # ValueError: a file that is closed
         _mute(name)
+
+
+@contextlib.contextmanager
+def any_text() -> Iterator[None]:
+    """While the body lasts, both streams take any text: letters that their encoding does not have, and bytes in names
+    of files that are no text, are written as escapes."""
+    found = [(one, one.errors) for one in (sys.stdout, sys.stderr) if isinstance(one, io.TextIOWrapper)]
+    changed = [(one, errors) for one, errors in found if not _keeps_bytes(one)]
+    for one, _ in changed:
+        one.reconfigure(errors=_ESCAPED)
+    try:
+        yield
+    finally:
+        for one, errors in changed:
+            with contextlib.suppress(ValueError):  # it was closed meanwhile
+                one.reconfigure(errors=errors)
+
+
+def _keeps_bytes(stream: io.TextIOWrapper) -> bool:
+    """Whether names of files come out as the bytes that they are."""
+    return stream.errors == "surrogateescape" and stream.encoding.lower() in ("utf-8", "utf8")
+
+
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    """For `codecs`: a byte of a name as `\\xff`, anything else as Python writes it."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    return "".join(map(_escaped, text)), error.end
+
+
+def _escaped(letter: str) -> str:
+    number = ord(letter) - 0xDC00
+    return f"\\x{number:02x}" if 0x80 <= number <= 0xFF else letter.encode("ascii", "backslashreplace").decode()
+
+
+_ESCAPED = "hpmkd-escaped"
+codecs.register_error(_ESCAPED, _escape)
 
 
 def show(tables: Iterable[RenderableType]) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from rich.table import Table
 
-from hpmkd.log import LineHandler, console_lines, log, progress, show
+from hpmkd.log import LineHandler, any_text, console_lines, log, progress, show
 from hpmkd.monitor.live import suits_a_live_view
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -163,6 +163,25 @@ def test_letters_that_a_terminal_does_not_have(monkeypatch: pytest.MonkeyPatch) 
     with console_lines(show_progress=True):
         progress.info("a folder: /tmp/Übung\n  and more")
     assert raw.getvalue() == b"a folder: /tmp/\\xdcbung\n  and more\n"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "errors", "expected"),
+    [
+        ("ascii", "strict", b"\\xdcbung \\xff\n"),
+        ("utf-8", "strict", b"\xc3\x9cbung \\xff\n"),
+        ("ascii", "surrogateescape", b"\\xdcbung \\xff\n"),
+        ("utf-8", "surrogateescape", b"\xc3\x9cbung \xff\n"),
+    ],
+)
+def test_any_text_can_be_printed(encoding: str, errors: str, expected: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes in names come out as they are only where the stream is meant for that."""
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding=encoding, errors=errors)
+    monkeypatch.setattr(sys, "stdout", stream)
+    with any_text():
+        print("Übung \udcff", flush=True)
+    assert (raw.getvalue(), stream.errors) == (expected, errors)
 
 
 def test_without_a_command_only_warnings_are_said() -> None:

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from hpmkd.analysis import stats
-from hpmkd.analysis.stats.groups import group_names
 from hpmkd.analysis.stats.power import MAX_RUNS, POWER
 from hpmkd.numeric import is_defined, whole
 
@@ -28,7 +27,7 @@ def advice(needed: pd.DataFrame) -> list[str]:
         return []
     reference = rows["reference"].iloc[0]
     rows = rows[rows["reference"] == reference]
-    medians = [part.sort_values("sd").iloc[len(part) // 2] for _, part in rows.groupby(group_names(rows), sort=False)]
+    medians = [part.sort_values("sd").iloc[len(part) // 2] for _, part in rows.groupby("place", sort=False)]
     count = int(rows["family"].max())
     test = f"two-sided paired t-test at {stats.LEVEL:g}"
     test += f" / {count}, the first step of Holm's correction" if count > 1 else ""
@@ -40,7 +39,7 @@ def advice(needed: pd.DataFrame) -> list[str]:
 
 
 def _each(medians: list[pd.Series]) -> str:
-    names = group_names(pd.DataFrame(medians))
+    names = [row["place"] for row in medians]
     said = [
         f"{runs_text(row['runs_needed'])} runs on {name} ({runs_text(row['runs_low'])} to "
         f"{runs_text(row['runs_high'])}; there are {whole(row['n'])})"
@@ -52,10 +51,8 @@ def _each(medians: list[pd.Series]) -> str:
 def _range(medians: list[pd.Series]) -> str:
     needs = sorted(float(row["runs_needed"]) for row in medians)
     ends = [min(float(row["runs_low"]) for row in medians), max(float(row["runs_high"]) for row in medians)]
-    return (
-        f"{runs_text(needs[0])} to {runs_text(needs[-1])} runs over {len(medians)} groups ({runs_text(ends[0])} to "
-        f"{runs_text(ends[1])})"
-    )
+    said = " to ".join(dict.fromkeys(map(runs_text, (needs[0], needs[-1]))))
+    return f"{said} runs over {len(medians)} groups ({' to '.join(map(runs_text, ends))})"
 
 
 def runs_text(runs: float) -> str:
@@ -70,7 +67,7 @@ def practical(comparisons: pd.DataFrame) -> str:
         return ""
     told: set[tuple[str, frozenset[str]]] = set()
     verdicts = []
-    for name, row in zip(group_names(rows), rows.to_dict("records"), strict=True):
+    for name, row in zip(rows["place"], rows.to_dict("records"), strict=True):
         # Two references are compared with each other twice, once in each direction.
         pair = (str(name), frozenset((str(row["baseline"]), str(row["reference"]))))
         verdicts += [] if pair in told else [row["equivalence"]]

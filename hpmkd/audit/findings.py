@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import get_args
 
+from hpmkd.data.listing import count, named
 from hpmkd.errors import ConfigMismatch, HpmkdError
 from hpmkd.files import commit_json, move
 from hpmkd.numeric import percent
@@ -110,10 +111,7 @@ def mismatch(findings: Mapping[str, Finding], output: OutputDir) -> ConfigMismat
             reasons.setdefault(finding.reason, []).append(finding.file)
     if not reasons:
         return None
-    lines = [
-        f"{reason} ({len(names)} model{'s' * (len(names) > 1)}: {', '.join(names[:3])}{', ...' * (len(names) > 3)})"
-        for reason, names in reasons.items()
-    ]
+    lines = [f"{reason} ({count(len(names), 'model')}: {named(names, 3)})" for reason, names in reasons.items()]
     return ConfigMismatch(
         f"{output.root}: finished models were trained with other settings",
         expected="the settings of " + str(output.config_file),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hpmkd.audit.measured import COLUMNS, NUMBERS
+from hpmkd.audit.places import groups
 from hpmkd.numeric import fixed, whole
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _TABLES = {
 
 
 def tables(frame: pd.DataFrame, order: Sequence[str]) -> list[TextTable]:
-    """The summary as two tables per data set, baselines in the order of the config; means over models.
+    """The summary as two tables per place (data set, condition, pair), baselines in their order; means over models.
 
     A column of which no number is defined, such as top-5 of four classes, is left out.
     """
@@ -35,7 +36,7 @@ def tables(frame: pd.DataFrame, order: Sequence[str]) -> list[TextTable]:
 
     place = {name: number for number, name in enumerate(["teacher", *order])}
     made: list[TextTable] = []
-    for dataset, part in summary(frame).groupby("dataset", sort=False):
+    for where, part in summary(frame).groupby("place", sort=False):
         rows = sorted(part.to_dict("records"), key=lambda row: place.get(row["baseline"], len(place)))
         for title, columns in _TABLES.items():
             shown = {name: about for name, about in columns.items() if part[name].notna().any()}
@@ -44,20 +45,37 @@ def tables(frame: pd.DataFrame, order: Sequence[str]) -> list[TextTable]:
                 for row in rows
             ]
             headings = ("baseline", "n", *(heading for heading, _ in shown.values()))
-            made.append(TextTable(f"{dataset}: {title}", headings, cells))
+            made.append(TextTable(f"{where}: {title}", headings, cells))
     return made
 
 
 def summary(frame: pd.DataFrame) -> pd.DataFrame:
-    """Per data set and baseline (`teacher` for the teachers) means: `accuracy_pct` and `NUMBERS` over `runs` models.
+    """Per place and baseline (`teacher` for the teachers) means: `accuracy_pct` and `NUMBERS` over `runs` models.
+
+    The temperature and the error with it are missing unless all models have them; `compared` is how many have a
+    teacher's answers to be compared with.
 
     Args:
         frame: of `results.collect`. Rows that are not planned, or not measured, are left out.
     """
-    part = frame[frame["planned"].astype(bool) & frame["role"].isin(["teacher", "student"])]
+    part = by_place(frame)
     part = part.reindex(columns=[*dict.fromkeys((*part.columns, *COLUMNS))])
-    part = part[part["nll"].notna() & part["dataset"].notna()]
-    part = part.assign(baseline=part["baseline"].where(part["role"] == "student", "teacher"))
+    part = part[part["nll"].notna()]
     numbers = ["accuracy_pct", *NUMBERS]
-    grouped = part.astype(dict.fromkeys(numbers, "float64")).groupby(["dataset", "baseline"], sort=False)
-    return grouped[numbers].mean().assign(runs=grouped.size()).reset_index()
+    grouped = part.astype(dict.fromkeys(numbers, "float64")).groupby(["place", "baseline"], sort=False)
+    made, known = grouped[numbers].mean(), grouped[numbers].count()
+    made = made.assign(runs=grouped.size(), compared=known["agreement_pct"])
+    for name in ("temperature", "ece_scaled_pct"):  # of some models alone it could not be set beside that of all
+        made[name] = made[name].where(known[name] == made["runs"])
+    return made.reset_index()
+
+
+def by_place(frame: pd.DataFrame) -> pd.DataFrame:
+    """The planned teachers (as baseline `teacher`) and students, with a column `place`; a teacher that several places
+    share is there once for each."""
+    import pandas as pd
+
+    parts = [part.assign(place=names["place"]) for names, part in groups(frame)]
+    part = pd.concat(parts) if parts else frame.iloc[:0].assign(place=None)
+    part = part[part["role"].isin(["teacher", "student"])]
+    return part.assign(baseline=part["baseline"].where(part["role"] == "student", "teacher"))

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from hpmkd.audit import measures
 from hpmkd.audit.lineage import reference_teachers
@@ -19,7 +20,7 @@ from hpmkd.plan.roles import Role
 from hpmkd.store import predictions
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.predictions import Predictions
-from hpmkd.store.sidecar import Header
+from hpmkd.store.sidecar import Header, read_sidecar
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,6 +52,18 @@ def unpredicted(output: OutputDir, found: Mapping[str, Header]) -> dict[str, Hea
         for stem, header in networks(found).items()
         if predictions.read(output.predictions_file(stem), header.weights) is None
     }
+
+
+def correctness(output: OutputDir, files: Iterable[str]) -> dict[str, npt.NDArray[np.bool_]]:
+    """Which test images networks get right, `(N,)`, by the stems of their files; of those whose answers are known."""
+    made = {}
+    for name in files:
+        stem = name.rpartition(".")[0]
+        header = read_sidecar(output.models / name)
+        answers = predictions.read(output.predictions_file(stem), header.weights) if header is not None else None
+        if answers is not None:
+            made[stem] = answers.labels == answers.predicted
+    return made
 
 
 def measure_models(output: OutputDir, found: Mapping[str, Header]) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from pathlib import Path
 from hpmkd.config.load import is_of_0_1, parse_yaml, read_config_file, validate
 from hpmkd.config.specs import spec_from_json
 from hpmkd.config.sweep import SweepConfig
+from hpmkd.data.listing import count, named
 from hpmkd.errors import ConfigMismatch, UsageError
 from hpmkd.log import log
 from hpmkd.plan.catalog import baselines_of
@@ -105,8 +106,7 @@ def no_sweep(root: Path) -> UsageError:
     output, inside = OutputDir(root), sweeps_in(root)
     found = "neither" if root.is_dir() else "no such folder"
     if inside:
-        shown = ", ".join(path.name for path in inside[:10]) + ", ..." * (len(inside) > 10)
-        found += f", but {len(inside)} sweep{'s' * (len(inside) > 1)} in it: {shown}"
+        found += f", but {count(len(inside), 'sweep')} in it: {named(path.name for path in inside)}"
     return UsageError(
         f"{root}: no sweep here",
         expected=f"a folder with {output.config_file.name} or {output.models.name}/",

@@ -13,7 +13,7 @@ from rich.table import Table
 from hpmkd.cli.parser import Arguments, parse_value
 from hpmkd.config.load import leaves, type_name, validate
 from hpmkd.data.catalog import DATASETS, find
-from hpmkd.data.listing import shown
+from hpmkd.data.listing import count, shown
 from hpmkd.errors import EXIT_OK
 
 _EXAMPLES = """  hpmkd data ~/my-images
@@ -75,8 +75,8 @@ def _facts(census: Mapping[str, Any]) -> Table:
     """A row per thing that was counted."""
     table = Table(show_header=False)
     for part, about in census["parts"].items():
-        files = f" in {about['files']:,} files of {shown(about['found_as'])}" if "files" in about else ""
-        table.add_row(part, escape(f"{about['images']:,} images{files}"))
+        files = f" in {count(about['files'], 'file')} of {shown(about['found_as'])}" if "files" in about else ""
+        table.add_row(part, escape(f"{count(about['images'], 'image')}{files}"))
     for key in ("suffixes", "modes", "sizes", "converted"):
         if census.get(key):
             table.add_row(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from hpmkd.errors import EXIT_OK, EXIT_SOME_FAILED, EXIT_USAGE, HpmkdError
-from hpmkd.log import console_lines, log
+from hpmkd.log import any_text, console_lines, log
 from hpmkd.version import __version__
 
 
@@ -46,7 +46,7 @@ def usage() -> str:
 
 def call(name: str, argv: Sequence[str], prog: str, **more: Any) -> int:
     """A sub-command with errors turned into messages and exit codes."""
-    with console_lines(show_progress=False):  # `run` has it shown
+    with any_text(), console_lines(show_progress=False):  # `run` has it shown
         try:
             return int(pkgutil.resolve_name(COMMANDS[name].path)(argv, prog, **more))
         except HpmkdError as error:

@@ -154,9 +154,8 @@ def parse(argv: Sequence[str], prog: str) -> Request:
 
 def parse_value(key: str, text: str) -> Any:
     """The value of a config key that was written on the command line: YAML, unless the key holds text."""
-    parsed = parse_yaml(text, f"command line, --{key}")
     is_text = str(dict(leaves())[key].annotation) in ("<class 'str'>", "str | None", "typing.Optional[str]")
-    return text if is_text else parsed
+    return text if is_text else parse_yaml(text, f"command line, --{key}")
 
 
 class Arguments(argparse.ArgumentParser):

@@ -16,6 +16,7 @@ from hpmkd.audit.sweep_dir import Sweep, is_older, no_sweep, open_sweep
 from hpmkd.audit.verification import verify_output
 from hpmkd.cli.parser import Arguments
 from hpmkd.config.sweep import DataConfig
+from hpmkd.data.listing import named
 from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_SOME_FAILED
 from hpmkd.numeric import divide, fixed, json_ready
 from hpmkd.plan.roles import NETWORK_SUFFIX
@@ -155,10 +156,6 @@ def _remarks(findings: list[Finding]) -> list[tuple[str, str]]:
             style = "" if finding.good else _style(finding)
             files.setdefault((remark, style), []).append(printable(finding.file))
     return [
-        (f"{names[0]}: {remark}" if len(names) == 1 else f"{len(names)} files: {remark} ({_some(names)})", style)
+        (f"{names[0]}: {remark}" if len(names) == 1 else f"{len(names)} files: {remark} ({named(names)})", style)
         for (remark, style), names in files.items()
     ]
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:10]) + ", ..." * (len(names) > 10)

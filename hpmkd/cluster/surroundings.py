@@ -17,8 +17,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
+
+from hpmkd.data.listing import named, shown
 from hpmkd.errors import EnvironmentProblem
-from hpmkd.files import system_words
+from hpmkd.files import is_utf8, system_words
 from hpmkd.log import progress
 from hpmkd.store.output_dir import scratch_places
 
@@ -59,6 +62,42 @@ def place_for_ray(prefix: str) -> Iterator[dict[str, Any]]:
             os.environ.pop(name, None)
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def need_temp() -> None:
+    """Gives this process and its children a temp folder whose path is UTF-8, where theirs is not: Ray knows no other.
+
+    Raises:
+        EnvironmentProblem: there is none.
+    """
+    usual = tempfile.gettempdir()
+    if is_utf8(usual):
+        return
+    for base in scratch_places():
+        if is_utf8(base) and os.access(base, os.W_OK | os.X_OK):
+            os.environ["TMPDIR"], tempfile.tempdir = str(base), None
+            progress.info(f"temporary files are in {base}, because the path {shown(usual)} is not UTF-8")
+            return
+    raise EnvironmentProblem(
+        "no temp folder for Ray", expected="a writable one whose path is UTF-8", found=shown(usual), todo="set TMPDIR"
+    )
+
+
+def need_words() -> None:
+    """Ray notes the command line of the process that starts it.
+
+    Raises:
+        EnvironmentProblem: it has bytes that are not UTF-8.
+    """
+    with contextlib.suppress(psutil.Error, OSError):
+        wrong = [word for word in psutil.Process().cmdline() if not is_utf8(word)]
+        if wrong:
+            raise EnvironmentProblem(
+                "Ray: words of this command are not UTF-8",
+                expected="UTF-8 throughout, because Ray notes the command that has started it",
+                found=named(wrong),
+                todo="rename these files or folders, or go there (cd) and name them from there, such as my-images=.",
+            )
 
 
 def _folder(prefix: str) -> Path | None:

@@ -26,11 +26,11 @@ def listed(lines: Iterable[str]) -> str:
     return "".join(f"\n    {line}" for line in [*every[:LIMIT], *rest])
 
 
-def named(names: Iterable[str]) -> str:
-    """Names in one line, at most ten; then how many more there are."""
+def named(names: Iterable[str], most: int = LIMIT) -> str:
+    """Names in one line, `most` of them; then how many more there are."""
     every = [shown(name) for name in names]
-    rest = [f"and {len(every) - LIMIT:,} more"] if len(every) > LIMIT else []
-    return ", ".join([*every[:LIMIT], *rest])
+    rest = [f"and {len(every) - most:,} more"] if len(every) > most else []
+    return ", ".join([*every[:most], *rest])
 
 
 def count(number: int, one: str, many: str | None = None) -> str:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hpmkd.errors import DamagedModel
+from hpmkd.errors import TRAIN_AGAIN, DamagedModel
 from hpmkd.files import sha256_of
 from hpmkd.store.sidecar import Header
 
@@ -36,4 +36,4 @@ class LogitsHandler:
 
     def decode(self, data: bytes, where: str) -> tuple[Header, Any]:
         """Raises DamagedModel: the numbers alone do not say what they are of."""
-        raise DamagedModel(where, expected="its sidecar beside it", found="none that is whole")
+        raise DamagedModel(where, expected="its sidecar beside it", found="none that is whole", todo=TRAIN_AGAIN)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpmkd.errors import DamagedModel, EnvironmentProblem
+from hpmkd.errors import TRAIN_AGAIN, DamagedModel, EnvironmentProblem
 from hpmkd.files import sha256_of, system_words
 from hpmkd.store.sidecar import Header, content_hash, hash_key
 
@@ -28,6 +28,7 @@ _FIELDS = {
     "metadata": dict,
 }
 _EXPECTED = "a model file that can be read"
+_MOVE_ASIDE = "move it away, then start the same command again"
 
 
 def weights_hash(state: Mapping[str, Tensor]) -> str:
@@ -74,7 +75,7 @@ def _unpickle(data: bytes, where: str) -> Any:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             bad = archive.testzip()
         if bad:
-            raise DamagedModel(where, expected="an intact zip", found=f"wrong CRC of {bad}")
+            raise DamagedModel(where, expected="an intact zip", found=f"wrong CRC of {bad}", todo=TRAIN_AGAIN)
         return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except DamagedModel:
         raise
@@ -97,13 +98,17 @@ def _check_hashes(where: str, state: Mapping[Any, Any], rest: Mapping[str, Any])
         raise _not_a_model(where, f"metadata or weights that hpmkd never writes ({error})") from error
     meta = rest["metadata"]
     if meta.get("weights_sha256", weights) != weights:
-        raise DamagedModel(where, expected="the weights that its metadata names", found="other weights")
+        raise DamagedModel(
+            where, expected="the weights that its metadata names", found="other weights", todo=TRAIN_AGAIN
+        )
     if meta.get(hash_key(meta), content) != content:
-        raise DamagedModel(where, expected="the metadata that was written", found="other metadata")
+        raise DamagedModel(where, expected="the metadata that was written", found="other metadata", todo=TRAIN_AGAIN)
 
 
 def _not_a_model(where: str, found: str) -> DamagedModel:
-    return DamagedModel(where, expected="a model file written by hpmkd", found=found or "unreadable content")
+    return DamagedModel(
+        where, expected="a model file written by hpmkd", found=found or "unreadable content", todo=TRAIN_AGAIN
+    )
 
 
 @contextmanager
@@ -119,15 +124,24 @@ def reading(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError:
         if path.is_symlink():
-            raise DamagedModel(str(path), expected=_EXPECTED, found="a link that leads nowhere") from None
+            raise DamagedModel(
+                str(path), expected=_EXPECTED, found="a link that leads nowhere", todo=_MOVE_ASIDE
+            ) from None
         raise
     except IsADirectoryError:
-        raise DamagedModel(str(path), expected=_EXPECTED, found="a folder") from None
+        raise DamagedModel(str(path), expected=_EXPECTED, found="a folder", todo=_MOVE_ASIDE) from None
     except PermissionError:
-        raise DamagedModel(str(path), expected=_EXPECTED, found="no permission to read it") from None
+        raise DamagedModel(
+            str(path),
+            expected=_EXPECTED,
+            found="no permission to read it",
+            todo="correct the permissions, then start the same command again",
+        ) from None
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise DamagedModel(str(path), expected=_EXPECTED, found="a link that leads to itself") from None
+            raise DamagedModel(
+                str(path), expected=_EXPECTED, found="a link that leads to itself", todo=_MOVE_ASIDE
+            ) from None
         raise EnvironmentProblem(
             f"{path}: cannot be read",
             expected="a disk that answers",

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpmkd.errors import DamagedModel, EnvironmentProblem
+from hpmkd.errors import TRAIN_AGAIN, DamagedModel, EnvironmentProblem
 from hpmkd.files import commit_bytes, sha256_of
+from hpmkd.plan.roles import NETWORK_SUFFIX
 from hpmkd.store.handlers import Handler
 from hpmkd.store.logits_file import LogitsHandler
 from hpmkd.store.model_file import ModelHandler
@@ -160,7 +161,9 @@ def examine(path: Path) -> tuple[Header, Any, bool]:
         return header, content, not handler.has_sidecar
     same_bytes, same_content = sidecar.sha256 == header.sha256, sidecar.content_id == header.content_id
     if same_bytes and not same_content:
-        raise DamagedModel(str(path), expected="a sidecar that says what the file says", found="a forged one")
+        raise DamagedModel(
+            str(path), expected="a sidecar that says what the file says", found="a forged one", todo=TRAIN_AGAIN
+        )
     if same_content and not same_bytes:
         raise _other_bytes(path, sidecar, header.size, header.sha256)
     return header, content, same_bytes
@@ -184,12 +187,28 @@ def load(path: Path) -> tuple[Header, Any]:
 def load_weights(path: Path) -> tuple[Header, dict[str, Tensor]]:
     """`load` of a network's file: header and weights; DamagedModel where another kind of result lies there."""
     if handler_of(path) is not _MODEL:
-        raise DamagedModel(str(path), expected="the file of a network", found=f"a file that ends in {path.suffix}")
+        raise DamagedModel(
+            str(path),
+            expected="the file of a network",
+            found=f"a file that ends in {path.suffix}",
+            todo=f"name one that ends in {NETWORK_SUFFIX}",
+        )
     return load(path)
 
 
 def _other_bytes(path: Path, sidecar: Header, size: int, found: str) -> DamagedModel:
     if size != sidecar.size:
         what = "truncated?" if size < sidecar.size else "something was added?"
-        return DamagedModel(str(path), expected=f"{sidecar.size:,} bytes", found=f"{size:,} bytes ({what})")
-    return DamagedModel(str(path), expected=f"hash {sidecar.sha256[:12]}", found=f"hash {found[:12]}")
+        return DamagedModel(
+            str(path), expected=f"{sidecar.size:,} bytes", found=f"{size:,} bytes ({what})", todo=TRAIN_AGAIN
+        )
+    short = _apart(sidecar.sha256, found)
+    return DamagedModel(
+        str(path), expected=f"hash {sidecar.sha256[:short]}", found=f"hash {found[:short]}", todo=TRAIN_AGAIN
+    )
+
+
+def _apart(one: str, other: str) -> int:
+    """How many digits of two hashes to show: twelve, or as many as tell them apart."""
+    same = next((place for place, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), 0)
+    return max(12, same + 1)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from hpmkd.errors import DamagedModel
+from hpmkd.errors import TRAIN_AGAIN, DamagedModel
 from hpmkd.files import sha256_of
 from hpmkd.store.sidecar import Header
 
@@ -53,7 +53,7 @@ class SearchHandler:
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             whole = False
         if not whole or not {"chosen", "evidence", "weights_sha256"} <= set(values["metadata"]):
-            raise DamagedModel(where, expected="a search written by hpmkd", found="other content")
+            raise DamagedModel(where, expected="a search written by hpmkd", found="other content", todo=TRAIN_AGAIN)
         meta = values["metadata"]
         return Header(sha256_of(data), len(data), **values), SearchResult(meta["chosen"], meta["evidence"])
 

@@ -127,12 +127,12 @@ def _try(output: str, keys: Sequence[str], seconds: float) -> Iterator[GpuUsage 
     with _limit(seconds):
         import torch
 
-        from hpmkd.data.cache import load
+        from hpmkd.data.cache import as_json, load
         from hpmkd.training.rehearsal import Demand, demand, usage
 
         sweep, device = open_sweep(Path(output)), torch.device("cuda")
         torch.zeros((), device=device)  # fails here where there is no GPU, or none that this process may use
-    data, resources = sweep.config.data.model_dump_json(), sweep.config.resources
+    data, resources = as_json(sweep.config.data), sweep.config.resources
     jobs, failed = [sweep.by_key[key] for key in keys], None
     demands: list[Demand] = []
     for job in jobs:

@@ -12,7 +12,9 @@ from hpmkd.config.load import flattened, read_config_file, validate
 from hpmkd.config.modes import config_file
 from hpmkd.config.request import Request, absolute_folder, newest_sweep
 from hpmkd.config.sweep import SweepConfig
-from hpmkd.errors import ConfigMismatch, UsageError
+from hpmkd.data.listing import shown
+from hpmkd.errors import ConfigMismatch, EnvironmentProblem, UsageError
+from hpmkd.files import is_utf8
 from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.job import differences
 from hpmkd.store.output_dir import OutputDir
@@ -23,7 +25,8 @@ def resolve(request: Request) -> tuple[SweepConfig, OutputDir]:
 
     Raises:
         UsageError: an unknown mode, key or value; nothing to restore. ConfigMismatch: the output is of hpmkd 0.1, or
-            `--restore` beside a mode whose settings are not those of the output.
+            `--restore` beside a mode whose settings are not those of the output. EnvironmentProblem: the output would
+            lie in a working folder that Ray cannot name.
     """
     if request.restore is None:
         source = config_file(request.mode or "quick")
@@ -41,11 +44,29 @@ def resolve(request: Request) -> tuple[SweepConfig, OutputDir]:
                 todo="name the folder of a sweep that was started, or leave --restore out to start one",
             )
         refuse_older(output)
+    _need_utf8(output, request)
     config = _absolute_paths(_read(source, request))
     _check_baselines(config, source, request)
     if request.restore is not None and request.mode is not None:
         _refuse_other_settings(config, request, output)
     return config, output
+
+
+def _need_utf8(output: OutputDir, request: Request) -> None:
+    """The paths of images, a home or a temp folder may be any bytes; what Tune and Arrow write to may not."""
+    if is_utf8(output.root):
+        return
+    given, found = request.restore or request.output or "", shown(str(output.root))
+    first = next(part for part in [*reversed(output.root.parents), output.root] if not is_utf8(part))
+    quoted = str(first).replace("\\", "\\\\").replace("'", "\\'")
+    expected = "an output folder whose path is UTF-8, because Ray and Arrow write to no other"
+    todo = f"rename it (mv $'{shown(quoted)}' NEW-NAME), or name another folder: --output DIR"
+    if is_utf8(given):
+        raise EnvironmentProblem(
+            "the working folder's path is not UTF-8", expected=expected, found=f"output in {found}", todo=todo
+        )
+    flag = "--restore" if request.restore else "--output"
+    raise UsageError(f"{flag}: the path is not UTF-8", expected=expected, found=found, todo=todo)
 
 
 def _check_baselines(config: SweepConfig, source: Path, request: Request) -> None:

@@ -13,9 +13,9 @@ from torch import nn
 from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.augment import Normalise
-from hpmkd.data.cache import load, prepare
+from hpmkd.data.cache import as_json, load, prepare
 from hpmkd.data.images import Splits
-from hpmkd.errors import DamagedModel
+from hpmkd.errors import TRAIN_AGAIN, DamagedModel
 from hpmkd.models import build
 from hpmkd.plan.job import Job
 from hpmkd.store.predictions import Predictions
@@ -57,7 +57,10 @@ def job_of(header: Header, sources: Mapping[str, str | None]) -> Job:
         )
     except (KeyError, TypeError) as error:
         raise DamagedModel(
-            str(header.metadata.get("key")), expected="a whole recipe", found=f"parts of one ({error})"
+            str(header.metadata.get("key")),
+            expected="a whole recipe",
+            found=f"parts of one ({error})",
+            todo=TRAIN_AGAIN,
         ) from error
 
 
@@ -154,5 +157,5 @@ def _open(job: Job, path: Path, data: DataConfig, device: torch.device) -> tuple
     _, state = load_weights(path)
     model = build(job.model, seed=0)
     model.load_state_dict(state)
-    splits = load(job.data, data.model_dump_json())
+    splits = load(job.data, as_json(data))
     return model.to(device), splits, Normalise(splits.mean, splits.std, device)

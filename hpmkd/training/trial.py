@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from hpmkd.config.sweep import DataConfig, memory_folder
-from hpmkd.data.cache import load
+from hpmkd.data.cache import as_json, load
 from hpmkd.data.images import Splits
 from hpmkd.errors import Diverged, EnvironmentProblem
 from hpmkd.plan.events import EpochEnded, EpochResult, Failed, Finished, Resumed
@@ -124,7 +124,7 @@ class _Trial:
     def make(self, parents: Parents) -> Iterator[Resumed | SavableEpoch | Finished | Failed]:
         """Does the work, from its furthest checkpoint on, and commits the file."""
         with self.timings.part("images"):
-            splits = load(self.job.data, self.data.model_dump_json())
+            splits = load(self.job.data, as_json(self.data))
         with self.timings.part("setup"):
             work = BUILDERS[self.job.role](Inputs(self.job, parents, splits, self.device, graph=self.graph))
             resume(work, self.job, parents.weights, [*self.candidates, *self.output.checkpoint_folders(self.job)])

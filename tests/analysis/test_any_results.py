@@ -9,6 +9,7 @@ import warnings
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,10 +19,11 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from support.frames import compose_report, make_frame, make_output
 
-from hpmkd.analysis import stats
+from hpmkd.analysis import advice, stats
 from hpmkd.analysis.costs import costs
 from hpmkd.analysis.plots.style import render
 from hpmkd.analysis.report.write import html, markdown
+from hpmkd.analysis.stats import pairs
 from hpmkd.audit import results
 from hpmkd.cli.main import main
 from hpmkd.store.output_dir import OutputDir
@@ -101,6 +103,31 @@ def test_tables_of_any_frame(frame: pd.DataFrame) -> None:
             text = page.file.getvalue()  # type: ignore[attr-defined]
             assert not re.search(r"\b(nan|inf|None|<NA>)\b", text)
             assert "…" not in text
+
+
+@given(frames())
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
+def test_statistics_of_any_frame(frame: pd.DataFrame) -> None:
+    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
+        warnings.simplefilter("error")
+        patch.setattr(pairs, "RESAMPLES", 99)
+        compared = stats.needed(stats.comparisons(frame))
+        tests, known = stats.rank_tests(frame, stats.REFERENCES), stats.scores(frame)
+        means, profile = stats.interquartile_means(known), stats.performance_profiles(known)
+        advice.advice(compared), advice.practical(compared), advice.over_groups(tests, known)
+        right = {str(file).rpartition(".")[0]: np.arange(9) < 5 for file in frame["file"]}
+        images = stats.mcnemar_over_runs(frame, compared, right)
+    for row in compared.to_dict("records"):
+        three = [row[name] for name in ("p_worse", "p_same", "p_better")]
+        assert sum(three) == pytest.approx(1) if row["n"] > 1 else all(map(math.isnan, three))
+        assert (row["equivalence"] in ("equivalent", "different", "undecided")) == (row["n"] > 1 and row["sd"] > 0)
+        assert not row["runs_low"] > row["runs_needed"]
+        assert not row["runs_needed"] > row["runs_high"]
+        assert not row["equal_low"] > row["difference"] + 1e-9
+    assert set(images["discordant"]) <= {0.0}
+    assert set(means["baseline"]) == set(known) == set(profile["baseline"])
+    assert means["iqm"].notna().all()
+    assert not any(set(one) < set(other) for one in tests.cliques for other in tests.cliques)
 
 
 @given(frames())

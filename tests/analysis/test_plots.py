@@ -100,6 +100,58 @@ def test_lineage_is_legible_where_there_are_tables() -> None:
         assert not first.overlaps(second)
 
 
+def over_groups(count: int, groups: int = 6) -> tuple[pd.DataFrame, list[str]]:
+    """Baselines with long names, each a little better than the one before."""
+    rng = np.random.default_rng(0)
+    names = [f"HPM-KD-noMultiTeacher-chain{number}" for number in range(count)]
+    parts = [
+        make_frame({name: list(rng.normal(70 + 0.3 * place, 0.4, 3)) for place, name in enumerate(names)}, f"D{number}")
+        for number in range(groups)
+    ]
+    return pd.concat(parts, ignore_index=True), names
+
+
+@pytest.mark.parametrize("count", [2, 20])
+def test_figures_over_groups_show_every_baseline_and_are_legible(count: int) -> None:
+    frame, order = over_groups(count)
+    known, tests = stats.scores(frame), stats.rank_tests(frame, ())
+    means = stats.interquartile_means(known)
+    figure = plots.interquartile(means, order)
+    diamonds = [line.get_xdata()[0] for line in figure.axes[0].lines if line.get_marker() == "D"]
+    assert diamonds == pytest.approx(list(means["iqm"]))
+    profile = plots.performance_profiles(stats.performance_profiles(known), order)
+    looks = [(line.get_color(), line.get_linestyle()) for axes in profile.axes for line in axes.lines]
+    assert len(looks) == len(set(looks)) == count
+    figures = [figure, profile]
+    if count > 2:
+        figures.append(plots.critical_differences(tests, order))
+    for one in figures:
+        FigureCanvasAgg(one).draw()
+        labels = [label.get_window_extent() for axes in one.axes for label in axes.get_yticklabels()]
+        labels += [text.get_window_extent() for legend in one.legends for text in legend.get_texts()]
+        for first, second in itertools.combinations(labels, 2):
+            assert not first.overlaps(second)
+
+
+def test_the_diagram_has_the_best_on_top_and_a_bar_per_clique() -> None:
+    frame, order = over_groups(12)
+    tests = stats.rank_tests(frame, ())
+    (axes,) = plots.critical_differences(tests, order).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == list(tests.table["baseline"])
+    points = [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "D"]
+    assert points == pytest.approx(list(tests.table["mean_rank"]))
+    bars = [line for line in axes.lines if line.get_linewidth() == 3]
+    places = {name: place for place, name in enumerate(tests.table["baseline"])}
+    spans = [(round(bar.get_ydata()[0] + 0.15), round(bar.get_ydata()[1] - 0.15)) for bar in bars]
+    assert spans == [(places[clique[0]], places[clique[-1]]) for clique in tests.cliques]
+    assert len(spans) > 1
+    for (one, first), (other, second) in itertools.combinations(zip(bars, spans, strict=True), 2):
+        apart = first[1] < second[0] or second[1] < first[0]
+        assert apart or one.get_xdata()[0] != other.get_xdata()[0], "bars that overlap stand side by side"
+    ruler = next(line for line in axes.lines if line.get_marker() == "|")
+    assert ruler.get_xdata()[1] - ruler.get_xdata()[0] == pytest.approx(tests.critical_difference)
+
+
 @pytest.mark.parametrize("count", [1, 12])
 def test_svg_takes_the_colour_of_the_page(count: int) -> None:
     scores = {f"Baseline-{number}": [70.0 + number, 71.0] for number in range(count)}

@@ -99,6 +99,10 @@ def test_other_settings_are_stale_and_explained(output: OutputDir) -> None:
     assert error is not None
     assert error.exit_code == 4
     assert "(3 models: teacher_Digits.pt, assistant_Digits_TAKD.pt, student_Digits_TAKD_run1.pt)" in str(error)
+    more = [finding.note("") for finding in findings.values()]
+    every = {f"{number}": more[number % 3] for number in range(5)}
+    assert "(5 models: " in str(mismatch(every, output))
+    assert "and 2 more)" in str(mismatch(every, output))
     moved = archive(findings.values(), output)
     assert [path.name for path in moved] == [f"{key}.1.pt" for key in now]
     assert all(sidecar_path(path).exists() for path in moved)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from support.frames import make_output
+from support.predictions import made_up, put
 from support.sweeps import flip
 
 import hpmkd
@@ -21,24 +22,9 @@ from hpmkd.audit.measure_tables import summary
 from hpmkd.plan.job import Job
 from hpmkd.store import predictions
 from hpmkd.store.output_dir import OutputDir
-from hpmkd.store.predictions import Predictions
 
 TEACHER, DIRECT, KD = "teacher_Digits", "student_Digits_Direct_run1", "student_Digits_TraditionalKD_run1"
 BASELINES = ["Direct", "TraditionalKD", "KD-Ensemble"]
-
-
-def made_up(seed: int, images: int = 200, classes: int = 10, temperature: float | None = 2.0) -> Predictions:
-    """Answers that are often right, with labels that are the same for all seeds."""
-    labels = np.random.default_rng(0).integers(0, classes, images)
-    logits = np.random.default_rng(seed).normal(0, 2, (images, classes))
-    logits[np.arange(images), labels] += 3
-    logits = (logits - logits.max(1, keepdims=True)).astype(np.float16)
-    return Predictions(labels, logits.argmax(1), logits, temperature, "data")
-
-
-def put(output: OutputDir, key: str, made: Predictions) -> None:
-    weights = headers(output)[key].weights
-    predictions.write(output.predictions_file(key), made, key, str(weights))
 
 
 @pytest.fixture

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 from pathlib import Path
 
 import arithmetic
 import checkpoint_cost
 import gpu_trainings
+import plan_cost
+import predictions_cost
 import pyarrow.parquet as pq
 import pytest
 import resume
@@ -43,6 +46,32 @@ def test_checkpoint_cost_saves_in_every_second_run(
     assert lines[1]["save_seconds"] > 0
     assert lines[2]["model"] == "student_Digits_TraditionalKD_run1"
     assert 0 < lines[2]["part_of_time"] < 1
+
+
+def test_predictions_cost_times_what_is_kept(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, cache_dir: Path
+) -> None:
+    monkeypatch.setattr(predictions_cost, "PAIRS", 1)
+    monkeypatch.setattr(predictions_cost, "LOOKS", 2)
+    words = ["--baselines", "TraditionalKD", "--train-images", "100", "--teacher-epochs", "1", "--student-epochs", "2"]
+    assert predictions_cost.main([*words, "--data.cache_dir", str(cache_dir)]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["kept"] for line in lines[:2]] == [False, True]
+    assert lines[2]["bytes"] > 355 * 22
+    assert lines[2]["commit_ms"] > 0
+    assert lines[2]["measures_ms"] > 0
+    parts = sum(value for name, value in lines[2].items() if name.endswith("_ms"))
+    assert lines[2]["part_of_time"] == pytest.approx(parts / 1000 / lines[2]["seconds"], rel=0.05)
+
+
+@pytest.mark.parametrize("models", [120, 4000])
+def test_the_cost_of_a_plan_is_beside_that_of_its_fingerprints(models: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert plan_cost.main(["--models", str(models)]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert models <= result["students"] < models + 120
+    assert result["jobs"] > result["students"]
+    assert result["ratio"] == pytest.approx(result["plan_seconds"] / result["bare_seconds"], rel=0.3)
+    assert result["plan_seconds"] + result["look_seconds"] < 60, "a busy machine is no failure, a square of the grid is"
 
 
 def test_a_start_on_a_finished_sweep_trains_nothing(capsys: pytest.CaptureFixture[str]) -> None:
@@ -81,6 +110,23 @@ def test_two_sides_are_compared_model_by_model(capsys: pytest.CaptureFixture[str
     with pytest.raises(SystemExit):
         two_sides.main(["--runs", "3"])
     assert "nothing to compare" in capsys.readouterr().err
+
+
+def test_two_sides_are_those_of_their_own_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The workers' code may be another one than the command's."""
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@x", "-C", str(tmp_path)]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "x"], check=True)
+    head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    made = {name: Header("", 0, 70.0, 1.0, "", {"git_revision": name}) for name in (head, "0123abc")}
+    two_sides.check_code({head: made[head]}, tmp_path)
+    with pytest.raises(SystemExit, match=r"the models were made by .*0123abc.*, not by"):
+        two_sides.check_code(made, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    Path("data").mkdir()
+    Path("MNIST").mkdir()
+    words = ["--data-dir", "data", "--datasets", "MNIST", "3"]
+    assert [two_sides.absolute(word) for word in words] == ["--data-dir", str(tmp_path / "data"), *words[2:]]
 
 
 @pytest.mark.slow

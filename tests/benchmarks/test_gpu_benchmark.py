@@ -43,6 +43,7 @@ def gone(number: int) -> bool:
         return True
 
 
+@pytest.mark.slow
 def test_it_says_what_the_machine_is_and_trains_every_case(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     words = [*TINY, "--parts", "core", "--budget", "400", "--json", str(tmp_path / "rows.json")]
     assert gpu.main(words) == 0
@@ -281,6 +282,7 @@ def test_the_script_says_what_its_steps_are() -> None:
     assert half_hour("2", "/dev/null", LIMIT="600").returncode != 0
 
 
+@pytest.mark.slow
 def test_a_step_of_the_script(tmp_path: Path) -> None:
     """With little time: its parts measure less, or say that they do not, and it ends in time."""
     start = time.monotonic()

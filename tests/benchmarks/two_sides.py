@@ -5,9 +5,10 @@
 
 `--before` is a git revision, checked out into a worktree of its own for the first side; `--change` holds flags that
 only the second side gets; all other flags are those of run_sweep.py, and both sides get them. Each side has an empty
-cache, so that nothing comes from the other's shared memory. Per role and baseline: how many models have the same
-weights to the last bit, and the paired difference of test accuracy, second minus first, with its 95 % interval
-(Student's t).
+cache, so that nothing comes from the other's shared memory, and a working folder of its own: in earlier revisions Ray's
+workers import from there first, and both sides would be trained by the code that lies there. Per role and baseline: how
+many models have the same weights to the last bit, and the paired difference of test accuracy, second minus first, with
+its 95 % interval (Student's t).
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from pathlib import Path
 from scipy.stats import ttest_1samp
 
 from hpmkd.audit.findings import headers
+from hpmkd.data.catalog import DATASETS
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.sidecar import Header
 
@@ -36,12 +38,30 @@ HERE = Path(__file__).resolve().parents[2]
 
 def sweep(code: Path, folder: Path, flags: Sequence[str]) -> dict[str, Header]:
     """Runs the sweep of the checkout `code`; the headers of what it left."""
-    command = [sys.executable, str(code / "run_sweep.py"), *flags, "-q", "-o", str(folder / "out")]
+    folder.mkdir()
+    command = [sys.executable, str(code / "run_sweep.py"), *map(absolute, flags), "-q", "-o", str(folder / "out")]
     environment = {**os.environ, "PYTHONPATH": str(code), "XDG_CACHE_HOME": str(folder / "cache")}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{code}: exit code {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-    return headers(OutputDir(folder / "out"))
+    made = headers(OutputDir(folder / "out"))
+    check_code(made, code)
+    return made
+
+
+def check_code(made: dict[str, Header], code: Path) -> None:
+    """SystemExit unless the workers have trained with this code: each model says by which revision it was made."""
+    git = ["git", "-C", str(code), "rev-parse", "HEAD"]
+    wanted = subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+    found = {str(one.metadata.get("git_revision")) for one in made.values()}
+    if found != {wanted}:
+        sys.exit(f"{code}: the models were made by {', '.join(sorted(found))}, not by {wanted}")
+
+
+def absolute(word: str) -> str:
+    """A path stays the same one in another working folder."""
+    path = Path(word).expanduser()
+    return str(path.resolve()) if path.exists() and word not in DATASETS else word
 
 
 def interval(shifts: Sequence[float]) -> list[float] | None:

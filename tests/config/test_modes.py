@@ -67,4 +67,4 @@ def test_a_path_and_what_is_neither(elsewhere: Path) -> None:
 def test_a_mode_of_ones_own_names_the_output(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
     put(elsewhere, "mine")
     assert main(["run", "--mode", "mine", "-n"]) == 0
-    assert f"files in {elsewhere / 'results' / 'mine'}" in capsys.readouterr().out
+    assert f"models in {elsewhere / 'results' / 'mine'}" in capsys.readouterr().out

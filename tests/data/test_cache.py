@@ -85,7 +85,7 @@ def test_default_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_more_images_than_there_are(tmp_path: Path) -> None:
     config = make_config(tmp_path, data__train_images=1299)
     (spec,) = cache.describe(config)
-    with pytest.raises(UsageError, match="at most 1298"):
+    with pytest.raises(UsageError, match=r"(?s)at most 1298.*--train-images null"):
         cache.prepare(spec, config.data)
 
 
@@ -183,6 +183,19 @@ def test_a_size_does_not_apply_to_known_data_sets_and_that_is_said(
     (spec,) = cache.describe(make_config(tmp_path, data__image_size=64))
     assert spec.image_size == 28
     assert caplog.messages == ["data.image_size: not for Digits, whose images have 28 pixels"]
+
+
+def test_fewer_of_the_users_images_than_there_are_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    from support.datasets import image_folder
+
+    own, caches = f"x={image_folder(tmp_path / 'own')}", tmp_path / "cache"
+    (spec,) = cache.describe(make_config(caches, datasets=[own], data__train_images=None))
+    there = spec.images - spec.validation_count(spec.images)
+    caplog.set_level("INFO", "hpmkd")
+    for count, said in ((2, [f"x: 2 of {there} training images are used (data.train_images)"]), (there, []), (500, [])):
+        caplog.clear()
+        cache.describe(make_config(caches, datasets=[own], data__train_images=count))
+        assert [line for line in caplog.messages if "data.train_images" in line] == said
 
 
 def test_what_is_remembered_of_a_data_set_that_is_gone(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_restore_without_a_folder_says_what_it_took(capsys: pytest.CaptureFixtur
         os.utime(folder / "sweep.yaml", (1e9 - number, 1e9 - number))
         assert call("--restore", "-n") == 0
         captured = capsys.readouterr()
-        assert f"files in {tmp_path / 'results' / 'newer'}" in captured.out
+        assert f"models in {tmp_path / 'results' / 'newer'}" in captured.out
         assert ("results/newer, the most recently started of 2 sweeps" in captured.err) == (number == 1)
 
 
@@ -71,9 +71,9 @@ def test_restore_may_be_appended_to_the_command(capsys: pytest.CaptureFixture[st
     saved_sweep(tmp_path / "results" / "quick", "--mode", "quick", "--runs", "2")
     saved_sweep(tmp_path / "results" / "newest", "--mode", "quick", "--runs", "7")
     assert call("--mode", "quick", "--runs", "2", "--restore", "-n") == 0
-    assert f"files in {tmp_path / 'results' / 'quick'}" in capsys.readouterr().out
+    assert f"models in {tmp_path / 'results' / 'quick'}" in capsys.readouterr().out
     assert call("--mode", "quick", "--runs", "7", "-o", "results/newest", "--restore", "-n") == 0
-    assert f"files in {tmp_path / 'results' / 'newest'}" in capsys.readouterr().out
+    assert f"models in {tmp_path / 'results' / 'newest'}" in capsys.readouterr().out
     # Resources and records change no model.
     more = ("--max-concurrent", "1", "--record.tensorboard", "false", "--data-dir", "elsewhere")
     assert call("--mode", "quick", "--runs", "2", *more, "--restore", "-n") == 0
@@ -100,7 +100,7 @@ def test_a_home_folder_may_be_written_with_a_tilde(
     assert call("--mode=~/mine.yaml", "-o", "~/out", "-n") == 0
     saved_sweep(tmp_path / "out", "--mode", "quick")
     assert call("--restore=~/out", "-n") == 0
-    assert capsys.readouterr().out.count(f"files in {tmp_path / 'out'}") == 2
+    assert capsys.readouterr().out.count(f"models in {tmp_path / 'out'}") == 2
 
 
 def test_settings_of_a_notebook_are_merged(tmp_path: Path) -> None:
@@ -121,13 +121,14 @@ def test_full_mode_is_the_published_experiment(capsys: pytest.CaptureFixture[str
 def test_dry_run_names_every_model_and_writes_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert call("-n") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2 + 2 + 1 + 4 + 18 + 1  # teachers, assistants, choice, tables, students, the sum
+    # Teachers, assistants, the search, logits caches, students; the grid (a head, three axes, counts), time, the sum.
+    assert len(lines) == 2 + 2 + 1 + 4 + 18 + 5 + 1 + 1
     assert lines[0].split() == ["teacher_Digits.pt", "missing"]
     assert any(
         line.split() == ["student_Digits_TAKD_run3.pt", "missing;", "waits", "for", "logits_assistant_Digits_TAKD"]
         for line in lines
     )
-    assert lines[-1] == f"27 files in {tmp_path / 'results' / 'quick'}: 0 done, 27 to make"
+    assert lines[-1] == f"27 models in {tmp_path / 'results' / 'quick'}: 0 done, 27 to train"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -14,6 +14,7 @@ from support.malicious import write_evil
 from support.sweeps import damage, restore, stamps, start, weights
 
 from hpmkd.cli.status import status
+from hpmkd.store import predictions
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.progress_log import read_all
 from hpmkd.store.result_file import commit, load_weights
@@ -70,6 +71,42 @@ def test_results_have_one_row_per_file(finished: Path) -> None:
     assert table["planned"].all()
     assert table.loc[table["file"].isin(MODELS), "accuracy_pct"].between(5, 100).all()
     pd.testing.assert_series_equal(pd.read_parquet(finished / "results.parquet")["sha256"], table["sha256"])
+
+
+def test_every_network_is_measured_at_the_end(finished: Path) -> None:
+    """Those from the shared cache, too; their answers are those of the weights in their files."""
+    table = pd.read_parquet(finished / "results.parquet").set_index("file")
+    assert table["nll"].notna().sum() == len(MODELS)
+    assert table.loc[sorted(MODELS), "nll"].gt(0).all()
+    students = [name for name in MODELS if name.startswith("student")]
+    assert (table.loc[students, "agreement_with"] == "teacher_Digits").all()
+    assert table.loc[students, "agreement_pct"].between(0, 100).all()
+    for name in MODELS:
+        key = name.removesuffix(".pt")
+        header = read_sidecar(finished / "models" / name)
+        assert header is not None
+        found = predictions.read(finished / "predictions" / f"{key}.npy", header.weights)
+        assert found is not None
+        assert found.accuracy_pct == header.accuracy
+    assert len(pd.read_parquet(finished / "measures.parquet")) == len(MODELS)
+
+
+@pytest.mark.parametrize("answers", ["kept", "damaged", "gone"])
+def test_a_deleted_model_gets_answers_of_its_own(sweep: Path, answers: str) -> None:
+    """Trained again, alone, whatever its old answers are; those of models that stay are never a reason to train."""
+    name, other = "student_Digits_AT_run1", "student_Digits_FitNets_run1"
+    before, path = stamps(sweep), sweep / "predictions" / f"{name}.npy"
+    (sweep / "models" / f"{name}.pt").unlink()
+    sidecar_path(sweep / "models" / f"{name}.pt").unlink()
+    if answers != "kept":
+        for one in (path, sweep / "predictions" / f"{other}.npy"):
+            one.write_bytes(b"damaged") if answers == "damaged" else one.unlink()
+    assert restore(sweep) == 0
+    after = stamps(sweep)
+    assert {model for model in after if after[model] != before[model]} == {f"{name}.pt"}
+    table = pd.read_parquet(sweep / "results.parquet").set_index("file")
+    assert table.loc[f"{name}.pt", "nll"] > 0
+    assert pd.isna(table.loc[f"{other}.pt", "nll"]) == (answers != "kept")
 
 
 def test_second_start_trains_nothing(sweep: Path, cache_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:

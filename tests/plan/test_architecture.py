@@ -96,5 +96,6 @@ def test_impossible_architectures(arch: str, channels: list[int] | None, match: 
 
 
 def test_images_too_small_for_lenet() -> None:
-    with pytest.raises(UsageError, match=r"(?i)image"):
+    with pytest.raises(UsageError, match=r"16x16 pixels\n  found: \w+ has 8x8\n.*: --data.image_size 32; or "):
         spec("lenet5_teacher", make_spec(image_size=8))
+    spec("lenet5_teacher", make_spec(image_size=32))

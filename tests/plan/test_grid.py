@@ -110,6 +110,65 @@ def test_every_cell_is_a_model_of_its_own() -> None:
     assert len({job.seed for job in students}) == 1, "all of run 1"
 
 
+_FACTORS = {key: [True, False] for key in ("hpmkd.chain", "hpmkd.multi_teacher", "hpmkd.meta_temperature",
+                                           "hpmkd.adaptive")}  # fmt: skip
+_COUNTS = [1, 2, 3, 4, 5, 6, 8]
+EXPERIMENTS: dict[str, tuple[list[str], list[dict[str, Any]], int]] = {
+    "ablation": (
+        [
+            *("HPM-KD", "HPM-KD-noChain", "HPM-KD-noMultiTeacher", "HPM-KD-noMetaTemp", "HPM-KD-noAdaptive"),
+            *("HPM-KD-noParallel", "HPM-KD-noSharedMemory", "Direct", "TraditionalKD"),
+            "HPM-KD-noChain-noMultiTeacher-noMetaTemp-noAdaptive",
+        ],
+        [], 10,
+    ),
+    "interactions": ([], [{"baselines": ["HPM-KD"], **_FACTORS}], 16),
+    "sensitivity": (
+        ["Direct"],
+        [{"baselines": ["TraditionalKD", "HPM-KD-noAdaptive"], "kd.temperature": [1, 2, 4, 6, 8, 10],
+          "kd.alpha": [0.1, 0.3, 0.5, 0.7, 0.9]}],
+        1 + 2 * 30,
+    ),
+    "chain": (
+        [],
+        [{"baselines": ["HPM-KD-noMultiTeacher", "HPM-KD"], "hpmkd.chain_length": [0, 1, 2, 3, 4, 5]},
+         {"baselines": ["TAKD"], "takd.steps": [1, 2, 3, 4, 5]}],
+        2 * 6 + 5,
+    ),
+    "teachers": (
+        [],
+        [{"baselines": ["HPM-KD"], "hpmkd.teachers": _COUNTS,
+          "hpmkd.weighting": ["attention", "uniform", "confidence"]},
+         {"baselines": ["KD-Ensemble", "KD-Budget"], "hpmkd.teachers": _COUNTS}],
+        3 * 7 + 2 * 7,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_the_experiments_on_hpm_kd_can_be_written(name: str) -> None:
+    baselines, grids, count = EXPERIMENTS[name]
+    pair = {"teacher__arch": "resnet56", "student__arch": "resnet8", "fit__student_epochs": 30}
+    jobs = make_jobs(make_config(baselines=baselines, vary=grids, **pair))
+    students = {str(job.baseline): job for job in jobs.values() if job.role == "student"}
+    assert len(students) == count
+    alike = {"HPM-KD-noParallel", "HPM-KD-noSharedMemory"} & students.keys()
+    prints = {job.fingerprint for label, job in students.items() if label not in alike}
+    assert len(prints) == count - len(alike)
+    assert {students[label].fingerprint for label in alike} <= prints
+
+
+def test_the_chains_of_the_experiment_have_their_lengths() -> None:
+    baselines, grids, _ = EXPERIMENTS["chain"]
+    pair = {"teacher__arch": "resnet56", "student__arch": "resnet8"}
+    jobs = make_jobs(make_config(baselines=baselines, vary=grids, **pair))
+    for length in range(1, 6):
+        for name in (f"HPM-KD-chain{length}", f"HPM-KD-noMultiTeacher-chain{length}"):
+            chain = {job.key for job in jobs[f"student_Digits_{name}_run1"].ancestors() if job.role == "assistant"}
+            assert chain == {f"assistant_Digits_HPM-KD-chain{length}_{place}" for place in range(1, length + 1)}
+    assert "student_Digits_HPM-KD-noChain_run1" in jobs
+
+
 def test_more_values_later_leave_what_is_there_as_it_was() -> None:
     def jobs(temperatures: list[float]) -> dict[str, str]:
         grid = {"baselines": ["TraditionalKD", "TAKD"], "kd.temperature": temperatures}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ from hypothesis import strategies as st
 from hpmkd.errors import DamagedModel
 from hpmkd.store import result_file
 from hpmkd.store.payload import weights_hash
-from hpmkd.store.result_file import commit, load_weights, plain, read_whole, verify
-from hpmkd.store.sidecar import read_sidecar, sidecar_path
+from hpmkd.store.result_file import check, commit, load_weights, plain, read_whole, verify
+from hpmkd.store.sidecar import read_sidecar, sidecar_path, write_sidecar
 
 STATE = {"a.weight": torch.arange(12.0).reshape(3, 4), "a.count": torch.tensor(7), "empty": torch.zeros(0, 2)}
 SHARED = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -82,6 +83,16 @@ def test_without_a_sidecar_a_flipped_bit_is_found_or_harmless(path: Path, positi
     finally:
         path.write_bytes(good)
         sidecar_path(path).write_bytes(side)
+
+
+@pytest.mark.parametrize(("same", "shown"), [(0, 12), (11, 12), (12, 13), (40, 41)])
+def test_hashes_are_cut_where_they_can_be_told_apart(same: int, shown: int, path: Path) -> None:
+    header = check(path)
+    own = header.sha256
+    other = own[:same] + ("0" if own[same] != "0" else "1") + own[same + 1 :]
+    write_sidecar(path, replace(header, sha256=other))
+    with pytest.raises(DamagedModel, match=f"expected: hash {other[:shown]}\n  found: hash {own[:shown]}\n"):
+        check(path)
 
 
 @SHARED

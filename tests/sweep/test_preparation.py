@@ -58,7 +58,7 @@ def test_a_finished_sweep_needs_no_images(
     for command in (["run", "-n", "--restore"], ["run", "--restore"], ["status"], ["verify"], ["report"]):
         assert main([*command, str(finished)]) == 0, capsys.readouterr()
     text = capsys.readouterr().out
-    assert "4 done, 0 to make" in text
+    assert "4 done, 0 to train" in text
     assert "Own" in text
     assert everything(finished / "models") == before
 
@@ -76,8 +76,8 @@ def test_with_something_to_train_the_new_place_is_asked_for(
     assert main(["run", "-n", "--restore", str(finished)]) == 0
     words = message.rpartition("name the new place: ")[2].replace("FOLDER", str(tmp_path / "elsewhere")).split()
     assert main(["run", "-n", *words]) == 0
-    assert "4 files in" in (text := capsys.readouterr().out)
-    assert "3 done, 1 to make" in text.splitlines()[-1]
+    assert "4 models in" in (text := capsys.readouterr().out)
+    assert "3 done, 1 to train" in text.splitlines()[-1]
 
 
 def test_other_images_are_none_of_this_sweep(

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 TESTS = Path(__file__).resolve().parents[1]
 REFUSED = ["ray", "pydantic", "pydantic_core", "yaml", "psutil", "filelock", "pandas", "scipy", "sklearn", "pyarrow"]
 REFUSED += ["PIL", "torchvision", "tensorboard", "tensorboardX", "jsonargparse", "rich", "matplotlib", "jinja2"]
@@ -23,6 +25,7 @@ def run(*words: str, **env: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_every_test_for_gpus_holds_on_the_cpu_with_stand_ins() -> None:
     code, output = run("-x", HPMKD_GPU_TESTS="cpu")
     assert code == 0, output

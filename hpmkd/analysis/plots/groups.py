@@ -61,6 +61,7 @@ def performance_profiles(profile: pd.DataFrame, order: Sequence[str]) -> Figure:
                 if has_bands(profile):
                     one.fill_between(part["threshold"], part["low"], part["high"], lw=0, alpha=0.15, color=shade[name])
             one.set_ylim(-0.02, 1.02)
+            one.set_yticks([0, 0.25, 0.5, 0.75, 1])
             one.set_ylabel("share of runs above")
         axes[-1].set_xlabel("retention: % of the teachers' accuracy")
         legend(figure, axes, order)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,14 @@ from hpmkd.analysis.conclusions import cautions, conclude
 from hpmkd.analysis.costs import costs
 from hpmkd.analysis.experiments.registry import sections_of
 from hpmkd.analysis.report import tables
+from hpmkd.analysis.report.data import DataShown, datasets_of
 from hpmkd.analysis.report.drawings import curves_of, drawings_of
+from hpmkd.analysis.report.measures import Measures, measures_of
 from hpmkd.analysis.report.statistics import statistics_of
 from hpmkd.analysis.section import Drawing, Section, Table
+from hpmkd.audit import measured as measuring
 from hpmkd.audit import results
+from hpmkd.audit.grid_columns import columns_of
 from hpmkd.audit.status import BAD, Status, read_status
 from hpmkd.audit.sweep_dir import Saved, open_saved
 from hpmkd.config.load import to_yaml
@@ -38,7 +43,8 @@ class Report:
 
     `conclusions`: a headline, then a sentence per finding; `not_shown`: the other comparisons; `statistics`: what the
     tests beside the main one say; `sections`: those of the experiments that are there. `curves` holds the numbers
-    behind the learning curves, which are in no other table.
+    behind the learning curves, which are in no other table. `measures`: what is said beyond accuracy; its tables and
+    drawings are among the others. `datasets`: those that the cache still knows.
     """
 
     title: str
@@ -57,7 +63,9 @@ class Report:
     drawings: tuple[Drawing, ...]
     sections: tuple[Section, ...]
     curves: pd.DataFrame
+    measures: Measures
     config: str
+    datasets: tuple[DataShown, ...] = ()
 
     @property
     def all_tables(self) -> tuple[Table, ...]:
@@ -81,9 +89,11 @@ class Report:
 def gather(root: Path, known: Mapping[str, Header] = MappingProxyType({})) -> Report:
     """Reads a sweep; UsageError where there is none. `known`, by key, are files that need not be read again."""
     saved = open_saved(root)
-    frame = results.collect(saved.output, {job.key for job in saved.jobs} if saved.config else None, known)
+    planned = columns_of(saved.config, saved.jobs) if saved.config else None
+    frame, measured = results.collect_measured(saved.output, planned, known)
     curves = curves_of(saved.output, {job.key: job.fingerprint for job in saved.jobs}, frame)
-    return compose(saved, frame, read_status(root), curves)
+    right = measuring.correctness(saved.output, stats.students(frame)["file"])
+    return compose(saved, frame, read_status(root), curves, measured=measured, correctness=right)
 
 
 def compose(
@@ -91,18 +101,13 @@ def compose(
     frame: pd.DataFrame,
     status: Status,
     curves: pd.DataFrame,
+    measured: pd.DataFrame | None = None,
     correctness: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> Report:
-    """The report on what was read.
-
-    Args:
-        saved: the sweep.
-        frame: of `results.collect`.
-        status: how far it is.
-        curves: of `curves_of`.
-        correctness: stem of a model's file -> (test images,) bool, right or not; of the models with test outputs.
-    """
+    """The report on what was read: `frame`, `measured` by `results.collect_measured`, `curves` by `curves_of`,
+    `correctness` by `measured.correctness`."""
     order = _order(saved.config, frame)
+    beyond = measures_of(frame, pd.DataFrame() if measured is None else measured, order, _measure(saved.output))
     compared = tables.ordered(stats.comparisons(frame), order)
     found, beside = conclude(compared), statistics_of(frame, compared, order, correctness)
     return Report(
@@ -118,12 +123,19 @@ def compose(
         cautions=tuple(cautions(frame, compared)),
         advice=beside.advice,
         statistics=beside.sentences,
-        tables=(*_tables(frame, compared, order), *beside.tables, *_profile(saved.output, saved.jobs)),
-        drawings=(*drawings_of(frame, compared, curves, order), *beside.drawings),
+        tables=(*_tables(frame, compared, order), *beside.tables, *beyond.tables, *_profile(saved.output, saved.jobs)),
+        drawings=(*drawings_of(frame, compared, curves, order), *beside.drawings, *beyond.drawings),
         sections=sections_of(frame, order, saved),
         curves=curves,
+        measures=beyond,
         config=to_yaml(saved.config) if saved.config else "",
+        datasets=tuple(datasets_of((job.data for job in saved.jobs), saved.config.data if saved.config else None)),
     )
+
+
+def _measure(output: OutputDir) -> str:
+    """The command that measures what is not measured yet."""
+    return f"hpmkd measure {shlex.quote(str(output.root))}"
 
 
 def _order(config: SweepConfig | None, frame: pd.DataFrame) -> list[str]:
@@ -151,7 +163,12 @@ def _missing(status: Status) -> list[str]:
 
 def _facts(frame: pd.DataFrame, config: SweepConfig | None, order: Sequence[str]) -> list[tuple[str, str]]:
     part = frame[frame["planned"].astype(bool)]
-    made = [("data sets", _kinds(part, "dataset")), ("baselines", ", ".join(order))]
+    made = [
+        ("data sets", _kinds(part, "dataset")),
+        ("conditions", _kinds(part, "condition")),
+        ("pairs", _kinds(part, "pair")),
+    ]
+    made += [("baselines", ", ".join(order))]
     if config is not None:
         train = config.data.train_images
         made += [("runs per baseline", str(config.runs)), ("seed of the sweep", str(config.seed))]

@@ -28,7 +28,8 @@ from hpmkd.store.sidecar import Header, sidecar_path
 
 # The sections of the page in order. Those of experiments come and go with the models that they are about.
 SECTIONS = (
-    "about", "conclusions", "setup", "accuracy", "differences", *EXPERIMENTS, "curves", "cost", "lineage", "failures",
+    "about", "conclusions", "setup", "data", "accuracy", "differences", *EXPERIMENTS, "measures", "curves", "cost",
+    "lineage", "failures",
     "config",
 )  # fmt: skip
 EVERY_SECONDS = 2.0
@@ -47,7 +48,7 @@ class Part:
     @property
     def version(self) -> str:
         """What the browser compares."""
-        return sha256_of(self.html.encode())[:16]
+        return sha256_of(self.html.encode(errors="backslashreplace"))[:16]
 
 
 class LivePage:
@@ -122,7 +123,8 @@ class LivePage:
 
     def _changed(self) -> bool:
         output = self.output
-        paths = [*output.models.glob("*"), *output.progress.glob("*"), output.config_file, output.datasets_file]
+        folders = (output.models, output.predictions, output.progress)
+        paths = [*(path for folder in folders for path in folder.glob("*")), output.config_file, output.datasets_file]
         stamp = _stamp([*paths, output.profile_file])
         changed, self._stamp = stamp != self._stamp, stamp
         return changed

@@ -82,7 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
         path, page = unquote(urlsplit(self.path).path).removeprefix("/"), self.server.page
         if path == "":
             text, nonce = page.page()
-            self._send(text.encode(), "text/html; charset=utf-8", nonce=nonce)
+            self._send(text.encode(errors="backslashreplace"), "text/html; charset=utf-8", nonce=nonce)
         elif path == "parts":
             self._send_json(page.state())
         elif path.startswith("part/") and path.removeprefix("part/") in page.parts:

@@ -16,6 +16,10 @@ from hpmkd.analysis.stats.bayes import SAMPLES
 from hpmkd.analysis.stats.power import POWER
 from hpmkd.numeric import fixed, is_defined, p_phrase, p_value, whole
 
+_ABOUT: dict[str, tuple[str, Format]] = {
+    "place": ("data set", str), "baseline": ("baseline", str), "reference": ("against", str)
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Statistics:
@@ -30,7 +34,7 @@ class Statistics:
 def practical_table(needed: pd.DataFrame) -> Table:
     """Of `stats.needed`."""
     columns: dict[str, tuple[str, Format]] = {
-        **_about(needed), "n": ("pairs", whole),
+        **_ABOUT, "n": ("pairs", whole),
         "equal_low": ("90 % from", digits(2, sign=True)), "equal_high": ("to", digits(2, sign=True)),
         "equivalence": ("TOST", str), "p_worse": ("P(worse)", digits(2)), "p_same": ("P(same)", digits(2)),
         "p_better": ("P(better)", digits(2)), "sd": ("sd", digits(2)),
@@ -53,7 +57,7 @@ def practical_table(needed: pd.DataFrame) -> Table:
 def mcnemar_table(tests: pd.DataFrame) -> Table:
     """Of `stats.mcnemar_over_runs`."""
     columns: dict[str, tuple[str, Format]] = {
-        **_about(tests), "runs": ("runs", whole), "images": ("test images", whole),
+        **_ABOUT, "runs": ("runs", whole), "images": ("test images", whole),
         "discordant": ("discordant", digits(1)), "better": ("runs better", whole), "worse": ("runs worse", whole),
         "p_least": ("p (any run)", p_value),
     }  # fmt: skip
@@ -76,9 +80,8 @@ def rank_table(tests: stats.RankTests) -> Table:
     if tests.friedman is None:
         said.append("Friedman's test needs 3 baselines and 2 groups without missing values.")
     else:
-        said.append(
-            f"Friedman's test: chi² = {fixed(tests.friedman[0], 2)}, {p_phrase(tests.friedman[1])}, approximate."
-        )
+        statistic, p = tests.friedman
+        said.append(f"Friedman's test: chi² = {fixed(statistic, 2)}, {p_phrase(p)}, approximate for few groups.")
     if is_defined(tests.critical_difference):
         said.append(f"Critical difference of mean ranks (Nemenyi, 0.05): {fixed(tests.critical_difference, 2)}.")
     if tests.control is not None:
@@ -132,10 +135,3 @@ def statistics_of(
         tables=tuple(made),
         drawings=tuple(group_drawings(known, tests, order)),
     )
-
-
-def _about(frame: pd.DataFrame) -> dict[str, tuple[str, Format]]:
-    """The columns that say which comparison it is."""
-    groups = {"dataset": "data set"}
-    names = {name: (groups.get(name, name), str) for name in stats.group_columns(frame)}
-    return {**names, "baseline": ("baseline", str), "reference": ("against", str)}

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from hpmkd.analysis.plots.style import FORMATS, inline, render
 from hpmkd.analysis.report.content import Report, gather
-from hpmkd.audit import results
+from hpmkd.audit import measured, results
 from hpmkd.files import commit_bytes
 
 
@@ -33,7 +33,7 @@ def write_report(root: Path) -> Path:
 
 def files(report: Report) -> dict[str, Callable[[], bytes]]:
     """Name -> what makes the bytes of each file of a report; the pages last."""
-    made = results.files(report.frame)
+    made = results.files(report.frame) | measured.files(report.measures.frame, report.output)
     for drawing in report.all_drawings:
         for kind in FORMATS:
             made[f"figures/{drawing.name}.{kind}"] = functools.partial(render, drawing.figure, kind)
@@ -42,13 +42,14 @@ def files(report: Report) -> dict[str, Callable[[], bytes]]:
         made[f"tables/{table.name}.tex"] = functools.partial(_encoded, table.latex)
     if len(report.curves):
         made["tables/curves.csv"] = lambda: report.curves.to_csv(index=False).encode()
-    made["report.md"] = lambda: markdown(report).encode()
-    made["report.html"] = lambda: html(report).encode()
+    made["report.md"] = lambda: _encoded(lambda: markdown(report))
+    made["report.html"] = lambda: _encoded(lambda: html(report))
     return made
 
 
 def _encoded(text: Callable[[], str]) -> bytes:
-    return text().encode()
+    # A folder may have been given a name that is no text.
+    return text().encode(errors="backslashreplace")
 
 
 def environment(autoescape: bool) -> Environment:

@@ -2,7 +2,7 @@
 
 from hpmkd.analysis.stats.aggregate import interquartile_means, performance_profiles, scores
 from hpmkd.analysis.stats.bayes import signed_rank
-from hpmkd.analysis.stats.groups import MIN_GROUPS, group_columns, students
+from hpmkd.analysis.stats.groups import MIN_GROUPS, students
 from hpmkd.analysis.stats.mcnemar import mcnemar_over_runs, mcnemar_test
 from hpmkd.analysis.stats.pairs import (
     BOOTSTRAP_SEED,
@@ -38,7 +38,6 @@ __all__ = [
     "critical_difference",
     "equivalence",
     "friedman",
-    "group_columns",
     "hedges_gz",
     "interquartile_means",
     "mcnemar_over_runs",

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats as scipy_stats
 
-from hpmkd.analysis.stats.groups import MIN_GROUPS, group_columns, group_names, students
+from hpmkd.analysis.stats.groups import MIN_GROUPS, students
 from hpmkd.audit import results
 
 RESAMPLES = 2_000
@@ -29,22 +29,21 @@ def scores(frame: pd.DataFrame, least: int = MIN_GROUPS) -> dict[str, np.ndarray
     Nothing below `least` groups. Left out are groups without such a teacher, then baselines that lack a group. A group
     has as many runs as the one with the fewest, the first ones: each group counts the same.
     """
-    part, keys = students(frame), [*group_columns(frame), "baseline"]
+    part = students(frame)
     if part.empty:
         return {}
     table = results.summary(frame)
-    keys = [name for name in keys if name in table]
     scale = table.assign(scale=table["retention_pct"] / table["mean_pct"].where(table["mean_pct"] > 0))
-    joined = part.assign(group=group_names(part)).merge(scale[[*keys, "scale"]], on=keys, how="left")
+    joined = part.merge(scale[["place", "baseline", "scale"]], on=["place", "baseline"], how="left")
     joined["score"] = joined["accuracy_pct"] * joined["scale"]
     joined = (
-        joined.dropna(subset="score").drop_duplicates(["group", "baseline", "run"]).sort_values("run", kind="stable")
+        joined.dropna(subset="score").drop_duplicates(["place", "baseline", "run"]).sort_values("run", kind="stable")
     )
-    groups, made = joined["group"].nunique(), {}
+    groups, made = joined["place"].nunique(), {}
     if groups < least:
         return {}
     for name, mine in joined.groupby("baseline", sort=False):
-        runs = [values.to_numpy(dtype=float) for _, values in mine.groupby("group", sort=True)["score"]]
+        runs = [values.to_numpy(dtype=float) for _, values in mine.groupby("place", sort=True)["score"]]
         if len(runs) == groups:
             fewest = min(map(len, runs))
             made[str(name)] = np.stack([values[:fewest] for values in runs])

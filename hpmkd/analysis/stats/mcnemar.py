@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from statsmodels.stats.contingency_tables import mcnemar as of_statsmodels
 
-from hpmkd.analysis.stats.groups import group_columns, students
+from hpmkd.analysis.stats.groups import students
 from hpmkd.analysis.stats.tost import LEVEL
 
 
@@ -49,33 +49,28 @@ def mcnemar_over_runs(frame: pd.DataFrame, pairs: pd.DataFrame, correctness: Map
 
     Args:
         frame: of `results.collect`.
-        pairs: rows with `baseline`, `reference` and the columns of their group, such as `comparisons` has.
+        pairs: rows with `baseline`, `reference` and `place`, such as `comparisons` has.
         correctness: stem of a model's file -> (images,) bool, right or not.
 
     Returns:
-        A row per pair that has test outputs of both in a common run: the group, `baseline`, `reference`, `runs`,
+        A row per pair that has test outputs of both in a common run: `place`, `baseline`, `reference`, `runs`,
         `images`; `discordant`: mean per run; `better`, `worse`: runs in which the baseline is so with p < .05;
         `p_least`: the smallest p, times the number of runs.
     """
-    part, keys = students(frame), group_columns(pairs)
-    stems: dict[tuple[Any, ...], dict[int, np.ndarray]] = {}
-    for row in part.to_dict("records"):
+    stems: dict[tuple[Any, Any], dict[int, np.ndarray]] = {}
+    for row in students(frame).to_dict("records"):
         array = correctness.get(str(row["file"]).rpartition(".")[0])
         if array is not None:
-            stems.setdefault(_key(row, keys, row["baseline"]), {}).setdefault(int(row["run"]), array)
+            stems.setdefault((row["place"], row["baseline"]), {}).setdefault(int(row["run"]), array)
     rows = []
     for row in pairs.to_dict("records"):
-        ours, theirs = (stems.get(_key(row, keys, row[name]), {}) for name in ("baseline", "reference"))
+        ours, theirs = (stems.get((row["place"], row[name]), {}) for name in ("baseline", "reference"))
         # Of unequal length are only outputs on other images, which cannot be compared.
         common = [run for run in sorted(ours.keys() & theirs.keys()) if ours[run].shape == theirs[run].shape]
         if common:
-            about = {name: row[name] for name in (*keys, "baseline", "reference")}
+            about = {name: row[name] for name in ("place", "baseline", "reference")}
             rows.append(about | _count([mcnemar_test(ours[run], theirs[run]) for run in common]))
-    return pd.DataFrame(rows, columns=[*keys, "baseline", "reference", *_count([])])
-
-
-def _key(row: Mapping[Any, Any], keys: list[str], baseline: object) -> tuple[Any, ...]:
-    return (*(None if pd.isna(row.get(name)) else row[name] for name in keys), baseline)
+    return pd.DataFrame(rows, columns=["place", "baseline", "reference", *_count([])])
 
 
 def _count(tests: list[dict[str, Any]]) -> dict[str, Any]:

@@ -18,12 +18,13 @@ import numpy as np
 import pandas as pd
 from scipy import special
 from scipy import stats as scipy_stats
-from statsmodels.stats.multitest import multipletests
 
 from hpmkd.analysis.stats.bayes import signed_rank
 from hpmkd.analysis.stats.groups import students
+from hpmkd.analysis.stats.holm import holm
 from hpmkd.analysis.stats.tost import equivalence, spread
 from hpmkd.audit import results
+from hpmkd.audit.places import AXES
 
 REFERENCES = ("Direct", "HPM-KD")
 CONFIDENCE = 0.95
@@ -48,16 +49,18 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def comparisons(frame: pd.DataFrame, references: Sequence[str] = REFERENCES) -> pd.DataFrame:
-    """`paired` for every data set and every reference that the frame has: columns `dataset`, `reference`, and its."""
+    """`paired` for every place (data set, condition, pair) and every reference that it has: columns `place`, `dataset`,
+    `condition`, `pair`, `reference`, and its."""
     parts = []
-    for dataset, part in students(frame).groupby("dataset", sort=False):
+    first = ["place", *AXES, "reference", "baseline"]
+    for place, part in students(frame).groupby("place", sort=False):
         for reference in references:
             if reference in set(part["baseline"]):
-                parts.append(paired(part, reference).assign(dataset=dataset, reference=reference))
+                names = {"place": place, **{axis: part[axis].iloc[0] for axis in AXES}, "reference": reference}
+                parts.append(paired(part, reference).assign(**names))
     if not parts:
-        return pd.DataFrame(columns=["dataset", "reference", "baseline", *_compare(np.array([])), "p_holm"])
+        return pd.DataFrame(columns=[*first, *_compare(np.array([])), "p_holm"])
     table = pd.concat(parts, ignore_index=True)
-    first = ["dataset", "reference", "baseline"]
     return table[[*first, *(name for name in table.columns if name not in first)]]
 
 
@@ -94,7 +97,7 @@ def paired(frame: pd.DataFrame, reference: str) -> pd.DataFrame:
     table["p_holm"] = np.nan
     known = table["p"].notna()
     if known.any():
-        table.loc[known, "p_holm"] = multipletests(table.loc[known, "p"], method="holm")[1]
+        table.loc[known, "p_holm"] = holm(table.loc[known, "p"])
     return table
 
 

@@ -8,7 +8,6 @@ import pandas as pd
 from scipy import stats as scipy_stats
 from statsmodels.stats.power import TTestPower
 
-from hpmkd.analysis.stats.groups import group_columns
 from hpmkd.analysis.stats.tost import LEVEL, MARGIN
 
 POWER = 0.8
@@ -68,8 +67,7 @@ def needed(comparisons: pd.DataFrame) -> pd.DataFrame:
         The same rows with `family`: comparisons that Holm corrects together; `runs_needed`: by the measured standard
         deviation; `runs_low`, `runs_high`: by the ends of its 95 % interval.
     """
-    keys = [*group_columns(comparisons), "reference"]
-    family = comparisons.groupby(keys, sort=False, dropna=False)["p"].transform("count")
+    family = comparisons.groupby(["place", "reference"], sort=False, dropna=False)["p"].transform("count")
     made = comparisons.assign(family=family.astype("int64"))
     rows = []
     for sd, pairs, count in zip(made["sd"], made["n"], made["family"], strict=True):

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy import stats as scipy_stats
-from statsmodels.stats.multitest import multipletests
 
-from hpmkd.analysis.stats.groups import MIN_GROUPS, group_names, students
+from hpmkd.analysis.stats.groups import MIN_GROUPS, students
+from hpmkd.analysis.stats.holm import holm
 from hpmkd.analysis.stats.tost import LEVEL
 
 MIN_BASELINES = 3
@@ -52,7 +52,10 @@ def ranks(frame: pd.DataFrame) -> pd.DataFrame:
 
     Ranked is the mean accuracy in each group (data set, condition, pair), over the baselines that have every group.
     """
-    wide = _by_group(frame)
+    return _ranks(_by_group(frame))
+
+
+def _ranks(wide: pd.DataFrame) -> pd.DataFrame:
     if wide.empty:
         return pd.DataFrame(columns=["baseline", "mean_rank", "groups"])
     mean = wide.rank(axis=1, ascending=False, method="average").mean().rename("mean_rank")
@@ -61,7 +64,10 @@ def ranks(frame: pd.DataFrame) -> pd.DataFrame:
 
 def friedman(frame: pd.DataFrame) -> tuple[float, float] | None:
     """Statistic and p of Friedman's test on those ranks; None with fewer than 3 baselines or 2 groups."""
-    wide = _by_group(frame)
+    return _friedman(_by_group(frame))
+
+
+def _friedman(wide: pd.DataFrame) -> tuple[float, float] | None:
     if wide.shape[0] < 2 or wide.shape[1] < MIN_BASELINES:
         return None
     with warnings.catch_warnings():
@@ -84,7 +90,8 @@ def rank_tests(frame: pd.DataFrame, references: Sequence[str]) -> RankTests:
 
     Where Friedman's test shows no difference, none is claimed: all baselines are one clique.
     """
-    wide, table, overall = _by_group(frame), ranks(frame), friedman(frame)
+    wide = _by_group(frame)
+    table, overall = _ranks(wide), _friedman(wide)
     known = dict(zip(table["baseline"], table["mean_rank"], strict=True))
     control = next((name for name in references if name in known), None)
     enough = len(wide) >= MIN_GROUPS and len(known) >= MIN_BASELINES
@@ -112,7 +119,7 @@ def _against(known: dict[str, float], control: str | None, groups: int) -> list[
     if control is None:
         return [math.nan] * len(known)
     z = [abs(known[name] - known[control]) / _rank_error(len(known), groups) for name in others]
-    corrected = dict(zip(others, multipletests(2 * scipy_stats.norm.sf(z), method="holm")[1], strict=True))
+    corrected = dict(zip(others, holm(2 * scipy_stats.norm.sf(z)), strict=True))
     return [float(corrected.get(name, math.nan)) for name in known]
 
 
@@ -132,6 +139,5 @@ def _by_group(frame: pd.DataFrame) -> pd.DataFrame:
     part = students(frame)
     if part.empty:
         return pd.DataFrame()
-    part = part.assign(group=group_names(part))
-    wide = part.pivot_table(index="group", columns="baseline", values="accuracy_pct", aggfunc="mean", sort=False)
+    wide = part.pivot_table(index="place", columns="baseline", values="accuracy_pct", aggfunc="mean", sort=False)
     return wide.round(_DIGITS).dropna(axis=1)

@@ -36,7 +36,7 @@ def take(tree: Tree, base: Folder, config: DataConfig) -> Inventory:
 def _all_in_classes(folders: list[Folder]) -> None:
     """Whose class is not known cannot be used; all such images, of both parts, are told at once."""
     loose = {folder.place: sorted(name for name, file in folder.files.items() if is_image(file)) for folder in folders}
-    lines = [f"{place}: {count(len(names), 'image')} ({named(names[:3])})" for place, names in loose.items() if names]
+    lines = [f"{place}: {count(len(names), 'image')} ({named(names, 3)})" for place, names in loose.items() if names]
     if lines:
         raise EnvironmentProblem(
             "images outside of class folders: their class is not known",

@@ -59,5 +59,10 @@ def _json(file: File) -> dict[str, Any]:
     try:
         found = json.loads(file.read())
     except (OSError, ValueError) as error:
-        raise EnvironmentProblem(f"{file.place}: cannot be read", expected="JSON", found=str(error)) from error
+        raise EnvironmentProblem(
+            f"{file.place}: cannot be read",
+            expected="JSON",
+            found=str(error),
+            todo="copy an intact file there, or save the data set again with save_to_disk",
+        ) from error
     return found if isinstance(found, dict) else {}

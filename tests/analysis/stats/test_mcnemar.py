@@ -58,7 +58,7 @@ def test_runs_are_paired_and_counted_not_added_up() -> None:
     known["student_D_TAKD_run3"] = answers(80, 12, 2, 6)[0]  # Direct has no outputs of run 3
     table = stats.mcnemar_over_runs(frame, stats.comparisons(frame), known)
     (row,) = table.to_dict("records")
-    assert (row["dataset"], row["baseline"], row["reference"]) == ("D", "AT", "Direct")
+    assert (row["place"], row["baseline"], row["reference"]) == ("D", "AT", "Direct")
     assert (row["runs"], row["images"], row["discordant"]) == (2, 100, 14.5)
     assert (row["better"], row["worse"]) == (1, 0)
     assert row["p_least"] == pytest.approx(2 * scipy_stats.binomtest(12, 14).pvalue)
@@ -77,9 +77,7 @@ def test_conditions_and_pairs_of_networks_are_kept_apart() -> None:
     known = {}
     for condition, counts in ((None, (80, 20, 0, 0)), ("sym0.2", (80, 0, 20, 0))):
         known[f"student_D@{condition}_AT_run1"], known[f"student_D@{condition}_Direct_run1"] = answers(*counts)
-    pairs = pd.DataFrame(
-        {"dataset": ["D", "D"], "condition": [None, "sym0.2"], "baseline": "AT", "reference": "Direct"}
-    )
+    pairs = pd.DataFrame({"place": ["D", "D@sym0.2"], "baseline": "AT", "reference": "Direct"})
     table = stats.mcnemar_over_runs(frame, pairs, known)
     assert table[["better", "worse"]].to_numpy().tolist() == [[1, 0], [0, 1]]
 
