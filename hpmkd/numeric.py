@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 MISSING = "-"
@@ -44,6 +45,12 @@ def percent(value: Any, digits: int = 2) -> str:
 def whole(value: Any) -> str:
     """`1,234`."""
     return (f"{int(value):,}" if abs(value) < _LONG else fixed(value, 2)) if is_defined(value) else MISSING
+
+
+def digits(value: float) -> str:
+    """A number as names have it: `2`, `0.3`, `0.00001`; every digit, no exponent, no zeros at the end."""
+    text = format(Decimal(repr(float(value))), "f") if isinstance(value, float) else str(value)
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def p_value(value: Any, digits: int = 3) -> str:

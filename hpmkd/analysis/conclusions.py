@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,10 +76,10 @@ def _nothing_found(rows: list[dict[str, Any]]) -> str:
 
 def _found(rows: list[dict[str, Any]], shown: list[dict[str, Any]]) -> str:
     evidence = f"{len(shown)} of {_comparisons(len(rows))}, {_pairs(shown)}, p < {LEVEL:g} after Holm's correction"
-    several = len({row["dataset"] for row in rows}) > 1
+    several = len({row["place"] for row in rows}) > 1
     groups: dict[tuple[str, str, str], list[str]] = {}
     for row in shown:
-        place = f"{row['dataset']}: " if several else ""
+        place = f"{row['place']}: " if several else ""
         groups.setdefault((place, verdict(row), str(row["reference"])), []).append(str(row["baseline"]))
     if len(groups) > MAX_GROUPS or max(map(len, groups.values())) > MAX_NAMES:
         words = [verdict(row) for row in shown]
@@ -106,11 +106,11 @@ def _and(names: list[str]) -> str:
 
 
 def _findings(rows: list[dict[str, Any]], shown: list[dict[str, Any]]) -> list[str]:
-    """Over all data sets first, where there are several."""
-    several = len({row["dataset"] for row in rows}) > 1
+    """Over all places first, where there are several."""
+    several = len({row["place"] for row in rows}) > 1
     told = {(row["reference"], row["baseline"]) for row in shown}
     made = _overall([row for row in rows if (row["reference"], row["baseline"]) in told])
-    made += [f"{row['dataset']}: " * several + sentence(row) for row in shown]
+    made += [f"{row['place']}: " * several + sentence(row) for row in shown]
     more = len(made) - MAX_FINDINGS
     return [*made[:MAX_FINDINGS], f"{more} more are in the table of paired differences."] if more > 0 else made
 
@@ -135,8 +135,14 @@ def _overall(rows: list[dict[str, Any]]) -> list[str]:
                 counts = [f"{word} on {mine.count(word)}" for word in _SHOWN if word in mine]
                 open_ones = len(mine) - sum(mine.count(word) for word in _SHOWN)
                 counts += [f"without a shown difference on {open_ones}"] if open_ones else []
-                made.append(f"{baseline} against {reference}, {len(mine)} data sets: {', '.join(counts)}.")
+                made.append(f"{baseline} against {reference}, {len(mine)} {places(rows)}: {', '.join(counts)}.")
     return made
+
+
+def places(rows: Iterable[Mapping[Any, Any]]) -> str:
+    """What the places of these rows differ in, for people: `data sets`, or `conditions`."""
+    plain = all(row["condition"] is None and row["pair"] is None for row in rows)
+    return "data sets" if plain else "conditions"
 
 
 def cautions(frame: pd.DataFrame, comparisons: pd.DataFrame) -> list[str]:
@@ -159,9 +165,10 @@ def cautions(frame: pd.DataFrame, comparisons: pd.DataFrame) -> list[str]:
                 f"Where there are only {least} pairs bootstrap intervals are too narrow (see the method notes); use "
                 "Student's t interval instead."
             )
-    datasets = stats.students(frame)["dataset"].nunique()
-    if 1 < datasets < 5:
-        made.append(f"Mean ranks over {datasets} data sets describe these data sets; they do not generalise to others.")
+    students = stats.students(frame)
+    count, noun = students["place"].nunique(), places(students.to_dict("records"))
+    if 1 < count < 5:
+        made.append(f"Mean ranks over {count} {noun} describe these {noun}; they do not generalise to others.")
     for column, name in (("device", "kinds of device"), ("torch", "versions of torch"), ("hpmkd", "versions of hpmkd")):
         kinds = sorted(map(str, frame.loc[frame["planned"].astype(bool), column].dropna().unique()))
         if len(kinds) > 1:

@@ -21,6 +21,7 @@ from scipy import stats as scipy_stats
 from statsmodels.stats.multitest import multipletests
 
 from hpmkd.audit import results
+from hpmkd.audit.places import AXES, placed
 
 REFERENCES = ("Direct", "HPM-KD")
 CONFIDENCE = 0.95
@@ -32,10 +33,10 @@ _MAX_PERMUTATIONS = 2**10
 
 
 def students(frame: pd.DataFrame) -> pd.DataFrame:
-    """The planned students of a results frame: what baselines are compared on. Those that do not say of which data
-    set, baseline and run they are cannot be."""
+    """The planned students of a results frame, with a column `place` (data set, condition, pair): what baselines are
+    compared on. Those that do not say of which data set, baseline and run they are cannot be."""
     named = frame[["dataset", "baseline", "run"]].notna().all(axis=1)
-    return frame[(frame["role"] == "student") & frame["planned"].astype(bool) & named]
+    return placed(frame[(frame["role"] == "student") & frame["planned"].astype(bool) & named])
 
 
 def summary(frame: pd.DataFrame) -> pd.DataFrame:
@@ -52,16 +53,18 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def comparisons(frame: pd.DataFrame, references: Sequence[str] = REFERENCES) -> pd.DataFrame:
-    """`paired` for every data set and every reference that the frame has: columns `dataset`, `reference`, and its."""
+    """`paired` for every place (data set, condition, pair) and every reference that it has: columns `place`, `dataset`,
+    `condition`, `pair`, `reference`, and its."""
     parts = []
-    for dataset, part in students(frame).groupby("dataset", sort=False):
+    first = ["place", *AXES, "reference", "baseline"]
+    for place, part in students(frame).groupby("place", sort=False):
         for reference in references:
             if reference in set(part["baseline"]):
-                parts.append(paired(part, reference).assign(dataset=dataset, reference=reference))
+                names = {"place": place, **{axis: part[axis].iloc[0] for axis in AXES}, "reference": reference}
+                parts.append(paired(part, reference).assign(**names))
     if not parts:
-        return pd.DataFrame(columns=["dataset", "reference", "baseline", *_compare(np.array([])), "p_holm"])
+        return pd.DataFrame(columns=[*first, *_compare(np.array([])), "p_holm"])
     table = pd.concat(parts, ignore_index=True)
-    first = ["dataset", "reference", "baseline"]
     return table[[*first, *(name for name in table.columns if name not in first)]]
 
 
@@ -168,9 +171,10 @@ def wilcoxon(difference: np.ndarray) -> tuple[float, float]:
 
 
 def ranks(frame: pd.DataFrame) -> pd.DataFrame:
-    """Across data sets: `baseline`, `mean_rank` (1 is best, ties share), `datasets`; best first.
+    """Across places (data set, condition, pair): `baseline`, `mean_rank` (1 is best, ties share), `datasets` (how many
+    places); best first.
 
-    Ranked is the mean accuracy, over the baselines and data sets that have every number.
+    Ranked is the mean accuracy, over the baselines and places that have every number.
     """
     wide = _by_dataset(frame)
     if wide.empty:
@@ -191,9 +195,9 @@ def friedman(frame: pd.DataFrame) -> tuple[float, float] | None:
 
 
 def _by_dataset(frame: pd.DataFrame) -> pd.DataFrame:
-    """Mean accuracy, data sets x baselines; a baseline that lacks a data set is left out."""
+    """Mean accuracy, places x baselines; a baseline that lacks a place is left out."""
     part = students(frame)
     if part.empty:
         return pd.DataFrame()
-    wide = part.pivot_table(index="dataset", columns="baseline", values="accuracy_pct", aggfunc="mean", sort=False)
+    wide = part.pivot_table(index="place", columns="baseline", values="accuracy_pct", aggfunc="mean", sort=False)
     return wide.round(_DIGITS).dropna(axis=1)

@@ -11,11 +11,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from hpmkd.audit.findings import headers
+from hpmkd.audit.grid_columns import columns_of
+from hpmkd.audit.places import AXES, groups, stems, teacher_pct
 from hpmkd.audit.sweep_dir import open_saved
 from hpmkd.config.specs import ModelSpec
 from hpmkd.files import commit_bytes
 from hpmkd.numeric import divide, fixed, is_defined, whole
-from hpmkd.plan.architecture import parameter_count
+from hpmkd.plan.architecture import forward_cost, parameter_count
 from hpmkd.plan.roles import NETWORK_SUFFIX, Role
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.sidecar import Header
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
     from hpmkd.text_table import TextTable
 
 _SUMMARY = [
-    "dataset", "baseline", "runs", "mean_pct", "sd_pct", "retention_pct", "train_seconds", "total_seconds",
+    *AXES, "place", "baseline", "runs", "mean_pct", "sd_pct", "retention_pct", "train_seconds", "total_seconds",
+    "teacher_pct",
 ]  # fmt: skip
 
 
@@ -38,6 +41,8 @@ def _row(stem: str, header: Header, planned: bool) -> dict[str, Any]:
     return {
         "file": f"{stem}{role.suffix if role else NETWORK_SUFFIX}",
         "dataset": meta.get("dataset"),
+        "condition": meta.get("condition"),
+        "pair": meta.get("pair"),
         "role": role.value if role else meta.get("role"),
         "baseline": meta.get("baseline"),
         "run": _count(meta.get("run")),
@@ -49,7 +54,8 @@ def _row(stem: str, header: Header, planned: bool) -> dict[str, Any]:
         "seed": str(meta.get("seed")),
         "architecture": shape.get("arch") if network else None,
         "channels": str(shape.get("channels")) if network else None,
-        "parameters": _parameters(shape) if network else None,
+        "parameters": _counted(parameter_count, shape) if network else None,
+        "multiply_adds": _counted(forward_cost, shape) if network else None,  # of the forward pass of an image
         "device": meta.get("device"),
         "hardware": meta.get("hardware"),
         "timestamp": header.timestamp,
@@ -71,42 +77,47 @@ def _count(value: Any) -> int | None:
     return int(value) if is_defined(value) and value == int(value) else None
 
 
-def _parameters(shape: Mapping[str, Any]) -> int | None:
+def _counted(count: Callable[[ModelSpec], int], shape: Mapping[str, Any]) -> int | None:
     """Of a network by its metadata; None where they do not describe one of ours."""
     try:
-        return parameter_count(ModelSpec(**{**shape, "channels": tuple(shape["channels"])}))
+        return count(ModelSpec(**{**shape, "channels": tuple(shape["channels"])}))
     except (TypeError, ValueError, KeyError):
         return None
 
 
 def collect(
-    output: OutputDir, planned: Collection[str] | None, known: Mapping[str, Header] = MappingProxyType({})
+    output: OutputDir,
+    planned: Mapping[str, Mapping[str, Any]] | Collection[str] | None,
+    known: Mapping[str, Header] = MappingProxyType({}),
 ) -> pd.DataFrame:
     """One row per valid file in `models/`: networks, and searches with what they cost.
 
     Args:
         output: the sweep's folder.
-        planned: keys of the present plan, for the column `planned`; None: there is no plan, all belong.
+        planned: keys of the present plan, for the column `planned`, and what else it adds (see
+            `grid_columns.columns_of`); None: there is no plan, all belong.
         known: by key, what was verified under the lock that is still held; all else is read from its file.
     """
     import pandas as pd
 
-    found = headers(output, known)
-    rows = []
+    found, rows = headers(output, known), []
+    more: Mapping[str, Mapping[str, Any]] = planned if isinstance(planned, Mapping) else {}
     for stem, header in found.items():
         ancestors = sorted(_ancestors(stem, found))
         row = _row(stem, header, planned is None or stem in planned)
         row["ancestors"] = " ".join(ancestors)
         row["ancestor_seconds"] = float(sum(found[name].train_time for name in ancestors if name in found))
-        rows.append(row)
+        rows.append({**row, **more.get(stem, {})})
     columns = [
         *_row("", Header("", 0, accuracy=0.0, train_time=0.0, timestamp="", metadata={}), False),
         "ancestors",
         "ancestor_seconds",
+        *dict.fromkeys(["teacher", "training_multiply_adds", *(name for row in more.values() for name in row)]),
     ]
     frame = pd.DataFrame(rows, columns=columns)
     numbers = ["accuracy_pct", "validation_accuracy_pct", "train_seconds", "prepare_seconds", "ancestor_seconds"]
-    return frame.astype({"run": "Int64", "epochs": "Int64", "parameters": "Int64", **dict.fromkeys(numbers, "float64")})
+    kinds = dict.fromkeys(("run", "epochs", "parameters", "multiply_adds"), "Int64")
+    return frame.astype({**kinds, **dict.fromkeys([*numbers, "training_multiply_adds"], "float64")})
 
 
 def load_results(output_dir: str | os.PathLike[str]) -> pd.DataFrame:
@@ -120,7 +131,7 @@ def load_results(output_dir: str | os.PathLike[str]) -> pd.DataFrame:
         UsageError: there is no such folder, or its config cannot be read.
     """
     saved = open_saved(Path(output_dir))
-    return collect(saved.output, None if saved.config is None else {job.key for job in saved.jobs})
+    return collect(saved.output, None if saved.config is None else columns_of(saved.config, saved.jobs))
 
 
 def _ancestors(stem: str, found: Mapping[str, Header]) -> set[str]:
@@ -153,29 +164,30 @@ def write(frame: pd.DataFrame, output: OutputDir) -> None:
 
 
 def summary(frame: pd.DataFrame) -> pd.DataFrame:
-    """Per data set and baseline: n, mean and standard deviation of accuracy, retention, mean train time, total cost.
+    """Per place (data set, condition, pair) and baseline: n, mean and standard deviation of accuracy, retention, mean
+    train time, total cost.
 
     The total cost is the train time of all its students, and of all teachers, assistants and searches that they
     depend on, each counted once.
 
-    Retention is student / teacher accuracy in percent, and missing where there is no teacher or it has 0 %. The
-    standard deviation is the sample's (n - 1), and missing for a single run. A cost of which a part is not known is
+    Retention is student / teacher accuracy in percent, and missing where there is no teacher or it has 0 %. The teacher
+    is the students' own one (`places.teacher_pct`), whose accuracy is in `teacher_pct`; the row `teacher` is of all.
+    The standard deviation is the sample's (n - 1), and missing for a single run. A cost of which a part is not known is
     missing.
     """
     import pandas as pd
 
     rows = []
-    for dataset, part in frame[frame["planned"].astype(bool)].groupby("dataset", sort=False):
-        teacher = part[part["role"] == "teacher"]
-        reference = float(teacher["accuracy_pct"].mean())
-        groups = [("teacher", teacher)] if len(teacher) else []
+    for names, part in groups(frame):
+        teacher, reference = part[part["role"] == "teacher"], teacher_pct(part, names["place"])
+        named = [("teacher", teacher)] if len(teacher) else []
         students = part[part["role"] == "student"]
-        groups += [(str(name), group) for name, group in students.groupby("baseline", sort=False)]
-        for name, group in groups:
+        named += [(str(name), group) for name, group in students.groupby("baseline", sort=False)]
+        for name, group in named:
             accuracy = group["accuracy_pct"]
             rows.append(
                 {
-                    "dataset": dataset,
+                    **names,
                     "baseline": name,
                     "runs": len(group),
                     "mean_pct": float(accuracy.mean()),
@@ -183,9 +195,10 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
                     "retention_pct": 100 * divide(accuracy.mean(), reference),
                     "train_seconds": float(group["train_seconds"].mean()),
                     "total_seconds": total(group["train_seconds"]) + _shared_seconds(group, frame),
+                    "teacher_pct": reference,
                 }
             )
-    return pd.DataFrame(rows, columns=_SUMMARY).astype({"runs": "int64", **dict.fromkeys(_SUMMARY[3:], "float64")})
+    return pd.DataFrame(rows, columns=_SUMMARY).astype({"runs": "int64", **dict.fromkeys(_SUMMARY[6:], "float64")})
 
 
 def total(numbers: pd.Series) -> float:
@@ -199,23 +212,22 @@ def shared_names(group: pd.DataFrame) -> set[str]:
 
 
 def _shared_seconds(group: pd.DataFrame, frame: pd.DataFrame) -> float:
-    stems = frame["file"].str.rsplit(".", n=1).str[0]
-    return total(frame.loc[stems.isin(shared_names(group)), "train_seconds"])
+    return total(frame.loc[stems(frame).isin(shared_names(group)), "train_seconds"])
 
 
 def tables(frame: pd.DataFrame, order: list[str]) -> list[TextTable]:
-    """The summary as one table per data set, baselines in the order of the config."""
+    """The summary as one table per place, baselines in the order of the config."""
     from hpmkd.text_table import TextTable
 
     made: list[TextTable] = []
     headings = ("baseline", "runs", "accuracy %", "sd", "retention %", "train s", "total s")
     digits = {"mean_pct": 2, "sd_pct": 2, "retention_pct": 1, "train_seconds": 1, "total_seconds": 1}
-    place = {name: number for number, name in enumerate(["teacher", *order])}
-    for dataset, part in summary(frame).groupby("dataset", sort=False):
+    place = {baseline: number for number, baseline in enumerate(["teacher", *order])}
+    for name, part in summary(frame).groupby("place", sort=False):
         rows = sorted(part.to_dict("records"), key=lambda row: place.get(row["baseline"], len(place)))
         cells = [
-            [str(row["baseline"]), whole(row["runs"]), *(fixed(row[name], count) for name, count in digits.items())]
+            [str(row["baseline"]), whole(row["runs"]), *(fixed(row[column], count) for column, count in digits.items())]
             for row in rows
         ]
-        made.append(TextTable(str(dataset), headings, cells))
+        made.append(TextTable(str(name), headings, cells))
     return made

@@ -7,7 +7,7 @@ import json
 import platform
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ import psutil
 
 from hpmkd.audit.findings import audit
 from hpmkd.audit.sweep_dir import Saved, open_saved
-from hpmkd.plan.job import Job
+from hpmkd.plan.job import Job, place_name
 from hpmkd.store.inspection import Finding, inspect
 from hpmkd.store.output_dir import OutputDir, trial_folder
 from hpmkd.store.progress_log import Progress, read_all
@@ -62,6 +62,13 @@ class ModelStatus:
     waits_for: tuple[str, ...] = ()
     accuracy_pct: float | None = None
     train_seconds: float | None = None
+    condition: str | None = None
+    pair: str | None = None
+
+    @property
+    def place(self) -> str:
+        """Data set, condition and pair as in files."""
+        return place_name(self.dataset, self.condition, self.pair)
 
 
 @dataclass(frozen=True)
@@ -136,7 +143,7 @@ def _model(
     works: bool,
     checkpoints: Mapping[str, int],
 ) -> ModelStatus:
-    names: dict[str, Any] = {"key": job.key, "role": job.role.value, "dataset": job.data.name, "baseline": job.baseline}
+    names: dict[str, Any] = {"key": job.key, "role": job.role.value, **job.axes, "baseline": job.baseline}
     names["run"] = job.run
     if finding.good:
         header = finding.header
@@ -189,7 +196,8 @@ def _without_plan(output: OutputDir) -> list[ModelStatus]:
             meta = finding.header.metadata
             role, dataset = str(meta.get("role", "?")), str(meta.get("dataset", "?"))
             names = (path.stem, role, dataset, meta.get("baseline"), meta.get("run"))
-            made.append(ModelStatus(*names, "done", accuracy_pct=finding.header.accuracy))
+            one = ModelStatus(*names, "done", accuracy_pct=finding.header.accuracy)
+            made.append(replace(one, condition=meta.get("condition"), pair=meta.get("pair")))
         else:
             role = path.stem.partition("_")[0]
             made.append(

@@ -108,8 +108,8 @@ def _print(console: Console, found: Status) -> None:
 def parts(found: Status) -> list[Text | TextTable]:
     """The state for people: a headline, a table per data set, lines, the command."""
     made: list[Text | TextTable] = [Text(_headline(found))]
-    for dataset in dict.fromkeys(model.dataset for model in found.models):
-        made.append(_table(dataset, [model for model in found.models if model.dataset == dataset]))
+    for place in dict.fromkeys(model.place for model in found.models):
+        made.append(_table(place, [model for model in found.models if model.place == place]))
     made += [Text(line, style="red" if bad else "") for line, bad in _lines(found)]
     if found.command and found.sweep in ("stopped", "killed"):
         made.append(Text(f"continue with: {found.command}"))
@@ -126,7 +126,7 @@ def _headline(found: Status) -> str:
     return f"{found.root}: {words}{soon}; {SWEEP[found.sweep].format(owner=found.owner)}"
 
 
-def _table(dataset: str, models: Sequence[ModelStatus]) -> TextTable:
+def _table(place: str, models: Sequence[ModelStatus]) -> TextTable:
     rows: list[list[str | Text]] = []
     for name in dict.fromkeys(row_name(model) for model in models):
         mine = [model for model in models if row_name(model) == name]
@@ -137,7 +137,7 @@ def _table(dataset: str, models: Sequence[ModelStatus]) -> TextTable:
             text = f"{count}/{len(mine)}" if heading == "done" else str(count or "")
             cells.append(Text(text, style=style if count else ""))
         rows.append([name, *cells])
-    return TextTable(dataset, ("model", *_COLUMNS), rows)
+    return TextTable(place, ("model", *_COLUMNS), rows)
 
 
 def _lines(found: Status) -> list[tuple[str, bool]]:

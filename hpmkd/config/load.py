@@ -142,7 +142,7 @@ def flattened(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-_MAPPINGS = ("vary",)  # keys whose value is a mapping of the user's own
+_MAPPINGS = ("vary", "pairs")  # keys whose value is a mapping of the user's own
 
 
 def _plain(value: Any) -> Any:
@@ -192,7 +192,7 @@ def _readable(error: ValidationError, where: str, written: Mapping[str, str]) ->
     # A key that may hold one of several types has a message for each: one problem.
     problems = len(set(keys))
     rest = f" ({problems} problems, this is the first)" if problems > 1 else ""
-    if first["type"] == "extra_forbidden":
+    if first["type"] == "extra_forbidden" and key not in fields:
         if key in RENAMED_KEYS:
             return UsageError(
                 f"{place}: unknown key `{key}`{rest}", todo=f"it is called `{RENAMED_KEYS[key]}` since 0.2"
@@ -208,6 +208,8 @@ def _readable(error: ValidationError, where: str, written: Mapping[str, str]) ->
     field = fields.get(key)
     renamed = _RENAMED_VALUES.get((key, str(first["input"])))
     messages = dict.fromkeys(one["msg"] for one, own in zip(error.errors(), keys, strict=True) if own == key)
+    if field is not None and get_origin(field.annotation) is dict and len(names) > 1:
+        messages = {f"{'.'.join(names)}: {message}": None for message in messages}
     return UsageError(
         f"{place}: bad value for `{key}`{rest}" if key else f"{place}: {first['msg']}{rest}",
         expected=", or: ".join(messages) + (f" ({type_name(field.annotation)}: {field.description})" if field else ""),

@@ -32,10 +32,27 @@ class Request:
 
 def absolute_folder(entry: str) -> str:
     """A folder or archive with its whole path, so that the sweep continues from wherever --restore is called."""
-    name, equals, folder = entry.rpartition("=")
+    images, condition = split_condition(entry)
+    name, equals, folder = images.rpartition("=")
     path = Path(folder).expanduser()
     is_folder = path.exists() and ("/" in folder or os.sep in folder or equals or folder in (".", ".."))
-    return f"{name}{equals}{path.resolve()}" if is_folder else entry
+    return f"{name}{equals}{path.resolve()}{f'@{condition}' * bool(condition)}" if is_folder else entry
+
+
+def split_condition(entry: str) -> tuple[str, str]:
+    """An entry of `datasets` without its condition, and the condition: `CIFAR10@n2500` is `CIFAR10` and `n2500`.
+
+    Names of data sets have no `@`. Paths may: what stands behind it in a path that is there is no condition.
+    """
+    images, mark, condition = entry.rpartition("@")
+    if (
+        not mark
+        or "/" in condition
+        or os.sep in condition
+        or Path(entry.partition("=")[2] or entry).expanduser().exists()
+    ):
+        return entry, ""
+    return images, condition
 
 
 def newest_sweep() -> Path:

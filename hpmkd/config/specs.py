@@ -25,7 +25,8 @@ class DataSpec:
 
     `content` identifies the images and labels (hash of the source files, or a name whose content is checked by
     its reader). `source` is only where they lie now, and `images` only how many training images there are (0: not
-    known), so both are compared by nothing.
+    known), so both are compared by nothing. `name` is the bare name, from which seeds and the split are drawn, so that
+    they are the same under every `condition` (canonical, see `data/conditions`; None: as it is).
     """
 
     name: str
@@ -38,6 +39,19 @@ class DataSpec:
     train_images: int | None = None
     source: str | None = field(default=None, compare=False)
     images: int = field(default=0, compare=False)
+    condition: str | None = option(None)
+
+    @property
+    def label(self) -> str:
+        """Its name with the condition, as in files: `CIFAR10@n2500`."""
+        return self.name if self.condition is None else f"{self.name}@{self.condition}"
+
+    @property
+    def training_images(self) -> int:
+        """How many images a model is trained on; 0: not known."""
+        if self.train_images is not None:
+            return self.train_images
+        return self.images and self.images - self.validation_count(self.images)
 
     def validation_count(self, images: int) -> int:
         """How many of `images` training images are kept for validation.
@@ -48,10 +62,10 @@ class DataSpec:
         kept = max(1, round(images * self.validation_fraction))
         if self.train_images is not None and self.train_images > images - kept:
             raise UsageError(
-                f"data.train_images: {self.name} has fewer images",
+                f"{'data.train_images' if self.condition is None else 'datasets'}: {self.label} has fewer images",
                 expected=f"at most {images - kept} ({images} minus {kept} for validation)",
                 found=str(self.train_images),
-                todo="ask for fewer, or leave the key out to train on all",
+                todo="ask for fewer, or leave the number out to train on all",
             )
         return kept
 

@@ -54,6 +54,10 @@ class DataConfig(Section):
     )
 
 
+# As names of data sets: it stands in the names of files.
+PairName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]+([.-][A-Za-z0-9]+)*$", max_length=40)]
+
+
 class ModelConfig(Section):
     """One architecture."""
 
@@ -61,6 +65,13 @@ class ModelConfig(Section):
     channels: list[PositiveInt] | None = Field(
         None, description="widths: [conv1, conv2, fc] of lenet5, the three stages of a resnet"
     )
+
+
+class PairConfig(Section):
+    """A pair of networks; what it leaves out is that of the sections `teacher` and `student`."""
+
+    teacher: ModelConfig | None = None
+    student: ModelConfig | None = None
 
 
 class FitConfig(Section):
@@ -168,6 +179,10 @@ class SweepConfig(Section):
         [], description="more baselines, as a grid over settings of their methods, such as "
         "{baselines: [TraditionalKD], kd.temperature: [2, 4, 8], kd.alpha: [0.5, 0.9]}; or a list of several grids"
     )  # fmt: skip
+    pairs: dict[PairName, PairConfig] = Field(
+        {}, description="several pairs of networks, such as {r56-r20: {teacher: {arch: resnet56}, student: {arch: "
+        "resnet20}}, ...}: every baseline is trained for each of them; default: the pair in `teacher` and `student`"
+    )  # fmt: skip
     data: DataConfig = DataConfig()
     teacher: ModelConfig = ModelConfig(arch="lenet5_teacher")
     student: ModelConfig = ModelConfig(arch="lenet5_student")
@@ -210,6 +225,10 @@ class SweepConfig(Section):
             twice = sorted({value for value in values if values.count(value) > 1})
             if twice:
                 raise ValueError(f"{key}: named twice: {', '.join(twice)}")
+        if len({name.casefold() for name in self.pairs}) < len(self.pairs):
+            raise ValueError(
+                "pairs: two names differ by upper and lower case alone, which some file systems do not tell"
+            )
         return self
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Iterator, Mapping
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from hpmkd.errors import UsageError
+from hpmkd.numeric import digits
 
 if TYPE_CHECKING:
     from hpmkd.config.sweep import SweepConfig
@@ -100,12 +100,6 @@ def word_of(key: str, value: Any) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return next((f"{word}{digits(value)}" for word, keys in NUMBERS.items() if key in keys), None)
-
-
-def digits(value: float) -> str:
-    """A number as names have it: `2`, `0.3`, `0.00001`; every digit, no exponent, no zeros at the end."""
-    text = format(Decimal(repr(float(value))), "f") if isinstance(value, float) else str(value)
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def vocabulary(keys: Collection[str]) -> list[str]:

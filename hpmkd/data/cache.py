@@ -16,6 +16,7 @@ from hpmkd.config.specs import DataSpec
 from hpmkd.config.sweep import DataConfig, SweepConfig, cache_folder
 from hpmkd.data.catalog import DATASETS, Dataset, find_all
 from hpmkd.data.census import remarks, summary
+from hpmkd.data.conditions.catalog import conditioned
 from hpmkd.data.decode import FORMAT, decode, faults_of
 from hpmkd.errors import EnvironmentProblem
 from hpmkd.files import acquire
@@ -34,31 +35,40 @@ def describe(config: SweepConfig) -> list[DataSpec]:
         config: names them.
 
     Raises:
-        UsageError: an unknown name. EnvironmentProblem: a data set that can't be used.
+        UsageError: an unknown name or condition. EnvironmentProblem: a data set that can't be used.
     """
-    specs = []
-    for dataset in find_all(config.datasets):
-        content, shape = dataset.name, (dataset.channels, dataset.image_size, dataset.classes)
-        images = dataset.images
-        if dataset.source is not None:
-            content, meta = _own(dataset, config.data)
-            log.info(summary(dataset.name, meta["census"]))
-            for line in remarks(dataset.name, meta["census"]):
-                log.warning(line)
-            shape, images = (meta["channels"], meta["image_size"], meta["classes"]), meta["train_images"]
-        elif config.data.image_size not in (None, dataset.image_size):
-            log.warning(f"data.image_size: not for {dataset.name}, whose images have {dataset.image_size} pixels")
-        augment = config.data.augment
-        if augment == "auto":
-            augment = "crop_flip" if shape[0] == 3 else "none"
-        fraction, count = config.data.validation_fraction, config.data.train_images
-        specs.append(
-            DataSpec(
-                dataset.name, content, *shape, augment=augment, validation_fraction=fraction,
-                train_images=count, source=dataset.source, images=images,
-            )
-        )  # fmt: skip
+    specs: list[DataSpec] = []
+    bare: dict[str, DataSpec] = {}
+    for dataset, condition in find_all(config.datasets):
+        if dataset.name not in bare:  # looked at once, under however many conditions
+            bare[dataset.name] = _describe(dataset, config)
+        spec = conditioned(bare[dataset.name], condition)
+        if condition and spec.images:
+            spec.validation_count(spec.images)
+        specs.append(spec)
     return specs
+
+
+def _describe(dataset: Dataset, config: SweepConfig) -> DataSpec:
+    """Under no condition."""
+    content, shape = dataset.name, (dataset.channels, dataset.image_size, dataset.classes)
+    images = dataset.images
+    if dataset.source is not None:
+        content, meta = _own(dataset, config.data)
+        log.info(summary(dataset.name, meta["census"]))
+        for line in remarks(dataset.name, meta["census"]):
+            log.warning(line)
+        shape, images = (meta["channels"], meta["image_size"], meta["classes"]), meta["train_images"]
+    elif config.data.image_size not in (None, dataset.image_size):
+        log.warning(f"data.image_size: not for {dataset.name}, whose images have {dataset.image_size} pixels")
+    augment = config.data.augment
+    if augment == "auto":
+        augment = "crop_flip" if shape[0] == 3 else "none"
+    fraction, count = config.data.validation_fraction, config.data.train_images
+    return DataSpec(
+        dataset.name, content, *shape, augment=augment, validation_fraction=fraction,
+        train_images=count, source=dataset.source, images=images,
+    )  # fmt: skip
 
 
 def take_census(dataset: Dataset, config: DataConfig) -> dict[str, Any]:

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hpmkd.config.request import split_condition
 from hpmkd.config.sweep import DataConfig
+from hpmkd.data.conditions.catalog import canonical
 from hpmkd.data.tree import stem
 from hpmkd.errors import UsageError
 
@@ -96,15 +98,33 @@ def find(entry: str) -> Dataset:
     return Dataset(short, "hpmkd.data.folder:read", source=str(path.resolve()))
 
 
-def find_all(entries: list[str]) -> list[Dataset]:
-    """`find` for every entry; UsageError where two would share a name in files."""
-    found = [find(entry) for entry in entries]
-    names = [dataset.name.casefold() for dataset in found]
-    for entry, name in zip(entries, names, strict=True):
-        if names.count(name) > 1:
+def find_all(entries: list[str]) -> list[tuple[Dataset, str | None]]:
+    """The data set of every entry, and its condition, which is behind an @; None: as it is.
+
+    Raises:
+        UsageError: what `find` and `canonical` raise; two entries would share a name in files.
+    """
+    found = []
+    for entry in entries:
+        images, condition = split_condition(entry)
+        if entry.endswith("@"):
             raise UsageError(
-                f"datasets: two entries would both be called {name!r} in files",
-                found=", ".join(entries),
-                todo=f"give one a name, for example my-{name}={entry.partition('=')[2] or entry}",
+                f"datasets: {entry!r}: no condition behind the @", todo="add one such as n2500, or leave it out"
             )
+        found.append((find(images), canonical(condition, entry)))
+    _distinct(entries, found)
     return found
+
+
+def _distinct(entries: list[str], found: list[tuple[Dataset, str | None]]) -> None:
+    """UsageError where two data sets would share a name, or one comes twice under the same condition."""
+    for place, (dataset, condition) in enumerate(found):
+        for other, before in found[:place]:
+            alike = dataset.name.casefold() == other.name.casefold()
+            if alike and (condition == before or dataset.source != other.source):
+                name, entry = dataset.name.casefold(), entries[place]
+                raise UsageError(
+                    f"datasets: two entries would both be called {name!r} in files",
+                    found=", ".join(entries),
+                    todo=f"give one a name, for example my-{name}={entry.partition('=')[2] or entry}, or leave it out",
+                )

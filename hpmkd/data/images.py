@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from hpmkd.config.specs import DataSpec
+from hpmkd.data.conditions.catalog import apply
 from hpmkd.errors import EnvironmentProblem
 
 # Training images of more bytes are mapped into memory and never copied as a whole, so that the workers of a machine
@@ -106,7 +107,8 @@ def split(raw: RawData, spec: DataSpec) -> Splits:
     """Training, validation and test parts, a pure function of the data and its spec.
 
     The validation part is drawn once per data set: its seed is the name, so every model of every sweep has the
-    same one. `train_images` takes the first of the same random order, so smaller sets are inside larger ones.
+    same one. `train_images` takes the first of the same random order, so smaller sets are inside larger ones. Then the
+    condition is applied, if there is one.
     """
     copy = raw.train.pixels.numel() < MAPPED_BYTES
     seed = int.from_bytes(hashlib.sha256(f"validation:{spec.name}".encode()).digest()[:8], "big") >> 1
@@ -115,9 +117,10 @@ def split(raw: RawData, spec: DataSpec) -> Splits:
     chosen = order[kept:]
     if spec.train_images is not None:
         chosen = chosen[: spec.train_images]
-    train = raw.train.take(chosen, copy)
+    train, validation = raw.train.take(chosen, copy), raw.train.take(order[:kept], copy)
+    train, validation = apply(train, validation, spec)
     mean, std = _moments(train)
-    return Splits(train, raw.train.take(order[:kept], copy), test=raw.test, mean=mean, std=std)
+    return Splits(train, validation, test=raw.test, mean=mean, std=std)
 
 
 def _moments(images: Images) -> tuple[Tensor, Tensor]:

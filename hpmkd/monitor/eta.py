@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from hpmkd.numeric import divide, is_defined
 from hpmkd.plan.job import Job
-from hpmkd.plan.planner import work
+from hpmkd.plan.work import work
 
 
 def kind(job: Job) -> Hashable:

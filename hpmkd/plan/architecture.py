@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -54,6 +55,12 @@ def resolve(config: ModelConfig, data: DataSpec, where: str) -> ModelSpec:
     return ModelSpec(arch, channels, in_channels=data.channels, image_size=data.image_size, classes=data.classes)
 
 
+def network_name(spec: ModelSpec) -> str:
+    """A network's name in files: `resnet56`, `lenet5-10-20-100`; widths only where they are not the default ones."""
+    default = LENET5_TEACHER if spec.arch in LENET5_NAMES else RESNET_STAGES
+    return "-".join([spec.arch, *(map(str, spec.channels) if spec.channels != default else ())])
+
+
 def parameter_count(spec: ModelSpec) -> int:
     """Trainable parameters of the network that `models.build(spec)` returns."""
     if spec.arch == "lenet5":
@@ -98,6 +105,7 @@ def geometric_sizes(teacher: int, student: int, steps: int) -> list[int]:
     return [round(teacher * (student / teacher) ** (i / steps)) for i in range(1, steps)]
 
 
+@functools.lru_cache(maxsize=4096)
 def sized(teacher: ModelSpec, student: ModelSpec, parameters: float) -> ModelSpec:
     """A network of about `parameters` parameters between student and teacher, in the teacher's family.
 
@@ -109,19 +117,20 @@ def sized(teacher: ModelSpec, student: ModelSpec, parameters: float) -> ModelSpe
     """
     if teacher.arch == "lenet5":
         low = student.channels if student.arch == "lenet5" else LENET5_STUDENT
-        candidates = [_mix(teacher, low, step / 1000) for step in range(-200, 1501)]
+        base, widths = teacher, [_mix(teacher, low, step / 1000) for step in range(-200, 1501)]
     else:
         archs = [f"resnet{depth}" for depth in RESNET_DEPTHS if depth <= depth_of(teacher.arch)]
         fitting = [arch for arch in archs if parameter_count(replace(teacher, arch=arch)) <= parameters]
         base = replace(teacher, arch=fitting[-1] if fitting else archs[0])
-        candidates = [_scaled(base, step / 500) for step in range(25, 1501)]
+        widths = [_scaled(base, step / 500) for step in range(25, 1501)]
+    candidates = [replace(base, channels=channels) for channels in dict.fromkeys(widths)]
     return min(candidates, key=lambda spec: abs(math.log(parameter_count(spec) / parameters)))
 
 
-def _mix(teacher: ModelSpec, low: Sequence[int], part: float) -> ModelSpec:
+def _mix(teacher: ModelSpec, low: Sequence[int], part: float) -> tuple[int, ...]:
     pairs = zip(low, teacher.channels, strict=True)
-    return replace(teacher, channels=tuple(max(1, round(a + part * (b - a))) for a, b in pairs))
+    return tuple(max(1, round(a + part * (b - a))) for a, b in pairs)
 
 
-def _scaled(base: ModelSpec, factor: float) -> ModelSpec:
-    return replace(base, channels=tuple(max(1, round(width * factor)) for width in base.channels))
+def _scaled(base: ModelSpec, factor: float) -> tuple[int, ...]:
+    return tuple(max(1, round(width * factor)) for width in base.channels)

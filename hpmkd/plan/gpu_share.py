@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hpmkd.plan.job import Job
-from hpmkd.plan.planner import image_cost
 from hpmkd.plan.roles import Role
+from hpmkd.plan.work import image_cost
 
 _FREE = 0.95  # of a GPU's memory: the rest is left to the driver and to others
 # Trials per GPU. Even of one that alone keeps the GPU busy at least four run: while the kernels of one are small, those

@@ -1,16 +1,18 @@
-"""The grids of `vary`: every combination of the values is a baseline with words in its name."""
+"""The grid of a sweep; and those of `vary`, where every combination of values is a baseline with words in its name."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from hpmkd.config.vary import BASELINES
 from hpmkd.config.words import value_of, vocabulary, word_of
 from hpmkd.errors import UsageError
 from hpmkd.plan.baseline import Baseline
+from hpmkd.plan.job import Job
 from hpmkd.plan.naming import Kind, with_settings
+from hpmkd.plan.roles import Role
 
 if TYPE_CHECKING:
     from hpmkd.config.sweep import SweepConfig
@@ -76,3 +78,15 @@ def _writable(config: SweepConfig, keys: Mapping[str, list[Any]], where: str) ->
                     found=f"{key} is {value_of(config, key)!r} in the config",
                     todo=f"leave {value!r} out of the grid, or {key} out of the config",
                 )
+
+
+AXES = ("dataset", "condition", "pair", "baseline", "run")
+
+
+def grid_of(jobs: Iterable[Job]) -> dict[str, list[Any]]:
+    """Axis -> its values among the students of a plan, as they come; None where there is no condition, or one pair.
+
+    Not every combination need be there: a condition may be that of one data set alone.
+    """
+    students = [{**job.axes, "baseline": job.baseline, "run": job.run} for job in jobs if job.role is Role.STUDENT]
+    return {axis: list(dict.fromkeys(student[axis] for student in students)) for axis in AXES}

@@ -20,7 +20,9 @@ class Job:
     """One model to train. Two jobs with equal recipes and parents are the same model, whatever sweep they stand in.
 
     `baseline`, `number` and `run` name it, `serial` (one model of the baseline at a time) is how it is scheduled,
-    `shared` whether the shared memory may give it; the weights do not depend on them.
+    `shared` whether the shared memory may give it; the weights do not depend on them. Where the sweep has several pairs
+    of networks, `pair` is the name of its own, and `network` that of a teacher's network, which pairs may share.
+    `reference` is the key of the teacher that a student's retention is measured against.
     """
 
     role: Role
@@ -36,6 +38,19 @@ class Job:
     number: int | None = None
     serial: bool = False
     shared: bool = field(default=False, compare=False)
+    pair: str | None = None
+    network: str | None = None
+    reference: str | None = field(default=None, compare=False)
+
+    @property
+    def place(self) -> str:
+        """Data set, condition and pair as in files: `CIFAR10`, `CIFAR10@n2500+r56-r20`; see `place_name`."""
+        return place_name(self.data.name, self.data.condition, self.pair or self.network)
+
+    @property
+    def axes(self) -> dict[str, Any]:
+        """Where it stands in the grid, as the trial's config and the results have it."""
+        return {"dataset": self.data.name, "condition": self.data.condition, "pair": self.pair}
 
     @cached_property
     def key(self) -> str:
@@ -47,7 +62,7 @@ class Job:
             return f"{self.role}_{self.parents[0].key}"
         number = None if self.number is None else str(self.number)
         run = None if self.run is None else f"run{self.run}"
-        return "_".join(part for part in (self.role, self.data.name, self.baseline, number, run) if part)
+        return "_".join(part for part in (self.role, self.place, self.baseline, number, run) if part)
 
     @property
     def file_name(self) -> str:
@@ -85,6 +100,15 @@ class Job:
         return [one for parent in self.parents for one in (*parent.ancestors(), parent)]
 
 
+def place_name(dataset: str, condition: str | None, pair: str | None) -> str:
+    """The part of a file's name that says on what a model was trained: `DATASET[@CONDITION][+PAIR]`.
+
+    Names of data sets have neither `@` nor `+`, conditions no `+`, and none of them an underscore, so a file's name can
+    be taken apart again: `ROLE_PLACE[_BASELINE][_NUMBER|_runN]`.
+    """
+    return dataset + (f"@{condition}" if condition else "") + (f"+{pair}" if pair else "")
+
+
 def fingerprint_of(recipe: Mapping[str, Any], parents: Sequence[str]) -> str:
     """SHA-256 (hex) of a recipe and the fingerprints of all parents, in their order."""
     # As hpmkd 0.1 hashed them, so that what both mean by the same recipe has one fingerprint.
@@ -116,9 +140,9 @@ def label(job: Job, runs: int) -> str:
         return f"logits of {label(job.parents[0], runs)}"
     number = f" {job.number}" if job.number else ""
     if job.role is Role.TEACHER:
-        return f"teacher{number} {job.data.name}"
+        return f"teacher{number} {job.place}"
     if job.role is Role.SEARCH:
-        return f"search {job.data.name}"
+        return f"search {job.place}"
     if job.role is Role.ASSISTANT:
-        return f"{job.baseline} assistant{number} {job.data.name}"
-    return f"{job.baseline} run {job.run}/{runs} {job.data.name}"
+        return f"{job.baseline} assistant{number} {job.place}"
+    return f"{job.baseline} run {job.run}/{runs} {job.place}"

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec, view_count
-from hpmkd.config.sweep import SweepConfig
-from hpmkd.plan.architecture import forward_cost, geometric_sizes, parameter_count, resolve, sized
+from hpmkd.config.sweep import ModelConfig, SweepConfig
+from hpmkd.plan.architecture import geometric_sizes, network_name, parameter_count, resolve, sized
 from hpmkd.plan.baseline import Baseline, hparams_of
-from hpmkd.plan.halving import candidate_epochs, last_epoch, rungs
 from hpmkd.plan.job import Job, seed_of
 from hpmkd.plan.roles import Role
+from hpmkd.plan.work import training_cost
 
 
 @dataclass(frozen=True)
 class _Planner:
-    """The jobs of one data set."""
+    """The jobs of one data set under one condition, and of one pair of networks (`pair`: its name, if it has one).
+
+    `made` is shared by all: what two of them make alike is one object. `known` holds what this one has made, by all
+    that it depends on, because thousands of baselines have the same parents.
+    """
 
     config: SweepConfig
     data: DataSpec
     large: ModelSpec
     small: ModelSpec
-    made: dict[tuple[str, str], Job] = field(default_factory=dict)
+    pair: str | None
+    made: dict[tuple[str, str], Job]
+    known: dict[Hashable, Any] = field(default_factory=dict)
 
     def of(self, baseline: Baseline) -> _Planner:
         """For a baseline with settings of its own."""
@@ -41,6 +49,13 @@ class _Planner:
 
     def teacher(self, number: int = 1, owner: str | None = None) -> Job:
         """Teacher 1 is `teacher_D`; a further one differs by its seed alone, and may belong to one baseline."""
+        key = ("teacher", number, owner)
+        if key not in self.known:
+            self.known[key] = self._teacher(number, owner)
+        found: Job = self.known[key]
+        return found
+
+    def _teacher(self, number: int, owner: str | None) -> Job:
         seed = seed_of(self.config.seed, self.data.name, None, number)
         own = self.config.teacher_fit.model_dump(exclude_none=True)
         fit = replace(self.fit(self.config.fit.teacher_epochs), views=None, **own)
@@ -49,6 +64,7 @@ class _Planner:
             Job(
                 Role.TEACHER, self.data, model=self.large, fit=fit, method="Direct", hparams=(), seed=seed,
                 baseline=None if first else owner, number=None if first else number,
+                network=network_name(self.large) if self.pair else None,
             )
         )  # fmt: skip
 
@@ -57,8 +73,13 @@ class _Planner:
 
         The decision is a function of the recipe, never of how many students there are: more runs change nothing.
         """
-        if not self.caches_logits():
-            return network
+        key = ("logits", network.key, network.fingerprint, self.config.kd)
+        if key not in self.known:
+            self.known[key] = self._cache_of(network) if self.caches_logits() else network
+        found: Job = self.known[key]
+        return found
+
+    def _cache_of(self, network: Job) -> Job:
         # What does not matter to a logits cache is the same in all of them, so that recipes share it.
         fit = FitSpec(
             epochs=view_count(self.data.augment, self.config.fit.views), batch_size=512, optimizer="none", lr=0.0,
@@ -68,7 +89,7 @@ class _Planner:
         return self.once(
             Job(
                 Role.LOGITS, self.data, model=network.model, fit=fit, method="Direct", hparams=(), seed=0,
-                baseline=network.baseline, parents=(network,), number=network.number,
+                baseline=network.baseline, parents=(network,), number=network.number, pair=network.pair,
             )
         )  # fmt: skip
 
@@ -84,10 +105,16 @@ class _Planner:
 
     def chain(self, baseline: Baseline) -> list[Job]:
         """The assistants from the largest to the smallest, each distilled (TraditionalKD) from the one before."""
+        sizes = self.sizes(baseline)
+        key = ("chain", baseline.family or baseline.label, baseline.numbered, tuple(sizes), self.config.kd)
+        if key not in self.known:
+            self.known[key] = self._chain(baseline, sizes)
+        return list(self.known[key])
+
+    def _chain(self, baseline: Baseline, sizes: Sequence[float]) -> list[Job]:
         fit = self.fit(self.config.fit.assistant_epochs or self.config.fit.student_epochs)
         seed = seed_of(self.config.seed, self.data.name, None)
         jobs: list[Job] = []
-        sizes = self.sizes(baseline)
         for place, size in enumerate(sizes, start=1):
             model = sized(self.large, self.small, size)
             parent = self.logits_of(jobs[-1] if jobs else self.teacher())
@@ -96,6 +123,7 @@ class _Planner:
             job = Job(
                 Role.ASSISTANT, self.data, model=model, fit=fit, method="TraditionalKD", hparams=loss, seed=seed,
                 baseline=baseline.family or baseline.label, run=None, parents=(parent,), number=number,
+                pair=self.pair,
             )  # fmt: skip
             jobs.append(self.once(job))
         return jobs
@@ -121,7 +149,7 @@ class _Planner:
         return self.once(
             Job(
                 Role.SEARCH, self.data, model=self.small, fit=fit, method="TraditionalKD", hparams=grid, seed=seed,
-                baseline=owner, parents=parents,
+                baseline=owner, parents=parents, pair=self.pair,
             )
         )  # fmt: skip
 
@@ -141,6 +169,7 @@ class _Planner:
         return Job(
             Role.STUDENT, self.data, model=self.small, fit=fit, method=baseline.method, hparams=baseline.hparams,
             seed=seed, baseline=baseline.label, run=1, parents=parents, serial=baseline.serial,
+            pair=self.pair, reference=self.teacher().key,
         )  # fmt: skip
 
     def budget(self, baseline: Baseline) -> int:
@@ -153,31 +182,6 @@ class _Planner:
         return max(1, round(total / (training_cost(plain) / plain.fit.epochs)))
 
 
-def training_cost(job: Job) -> float:
-    """Multiply-adds per training image of a whole job. Of a logits cache, an epoch is a view."""
-    epochs = float(job.fit.epochs)
-    if job.role is Role.SEARCH:
-        grid = dict(job.hparams)
-        count = len(grid["adaptive.temperatures"]) * len(grid["adaptive.alphas"])
-        last = last_epoch(grid["adaptive.part"], job.fit.epochs)
-        epochs = candidate_epochs(rungs(count, grid["adaptive.reduction_factor"], last))
-    return epochs * image_cost(job)
-
-
-def image_cost(job: Job) -> int:
-    """Multiply-adds per training image of an epoch: forward and backward (3 forwards), and a forward per network that
-    is asked. A logits cache costs a forward of its network, and nothing when it is used."""
-    if job.role is Role.LOGITS:
-        return forward_cost(job.model)
-    asked = sum(forward_cost(parent.model) for parent in job.parents if parent.role.is_network)
-    return 3 * forward_cost(job.model) + asked
-
-
-def work(job: Job) -> float:
-    """Multiply-adds of a whole job; where the number of images is not known, of one image."""
-    return training_cost(job) * max(1, job.data.train_images or job.data.images)
-
-
 def expand(config: SweepConfig, datasets: Iterable[DataSpec], baselines: Sequence[Baseline]) -> tuple[Job, ...]:
     """All jobs of a sweep, parents before children, each once.
 
@@ -187,21 +191,39 @@ def expand(config: SweepConfig, datasets: Iterable[DataSpec], baselines: Sequenc
         baselines: one for each entry of `config.baselines` (`catalog.baselines_of` gives them).
     """
     jobs: dict[str, Job] = {}
-    for data in datasets:
-        large, small = resolve(config.teacher, data, "teacher"), resolve(config.student, data, "student")
-        planner = _Planner(config, data, large, small)
-        teacher = planner.teacher()
-        jobs[teacher.key] = teacher
+    made: dict[tuple[str, str], Job] = {}
+    for data, (pair, networks) in itertools.product(datasets, pairs_of(config).items()):
+        large, small = (resolve(network, data, where) for where, network in networks.items())
+        planner = _Planner(config, data, large=large, small=small, pair=pair, made=made)
+        _add(jobs, planner.teacher())
         for baseline in baselines:
             first = planner.of(baseline).student(baseline)
             for job in first.ancestors():
-                # Two models under one name would be trained over one another for ever.
-                assert jobs.setdefault(job.key, job).fingerprint == job.fingerprint, job.key
+                _add(jobs, job)
             for run in range(1, config.runs + 1):
                 # The runs share their parents as objects, too: each is planned and fingerprinted once.
-                student = replace(first, run=run, seed=seed_of(config.seed, data.name, run))
-                jobs.setdefault(student.key, student)
+                _add(jobs, replace(first, run=run, seed=seed_of(config.seed, data.name, run)))
     return tuple(sorted(_share(jobs.values(), baselines), key=_depth))
+
+
+def _add(jobs: dict[str, Job], job: Job) -> None:
+    other = jobs.setdefault(job.key, job)
+    # Two models under one name would be trained over one another for ever.
+    assert other is job or other.fingerprint == job.fingerprint, f"two models are called {job.key}"
+
+
+def pairs_of(config: SweepConfig) -> dict[str | None, dict[str, ModelConfig]]:
+    """Name of each pair -> where its teacher and its student are set, and what they are.
+
+    The name is None where there is one pair only: then it is not in the names of files.
+    """
+    found: dict[str | None, dict[str, ModelConfig]] = {}
+    for name, pair in config.pairs.items():
+        networks = {"teacher": (pair.teacher, config.teacher), "student": (pair.student, config.student)}
+        found[name if len(config.pairs) > 1 else None] = {
+            f"pairs.{name}.{role}" if own else role: own or common for role, (own, common) in networks.items()
+        }
+    return found or {None: {"teacher": config.teacher, "student": config.student}}
 
 
 def _share(jobs: Iterable[Job], baselines: Sequence[Baseline]) -> list[Job]:

@@ -28,7 +28,8 @@ def get_model_checkpoint_path(
 
     Args:
         output_dir: the sweep's output folder.
-        dataset: its name in files, such as `CIFAR10`.
+        dataset: its name in files, such as `CIFAR10`; with its condition and, where there are several, its pair of
+            networks: `CIFAR10@n2500+r56-r20`.
         model_type: `teacher`, `assistant` or `student`.
         baseline: such as `HPM-KD`; needed for students and assistants.
         run: from 1; needed for students. For teachers and assistants their number, where there are several:

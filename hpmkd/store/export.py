@@ -122,7 +122,7 @@ def _load(path: Path) -> tuple[Logits, dict[str, str], ModelSpec]:
             found=next(iter(str(error).splitlines()), type(error).__name__),
             todo="export a model file that a sweep wrote; one of your own network is exported with your own code",
         ) from error
-    names = ("key", "dataset", "role", "baseline", "run", "fingerprint", "weights_sha256")
+    names = ("key", "dataset", "condition", "pair", "role", "baseline", "run", "fingerprint", "weights_sha256")
     about = {name: str(header.metadata[name]) for name in names if header.metadata.get(name) is not None}
     about |= {"accuracy_pct": repr(header.accuracy), "input": "normalised images", "architecture": json.dumps(shape)}
     return Logits(model.to(memory_format=torch.contiguous_format)).eval(), about, spec

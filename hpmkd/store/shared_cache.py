@@ -51,7 +51,7 @@ def recall(folder: Path, job: Job, output: OutputDir, device: str, parents: Mapp
     meta = header.metadata
     if list(meta.get("parents", {}).values()) != list(parents.values()):
         return None
-    names = {"key": job.key, "dataset": job.data.name, "baseline": job.baseline, "run": job.run}
+    names = {"key": job.key, **job.axes, "baseline": job.baseline, "run": job.run}
     meta = {**meta, **names, "parents": dict(parents), "recalled": True}
     path = output.model_file(job)
     commit(path, read_whole(source)[1], accuracy=header.accuracy, train_time=header.train_time, metadata=meta)

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hpmkd.audit.findings import audit, describe_finding, known_headers
+from hpmkd.audit.findings import known_headers
+from hpmkd.audit.grid_columns import columns_of
 from hpmkd.cluster.stop_signals import StopSignals
 from hpmkd.config.load import flattened, to_yaml
 from hpmkd.config.request import Request
@@ -22,11 +23,11 @@ from hpmkd.log import console_lines, log, progress, show
 from hpmkd.monitor.live import watching
 from hpmkd.monitor.tracker import Tracker
 from hpmkd.plan.catalog import baselines_of
-from hpmkd.plan.planner import expand
 from hpmkd.store import inspection
 from hpmkd.store.lock import locked
 from hpmkd.store.output_dir import OutputDir
-from hpmkd.sweep.preparation import clean_up, known_data, need_images, settle
+from hpmkd.sweep.dry_run import dry_run
+from hpmkd.sweep.preparation import clean_up, need_images, settle
 from hpmkd.sweep.resolution import resolve
 from hpmkd.timings import Timings
 
@@ -86,7 +87,7 @@ def _execute(request: Request, owns_process: bool) -> int:
         print(to_yaml(config), end="")
         return EXIT_OK
     if request.dry_run:
-        return _dry_run(config, output, request.force)
+        return dry_run(config, output, request.force)
     code = EXIT_OK
     with StopSignals(owns_process) as stop, locked(output):
         stop.exit_message = functools.partial(_exit_message, request.command, output)
@@ -95,22 +96,6 @@ def _execute(request: Request, owns_process: bool) -> int:
         return code
     log.warning(_exit_message(request.command, output, stop.caught))
     return 128 + stop.caught
-
-
-def _dry_run(config: SweepConfig, output: OutputDir, force: bool) -> int:
-    jobs = expand(config, known_data(config, output), baselines_of(config))
-    findings = audit(jobs, output, repair=False)
-    width = max(len(job.file_name) for job in jobs)
-    for job in (one for one in jobs if one.key in findings):
-        print(f"{job.file_name:<{width}}  {describe_finding(findings[job.key], findings)}")
-    stale = sum(finding.state == "stale" for finding in findings.values())
-    if stale and force:
-        print(f"--force moves {stale} models trained with other settings to {output.archive}")
-    elif stale:
-        print(f"{stale} models were trained with other settings: without -n this is refused, unless --force is given")
-    done = sum(finding.good for finding in findings.values())
-    print(f"{len(findings)} files in {output.root}: {done} done, {len(findings) - done} to make")
-    return EXIT_OK
 
 
 def _exit_message(program: str, output: OutputDir, number: int) -> str:
@@ -136,7 +121,7 @@ def _sweep(request: Request, config: SweepConfig, output: OutputDir, stop: StopS
             request, output, findings=findings, stop=stop, timings=timings if config.record.profile else None
         )
     order = [one.label for one in baselines_of(config)]
-    _report(output, findings, planned=[job.key for job in jobs], order=order, quiet=request.quiet)
+    _report(output, findings, planned=columns_of(config, jobs), order=order, quiet=request.quiet)
     if config.record.profile and missing:
         progress.info(
             f"where the time went: {output.profile_file}, or run hpmkd report {shlex.quote(str(output.root))}"
@@ -186,7 +171,11 @@ def _train(
 
 
 def _report(
-    output: OutputDir, findings: Mapping[str, inspection.Finding], planned: list[str], order: list[str], quiet: bool
+    output: OutputDir,
+    findings: Mapping[str, inspection.Finding],
+    planned: Mapping[str, Mapping[str, Any]],
+    order: list[str],
+    quiet: bool,
 ) -> None:
     from hpmkd.audit import results
 

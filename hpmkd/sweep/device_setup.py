@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hpmkd.config.sweep import ResourcesConfig
 from hpmkd.plan.job import Job
-from hpmkd.plan.planner import work
+from hpmkd.plan.work import work
 
 if TYPE_CHECKING:
     import torch

@@ -6,15 +6,18 @@ import json
 import os
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hpmkd.audit.findings import archive, audit, mismatch, quarantine
 from hpmkd.audit.sweep_dir import files_of_0_1
 from hpmkd.cluster.ray_processes import end_leftovers
 from hpmkd.config.load import to_yaml
+from hpmkd.config.request import split_condition
 from hpmkd.config.specs import DataSpec, spec_from_json, spec_to_json
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.cache import describe
 from hpmkd.data.catalog import DATASETS
+from hpmkd.data.conditions.catalog import canonical, conditioned
 from hpmkd.errors import EnvironmentProblem
 from hpmkd.files import commit_bytes, commit_json, remove_leftovers
 from hpmkd.log import progress
@@ -42,8 +45,7 @@ def known_data(config: SweepConfig, output: OutputDir) -> list[DataSpec]:
     Raises:
         UsageError, EnvironmentProblem: a data set cannot be used, and nothing is known of it.
     """
-    noted = _noted_specs(output)
-    found = {entry: noted[folder] for entry in config.datasets if (folder := _gone(entry)) in noted}
+    found = _gone_specs(config, output)
     there = [entry for entry in config.datasets if entry not in found]
     described = describe(config.model_copy(update={"datasets": there})) if there else []
     return [found.get(entry) or described[there.index(entry)] for entry in config.datasets]
@@ -55,39 +57,53 @@ def need_images(config: SweepConfig, output: OutputDir, jobs: Sequence[Job]) -> 
     Raises:
         EnvironmentProblem: the images of some of them are gone.
     """
-    noted = _noted_specs(output)
-    gone = {entry: noted[folder] for entry in config.datasets if (folder := _gone(entry)) in noted}
+    gone = _gone_specs(config, output)
     at_work = {job.data.name for job in jobs}
     lost = [spec for spec in gone.values() if spec.name in at_work]
     if not lost:
         return
-    entries = [f"{gone[entry].name}=FOLDER" if entry in gone else entry for entry in config.datasets]
+    names = {entry: f"{spec.name}=FOLDER" + f"@{spec.condition}" * bool(spec.condition) for entry, spec in gone.items()}
+    entries = [names.get(entry, entry) for entry in config.datasets]
+    sources, lacking = (dict.fromkeys(values) for values in zip(*((str(s.source), s.name) for s in lost), strict=True))
     raise EnvironmentProblem(
-        f"{', '.join(str(spec.source) for spec in lost)}: no images there any more",
-        expected=f"the data set {', '.join(spec.name for spec in lost)}, which {len(jobs)} models are to be trained on",
+        f"{', '.join(sources)}: no images there any more",
+        expected=f"the data set {', '.join(lacking)}, which {len(jobs)} models are to be trained on",
         found="no such folder, or an empty one; what is finished stays, and needs no images",
         todo=f"name the new place: --restore {shlex.quote(str(output.root))} --datasets {shlex.join(entries)}",
     )
 
 
-def _noted_specs(output: OutputDir) -> dict[str, DataSpec]:
-    """What the sweep has noted of folders with images, by folder."""
+def _gone_specs(config: SweepConfig, output: OutputDir) -> dict[str, DataSpec]:
+    """Of the entries of `datasets` whose folder is gone, what the sweep has noted of it, under the same condition."""
     try:
         specs = [spec_from_json(values) for values in json.loads(output.datasets_file.read_text())]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
-    return {spec.source: spec for spec in specs if spec.source}
+    noted = {spec.source: replace(spec, condition=None) for spec in specs if spec.source}
+    found = {}
+    for entry in config.datasets:
+        whole = os.path.abspath(os.path.expanduser(entry.partition("=")[2] or entry))
+        folder, condition = (whole, None) if whole in noted and _is_gone(whole) else _gone(entry)
+        if folder in noted:
+            found[entry] = conditioned(replace(noted[folder], train_images=config.data.train_images), condition)
+    return found
 
 
-def _gone(entry: str) -> str:
-    """The folder that an entry of `datasets` names, if there is none, or an empty one (a disk that is not mounted)."""
-    if entry in DATASETS:
-        return ""
-    folder = os.path.abspath(os.path.expanduser(entry.partition("=")[2] or entry))
+def _gone(entry: str) -> tuple[str, str | None]:
+    """The folder that an entry of `datasets` names, if there is none, or an empty one (a disk that is not mounted); and
+    its condition."""
+    images, condition = split_condition(entry)
+    if images in DATASETS:
+        return "", None
+    folder = os.path.abspath(os.path.expanduser(images.partition("=")[2] or images))
+    return (folder, canonical(condition, entry)) if _is_gone(folder) else ("", None)
+
+
+def _is_gone(folder: str) -> bool:
     try:
-        return "" if os.listdir(folder) else folder
+        return not os.listdir(folder)
     except OSError:
-        return folder
+        return True
 
 
 def settle(config: SweepConfig, output: OutputDir, force: bool) -> tuple[Sequence[Job], dict[str, inspection.Finding]]:

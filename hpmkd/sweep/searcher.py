@@ -60,8 +60,9 @@ class JobQueue:
         if self.waiting is None:
             keys: set[str] = set()
             for job in reversed(list(self.jobs.values())):
+                there = all(value in grid.get(axis, [value]) for axis, value in job.axes.items())
                 in_grid = job.baseline in grid["baseline"] and job.run in grid["run"]
-                if (job.data.name in grid["dataset"] and (in_grid or job.role is Role.TEACHER)) or job.key in keys:
+                if (there and in_grid) or (job.role is Role.TEACHER and _near(job, grid)) or job.key in keys:
                     keys |= {job.key, *(parent.key for parent in job.parents)}
             wanted = [job for job in self.jobs.values() if job.key in keys]
             self.waiting = sorted(wanted, key=lambda job: -self.height[job.key])
@@ -115,7 +116,7 @@ class QueueSync(Callback):
 
 
 class DependencySearcher(Searcher):
-    """Turns the grid `dataset x baseline x run` into jobs, parents included, and hands out those that are ready.
+    """Turns the grid `dataset x condition x pair x baseline x run` into jobs with parents, and hands out ready ones.
 
     Tune pickles it into the output, with the grid alone: a queue with its paths would break an output that was moved.
     So a restored one gets its `queue` anew, before `fit`; without one it has nothing to give.
@@ -177,10 +178,16 @@ class DependencySearcher(Searcher):
         self.grid = json.loads(Path(checkpoint_path).read_text())["grid"]
 
 
+def _near(teacher: Job, grid: Mapping[str, Sequence[Any]]) -> bool:
+    """Whether it is a teacher of the grid's data: several pairs may share one."""
+    axes = ("dataset", "condition")
+    return all(teacher.axes[axis] in grid.get(axis, [teacher.axes[axis]]) for axis in axes)
+
+
 def _config_of(job: Job) -> dict[str, Any]:
     """A trial's config: its job, the role (which says what it gets), the name of its folder, and what people look for
     in Tune's records."""
-    about = {"dataset": job.data.name, "baseline": job.baseline or "Teacher", "run": job.run or 0}
+    about = {**job.axes, "baseline": job.baseline or "Teacher", "run": job.run or 0}
     return {"job": job.key, "role": job.role.value, "folder": trial_folder(job), **about}
 
 

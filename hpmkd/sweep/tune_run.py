@@ -19,6 +19,7 @@ from hpmkd.audit.sweep_dir import Sweep
 from hpmkd.cluster.resources import Shares, TrialResources
 from hpmkd.config.sweep import cache_folder
 from hpmkd.files import commit_json
+from hpmkd.plan.grid import grid_of
 from hpmkd.plan.roles import Role
 from hpmkd.sweep.searcher import DependencySearcher, FifoScheduler, JobQueue
 from hpmkd.sweep.signed_state import StateSigner, signing_key, why_invalid
@@ -135,11 +136,7 @@ def _fresh(sweep: Sweep, trainable: Any, folder: Path, jobs: int, restarts: int)
     """A Tuner that makes at most `jobs` trials, in a folder that is not there yet."""
     return tune.Tuner(
         trainable,
-        param_space={
-            "dataset": tune.grid_search(sorted({job.data.name for job in sweep.jobs})),
-            "baseline": tune.grid_search(sorted({job.baseline for job in sweep.jobs if job.run})),
-            "run": tune.grid_search(list(range(1, sweep.config.runs + 1))),
-        },
+        param_space={axis: tune.grid_search(values) for axis, values in grid_of(sweep.jobs).items()},
         tune_config=TuneConfig(
             search_alg=DependencySearcher(),
             scheduler=FifoScheduler(),

@@ -24,7 +24,7 @@ def provenance(job: Job, data: DataConfig, device: torch.device) -> dict[str, An
     return {
         "key": job.key,
         "role": job.role.value,
-        "dataset": job.data.name,
+        **job.axes,
         "baseline": job.baseline,
         "run": job.run,
         "epochs": job.fit.epochs,

@@ -163,7 +163,7 @@ def test_before_the_plan_and_without_one(tmp_path: Path, cache_dir: Path) -> Non
 
 
 def test_missing_numbers_are_dashes_and_rows_follow_the_config() -> None:
-    frame = pd.DataFrame({"dataset": ["D", "D"], "baseline": ["AT", "Direct"], "value": [float("nan"), -0.001]})
+    frame = pd.DataFrame({"place": ["D", "D"], "baseline": ["AT", "Direct"], "value": [float("nan"), -0.001]})
     table = Table("t", "T", ordered(frame, ["Direct", "AT"]), {"baseline": ("b", str), "value": ("v", digits(1))})
     assert table.cells == [["Direct", "-0.0"], ["AT", "-"]]
 

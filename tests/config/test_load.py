@@ -101,7 +101,7 @@ def test_overrides_leave_their_source_alone() -> None:
 def test_leaves_are_all_keys() -> None:
     dumped = SweepConfig(**GOOD).model_dump()
     flat = {f"{key}.{inner}" for key, value in dumped.items() if isinstance(value, dict) for inner in value}
-    flat |= {key for key, value in dumped.items() if not isinstance(value, dict)}
+    flat |= {key for key, value in dumped.items() if not isinstance(value, dict)} | {"pairs"}  # a mapping of the user's
     assert {key for key, _ in leaves()} == flat
 
 

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from support.builders import make_config
 
 from hpmkd.config.load import default_of, leaves
-from hpmkd.config.words import KEYS, NUMBERS, SWITCHES, WORDLESS, digits, read, with_values, word_of
+from hpmkd.config.words import KEYS, NUMBERS, SWITCHES, WORDLESS, read, with_values, word_of
 from hpmkd.errors import UsageError
+from hpmkd.numeric import digits
 
 METHODS = ("kd", "fitnets", "at", "takd", "hpmkd", "kd_budget", "adaptive")
 

@@ -46,7 +46,7 @@ def test_two_folders_of_one_name(tmp_path: Path) -> None:
         folder.mkdir(parents=True)
     with pytest.raises(UsageError, match="two entries"):
         find_all([str(folder) for folder in folders])
-    assert [one.name for one in find_all([str(folders[0]), f"other={folders[1]}"])] == ["Images", "other"]
+    assert [one.name for one, _ in find_all([str(folders[0]), f"other={folders[1]}"])] == ["Images", "other"]
 
 
 def test_safe_names() -> None:

@@ -49,7 +49,7 @@ def test_every_image_is_in_it(tmp_path: Path) -> None:
         (tmp_path / "own" / "train" / "cat" / name).write_bytes(b"x")
     config = make_config(tmp_path / "cache", datasets=[str(tmp_path / "own")], data__ignore_suffixes=[".mp4"])
     (spec,) = cache.describe(config)
-    meta = cache.take_census(cache.find_all(config.datasets)[0], config.data)
+    meta = cache.take_census(cache.find_all(config.datasets)[0][0], config.data)
     census = meta["census"]
     assert {reason: about["count"] for reason, about in census["ignored"].items()} == {
         "hidden": 1,

@@ -121,7 +121,8 @@ def test_full_mode_is_the_published_experiment(capsys: pytest.CaptureFixture[str
 def test_dry_run_names_every_model_and_writes_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert call("-n") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2 + 2 + 1 + 4 + 18 + 1  # teachers, assistants, choice, tables, students, the sum
+    # Teachers, assistants, the search, logits caches, students; the grid (a head, three axes, counts), time, the sum.
+    assert len(lines) == 2 + 2 + 1 + 4 + 18 + 5 + 1 + 1
     assert lines[0].split() == ["teacher_Digits.pt", "missing"]
     assert any(
         line.split() == ["student_Digits_TAKD_run3.pt", "missing;", "waits", "for", "logits_assistant_Digits_TAKD"]

@@ -11,7 +11,8 @@ from support.builders import make_config, make_jobs, make_spec
 
 from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.job import Job
-from hpmkd.plan.planner import expand, training_cost
+from hpmkd.plan.planner import expand
+from hpmkd.plan.work import training_cost
 
 
 def roles(jobs: dict[str, Job], student: str) -> list[str]:

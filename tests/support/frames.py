@@ -29,7 +29,7 @@ from support.builders import make_config
 
 Scores = Mapping[str, Sequence[float]]
 KEY = "student_D_AT_run1"
-CURVES = ["dataset", "baseline", "run", "epoch", "train_loss", "validation_accuracy_pct", "lr", "train_seconds"]
+CURVES = ["place", "baseline", "run", "epoch", "train_loss", "validation_accuracy_pct", "lr", "train_seconds"]
 
 
 def make_frame(scores: Scores, dataset: str = "D", teacher: float = 80.0) -> pd.DataFrame:
@@ -45,7 +45,16 @@ def make_frame(scores: Scores, dataset: str = "D", teacher: float = 80.0) -> pd.
 
 
 def _row(stem: str, dataset: str, role: str, baseline: str | None, run: int | None, accuracy: float) -> dict[str, Any]:
-    row = {"file": f"{stem}.pt", "dataset": dataset, "role": role, "baseline": baseline, "run": run, "epochs": 2}
+    row = {
+        "file": f"{stem}.pt",
+        "dataset": dataset,
+        "condition": None,
+        "pair": None,
+        "role": role,
+        "baseline": baseline,
+        "run": run,
+        "epochs": 2,
+    }
     row |= {"accuracy_pct": float(accuracy), "train_seconds": 10.0, "planned": True, "recalled": False, "seed": "7"}
     row |= {"parameters": 1000 if role == "student" else 9000, "ancestors": "", "parents": "", "device": "cpu"}
     row |= {"hardware": "Some CPU, 2 cores, 16.0 GiB"}
@@ -76,7 +85,7 @@ def make_output(
 
 def put_model(output: OutputDir, job: Job, percent: float, identity: Mapping[str, str]) -> str:
     """Writes the file of one job, whose parents' weights are in `identity`; the identity of its own."""
-    meta = {"key": job.key, "role": job.role, "dataset": job.data.name, "baseline": job.baseline, "run": job.run}
+    meta = {"key": job.key, "role": job.role, **job.axes, "baseline": job.baseline, "run": job.run}
     meta |= {"epochs": job.fit.epochs, "seed": job.seed, "fingerprint": job.fingerprint, "recipe": job.recipe()}
     meta |= {"architecture": asdict(job.model), "device": "cpu", "versions": {"hpmkd": "0.1.0", "torch": "2.14"}}
     meta["parents"] = {parent.key: identity[parent.key] for parent in job.sources}

@@ -16,7 +16,7 @@ _ROW = 0.33  # inches
 
 
 def accuracy(frame: pd.DataFrame, order: Sequence[str]) -> Figure:
-    """Test accuracy of every student, with mean and 95 % interval; a dashed line is the teachers' mean.
+    """Test accuracy of every student, with mean and 95 % interval; a dashed line is their teacher.
 
     Args:
         frame: of `results.collect`.
@@ -26,7 +26,7 @@ def accuracy(frame: pd.DataFrame, order: Sequence[str]) -> Figure:
 
 
 def retention(frame: pd.DataFrame, order: Sequence[str]) -> Figure:
-    """The same in percent of the teachers' mean accuracy."""
+    """The same in percent of the accuracy of the students' teacher."""
     return _dots(frame, order, relative=True)
 
 
@@ -34,16 +34,16 @@ def _dots(frame: pd.DataFrame, order: Sequence[str], relative: bool) -> Figure:
     table = stats.summary(frame)
     students = stats.students(frame)
     names = [name for name in order if name in set(students["baseline"])]
-    datasets = list(dict.fromkeys(students["dataset"]))
+    places = list(dict.fromkeys(students["place"]))
     shade = colours(order)
     with styled():
-        figure, axes = panels([_ROW * (len(names) + 1)] * len(datasets), datasets)
-        for one, dataset in zip(axes, datasets, strict=True):
+        figure, axes = panels([_ROW * (len(names) + 1)] * len(places), places)
+        for one, where in zip(axes, places, strict=True):
             columns = ["mean_pct", "low_pct", "high_pct"]
-            part = table[table["dataset"] == dataset].set_index("baseline")[columns].astype(float)
-            teacher = float(part["mean_pct"].get("teacher", float("nan")))
+            own = table[table["place"] == where]
+            part, teacher = own.set_index("baseline")[columns].astype(float), float(own["teacher_pct"].iloc[0])
             scale = divide(100, teacher) if relative else 1.0
-            mine = students[students["dataset"] == dataset]
+            mine = students[students["place"] == where]
             for place, name in enumerate(names):
                 values = mine.loc[mine["baseline"] == name, "accuracy_pct"] * scale
                 one.plot(values, [place + 0.18] * len(values), "o", ms=3.5, mew=0, alpha=0.75, color=shade[name])
@@ -52,7 +52,7 @@ def _dots(frame: pd.DataFrame, order: Sequence[str], relative: bool) -> Figure:
             if is_defined(teacher * scale):
                 one.axvline(teacher * scale, ls="--", lw=1, color=TEXT, alpha=0.7)
             rows(one, names)
-        axes[-1].set_xlabel("retention: % of the teachers' mean accuracy" if relative else "test accuracy, %")
+        axes[-1].set_xlabel("retention: % of the teacher's accuracy" if relative else "test accuracy, %")
     return figure
 
 
@@ -64,10 +64,10 @@ def _mean(axes: Axes, place: int, row: pd.Series, colour: str) -> None:
 
 def differences(comparisons: pd.DataFrame, order: Sequence[str]) -> Figure:
     """A forest plot of paired differences: mean and 95 % interval (Student's t); filled where p < .05 after Holm."""
-    groups = list(comparisons.groupby(["dataset", "reference"], sort=False))
+    groups = list(comparisons.groupby(["place", "reference"], sort=False))
     shade = colours(order)
     with styled():
-        titles = [f"{dataset}: difference to {reference}" for (dataset, reference), _ in groups]
+        titles = [f"{where}: difference to {reference}" for (where, reference), _ in groups]
         figure, axes = panels([_ROW * (len(part) + 1) for _, part in groups], titles)
         for one, (_, part) in zip(axes, groups, strict=True):
             known = {row["baseline"]: row for row in part.to_dict("records")}

@@ -19,11 +19,11 @@ def pareto(summary: pd.DataFrame, order: Sequence[str]) -> Figure:
         order: the baselines.
     """
     shade, marks = colours(order), dict(zip(order, [*MARKS] * (1 + len(order) // len(MARKS)), strict=False))
-    datasets = list(dict.fromkeys(summary["dataset"]))
+    places = list(dict.fromkeys(summary["place"]))
     with styled():
-        figure, axes = panels([2.2] * len(datasets), datasets)
-        for one, dataset in zip(axes, datasets, strict=True):
-            part = summary[(summary["dataset"] == dataset) & (summary["baseline"] != "teacher")]
+        figure, axes = panels([2.2] * len(places), places)
+        for one, where in zip(axes, places, strict=True):
+            part = summary[(summary["place"] == where) & (summary["baseline"] != "teacher")]
             front = pareto_front(part)
             one.plot(front["total_seconds"], front["mean_pct"], lw=1, ls="--", color=TEXT, alpha=0.6)
             for row in part.to_dict("records"):
@@ -53,12 +53,12 @@ def times(costs: pd.DataFrame, order: Sequence[str]) -> Figure:
         costs: of `costs.costs`.
         order: the baselines.
     """
-    datasets = list(dict.fromkeys(costs["dataset"]))
+    places = list(dict.fromkeys(costs["place"]))
     names = [name for name in (*order, "all") if name in set(costs["baseline"])]
     with styled():
-        figure, axes = panels([0.33 * (len(names) + 1)] * len(datasets), datasets)
-        for one, dataset in zip(axes, datasets, strict=True):
-            part = costs[costs["dataset"] == dataset]
+        figure, axes = panels([0.33 * (len(names) + 1)] * len(places), places)
+        for one, where in zip(axes, places, strict=True):
+            part = costs[costs["place"] == where]
             wide = part.pivot(index="baseline", columns="role", values="seconds").reindex(names).fillna(0.0)
             left = pd.Series(0.0, index=wide.index)
             for role, colour in zip(Role, PALETTE, strict=False):

@@ -18,17 +18,17 @@ def curves(epochs: pd.DataFrame, order: Sequence[str]) -> Figure:
     Losses of different methods are different sums, so their heights are not to be compared.
 
     Args:
-        epochs: one row per kept epoch: `dataset`, `baseline`, `run`, `epoch`, `train_loss`, `validation_accuracy_pct`.
+        epochs: one row per kept epoch: `place`, `baseline`, `run`, `epoch`, `train_loss`, `validation_accuracy_pct`.
         order: the baselines.
     """
     shade = colours(order)
-    datasets = list(dict.fromkeys(epochs["dataset"]))
+    places = list(dict.fromkeys(epochs["place"]))
     kinds = {"validation_accuracy_pct": "validation accuracy, %", "train_loss": "training loss"}
     with styled():
-        titles = [f"{dataset}: {label}" for dataset in datasets for label in kinds.values()]
+        titles = [f"{where}: {label}" for where in places for label in kinds.values()]
         figure, axes = panels([1.9] * len(titles), titles)
         for number, axis in enumerate(axes):
-            part, column = epochs[epochs["dataset"] == datasets[number // 2]], list(kinds)[number % 2]
+            part, column = epochs[epochs["place"] == places[number // 2]], list(kinds)[number % 2]
             for place, name in enumerate(order):
                 mine = part[part["baseline"] == name].dropna(subset=column)  # not every epoch is validated
                 if mine.empty:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from hpmkd.analysis.plots.style import TEXT, WIDTH, colours, panels, plain, styled
+from hpmkd.audit.places import groups
+from hpmkd.plan.job import place_name
 
 _ROW = 0.42  # inches
 
@@ -24,13 +27,25 @@ class Node:
     parents: set[str] = field(default_factory=set)
 
 
-def nodes(frame: pd.DataFrame, dataset: str, order: Sequence[str] = ()) -> dict[str, Node]:
-    """The graph of one data set: parents stand left of their children, students in the last column.
+def nodes(frame: pd.DataFrame, where: str, order: Sequence[str] = ()) -> dict[str, Node]:
+    """The graph of one place: parents stand left of their children, students in the last column.
 
     Logits caches are left out: who reads one has the model that it is of as a parent, too.
+
+    Args:
+        frame: of `results.collect`.
+        where: data set, condition and pair as in names of files.
+        order: the baselines.
     """
+    found = [(names, rows) for names, rows in groups(frame) if names["place"] == where]
+    return _graph(*found[0], order) if found else {}
+
+
+def _graph(names: Mapping[str, Any], part: pd.DataFrame, order: Sequence[str]) -> dict[str, Node]:
+    part = part[part["role"] != "logits"]
     made: dict[str, Node] = {}
-    part = frame[(frame["dataset"] == dataset) & (frame["role"] != "logits") & frame["planned"].astype(bool)]
+    shared = place_name(names["dataset"], names["condition"], "")  # what the name of a pair's teacher begins with
+    part = part[part["role"] != "logits"]
     place = {name: number for number, name in enumerate(order)}
     part = part.sort_values("baseline", key=lambda names: names.map(place).fillna(-1), kind="stable")
     for row in part.to_dict("records"):
@@ -42,7 +57,8 @@ def nodes(frame: pd.DataFrame, dataset: str, order: Sequence[str] = ()) -> dict[
             node = made.setdefault(f"student {name}", Node(f"{name}\n{runs} run{'s' * (runs > 1)}", "student", 0, name))
             node.parents |= parents
         else:
-            rest = stem.removeprefix(f"{row['role']}_{dataset}").strip("_").replace("_", " ")
+            rest = stem.removeprefix(f"{row['role']}_").removeprefix(names["place"]).removeprefix(shared)
+            rest = rest.strip("+_").replace("_", " ")
             made[stem] = Node(
                 f"{row['role']}\n{rest}".strip(), str(row["role"]), column=0, baseline=None, parents=parents
             )
@@ -63,27 +79,26 @@ def _depth(node: Node, known: dict[str, Node], above: frozenset[str] = frozenset
 
 def lineage(frame: pd.DataFrame, order: Sequence[str]) -> Figure:
     """Teachers, assistants and searches on the left, students on the right; lines lead from parent to child."""
-    datasets = list(dict.fromkeys(frame.loc[frame["planned"].astype(bool), "dataset"]))
-    drawn = {dataset: nodes(frame, dataset, order) for dataset in datasets}
+    drawn = {names["place"]: _graph(names, part, order) for names, part in groups(frame)}
     # A data set of which only a logits cache is left has nothing to draw.
-    datasets, graphs = [name for name in drawn if drawn[name]], [graph for graph in drawn.values() if graph]
+    places, graphs = [name for name in drawn if drawn[name]], [graph for graph in drawn.values() if graph]
     with styled():
         heights = [_ROW * max(map(len, _columns(graph).values())) for graph in graphs]
-        figure, axes = panels(heights, datasets)
+        figure, axes = panels(heights, places)
         for one, graph in zip(axes, graphs, strict=True):
-            places = _places(graph)
+            spots = _places(graph)
             shade = colours(order)
             for name, node in graph.items():
                 colour = shade.get(node.baseline or "", TEXT)
                 for parent in node.parents:
-                    ends = zip(places[parent], places[name], strict=True)
+                    ends = zip(spots[parent], spots[name], strict=True)
                     one.plot(*ends, lw=0.9, alpha=0.55, color=colour, zorder=1)
             width = max(node.column for node in graph.values()) + 1
             size = min(7.5, 7.5 * WIDTH / (1.15 * width))
             for name, node in graph.items():
                 colour = shade.get(node.baseline or "", "#828a91")
                 box = {"boxstyle": "round,pad=0.25", "fc": colour, "ec": "none"}
-                one.text(*places[name], plain(node.label), ha="center", va="center", size=size, bbox=box, color="white")
+                one.text(*spots[name], plain(node.label), ha="center", va="center", size=size, bbox=box, color="white")
             one.set_xlim(-0.55, width - 0.45)
             one.set_ylim(-0.08, 1.08)
             one.axis("off")

@@ -18,6 +18,7 @@ from hpmkd.analysis.report import tables
 from hpmkd.analysis.report.drawings import curves_of, drawings_of
 from hpmkd.analysis.section import Drawing, Section, Table
 from hpmkd.audit import results
+from hpmkd.audit.grid_columns import columns_of
 from hpmkd.audit.status import BAD, Status, read_status
 from hpmkd.audit.sweep_dir import Saved, open_saved
 from hpmkd.config.load import to_yaml
@@ -76,7 +77,7 @@ class Report:
 def gather(root: Path, known: Mapping[str, Header] = MappingProxyType({})) -> Report:
     """Reads a sweep; UsageError where there is none. `known`, by key, are files that need not be read again."""
     saved = open_saved(root)
-    frame = results.collect(saved.output, {job.key for job in saved.jobs} if saved.config else None, known)
+    frame = results.collect(saved.output, columns_of(saved.config, saved.jobs) if saved.config else None, known)
     curves = curves_of(saved.output, {job.key: job.fingerprint for job in saved.jobs}, frame)
     return compose(saved, frame, read_status(root), curves)
 
@@ -130,7 +131,12 @@ def _missing(status: Status) -> list[str]:
 
 def _facts(frame: pd.DataFrame, config: SweepConfig | None, order: Sequence[str]) -> list[tuple[str, str]]:
     part = frame[frame["planned"].astype(bool)]
-    made = [("data sets", _kinds(part, "dataset")), ("baselines", ", ".join(order))]
+    made = [
+        ("data sets", _kinds(part, "dataset")),
+        ("conditions", _kinds(part, "condition")),
+        ("pairs", _kinds(part, "pair")),
+    ]
+    made += [("baselines", ", ".join(order))]
     if config is not None:
         train = config.data.train_images
         made += [("runs per baseline", str(config.runs)), ("seed of the sweep", str(config.seed))]
@@ -161,7 +167,7 @@ def _tables(frame: pd.DataFrame, compared: pd.DataFrame, order: Sequence[str]) -
     made = [tables.accuracy_table(tables.ordered(stats.summary(frame), order))]
     if len(compared):
         made.append(tables.difference_table(compared))
-    if stats.students(frame)["dataset"].nunique() > 1:
+    if stats.students(frame)["place"].nunique() > 1:
         made.append(tables.rank_table(stats.ranks(frame), stats.friedman(frame)))
     made.append(tables.cost_table(tables.ordered(costs(frame), order)))
     return [*made, tables.model_table(frame)]

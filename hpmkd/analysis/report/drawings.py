@@ -10,6 +10,7 @@ import pandas as pd
 from hpmkd.analysis import plots, stats
 from hpmkd.analysis.costs import costs
 from hpmkd.analysis.section import Drawing
+from hpmkd.audit.places import AXES
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.progress_log import read_all
 
@@ -29,9 +30,9 @@ def drawings_of(
         return []
     summary = stats.summary(frame)
     dots = "Small points: single runs. Diamonds: means, with their 95 % interval (Student's t) where there is one. "
-    made = [Drawing("accuracy", "Accuracy", plots.accuracy(frame, order), f"{dots}Dashed: mean of the teachers.")]
+    made = [Drawing("accuracy", "Accuracy", plots.accuracy(frame, order), f"{dots}Dashed: the students' teacher.")]
     if summary["retention_pct"].notna().any():
-        text = f"{dots}Dashed: the teachers, 100 %."
+        text = f"{dots}Dashed: the students' teacher, 100 %."
         made.append(Drawing("retention", "Retention", plots.retention(frame, order), text))
     known = compared[compared["n"] > 0]
     if len(known):
@@ -55,11 +56,21 @@ def curves_of(output: OutputDir, fingerprints: dict[str, str], frame: pd.DataFra
     """The kept epochs of planned students whose models are there, from the records in `progress/`."""
     students = stats.students(frame)
     names = {str(row["file"]).rpartition(".")[0]: row for row in students.to_dict("records")}
+    columns = [
+        "place",
+        *AXES,
+        "baseline",
+        "run",
+        "epoch",
+        "train_loss",
+        "validation_accuracy_pct",
+        "lr",
+        "train_seconds",
+    ]
     rows: list[dict[str, Any]] = []
     for key, progress in read_all(output).items():
         if key in names and progress.fingerprint in ("", fingerprints.get(key, "")):
-            about = {name: names[key][name] for name in ("dataset", "baseline", "run")}
+            about = {name: names[key][name] for name in columns[:6]}
             rows += [{**about, **epoch} for epoch in progress.epochs]
-    columns = ["dataset", "baseline", "run", "epoch", "train_loss", "validation_accuracy_pct", "lr", "train_seconds"]
     made = pd.DataFrame(rows, columns=columns)
     return made.astype(dict.fromkeys(("train_loss", "validation_accuracy_pct"), "float64"))

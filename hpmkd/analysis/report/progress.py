@@ -76,11 +76,11 @@ def _points(curve: Sequence[tuple[int, float]], of: int) -> str:
 
 
 def _groups(models: Sequence[ModelStatus]) -> list[list[str]]:
-    """A row per data set and baseline: done of all, running, failed."""
+    """A row per data set (condition, pair) and baseline: done of all, running, failed."""
     rows = []
-    for dataset, name in dict.fromkeys((one.dataset, row_name(one)) for one in models):
-        states = [one.state for one in models if (one.dataset, row_name(one)) == (dataset, name)]
+    for place, name in dict.fromkeys((one.place, row_name(one)) for one in models):
+        states = [one.state for one in models if (one.place, row_name(one)) == (place, name)]
         counts = [states.count("running"), sum(state in BAD for state in states)]
         done = f"{states.count('done')}/{len(states)}"
-        rows.append([dataset, name, done, *(str(count or "") for count in counts)])
+        rows.append([place, name, done, *(str(count or "") for count in counts)])
     return rows

@@ -13,28 +13,35 @@ from hpmkd.numeric import fixed, p_value, whole
 
 
 def ordered(frame: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
-    """Rows by data set as they come, then teachers, then the baselines in the order of the config."""
+    """Rows by place as they come, then teachers, then the baselines in the order of the config."""
     if frame.empty:
         return frame
     place = {name: number for number, name in enumerate(["teacher", *order, "all"])}
-    dataset = {name: number for number, name in enumerate(dict.fromkeys(frame["dataset"]))}
-    keys = pd.DataFrame({"d": frame["dataset"].map(dataset), "b": frame["baseline"].map(place).fillna(len(place))})
+    places = {name: number for number, name in enumerate(dict.fromkeys(frame["place"]))}
+    keys = pd.DataFrame({"d": frame["place"].map(places), "b": frame["baseline"].map(place).fillna(len(place))})
     if "reference" in frame:
         keys.insert(1, "r", frame["reference"].map(place).fillna(len(place)))
     return frame.loc[keys.sort_values(list(keys.columns), kind="stable").index].reset_index(drop=True)
 
 
+def _axes(frame: pd.DataFrame) -> dict[str, tuple[str, Format]]:
+    """Columns that say where a row belongs: the data set, and what there is of conditions and pairs."""
+    names = {"dataset": "data set", "condition": "condition", "pair": "pair"}
+    return {name: (head, str) for name, head in names.items() if name == "dataset" or frame[name].notna().any()}
+
+
 def accuracy_table(summary: pd.DataFrame) -> Table:
     """Of `stats.summary`."""
     columns: dict[str, tuple[str, Format]] = {
-        "dataset": ("data set", str), "baseline": ("baseline", str), "runs": ("n", whole),
+        **_axes(summary), "baseline": ("baseline", str), "runs": ("n", whole),
         "mean_pct": ("accuracy %", digits(2)), "sd_pct": ("sd", digits(2)), "low_pct": ("95 % from", digits(2)),
         "high_pct": ("to", digits(2)), "retention_pct": ("retention %", digits(1)),
         "train_seconds": ("train s", digits(1)), "total_seconds": ("total s", digits(1)),
     }  # fmt: skip
     note = (
         "Test accuracy: mean, sample standard deviation, 95 % interval of the mean (Student's t). Retention: student / "
-        "teacher. train s: one model, mean; total s: all models of the row with everything that they depend on."
+        "its teacher, the first of several. train s: one model, mean; total s: all models of the row with everything "
+        "that they depend on."
     )
     return Table("accuracy", "Accuracy, retention, cost", frame=summary, columns=columns, note=note)
 
@@ -42,7 +49,7 @@ def accuracy_table(summary: pd.DataFrame) -> Table:
 def difference_table(comparisons: pd.DataFrame) -> Table:
     """Of `stats.comparisons`."""
     columns: dict[str, tuple[str, Format]] = {
-        "dataset": ("data set", str), "baseline": ("baseline", str), "reference": ("against", str),
+        **_axes(comparisons), "baseline": ("baseline", str), "reference": ("against", str),
         "n": ("pairs", whole), "difference": ("difference", digits(2, sign=True)),
         "low": ("95 % from", digits(2, sign=True)), "high": ("to", digits(2, sign=True)),
         "boot_low": ("bootstrap from", digits(2, sign=True)), "boot_high": ("to", digits(2, sign=True)),
@@ -57,9 +64,9 @@ def difference_table(comparisons: pd.DataFrame) -> Table:
         f"{stats.RESAMPLES:,} resamples, seed {stats.BOOTSTRAP_SEED}). The bootstrap is too narrow for few runs: in "
         "simulations with normal differences it covers 74 % at n = 3, 83 % at n = 5, 90 % at n = 10, 95 % at n = 30. "
         "Effect: mean / sd of the differences (d_z) with Hedges' correction. p: two-sided paired t-test, corrected by "
-        "Holm over the baselines of a data set and reference; exact Wilcoxon signed-rank test, with the smallest p "
-        "possible with this many pairs. P(improvement): fraction of pairs that the baseline wins, ties count half "
-        "(Agarwal et al. 2021)."
+        "Holm over the baselines of a data set, condition, pair and reference; exact Wilcoxon signed-rank test, with "
+        "the smallest p possible with this many pairs. P(improvement): fraction of pairs that the baseline wins, ties "
+        "count half (Agarwal et al. 2021)."
     )
     return Table("differences", "Paired differences", frame=comparisons, columns=columns, note=note)
 
@@ -67,7 +74,7 @@ def difference_table(comparisons: pd.DataFrame) -> Table:
 def not_shown_table(left: pd.DataFrame) -> Table:
     """Of `Conclusions.not_shown`."""
     columns: dict[str, tuple[str, Format]] = {
-        "dataset": ("data set", str), "baseline": ("baseline", str), "reference": ("against", str),
+        **_axes(left), "baseline": ("baseline", str), "reference": ("against", str),
         "n": ("pairs", whole), "difference": ("difference", digits(2, sign=True)),
         "low": ("95 % from", digits(2, sign=True)), "high": ("to", digits(2, sign=True)),
         "p_holm": ("p (Holm)", p_value), "why": ("why", str),
@@ -99,7 +106,7 @@ def rank_table(ranks: pd.DataFrame, friedman: tuple[float, float] | None) -> Tab
 def cost_table(costs: pd.DataFrame) -> Table:
     """Of `costs.costs`."""
     columns: dict[str, tuple[str, Format]] = {
-        "dataset": ("data set", str), "baseline": ("baseline", str), "role": ("role", str),
+        **_axes(costs), "baseline": ("baseline", str), "role": ("role", str),
         "models": ("models", whole), "seconds": ("training s", digits(1)),
     }  # fmt: skip
     note = "Models shared by several baselines count in each of them, and once in 'all'."

@@ -1,0 +1,161 @@
+"""How long a sweep would take on this machine, before it is started; rough where nothing was measured."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import platform
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hpmkd.config.specs import ModelSpec
+from hpmkd.config.sweep import SweepConfig, memory_folder
+from hpmkd.data.catalog import DATASETS
+from hpmkd.hardware import cores, machine
+from hpmkd.monitor.eta import Times
+from hpmkd.plan.architecture import forward_cost
+from hpmkd.plan.job import Job
+from hpmkd.plan.roles import NETWORK_SUFFIX
+from hpmkd.plan.schedule import Places
+from hpmkd.plan.schedule import seconds_left as scheduled
+from hpmkd.plan.work import work
+from hpmkd.store.inspection import Finding
+from hpmkd.store.output_dir import OutputDir
+from hpmkd.store.progress_log import Progress, read_all
+from hpmkd.store.shared_cache import entry
+from hpmkd.store.sidecar import Header, read_sidecar
+
+# What a training reaches of the rate of a large matrix product on the same core: 0.3 to 0.8 (docs/pages/speed.md).
+_OF_PRODUCT = 0.5
+_OTHERS = 50  # of other sweeps' teachers so many are looked at
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """How long what is missing takes.
+
+    Args:
+        seconds: of the clock, with `side_by_side` models at a time; NaN where nothing is known.
+        side_by_side: how many models are trained at a time.
+        recalled: how many of them the shared memory has.
+        basis: what the seconds are known from, for people.
+    """
+
+    seconds: float
+    side_by_side: int
+    recalled: int
+    basis: str
+
+
+def estimate(config: SweepConfig, findings: Mapping[str, Finding], output: OutputDir) -> Estimate:
+    """The time of all that `findings` has no good file for, as the sweep would train it: parents first.
+
+    Args:
+        config: of the sweep.
+        findings: by key, parents before children.
+        output: its records say how fast unfinished trainings were.
+    """
+    missing = [one.job for one in findings.values() if one.job is not None and not one.good]
+    device = "cuda" if uses_gpu(config) else "cpu"
+    memory, times, count = memory_folder(config.data), Times(), 0
+    records, recalled = read_all(output), set[str]()
+    for finding in findings.values():
+        job = finding.job
+        if job is None:
+            continue
+        kept = read_sidecar(entry(memory, job, device)) if job.role.is_shareable and not finding.good else None
+        if job.shared and kept is not None:
+            recalled.add(job.key)
+        seconds = _measured(job, finding.header if finding.good else kept, records.get(job.key), device)
+        if seconds is not None:
+            times.earlier(job, seconds)
+            count += 1
+    known = {job.key: times.training(job) for job in missing}
+    basis = f"from {count} measured model{'s' * (count != 1)}"
+    if not count:
+        rate, basis = _rate(memory, device, config.fit.threads)
+        known = {job.key: work(job) / rate for job in missing}
+    each = {key: 0.0 if key in recalled else math.nan if one is None else one for key, one in known.items()}
+    together = config.resources.max_concurrent or _side_by_side(config)
+    unknown = any(math.isnan(one) for one in each.values())
+    seconds = math.nan if unknown else scheduled(missing, {}, each, Places.alike(together))
+    return Estimate(seconds, together, len(recalled), basis)
+
+
+def uses_gpu(config: SweepConfig) -> bool:
+    """Whether trials would be on a GPU, as far as can be seen without torch."""
+    wanted = config.resources
+    there = any(Path("/proc/driver/nvidia/gpus").glob("*")) and wanted.gpus_per_trial != 0
+    return wanted.device == "cuda" or (wanted.device == "auto" and there)
+
+
+def _side_by_side(config: SweepConfig) -> int:
+    return max(1, int(cores() // (config.resources.cpus_per_trial or config.fit.threads)))
+
+
+def _measured(job: Job, header: Header | None, record: Progress | None, device: str) -> float | None:
+    """Seconds of the whole job by its file, or by the epochs of an unfinished training; None: not of this machine."""
+    if header is not None:
+        return header.train_time if _is_here(header.metadata, device) else None
+    if record is None or record.fingerprint != job.fingerprint or record.host != platform.node() or not record.epochs:
+        return None
+    last = record.epochs[-1]
+    return float(last["train_seconds"]) / int(last["epoch"]) * record.of if record.of else None
+
+
+def _is_here(meta: Mapping[str, Any], device: str) -> bool:
+    """Whether a file was made on this machine, on the same kind of device."""
+    same = (meta.get("device") == "cpu") == (device == "cpu")
+    return same and str(meta.get("hardware", "")).endswith(machine())
+
+
+def _rate(memory: Path, device: str, threads: int) -> tuple[float, str]:
+    """Multiply-adds per second of one training, where none of this sweep was measured: by teachers of other sweeps,
+    else by what the processor does in a moment."""
+    paths = itertools.islice(sorted(memory.glob(f"*-{device}{NETWORK_SUFFIX}")), _OTHERS)
+    rates = [rate for path in paths for rate in _rate_of(read_sidecar(path), device)]
+    if rates:
+        mean = len(rates) / sum(1 / rate for rate in rates)
+        return (
+            mean,
+            f"from multiply-adds, at the pace of {len(rates)} teachers of other sweeps; a factor of 2 either way",
+        )
+    if device != "cpu":
+        return math.nan, "nothing was measured on this GPU yet"
+    words = "from multiply-adds and a test of the processor; a factor of 3 either way"
+    return _OF_PRODUCT * threads * _product_rate(), words
+
+
+def _rate_of(header: Header | None, device: str) -> Iterable[float]:
+    """Of a teacher of this machine, whose file says how much work it was."""
+    meta = header.metadata if header is not None else {}
+    recipe, shape = meta.get("recipe") or {}, meta.get("architecture") or {}
+    try:
+        known = DATASETS.get(recipe["data.name"])
+        images = recipe["data.train_images"] or (
+            known.images * (1 - recipe["data.validation_fraction"]) if known else 0
+        )
+        cost = 3 * forward_cost(ModelSpec(**{**shape, "channels": tuple(shape["channels"])})) * recipe["fit.epochs"]
+    except (KeyError, TypeError, ValueError):
+        return []
+    fits = header is not None and header.train_time > 0 and meta.get("role") == "teacher" and _is_here(meta, device)
+    return [cost * images / header.train_time] if fits and images and header is not None else []
+
+
+def _product_rate() -> float:
+    """Multiply-adds per second of a matrix product on one core."""
+    import numpy as np
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # scikit-learn has it
+
+    side = 512
+    matrix = np.ones((side, side), dtype=np.float32)
+    with threadpool_limits(limits=1):
+        matrix @ matrix
+        start, count = time.perf_counter(), 0
+        while time.perf_counter() - start < 0.1:
+            matrix @ matrix
+            count += 1
+    return count * side**3 / (time.perf_counter() - start)

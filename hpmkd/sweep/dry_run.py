@@ -1,0 +1,109 @@
+"""`--dry-run`: the grid with a count per axis, what would happen to each model and why, and how long it would take."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hpmkd.audit.estimate import Estimate, estimate
+from hpmkd.audit.findings import audit, describe_finding
+from hpmkd.config.sweep import SweepConfig
+from hpmkd.errors import EXIT_OK
+from hpmkd.numeric import is_defined
+from hpmkd.plan.baseline import Baseline
+from hpmkd.plan.catalog import baselines_of
+from hpmkd.plan.grid import grid_of
+from hpmkd.plan.job import Job
+from hpmkd.plan.planner import expand
+from hpmkd.plan.roles import Role
+from hpmkd.store.output_dir import OutputDir
+from hpmkd.sweep.preparation import known_data
+
+_WIDTH = 110  # of a line that lists values
+_AXES = {"dataset": "data sets", "condition": "conditions", "pair": "pairs", "baseline": "baselines", "run": "runs"}
+
+
+def dry_run(config: SweepConfig, output: OutputDir, force: bool) -> int:
+    """Prints it; trains nothing, writes nothing. Returns the exit code."""
+    baselines = baselines_of(config)
+    jobs = expand(config, known_data(config, output), baselines)
+    findings = audit(jobs, output, repair=False)
+    width = max(len(job.file_name) for job in jobs)
+    for job in (one for one in jobs if one.key in findings):
+        print(f"{job.file_name:<{width}}  {describe_finding(findings[job.key], findings)}")
+    for line in grid_lines(jobs, baselines):
+        print(line)
+    stale = sum(finding.state == "stale" for finding in findings.values())
+    if stale and force:
+        print(f"--force moves {stale} models trained with other settings to {output.archive}")
+    elif stale:
+        print(f"{stale} models were trained with other settings: without -n this is refused, unless --force is given")
+    done = sum(finding.good for finding in findings.values())
+    if done < len(findings):
+        print(time_line(estimate(config, findings, output)))
+    print(f"{len(findings)} files in {output.root}: {done} done, {len(findings) - done} to make")
+    return EXIT_OK
+
+
+def grid_lines(jobs: Sequence[Job], baselines: Sequence[Baseline]) -> list[str]:
+    """The axes with their values, the settings that are varied, and how many students and other models that makes."""
+    grid = {**grid_of(jobs), "baseline": [one.label for one in baselines]}
+    shown = {_AXES[axis]: values for axis, values in grid.items() if values != [None]}
+    shown |= _settings(baselines)
+    width = max(map(len, shown))
+    lines = [f"  {name:<{width}}  {len(values):>5}  {_listed(values)}" for name, values in shown.items()]
+    counts = Counter(job.role for job in jobs)
+    others = [_count(role, counts[role]) for role in reversed(Role) if counts[role]]
+    return ["the grid:", *lines, f"  makes {', '.join(others)}"]
+
+
+def _count(role: Role, count: int) -> str:
+    plural = "es" if role is Role.SEARCH else "s"
+    return f"{count:,} {role.noun}{plural * (count != 1)}"
+
+
+def _settings(baselines: Sequence[Baseline]) -> dict[str, list[Any]]:
+    """Config key -> its values, of those that words in names vary."""
+    keys = sorted({key for one in baselines for key in one.varied})
+    found: Mapping[str, list[Any]] = {
+        key: [one.settings[key] for one in baselines if key in one.settings] for key in keys
+    }
+    return {key: _sorted(list(dict.fromkeys(values))) for key, values in found.items()}
+
+
+def _sorted(values: list[Any]) -> list[Any]:
+    numbers = [value for value in values if isinstance(value, int | float)]
+    return sorted(numbers) if len(numbers) == len(values) else values
+
+
+def _listed(values: Sequence[Any]) -> str:
+    """As many of them as a line holds."""
+    if (
+        len(values) > 1
+        and all(isinstance(value, int) for value in values)
+        and values == list(range(1, len(values) + 1))
+    ):
+        return f"1 to {len(values)}"
+    text = ", ".join(
+        "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value) for value in values
+    )
+    return text if len(text) <= _WIDTH else text[:_WIDTH].rpartition(",")[0] + ", ..."
+
+
+def time_line(found: Estimate) -> str:
+    """How long it takes, for people."""
+    at_a_time = f"{found.side_by_side} model{'s' * (found.side_by_side > 1)} at a time"
+    recalled = f"; the shared memory has {found.recalled}" if found.recalled else ""
+    if not is_defined(found.seconds):
+        return f"how long it takes is not known: {found.basis}{recalled}"
+    return f"about {hours(found.seconds)} on this machine, {at_a_time} ({found.basis}{recalled})"
+
+
+def hours(seconds: float) -> str:
+    """`12 s`, `4 min`, `3.2 h`, `140 h`."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:,.1f} h" if seconds < 100 * 3600 else f"{seconds / 3600:,.0f} h"

@@ -1,0 +1,154 @@
+"""Results of a grid: a group per data set, condition and pair, against its own teacher; and the plan's columns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from support.builders import make_config, make_jobs
+from support.frames import make_frame, make_output
+
+import hpmkd
+from hpmkd.analysis import stats
+from hpmkd.analysis.costs import costs
+from hpmkd.analysis.plots.lineage import nodes
+from hpmkd.analysis.report.write import write_report
+from hpmkd.audit import results
+from hpmkd.audit.places import groups, placed
+from hpmkd.plan.architecture import forward_cost
+from hpmkd.plan.job import Job
+
+PAIRS = {
+    "wide": {"student": {"arch": "lenet5", "channels": [5, 10, 50]}},
+    "narrow": {"student": {"arch": "lenet5", "channels": [2, 3, 10]}},
+    "other": {
+        "teacher": {"arch": "lenet5", "channels": [8, 9, 70]},
+        "student": {"arch": "lenet5", "channels": [2, 3, 9]},
+    },
+}
+TEACHERS = {
+    "teacher_Digits+lenet5": 80.0, "teacher_Digits+lenet5_2": 60.0, "teacher_Digits+lenet5-8-9-70": 50.0,
+    "teacher_Digits@n100+lenet5": 40.0, "teacher_Digits@n100+lenet5_2": 44.0,
+    "teacher_Digits@n100+lenet5-8-9-70": 20.0,
+}  # fmt: skip
+BASELINES = ["Direct", "KD-Ensemble", "TraditionalKD", "TraditionalKD-T2"]
+ACCURACY = {"Direct": 10.0, "KD-Ensemble": 14.0, "TraditionalKD": 15.0, "TraditionalKD-T2": 16.0}
+
+
+def accuracy(job: Job) -> float:
+    if job.role != "student":
+        return TEACHERS.get(job.key, 45.0)
+    return ACCURACY[str(job.baseline)] + 0.5 * (job.run or 0) + (2.0 if job.pair == "wide" else 0.0)
+
+
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Path:
+    """An output of two conditions, three pairs and four baselines."""
+    root = tmp_path_factory.mktemp("grid") / "out"
+    more = {"datasets": ["Digits", "Digits@n100"], "baselines": BASELINES, "pairs": PAIRS, "runs": 3}
+    make_output(root, cache_dir, accuracy, kd__logits="cached", **more)
+    return root
+
+
+@pytest.fixture(scope="module")
+def frame(grid: Path) -> pd.DataFrame:
+    return hpmkd.load_results(grid)
+
+
+def test_a_group_per_place_with_the_teachers_that_it_needs(frame: pd.DataFrame) -> None:
+    found = {names["place"]: part for names, part in groups(frame)}
+    assert set(found) == {f"Digits{mark}+{pair}" for mark in ("", "@n100") for pair in PAIRS}
+    for place, part in found.items():
+        data, pair = place.split("+")
+        assert set(part.loc[part["role"] == "student", "pair"]) == {pair}
+        teachers = sorted(part.loc[part["role"] == "teacher", "file"])
+        network = "lenet5-8-9-70" if pair == "other" else "lenet5"
+        assert teachers == [f"teacher_{data}+{network}.pt", f"teacher_{data}+{network}_2.pt"]
+        assert sum(part["role"] == "logits") == 2
+
+
+def test_retention_is_against_the_students_own_teacher(frame: pd.DataFrame) -> None:
+    table = results.summary(frame).set_index(["condition", "pair", "baseline"])
+    assert len(table) == 6 * (1 + len(BASELINES))
+    own = {(None, "wide"): 80.0, (None, "other"): 50.0, ("n100", "narrow"): 40.0, ("n100", "other"): 20.0}
+    for (condition, pair), teacher in own.items():
+        part = table.xs(pair, level="pair")
+        part = part[[one == condition or (condition is None and pd.isna(one)) for one, _ in part.index]].droplevel(0)
+        assert part["teacher_pct"].unique().tolist() == [teacher]
+        for name in ("Direct", "TraditionalKD-T2"):
+            assert part.loc[name, "retention_pct"] == pytest.approx(100 * part.loc[name, "mean_pct"] / teacher)
+        assert part.loc["TraditionalKD", "runs"] == 3
+    means = table.xs("wide", level="pair")["mean_pct"]
+    assert means.groupby("baseline").first()["teacher"] == 70.0, "the row of the teachers is their mean"
+
+
+def test_a_family_of_tests_is_a_place_and_a_reference(frame: pd.DataFrame) -> None:
+    found = stats.comparisons(frame)
+    assert len(found) == 6 * 3
+    assert set(map(len, (part for _, part in found.groupby("place")))) == {3}
+    alone = stats.comparisons(frame[(frame["pair"] == "wide") & frame["condition"].isna()])
+    mine = found[found["place"] == "Digits+wide"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(mine, alone)
+    assert set(found["n"]) == {3}
+
+
+def test_costs_and_lineage_of_a_place(frame: pd.DataFrame) -> None:
+    table = costs(frame).set_index(["place", "baseline", "role"])
+    assert table.loc[("Digits+wide", "TraditionalKD", "teacher"), "models"] == 1
+    assert table.loc[("Digits+wide", "all", "teacher"), "models"] == 2
+    assert table.loc[("Digits@n100+other", "KD-Ensemble", "student"), "models"] == 3
+    graph = nodes(frame, "Digits@n100+other", BASELINES)
+    assert {node.label for node in graph.values() if node.role == "teacher"} == {
+        "teacher\nlenet5-8-9-70", "teacher\nlenet5-8-9-70 2",
+    }  # fmt: skip
+    assert graph["student KD-Ensemble"].parents == {
+        "teacher_Digits@n100+lenet5-8-9-70", "teacher_Digits@n100+lenet5-8-9-70_2",
+    }  # fmt: skip
+
+
+def test_the_plans_columns(frame: pd.DataFrame, grid: Path) -> None:
+    rows = frame.set_index("file")
+    assert rows.loc["student_Digits+wide_TraditionalKD-T2_run1.pt", "kd.temperature"] == 2.0
+    assert rows.loc["student_Digits+wide_TraditionalKD_run1.pt", "kd.temperature"] == 4.0
+    assert rows.loc["student_Digits+wide_KD-Ensemble_run1.pt", "kd.temperature"] == 4.0
+    assert pd.isna(rows.loc["student_Digits+wide_Direct_run1.pt", "kd.temperature"])
+    assert "kd.alpha" not in rows
+    direct = rows.loc["student_Digits@n100+narrow_Direct_run2.pt"]
+    assert (direct["dataset"], direct["condition"], direct["pair"]) == ("Digits", "n100", "narrow")
+    assert direct["teacher"] == "teacher_Digits@n100+lenet5"
+    assert pd.isna(rows.loc["teacher_Digits+lenet5.pt", "pair"])
+    pd.testing.assert_frame_equal(pd.read_parquet(_written(grid))[["condition", "pair"]], frame[["condition", "pair"]])
+
+
+def _written(root: Path) -> Path:
+    write_report(root)
+    page = (root / "report.html").read_text()
+    assert all(f"Digits@n100+{pair}" in page for pair in PAIRS)
+    assert "<th>condition</th>" in page or "condition" in page
+    return root / "results.parquet"
+
+
+def test_multiply_adds_by_hand(cache_dir: Path, tmp_path: Path) -> None:
+    more = {"datasets": ["Digits", "Digits@n100"], "baselines": ["Direct", "TraditionalKD"], "kd__logits": "live"}
+    output, _, jobs = make_output(tmp_path / "out", cache_dir, lambda job: 50.0, **more)
+    rows = hpmkd.load_results(output.root).set_index("file")
+    large = forward_cost(jobs["teacher_Digits"].model)
+    small = forward_cost(jobs["student_Digits_Direct_run1"].model)
+    assert rows.loc["student_Digits_Direct_run1.pt", "multiply_adds"] == small
+    for place, images in (("Digits", 200), ("Digits@n100", 100)):
+        total = rows["training_multiply_adds"]
+        assert total[f"teacher_{place}.pt"] == 2 * images * 3 * large
+        assert total[f"student_{place}_Direct_run1.pt"] == 2 * images * 3 * small
+        assert total[f"student_{place}_TraditionalKD_run1.pt"] == 2 * images * (3 * small + large)
+
+
+def test_all_images_are_those_without_the_validation_part() -> None:
+    job = make_jobs(make_config(data__train_images=None))["teacher_Digits"]
+    assert job.data.training_images == 1442 - 144
+
+
+def test_a_frame_of_no_grid_is_grouped_by_its_data_sets() -> None:
+    frame = pd.concat([make_frame({"Direct": [1.0, 2.0]}, name) for name in ("D", "E")], ignore_index=True)
+    assert [names["place"] for names, _ in groups(frame.drop(columns=["condition", "pair"]))] == ["D", "E"]
+    assert placed(frame)["condition"].tolist() == [None] * len(frame)

@@ -1,0 +1,73 @@
+"""The dry run: the grid with its axes, and the time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.builders import make_config, make_jobs
+
+from hpmkd.audit.estimate import Estimate
+from hpmkd.cli.main import run_command
+from hpmkd.plan.catalog import baselines_of
+from hpmkd.sweep.dry_run import grid_lines, hours, time_line
+
+GRID = """\
+datasets: [Digits, Digits@n100]
+baselines: [Direct, HPM-KD-chain2]
+vary: {baselines: [TraditionalKD], kd.temperature: [8, 2], kd.alpha: [0.5, 0.9]}
+pairs: {a: {}, b: {student: {arch: lenet5, channels: [2, 3, 10]}}}
+runs: 3
+"""
+
+
+def test_a_whole_grid(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").write_text(GRID)
+    words = ["--mode", "mine.yaml", "-n", "-o", "out", "--data.cache_dir", "cache", "--resources.device", "cpu"]
+    assert run_command(words, "run_sweep.py") == 0
+    lines = capsys.readouterr().out.splitlines()
+    start = lines.index("the grid:")
+    assert [" ".join(line.split()) for line in lines[start + 1 : start + 8]] == [
+        "data sets 1 Digits",
+        "conditions 2 none, n100",
+        "pairs 2 a, b",
+        "baselines 6 Direct, HPM-KD-chain2, TraditionalKD-T8-a0.5, TraditionalKD-T8, TraditionalKD-T2-a0.5, "
+        "TraditionalKD-T2",
+        "runs 3 1 to 3",
+        "hpmkd.chain_length 1 2",
+        "kd.alpha 2 0.5, 0.9",
+    ]
+    assert " ".join(lines[start + 8].split()) == "kd.temperature 2 2, 8"
+    assert lines[start + 9] == ("  makes 72 students, 12 logits caches, 4 searches, 8 assistants, 4 teachers")
+    assert lines[start + 10].startswith("about ")
+    assert "models at a time (from multiply-adds" in lines[start + 10] or "model at a time" in lines[start + 10]
+    assert lines[-1] == f"100 files in {tmp_path}/out: 0 done, 100 to make"
+    assert len([line for line in lines[:start] if ".pt" in line]) == 72 + 8 + 4
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_long_list_of_values_is_cut_and_whole_numbers_are_a_range() -> None:
+    config = make_config(
+        baselines=[], vary={"baselines": ["AT"], "at.beta": [float(one) for one in range(1, 90)]}, runs=9
+    )
+    lines = grid_lines(list(make_jobs(config).values()), baselines_of(config))
+    assert all(len(line) < 150 for line in lines)
+    assert any(line.endswith(", ...") for line in lines)
+    assert [line.split()[-3:] for line in lines if "runs" in line] == [["1", "to", "9"]]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.1, "1 s"), (89.0, "89 s"), (300.0, "5 min"), (3600 * 2.26, "2.3 h"), (3600 * 1234.0, "1,234 h")],
+)
+def test_times_for_people(seconds: float, text: str) -> None:
+    assert hours(seconds) == text
+
+
+def test_the_line_about_time() -> None:
+    line = time_line(Estimate(7200.0, 2, 3, "from 5 measured models"))
+    assert line == ("about 2.0 h on this machine, 2 models at a time (from 5 measured models; the shared memory has 3)")
+    assert time_line(Estimate(float("nan"), 1, 0, "nothing was measured on this GPU yet")) == (
+        "how long it takes is not known: nothing was measured on this GPU yet"
+    )
