@@ -20,7 +20,7 @@ TINY = [
     "--mode", "ablation_cpu", "--datasets", "Digits", "--teacher.arch", "lenet5_teacher", "--train-images", "100",
     "--teacher-epochs", "1", "--student-epochs", "1", "--runs", "1", "--adaptive.alphas", "[0.5]",
 ]  # fmt: skip
-MODELS = 3 + 2 + 10  # teachers, assistants, students
+MODELS = 3 + 4 + 10  # teachers, assistants (two in a chain, once more without the shared memory), students
 
 
 @pytest.mark.slow

@@ -39,7 +39,7 @@ def planned_frame(jobs: Sequence[Job], score: Score) -> pd.DataFrame:
 
 def _row(job: Job, score: tuple[float, float]) -> dict[str, Any]:
     network = job.role.is_network
-    row: dict[str, Any] = {"file": job.file_name, "dataset": job.data.name, "role": str(job.role.value)}
+    row: dict[str, Any] = {"file": job.file_name, **job.axes, "role": str(job.role.value), "teacher": job.reference}
     row |= {"baseline": job.baseline, "run": job.run, "epochs": job.fit.epochs, "seed": str(job.seed)}
     row |= {"accuracy_pct": score[0], "validation_accuracy_pct": score[1], "train_seconds": float(job.fit.epochs)}
     row |= {"parameters": parameter_count(job.model) if network else None, "planned": True, "recalled": False}

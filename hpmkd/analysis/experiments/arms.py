@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pandas as pd
@@ -117,16 +117,6 @@ def _not_counted(found: Iterable[Words]) -> list[Words]:
     return made
 
 
-def places(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """The planned students with a number, apart by data set, condition and pair of networks, each with a name."""
-    part = stats.students(frame)
-    part = part[part["accuracy_pct"].notna()]
-    columns = ["dataset", *(name for name in ("condition", "pair") if name in part and part[name].notna().any())]
-    for values, group in part.groupby(columns, sort=False, dropna=False):
-        named = zip(("", "@", " "), (str(value) if value == value else "" for value in values), strict=False)
-        yield "".join(before + value for before, value in named if value), group
-
-
 def same_weights(part: pd.DataFrame, one: str, other: str) -> tuple[int, int]:
     """In how many runs two baselines have the same weights, and of how many that is known of both."""
     if "weights_sha256" not in part:
@@ -166,7 +156,8 @@ class Group:
 def groups_of(frame: pd.DataFrame) -> list[Group]:
     """Every family in every place of a results frame."""
     made = []
-    for place, part in places(frame):
+    students = stats.students(frame)
+    for place, part in students[students["accuracy_pct"].notna()].groupby("place", sort=False):
         wide = part.pivot_table(index="run", columns="baseline", values="accuracy_pct", aggfunc="mean")
-        made += [Group(place, family, part, wide) for family in families(map(str, wide.columns))]
+        made += [Group(str(place), family, part, wide) for family in families(map(str, wide.columns))]
     return made

@@ -8,12 +8,12 @@ from typing import Any
 import pandas as pd
 
 from hpmkd.analysis.experiments import chain_words as words
-from hpmkd.analysis.experiments.arms import places
 from hpmkd.analysis.experiments.chain_positions import positions, positions_table
 from hpmkd.analysis.experiments.chains import Chain, chains_in
 from hpmkd.analysis.experiments.contrast import SHARED, is_shown, records, tested
 from hpmkd.analysis.experiments.corrected import holm
 from hpmkd.analysis.experiments.cost import Costs
+from hpmkd.analysis.experiments.grids import places
 from hpmkd.analysis.plots import series
 from hpmkd.analysis.section import Drawing, Format, Section, Table, digits
 from hpmkd.analysis.stats.tost import LEVEL, MARGIN, equivalence

@@ -8,8 +8,8 @@ import pandas as pd
 
 from hpmkd.audit.sweep_dir import Saved
 from hpmkd.numeric import is_defined
-from hpmkd.plan.planner import work
 from hpmkd.plan.roles import Role
+from hpmkd.plan.work import training_multiply_adds
 
 _UNITS = ("", "k", "M", "G", "T", "P", "E")
 
@@ -33,7 +33,7 @@ class Costs:
     def __init__(self, frame: pd.DataFrame, saved: Saved) -> None:
         stems = frame["file"].str.rsplit(".", n=1).str[0]
         self.frame = frame.assign(stem=stems).drop_duplicates("stem").set_index("stem")
-        self.work = {job.key: work(job) for job in saved.jobs}
+        self.work = {job.key: training_multiply_adds(job) or math.nan for job in saved.jobs}
         self._paths: dict[str, float] = {}
 
     def parents(self, students: pd.DataFrame) -> set[str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
+
+from hpmkd.analysis import stats
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.config.words import read, value_of
 from hpmkd.plan.baseline import Baseline
@@ -67,6 +70,13 @@ def shown(value: Any) -> str:
     if value is None:
         return "-"
     return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+
+
+def places(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The planned students with an accuracy in each place (data set, condition, pair of networks), with its name."""
+    students = stats.students(frame)
+    for place, part in students[students["accuracy_pct"].notna()].groupby("place", sort=False):
+        yield str(place), part
 
 
 def grids_of(config: SweepConfig | None, keys: Collection[str]) -> list[Grid]:

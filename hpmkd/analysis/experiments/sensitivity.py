@@ -8,12 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from hpmkd.analysis.experiments.arms import places
 from hpmkd.analysis.experiments.choice import NEAR, choose, distances
 from hpmkd.analysis.experiments.contrast import records, tested
 from hpmkd.analysis.experiments.corrected import holm, shared_choice
 from hpmkd.analysis.experiments.cost import Costs
-from hpmkd.analysis.experiments.grids import Grid, grids_of, name_without
+from hpmkd.analysis.experiments.grids import Grid, grids_of, name_without, places
 from hpmkd.analysis.experiments.sensitivity_figures import Found, drawings
 from hpmkd.analysis.experiments.sensitivity_words import sentences
 from hpmkd.analysis.section import Format, Section, Table, digits

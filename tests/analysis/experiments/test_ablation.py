@@ -25,7 +25,7 @@ from hpmkd.analysis.report.content import gather
 from hpmkd.analysis.report.write import html, markdown
 from hpmkd.analysis.section import Section
 from hpmkd.audit.sweep_dir import Saved
-from hpmkd.plan.planner import training_cost
+from hpmkd.plan.work import training_cost
 from hpmkd.store.output_dir import OutputDir
 
 MAIN = {"chain": 1.0, "multi_teacher": 0.0, "meta_temperature": -1.0, "adaptive": 0.3}

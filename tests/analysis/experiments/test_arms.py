@@ -73,7 +73,7 @@ def test_places_are_apart() -> None:
     assert [group.place for group in groups_of(frame)] == ["A", "B"]
     frame["condition"], frame["pair"] = "sym0.2", None
     frame.loc[frame["dataset"] == "B", ["condition", "pair"]] = [None, "r56-r8"]
-    assert [group.place for group in groups_of(frame)] == ["A@sym0.2", "B r56-r8"]
+    assert [group.place for group in groups_of(frame)] == ["A@sym0.2", "B+r56-r8"]
     assert all(len(group.wide) == 1 for group in groups_of(frame))
 
 
