@@ -8,10 +8,13 @@ import pytest
 from support.arms import ALL_OFF, FULL, SINGLE
 
 from hpmkd.analysis.experiments.arms import LEARNING, families
+from hpmkd.analysis.experiments.grids import grids_of
+from hpmkd.analysis.experiments.sensitivity import KEYS
 from hpmkd.config.load import read_config_file, validate
 from hpmkd.config.modes import shipped
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.cache import describe
+from hpmkd.plan.architecture import parameter_count
 from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.job import Job
 from hpmkd.plan.planner import expand
@@ -52,3 +55,53 @@ def test_interactions(mode: str) -> None:
 def test_the_twins_have_the_same_arms() -> None:
     for mode in ("ablation", "interactions"):
         assert plan(mode)[1] == plan(f"{mode}_cpu")[1]
+
+
+def students(jobs: tuple[Job, ...]) -> list[Job]:
+    return [job for job in jobs if job.role == "student"]
+
+
+@pytest.mark.parametrize("mode", ["sensitivity", "sensitivity_cpu"])
+def test_sensitivity(mode: str) -> None:
+    config, labels, jobs = plan(mode)
+    assert len(labels) == 1 + 2 * 30
+    found = grids_of(config, KEYS)
+    assert [(grid.name, len(grid.cells)) for grid in found] == [("TraditionalKD", 30), ("HPM-KD-noAdaptive", 30)]
+    assert all(grid.usual in grid.cells for grid in found)
+    counts = Counter(str(job.role) for job in jobs)
+    # T and alpha are those of the assistants, too, so each cell of HPM-KD has one of its own.
+    assert (counts["teacher"], counts["assistant"], counts["search"]) == (2, 30, 0)
+    assert counts["student"] == 61 * config.runs
+
+
+@pytest.mark.parametrize("mode", ["chain", "chain_cpu"])
+def test_chain(mode: str) -> None:
+    _, labels, jobs = plan(mode)
+    assert {"HPM-KD-noChain", "HPM-KD-noChain-noMultiTeacher", "HPM-KD-chain5", "TAKD", "TAKD-steps5"} < set(labels)
+    assert len(labels) == 2 + 6 + 6 + 5
+    counts = Counter(str(job.role) for job in jobs)
+    # Of 1 to 5, for HPM-KD with and without several teachers together, and for TAKD; both have the same ones.
+    assert (counts["teacher"], counts["assistant"], counts["search"]) == (2, 15 + 15, 1)
+    assert len({job.fingerprint for job in jobs if job.role == "assistant"}) == 15
+    sizes = {str(job.role): parameter_count(job.model) for job in jobs if job.role in ("teacher", "student")}
+    assert sizes["teacher"] > 10 * sizes["student"], "a real gap"
+
+
+@pytest.mark.parametrize("mode", ["teachers", "teachers_cpu"])
+def test_teachers(mode: str) -> None:
+    _, labels, jobs = plan(mode)
+    numbers = [1, 2, 3, 4, 5, 6, 8]
+    assert {f"HPM-KD{word}-M8" for word in ("", "-uniform", "-confidence")} | {"KD-Ensemble-M8"} < set(labels)
+    counts = Counter(str(job.role) for job in jobs)
+    assert (counts["teacher"], counts["assistant"], counts["search"]) == (max(numbers), 0, 1)
+    assert len({job.seed for job in jobs if job.role == "teacher"}) == max(numbers), "trained independently"
+    budgets = {job.baseline: job.fit.epochs for job in students(jobs) if str(job.baseline).startswith("KD-Budget")}
+    ordered = [budgets[name] for name in sorted(budgets, key=lambda name: int(str(name).partition("M")[2] or 2))]
+    assert ordered == sorted(set(ordered)), "more teachers, more epochs"
+
+
+@pytest.mark.parametrize("mode", ["sensitivity_cpu", "chain_cpu", "teachers_cpu"])
+def test_every_value_makes_another_student(mode: str) -> None:
+    jobs = students(plan(mode)[2])
+    assert len({job.fingerprint for job in jobs}) == len(jobs)
+    assert len({job.seed for job in jobs}) == max(job.run or 0 for job in jobs), "seeds are those of the runs"
