@@ -90,4 +90,4 @@ def test_chains_killed_and_continued(tmp_path: Path, cache_dir: Path, small_ray:
     section = next(one for one in gather(output).sections if one.name == "chain")
     assert "one run per length shows nothing" in section.sentences[0]
     frame = section.folded[0].frame
-    assert frame[frame["length"] == 2].groupby("name")["position"].apply(list).tolist() == [[0, 1, 2, 3]] * 3
+    assert frame[frame["length"] == 2].groupby("name")["position"].apply(list).tolist() == [[0, 1, 2, 3]] * 2

@@ -18,7 +18,7 @@ from hpmkd.analysis.plots import series
 from hpmkd.analysis.section import Drawing, Format, Section, Table, digits
 from hpmkd.analysis.stats.tost import LEVEL, MARGIN, equivalence
 from hpmkd.audit.sweep_dir import Saved
-from hpmkd.numeric import p_value, whole
+from hpmkd.numeric import is_defined, p_value, whole
 
 
 def section(frame: pd.DataFrame, order: Sequence[str], saved: Saved) -> Section | None:
@@ -95,7 +95,9 @@ def _finding(row: dict[str, Any], p_equal: float) -> str:
         parts.append("better" if row["difference"] > 0 else "worse")
     if p_equal < LEVEL:
         parts.append(f"within {MARGIN:g} points")
-    return ", ".join(parts) or ("undecided" if row["n"] > 1 else "not tested")
+    if parts or is_defined(p_equal):
+        return ", ".join(parts) or "undecided"
+    return "the same change in each run: no test" if row["n"] > 1 else "one run: no test" if row["n"] else "no run yet"
 
 
 _ABOUT: dict[str, tuple[str, Format]] = {"name": ("chains of", str)}

@@ -51,7 +51,7 @@ def _headline(name: str, lengths: Rows, nexts: Rows) -> str:
 
 def _equal(name: str, rows: Rows) -> list[str]:
     """Against the longest: the lengths that are practically as good, those that are not, and how many nobody knows."""
-    known = [row for row in rows if row["n"] > 1]
+    known = [row for row in rows if is_defined(row["p_equal"])]
     if not known:
         return []
     same = [str(row["shorter"]) for row in known if row["p_equal"] < LEVEL]

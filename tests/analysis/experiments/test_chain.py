@@ -120,6 +120,12 @@ def test_cost_counts_assistants_and_teachers() -> None:
     assert (rows["multiply_adds"] > 0).all()
 
 
+def test_equal_numbers_are_no_test() -> None:
+    section = section_of(*chains(lambda n: 0.5 * n, noise=0.0))
+    assert set(steps_of(section, "next")["finding"]) == {"the same change in each run: no test"}
+    assert not any("against the longest" in one for one in section.sentences)
+
+
 def test_partial_sweeps() -> None:
     frame, saved = chains(lambda n: float(n), runs=1)
     assert "one run per length shows nothing" in section_of(frame, saved).sentences[0]
