@@ -135,10 +135,8 @@ def collect_measured(
         *dict.fromkeys(["teacher", "training_multiply_adds", *(name for row in more.values() for name in row)]),
     ]
     frame = pd.DataFrame(rows, columns=columns)
-    numbers = [
-        "accuracy_pct", "validation_accuracy_pct", "train_seconds", "prepare_seconds", "ancestor_seconds",
-        "attention_entropy", "training_multiply_adds",
-    ]  # fmt: skip
+    numbers = ["accuracy_pct", "validation_accuracy_pct", "train_seconds", "prepare_seconds", "ancestor_seconds"]
+    numbers += ["attention_entropy", "training_multiply_adds"]
     kinds = dict.fromkeys(("run", "epochs", "parameters", "multiply_adds"), "Int64")
     frame = frame.astype({**kinds, **dict.fromkeys(numbers, "float64")})
     found_out = measured.measure_models(output, found)

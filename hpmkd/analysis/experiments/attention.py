@@ -54,4 +54,4 @@ def attention_table(spread: pd.DataFrame, several: bool) -> Table:
         "which it was trained); between 0, one teacher alone, and ln of how many are weighted. exp(H): effective "
         "number of teachers; least and most over the runs. Weighted: teachers and assistants."
     )
-    return Table("teachers-attention", "Spread of the attention", spread, columns, note)
+    return Table("teachers-attention", "Spread of the attention", spread, columns=columns, note=note)

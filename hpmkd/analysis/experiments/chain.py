@@ -120,7 +120,7 @@ def _length_table(lengths: pd.DataFrame, several: bool) -> Table:
         "run, with its 95 % interval by Student's t; Holm over the lengths. Cost: these students with everything that "
         f"they depend on. {SHARED} The assistants of a chain are trained once, so a length is that of one chain."
     )
-    return Table("chain", "Accuracy and cost by length", lengths, columns, note)
+    return Table("chain", "Accuracy and cost by length", lengths, columns=columns, note=note)
 
 
 def _step_table(steps: pd.DataFrame, several: bool) -> Table:
@@ -136,7 +136,7 @@ def _step_table(steps: pd.DataFrame, several: bool) -> Table:
         f"there a difference (paired t-test), and is it less than {MARGIN:g} points either way (two one-sided tests, "
         "TOST; the 90 % interval is theirs)? Both may be so. Undecided: neither; more runs would tell."
     )
-    return Table("chain-steps", "What a longer chain buys", steps, columns, note)
+    return Table("chain-steps", "What a longer chain buys", steps, columns=columns, note=note)
 
 
 def _drawings(lengths: pd.DataFrame, along: pd.DataFrame, several: bool) -> list[Drawing]:

@@ -56,4 +56,4 @@ def positions_table(along: pd.DataFrame, several: bool) -> Table:
         "accuracy_pct": ("accuracy %", digits(2)),
     }  # fmt: skip
     note = "Test accuracy; position 0 is the teacher, the last the students (mean). Assistants are trained once."
-    return Table("chain-positions", "Every model along the chains", along, columns, note)
+    return Table("chain-positions", "Every model along the chains", along, columns=columns, note=note)

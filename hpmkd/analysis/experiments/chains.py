@@ -66,7 +66,7 @@ def chains_in(place: str, part: pd.DataFrame, config: SweepConfig | None) -> Ite
         if plain in wide and 0 not in labels:
             labels[0] = plain
         if len(labels) > 1:
-            yield Chain(place, grid.name, dict(sorted(labels.items())), part, wide)
+            yield Chain(place, grid.name, dict(sorted(labels.items())), part=part, wide=wide)
 
 
 def _plain(name: str) -> str:

@@ -64,4 +64,4 @@ def pairs_table(apart: pd.DataFrame, several: bool) -> Table:
         "errors_pct": ("mean error, %", digits(2)),
     }  # fmt: skip
     note = "On test images: the two predict different classes; both are wrong; the mean of their error rates."
-    return Table("teachers-pairs", f"{len(apart)} pairs of teachers", apart, columns, note)
+    return Table("teachers-pairs", f"{len(apart)} pairs of teachers", apart, columns=columns, note=note)

@@ -119,7 +119,8 @@ def _grid(config: SweepConfig, name: str, group: list[Baseline], keys: Collectio
     for label, own in settings.items():
         cells.setdefault(tuple(own.get(key) for key in differing), label)
     usual = tuple(value_of(config, key) for key in differing)
-    return Grid(name, differing, cells, usual, frozenset().union(*(one.varied for one in group)))
+    varied = frozenset().union(*(one.varied for one in group))
+    return Grid(name, differing, cells, usual=usual, varied=varied)
 
 
 def _distinct(settings: Mapping[str, Mapping[str, Any]], key: str) -> set[Any]:

@@ -130,7 +130,7 @@ def _table(rows: pd.DataFrame, several: bool) -> Table:
         "and test allow for what these choices share (Nadeau and Bengio 2003), Holm's correction is over the grids. 95 "
         "% intervals by Student's t over runs, which share their teachers."
     )
-    return Table("sensitivity", "The choice of settings", rows, columns, note)
+    return Table("sensitivity", "The choice of settings", rows, columns=columns, note=note)
 
 
 def _cells(found: Sequence[Found], several: bool) -> Table:
@@ -150,4 +150,6 @@ def _cells(found: Sequence[Found], several: bool) -> Table:
         "Accuracy on validation images alone: mean and sample standard deviation over a cell's runs, and the paired "
         "difference to the chosen cell (Student's t), which is the highest of all by luck, too."
     )
-    return Table("sensitivity-cells", f"All {len(frame)} cells, on validation images", frame, columns, note)
+    return Table(
+        "sensitivity-cells", f"All {len(frame)} cells, on validation images", frame, columns=columns, note=note
+    )

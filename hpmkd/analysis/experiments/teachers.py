@@ -41,11 +41,13 @@ def section(frame: pd.DataFrame, order: Sequence[str], saved: Saved) -> Section 
         tuple(said),
         tables=(
             _number_table(numbers, several),
-            *[_beside_table(beside, several)] * (len(beside) > 0),
             *[attention_table(spread, several)] * (len(spread) > 0),
         ),
         drawings=tuple(_drawings(found, numbers, spread, several)),
-        folded=(pairs_table(apart, several),) if len(apart) else (),
+        folded=(
+            *[_beside_table(beside, several)] * (len(beside) > 0),
+            *[pairs_table(apart, several)] * (len(apart) > 0),
+        ),
     )
 
 
@@ -102,7 +104,7 @@ def _number_table(numbers: pd.DataFrame, several: bool) -> Table:
         "whatever M is: it trains its student for as long as HPM-KD with M teachers takes. Cost: these students with "
         f"everything that they depend on. {SHARED} M teachers are the first M of one set, so M is that of one set."
     )
-    return Table("teachers", "Accuracy and cost by number of teachers", numbers, columns, note)
+    return Table("teachers", "Accuracy and cost by number of teachers", numbers, columns=columns, note=note)
 
 
 def _beside_table(beside: pd.DataFrame, several: bool) -> Table:
@@ -116,7 +118,7 @@ def _beside_table(beside: pd.DataFrame, several: bool) -> Table:
         "Two methods with the same number of teachers, run by run; against KD-Budget: at the same multiply-adds. Holm "
         "over the M of each pair of methods."
     )
-    return Table("teachers-methods", "Methods with equally many teachers", beside, columns, note)
+    return Table("teachers-methods", "Methods with equally many teachers", beside, columns=columns, note=note)
 
 
 def _drawings(found: Sequence[Arms], numbers: pd.DataFrame, spread: pd.DataFrame, several: bool) -> list[Drawing]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pandas as pd
@@ -14,6 +14,8 @@ from hpmkd.analysis.plots.style import MARKS, PALETTE, TEXT, legend, panels, pla
 from hpmkd.numeric import is_defined
 
 _HEIGHT = 2.4  # inches
+# What draws a line: into axes, of its rows, at its place among the names.
+Draw = Callable[[Axes, pd.DataFrame, int, Iterable[str]], None]
 _SHIFT = 0.07  # between lines, so that their intervals can be told apart
 
 
@@ -27,11 +29,16 @@ def differences(rows: pd.DataFrame, over: str, label: str, margin: float | None,
         margin: shaded, points; None: nothing.
         several: there are several places, so that each needs its name.
     """
-    return _panels(rows, several, label, "points", lambda axes, part, at, names: _lines(axes, part, over, at, names),
-                   margin)  # fmt: skip
+
+    def draw(axes: Axes, part: pd.DataFrame, at: int, names: Iterable[str]) -> None:
+        _lines(axes, part, over, at=at, names=names)
+
+    return _panels(rows, several, draw, label=label, unit="points", margin=margin)
 
 
-def _panels(rows: pd.DataFrame, several: bool, label: str, unit: str, draw: Any, margin: float | None) -> Figure:
+def _panels(
+    rows: pd.DataFrame, several: bool, draw: Draw, label: str, unit: str, margin: float | None = None
+) -> Figure:
     groups = list(rows.groupby("place", sort=False))
     names = list(dict.fromkeys(map(str, rows["name"])))
     with styled():
@@ -106,4 +113,4 @@ def entropies(rows: pd.DataFrame, several: bool) -> Figure:
         axes.plot(part["teachers"], part["effective"], mark + "-", ms=4.5, lw=1.3, color=colour,
                   label=str(part["name"].iloc[0]))  # fmt: skip
 
-    return _panels(rows, several, "M, teachers of the method", "effective teachers", draw, None)
+    return _panels(rows, several, draw, label="M, teachers of the method", unit="effective teachers")
