@@ -15,7 +15,7 @@ from hpmkd.numeric import fixed, is_defined
 
 _WEAK, _STRONG = 0.05, 0.7  # opacity of the lowest and the highest cell
 _ROW = 0.36  # inches
-# So many columns have room for numbers with two digits, and for numbers at all.
+# So many columns have room for numbers in large letters, and for numbers and names at all.
 _WIDE, _MOST = 8, 12
 Place = tuple[int, int]
 
@@ -85,7 +85,8 @@ def _heat_map(axes: Axes, panel: Panel, low: float, high: float) -> None:
             weight = "bold" if mark == "chosen" else "normal"
             axes.text(place[1], place[0], fixed(value, 2), ha="center", va="center", size=size, weight=weight)
     axes.set_yticks(range(rows), [plain(name) for name in panel.names[0]])
-    axes.set_xticks(range(columns), [plain(name) for name in panel.names[1]])
+    apart = -(-columns // _MOST)
+    axes.set_xticks(range(0, columns, apart), [plain(name) for name in panel.names[1][::apart]])
     axes.set_ylabel(plain(panel.keys[0]))
     axes.set_xlabel(plain(panel.keys[1]))
     axes.set_xlim(-0.5, columns - 0.5)
@@ -121,7 +122,7 @@ def _line(axes: Axes, line: Line) -> None:
     places = [float(value) if numbers else float(at) for at, (value, _, _) in enumerate(line.points)]
     heights = [0.0 if chosen else float(row["difference"]) for _, row, chosen in line.points]
     axes.axhline(0, lw=1, color=TEXT, alpha=0.5)
-    axes.plot(places, heights, "-" if numbers else "", lw=1.2, color=PALETTE[0], alpha=0.8)
+    axes.plot(places, heights, ls="-" if numbers else "none", lw=1.2, color=PALETTE[0], alpha=0.8)
     for place, height, (value, row, chosen) in zip(places, heights, line.points, strict=True):
         if is_defined(row["low"]):
             axes.plot([place] * 2, [row["low"], row["high"]], lw=1.6, color=PALETTE[0])

@@ -16,6 +16,7 @@ from hpmkd.analysis.experiments import sensitivity
 from hpmkd.analysis.experiments.choice import choose
 from hpmkd.analysis.experiments.corrected import holm, shared_choice
 from hpmkd.analysis.experiments.grids import grids_of
+from hpmkd.analysis.plots.grids import Panel, heat_maps
 from hpmkd.analysis.report.write import html, markdown
 from hpmkd.analysis.section import Section
 from hpmkd.audit.sweep_dir import Saved
@@ -140,6 +141,16 @@ def test_both_heat_maps_have_one_scale_and_one_key_is_a_line() -> None:
     assert ordered == sorted(ordered)
     frame, saved = sweep(scored(lambda _: 0.0), baselines=["AT", "AT-beta10", "AT-beta1000"], runs=3)
     assert [one.name for one in section_of(frame, saved).drawings] == ["sensitivity-lines"]
+
+
+def test_many_cells_stay_legible() -> None:
+    """Numbers that would overlap are left out, as are names of columns between others."""
+    for columns, numbers, names in ((5, 10, 5), (12, 24, 12), (40, 0, 10)):
+        cells = {(row, column): 80.0 + column for row in range(2) for column in range(columns)}
+        keys = ([str(row) for row in range(2)], [str(column) for column in range(columns)])
+        figure, low, high = heat_maps([Panel("x", ("a", "b"), keys, cells, dict.fromkeys(cells, ""))])
+        assert (len(figure.axes[0].texts), len(figure.axes[0].get_xticklabels())) == (numbers, names)
+        assert low < high == 79.0 + columns
 
 
 def test_three_settings_are_several_maps() -> None:
