@@ -38,9 +38,10 @@ def drawings(found: Sequence[Found], several: bool) -> list[Drawing]:
     panels = [panel for one in found if len(one.choice.grid.keys) > 1 for panel in _panels(one, several)]
     if panels and len(panels) <= MAX_PANELS:
         figure, low, high = plots.heat_maps(panels)
+        below = " (and below)" if any(value < low for panel in panels for value in panel.values.values()) else ""
         text = (
-            f"Mean accuracy on validation images (not test images), percent. One colour scale for all: from {low:.2f} "
-            f"(and below) to {high:.2f}. Solid frame: chosen; dashed: the default."
+            f"Mean accuracy on validation images (not test images), percent. One colour scale for all: from {low:.2f}"
+            f"{below} to {high:.2f}. Solid frame: chosen; dashed: the default."
         )
         made.append(Drawing("sensitivity", "Accuracy over the grid", figure, text))
     lines = [_line(one, several) for one in found if len(one.choice.grid.keys) == 1]

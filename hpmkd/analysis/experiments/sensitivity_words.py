@@ -41,7 +41,7 @@ def _headline(choice: Choice, row: Mapping[str, Any]) -> str:
     said = f"{choice.grid.name}, {row['candidates']} cells over {keys}: the highest on validation images is "
     said += f"{choice.grid.text(choice.chosen)} ({fixed(row['validation_pct'], 2)} %, {runs_text([row['runs']])})"
     share = f"{choice.near} of {row['candidates']} cells are within {NEAR:g} points of it"
-    return f"{said}; {share}, the lowest is {fixed(-row['worst'], 2)} points below."
+    return f"{said}; {share}, the lowest is {fixed(abs(row['worst']), 2)} points below."
 
 
 def _default(choice: Choice, row: Mapping[str, Any]) -> list[str]:

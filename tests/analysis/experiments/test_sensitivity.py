@@ -99,6 +99,14 @@ def test_the_words_follow() -> None:
     assert any("the default (T = 4) is none of these cells" in one for one in section_of(frame, saved).sentences)
 
 
+def test_cells_that_are_all_alike() -> None:
+    frame, saved = grid(scored(lambda _: 0.0, noise=0.0))
+    section = section_of(frame, saved)
+    assert "6 of 6 cells are within 0.5 points of it, the lowest is 0.00 points below." in section.sentences[0]
+    assert any("it is the default in every run" in one for one in section.sentences)
+    assert "(and below)" not in section.drawings[0].caption
+
+
 def test_meta_temperature_is_named_where_it_multiplies() -> None:
     frame, saved = grid(scored(lambda _: 0.0), vary=[KD, HPM])
     said = [one for one in section_of(frame, saved).sentences if "meta temperature multiplies T" in one]
