@@ -57,6 +57,17 @@ def test_the_twins_have_the_same_arms() -> None:
         assert plan(mode)[1] == plan(f"{mode}_cpu")[1]
 
 
+@pytest.mark.parametrize("twin", ["", "_cpu"])
+def test_both_experiments_share_what_is_costly(twin: str) -> None:
+    """The second takes teachers, assistant and search of the first from the shared memory."""
+    first, second = ({job.fingerprint for job in plan(mode + twin)[2] if job.shared} for mode in _MODES)
+    assert len(second) == 4
+    assert first == second
+
+
+_MODES = ("ablation", "interactions")
+
+
 def students(jobs: tuple[Job, ...]) -> list[Job]:
     return [job for job in jobs if job.role == "student"]
 
