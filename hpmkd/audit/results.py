@@ -51,6 +51,8 @@ def _row(stem: str, header: Header, planned: bool) -> dict[str, Any]:
         "validation_accuracy_pct": meta.get("val_accuracy") if network else header.accuracy,
         "train_seconds": header.train_time,
         "prepare_seconds": meta.get("prepare_seconds", math.nan),  # of them, on helper modules before the first step
+        # Mean entropy (nats) of the trained attention's weights on validation images, of a student that has one.
+        "attention_entropy": _entropy(meta.get("attention")),
         "epochs": _count(meta.get("epochs")),
         "seed": str(meta.get("seed")),
         "architecture": shape.get("arch") if network else None,
@@ -62,6 +64,7 @@ def _row(stem: str, header: Header, planned: bool) -> dict[str, Any]:
         "timestamp": header.timestamp,
         "fingerprint": meta.get("fingerprint"),
         "sha256": header.sha256,
+        "weights_sha256": header.weights,
         "planned": planned,
         "recalled": bool(meta.get("recalled")),
         "hpmkd": versions.get("hpmkd"),
@@ -75,6 +78,12 @@ def _row(stem: str, header: Header, planned: bool) -> dict[str, Any]:
 def _count(value: Any) -> int | None:
     """A whole number of metadata; None where somebody else has put something else there."""
     return int(value) if is_defined(value) and value == int(value) else None
+
+
+def _entropy(attention: Any) -> float:
+    """Of metadata, in which somebody else may have put anything; NaN where there is none."""
+    value: Any = attention.get("entropy") if isinstance(attention, Mapping) else None
+    return float(value) if is_defined(value) else math.nan
 
 
 def _counted(count: Callable[[ModelSpec], int], shape: Mapping[str, Any]) -> int | None:
@@ -127,8 +136,9 @@ def collect_measured(
     ]
     frame = pd.DataFrame(rows, columns=columns)
     numbers = ["accuracy_pct", "validation_accuracy_pct", "train_seconds", "prepare_seconds", "ancestor_seconds"]
+    numbers += ["attention_entropy", "training_multiply_adds"]
     kinds = dict.fromkeys(("run", "epochs", "parameters", "multiply_adds"), "Int64")
-    frame = frame.astype({**kinds, **dict.fromkeys([*numbers, "training_multiply_adds"], "float64")})
+    frame = frame.astype({**kinds, **dict.fromkeys(numbers, "float64")})
     found_out = measured.measure_models(output, found)
     beyond = found_out.set_index("key")[[*measured.COLUMNS]].reindex(list(found)).set_axis(frame.index)
     text = beyond["agreement_with"].astype(object)

@@ -67,6 +67,14 @@ class Distiller(nn.Module):
             repeat: does work that is to be done many times; the work reads and writes tensors alone.
         """
 
+    def prepared(self, teachers: Sequence[Tensor], target: Tensor) -> dict[str, Any]:
+        """What `prepare` has made, for the metadata of the student's file: plain values, none where it makes nothing.
+
+        Args:
+            teachers, target: as `prepare` was given them.
+        """
+        return {}
+
     def loss(
         self, student: ModelOutput, teachers: Sequence[ModelOutput], target: Tensor, progress: float | Tensor
     ) -> dict[str, Tensor]:

@@ -49,6 +49,10 @@ class HPMKD(Distiller):
         if isinstance(self.mixture, Attention):
             self.mixture.fit(teachers, target, repeat)
 
+    def prepared(self, teachers: Sequence[Tensor], target: Tensor) -> dict[str, Any]:
+        """`attention`: see `Attention.spread`."""
+        return {"attention": self.mixture.spread(teachers, target)} if isinstance(self.mixture, Attention) else {}
+
     def loss(
         self, student: ModelOutput, teachers: Sequence[ModelOutput], target: Tensor, progress: float | Tensor
     ) -> dict[str, Tensor]:

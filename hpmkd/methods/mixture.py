@@ -6,6 +6,7 @@ What is mixed are probabilities, not logits: p = sum_m a_m softmax(z_m / T), whi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -105,3 +106,15 @@ class Attention(nn.Module):
         for parameter in self.parameters():
             parameter.grad = None
         self.requires_grad_(False)
+
+    @torch.no_grad()
+    def spread(self, logits_MNK: Sequence[Tensor], target: Tensor) -> dict[str, Any]:
+        """How the weights are spread over the teachers, on average over N images.
+
+        Returns:
+            `entropy`: mean of H(a) = -sum_m a_m ln a_m, in nats, between 0 (one teacher alone) and ln M (all alike);
+            `weights`: mean of a_m for each teacher.
+        """
+        log_a = self(logits_MNK, target).double()
+        a = log_a.exp()
+        return {"entropy": float(-(a * log_a).sum(1).mean()), "weights": a.mean(0).tolist()}

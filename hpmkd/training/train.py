@@ -76,6 +76,7 @@ class Training:
         )
         self.epoch, self.train_seconds, self.total = 0, 0.0, fit.epochs
         self.prepare_seconds = 0.0  # of `train_seconds`: spent on helper modules before the first step
+        self.prepared: dict[str, Any] = {}  # what the distiller says of its helper modules, for the file
         self.validate_seconds = 0.0  # of this attempt's
         self.last_validation: Answers | None = None  # after the last epoch
 
@@ -127,6 +128,7 @@ class Training:
         start = time.monotonic()
         logits = [teacher.validation_logits(self.validation, self.normalise) for teacher in self.teachers]
         self.distiller.prepare(logits, self.validation.labels, self.step.repeat)
+        self.prepared = self.distiller.prepared(logits, self.validation.labels)
         self.prepare_seconds = time.monotonic() - start
 
     def _train_epoch(self) -> dict[str, float]:
@@ -150,7 +152,7 @@ class Training:
         """The network, after its only look at the test images."""
         found = answer(self.model, test.to(self.device), self.normalise, self.fit.precision)
         made = to_predictions(found, self.last_validation)
-        metadata = {"prepare_seconds": self.prepare_seconds, "steps": self.step.description}
+        metadata = {"prepare_seconds": self.prepare_seconds, "steps": self.step.description, **self.prepared}
         return Product(self.model.state_dict(), made.accuracy_pct, metadata, predictions=made)
 
     def state_dict(self) -> dict[str, Any]:
@@ -159,6 +161,7 @@ class Training:
             "epoch": self.epoch,
             "train_seconds": self.train_seconds,
             "prepare_seconds": self.prepare_seconds,
+            "prepared": self.prepared,
             "model": self.model.state_dict(),
             "distiller": self.distiller.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -174,6 +177,7 @@ class Training:
             self.step.scaler.load_state_dict(state["scaler"])
         self.epoch, self.train_seconds = int(state["epoch"]), float(state["train_seconds"])
         self.prepare_seconds = float(state.get("prepare_seconds", 0.0))
+        self.prepared = dict(state.get("prepared", {}))
 
 
 def _can_record(recipe: Recipe, distiller: Distiller) -> bool:

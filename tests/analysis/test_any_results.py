@@ -17,17 +17,14 @@ from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from rich.console import Console
-from support.frames import make_frame, make_output
+from support.frames import compose_report, make_frame, make_output
 
 from hpmkd.analysis import advice, stats
 from hpmkd.analysis.costs import costs
 from hpmkd.analysis.plots.style import render
-from hpmkd.analysis.report.content import Report, compose
 from hpmkd.analysis.report.write import html, markdown
 from hpmkd.analysis.stats import pairs
 from hpmkd.audit import results
-from hpmkd.audit.status import Status
-from hpmkd.audit.sweep_dir import Saved
 from hpmkd.cli.main import main
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.result_file import commit
@@ -44,7 +41,6 @@ NAMES = [
     "</section><script>",
     "a" * 70,
 ]
-CURVES = ["place", "baseline", "run", "epoch", "train_loss", "validation_accuracy_pct", "lr", "train_seconds"]
 numbers = st.one_of(st.sampled_from([0.0, math.nan, 50.0, 1e-300]), st.integers(0, 10_000).map(lambda one: one / 100))
 seconds = st.one_of(st.sampled_from([0.0, math.nan, 10.0]), st.floats(0, 1e7))
 names = st.sampled_from(NAMES)
@@ -68,12 +64,7 @@ def frames(draw: st.DrawFn) -> pd.DataFrame:
     frame = pd.concat(rows, ignore_index=True)
     frame["train_seconds"] = pd.Series([draw(seconds) for _ in range(len(frame))], dtype="float64")
     frame["planned"] = [draw(st.integers(0, 9)) > 0 for _ in range(len(frame))]
-    return frame.assign(channels="(1, 2)")
-
-
-def compose_report(frame: pd.DataFrame, root: Path) -> Report:
-    status = Status(str(root), "stopped", None, models=(), command=None)
-    return compose(Saved(OutputDir(root), None, ()), frame, status, pd.DataFrame(columns=CURVES))
+    return frame
 
 
 class Cells(HTMLParser):
@@ -155,7 +146,7 @@ def test_page_and_figures_of_any_frame(tmp_path_factory: pytest.TempPathFactory,
 
 
 def test_a_teacher_at_nothing_has_no_retention(tmp_path: Path) -> None:
-    frame = make_frame({"Direct": [0.0, 1.0, 2.0], "AT": [0.0, 1.0, 2.5]}, teacher=0.0).assign(channels="(1, 2)")
+    frame = make_frame({"Direct": [0.0, 1.0, 2.0], "AT": [0.0, 1.0, 2.5]}, teacher=0.0)
     assert stats.summary(frame)["retention_pct"].isna().all()
     report = compose_report(frame, tmp_path)
     assert report.drawing("retention") is None
@@ -182,7 +173,7 @@ def test_a_cost_of_which_a_part_is_unknown_is_unknown() -> None:
 
 
 def test_a_copied_student_is_no_second_pair(tmp_path: Path) -> None:
-    frame = make_frame({"Direct": [70.0, 71.0], "AT": [72.0, 73.5]}).assign(channels="(1, 2)")
+    frame = make_frame({"Direct": [70.0, 71.0], "AT": [72.0, 73.5]})
     copy = frame[frame["file"] == "student_D_AT_run1.pt"].assign(file="copy.pt")
     frame = pd.concat([frame, copy], ignore_index=True)
     assert stats.comparisons(frame)["n"].tolist() == [2]
@@ -192,7 +183,7 @@ def test_a_copied_student_is_no_second_pair(tmp_path: Path) -> None:
 def test_hundreds_of_rows(tmp_path: Path) -> None:
     many = {f"B{number}": [70.0 + number, 71.0] for number in range(60)}
     frame = pd.concat([make_frame({"Direct": [70.0, 70.5], **many}, f"D{number}") for number in range(3)])
-    report = compose_report(frame.reset_index(drop=True).assign(channels="(1, 2)"), tmp_path)
+    report = compose_report(frame.reset_index(drop=True), tmp_path)
     assert len(report.conclusions) < 20
     assert Cells(html(report)).open == []
 
@@ -217,7 +208,7 @@ def test_models_that_call_each_other_parent_end_nothing(tmp_path: Path) -> None:
 
 
 def test_names_are_no_formulas(tmp_path: Path) -> None:
-    frame = make_frame({"Direct": [70.0, 71.0], "AT": [72.0, 73.5]}, "$\\frac$ $").assign(channels="(1, 2)")
+    frame = make_frame({"Direct": [70.0, 71.0], "AT": [72.0, 73.5]}, "$\\frac$ $")
     for drawing in compose_report(frame, tmp_path).drawings:
         FigureCanvasAgg(drawing.figure).draw()
         assert b"frac" in render(drawing.figure, "svg") or drawing.name == "differences"

@@ -22,6 +22,7 @@ from support import browser
 from support.frames import epoch, make_output, put_model
 from support.sweeps import everything
 
+from hpmkd.analysis.experiments.registry import EXPERIMENTS
 from hpmkd.analysis.report.live_page import SECTIONS, LivePage
 from hpmkd.analysis.report.server import PageServer, open_server
 from hpmkd.cli.main import main
@@ -99,6 +100,21 @@ def part(server: PageServer, name: str) -> str:
     return str(json.loads(get(server, f"/part/{name}")[2])["html"])
 
 
+def test_sections_of_experiments_come_and_go(tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["HPM-KD", "HPM-KD-noChain"]
+    output, _, jobs = make_output(tmp_path, cache_dir, lambda job: 90.0 + len(job.key), baselines=names, runs=2)
+    page = LivePage(tmp_path)
+    at_once(page, monkeypatch)
+    page.refresh()
+    assert "Ablation of HPM-KD" in page.parts["ablation"].html
+    assert page.parts["interactions"].html == ""
+    assert page.file("tables/ablation.csv")
+    for run in (1, 2):
+        output.model_file(jobs[f"student_Digits_HPM-KD-noChain_run{run}"]).unlink()
+    page.refresh()
+    assert page.parts["ablation"].html == ""
+
+
 def test_it_follows_a_sweep_from_before_its_first_model_to_its_end(sweep: Sweep, server: PageServer) -> None:
     before = everything(sweep.root)
     page = get(server, "/")[2].decode()
@@ -106,7 +122,7 @@ def test_it_follows_a_sweep_from_before_its_first_model_to_its_end(sweep: Sweep,
     assert "0 of 7 models done" in page
     first = state(server)
     assert list(first["parts"]) == ["progress", *SECTIONS]
-    found = {name: part(server, name) for name in SECTIONS}
+    found = {name: part(server, name) for name in SECTIONS if name not in EXPERIMENTS}
     assert not found.pop("data"), "its images are in no cache yet"
     assert all(found.values()), "every section of the page was found"
     assert "To continue: hpmkd run --restore" in part(server, "about")

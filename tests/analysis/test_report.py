@@ -13,8 +13,9 @@ from support.frames import epoch, make_output
 from hpmkd.analysis.plots.style import FORMATS, render
 from hpmkd.analysis.report import write_report
 from hpmkd.analysis.report.content import gather
-from hpmkd.analysis.report.tables import Table, digits, ordered
+from hpmkd.analysis.report.tables import ordered
 from hpmkd.analysis.report.write import html
+from hpmkd.analysis.section import Table, digits
 from hpmkd.cli.main import main
 from hpmkd.plan.job import Job
 from hpmkd.store.output_dir import OutputDir

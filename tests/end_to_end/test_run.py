@@ -135,7 +135,11 @@ def test_dry_run_names_every_model_and_writes_nothing(capsys: pytest.CaptureFixt
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--mode", "nope"], 2, "expected: one of full, original_cpu, quick, strong, strong_cpu, strong_mnist, or"),
+        (
+            ["--mode", "nope"],
+            2,
+            "expected: one of ablation, ablation_cpu, chain, chain_cpu, full, interactions, interactions_cpu, ",
+        ),
         (["--fit.lr", "-1"], 2, "command line, --fit.lr: bad value"),
         (["--runs", "many"], 2, "command line, --runs: bad value"),
         (["--baselines", "HintNets"], 2, "expected: any of Direct, TraditionalKD"),

@@ -80,6 +80,19 @@ def test_entropy_bonus_keeps_the_weights_even() -> None:
     assert spread[1] < 0.1 < spread[0]
 
 
+def test_spread_is_the_mean_entropy_of_the_weights() -> None:
+    gate, (z, target) = Attention(2, 10, 0.01, 100), half_experts(300, 1)
+    untrained = gate.spread(z, target)
+    assert untrained["entropy"] == pytest.approx(np.log(2))
+    assert untrained["weights"] == pytest.approx([0.5, 0.5])
+    gate.fit(z, target)
+    a = gate(z, target).exp().numpy().astype(float)
+    found = gate.spread(z, target)
+    assert found["entropy"] == pytest.approx(float(-(a * np.log(a)).sum(1).mean()), rel=1e-5)
+    assert found["entropy"] < np.log(2)
+    assert found["weights"] == pytest.approx(list(a.mean(0)), rel=1e-5)
+
+
 def test_gradients_go_where_they_should() -> None:
     """The gate is frozen once it is trained: the student's loss reaches the student alone."""
     student, teacher, target = outputs()

@@ -10,6 +10,9 @@ from typing import Any
 import pandas as pd
 import torch
 
+from hpmkd.analysis.report.content import Report, compose
+from hpmkd.audit.status import Status
+from hpmkd.audit.sweep_dir import Saved
 from hpmkd.config.load import to_yaml
 from hpmkd.config.specs import spec_to_json
 from hpmkd.config.sweep import SweepConfig
@@ -26,6 +29,7 @@ from support.builders import make_config
 
 Scores = Mapping[str, Sequence[float]]
 KEY = "student_D_AT_run1"
+CURVES = ["place", "baseline", "run", "epoch", "train_loss", "validation_accuracy_pct", "lr", "train_seconds"]
 
 
 def make_frame(scores: Scores, dataset: str = "D", teacher: float = 80.0) -> pd.DataFrame:
@@ -55,7 +59,8 @@ def _row(stem: str, dataset: str, role: str, baseline: str | None, run: int | No
     row |= {"parameters": 1000 if role == "student" else 9000, "ancestors": "", "parents": "", "device": "cpu"}
     row |= {"hardware": "Some CPU, 2 cores, 16.0 GiB"}
     row |= {"timestamp": "2026-01-01T00:00:00+00:00", "hpmkd": "0", "torch": "2", "python": "3", "git_revision": "abc"}
-    return row | {"architecture": "lenet5", "validation_accuracy_pct": float(accuracy) + 1}
+    row |= {"sha256": f"file of {stem}", "weights_sha256": f"weights of {stem}"}
+    return row | {"architecture": "lenet5", "channels": "(1, 2)", "validation_accuracy_pct": float(accuracy) + 1}
 
 
 def make_output(
@@ -105,3 +110,9 @@ def epoch(number: int, of: int = 10, job: str = KEY, train_loss: float | None = 
     loss = 1 / number if train_loss is None else train_loss
     result = EpochResult(number, loss, {"ce": 0.25}, 50.0 + number, lr, 2.0 * number, of)
     return EpochEnded(job, result, worker=Worker("node7", 77))
+
+
+def compose_report(frame: pd.DataFrame, root: Path, config: SweepConfig | None = None) -> Report:
+    """The report on a frame, as if it were that of a sweep in `root`."""
+    status = Status(str(root), "stopped", None, models=(), command=None)
+    return compose(Saved(OutputDir(root), config, ()), frame, status, pd.DataFrame(columns=CURVES))

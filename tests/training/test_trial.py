@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from support.builders import make_config, make_jobs
 from support.malicious import Evil
 
+from hpmkd.audit.results import collect
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.cache import load, prepare
 from hpmkd.errors import EnvironmentProblem, HpmkdError
@@ -280,6 +282,31 @@ def test_a_resumed_model_leaves_the_same_answers(
     assert events(job, output, config, tmp_path / "third")[0] == Resumed(job.key, 3, 4)
     one, other = (where.predictions_file(job.key).read_bytes() for where in (output, finished))
     assert one == other
+
+
+def test_a_student_with_attention_says_how_its_weights_are_spread(
+    finished: OutputDir, jobs: dict[str, Job], config: Any, tmp_path: Path
+) -> None:
+    """After a resume, too, though the attention is not trained again then; nothing of it is in the fingerprint."""
+    job = jobs["student_Digits_HPM-KD-noSharedMemory_run1"]
+    said = verify(finished.model_file(job)).metadata
+    assert 0 < said["attention"]["entropy"] <= math.log(len(job.teachers)) + 1e-9
+    assert len(said["attention"]["weights"]) == len(job.teachers)
+    assert sum(said["attention"]["weights"]) == pytest.approx(1)
+    assert said["fingerprint"] == job.fingerprint
+    assert "attention" not in verify(finished.model_file(jobs[STUDENT])).metadata
+    shutil.copytree(finished.root, tmp_path / "again")
+    again = OutputDir(tmp_path / "again")
+    for path in again.models.glob(f"{job.key}*"):
+        path.unlink()
+    interrupt(job, again, config, 2, tmp_path / "second")
+    assert events(job, again, config, tmp_path / "second")[0] == Resumed(job.key, 2, 4)
+    resumed = verify(again.model_file(job)).metadata
+    assert resumed["attention"] == said["attention"]
+    assert resumed["weights_sha256"] == said["weights_sha256"]
+    frame = collect(again, None).set_index("file")["attention_entropy"]
+    assert frame[job.file_name] == said["attention"]["entropy"]
+    assert frame.drop(job.file_name).isna().all()
 
 
 def test_divergence_leaves_no_file(cache_dir: Path, tmp_path: Path) -> None:

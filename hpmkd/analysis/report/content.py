@@ -15,12 +15,13 @@ import pandas as pd
 from hpmkd.analysis import stats, time_profile
 from hpmkd.analysis.conclusions import cautions, conclude
 from hpmkd.analysis.costs import costs
+from hpmkd.analysis.experiments.registry import sections_of
 from hpmkd.analysis.report import tables
 from hpmkd.analysis.report.data import DataShown, datasets_of
-from hpmkd.analysis.report.drawings import Drawing, curves_of, drawings_of
+from hpmkd.analysis.report.drawings import curves_of, drawings_of
 from hpmkd.analysis.report.measures import Measures, measures_of
 from hpmkd.analysis.report.statistics import statistics_of
-from hpmkd.analysis.report.tables import Table
+from hpmkd.analysis.section import Drawing, Section, Table
 from hpmkd.audit import measured as measuring
 from hpmkd.audit import results
 from hpmkd.audit.grid_columns import columns_of
@@ -41,9 +42,9 @@ class Report:
     """Everything, in order.
 
     `conclusions`: a headline, then a sentence per finding; `not_shown`: the other comparisons; `statistics`: what the
-    tests beside the main one say. `curves` holds the numbers behind the learning curves, which are in no other table.
-    `measures`: what is said beyond accuracy; its tables and drawings are among the others. `datasets`: those that the
-    cache still knows.
+    tests beside the main one say; `sections`: those of the experiments that are there. `curves` holds the numbers
+    behind the learning curves, which are in no other table. `measures`: what is said beyond accuracy; its tables and
+    drawings are among the others. `datasets`: those that the cache still knows.
     """
 
     title: str
@@ -60,18 +61,29 @@ class Report:
     statistics: tuple[str, ...]
     tables: tuple[Table, ...]
     drawings: tuple[Drawing, ...]
+    sections: tuple[Section, ...]
     curves: pd.DataFrame
     measures: Measures
     config: str
     datasets: tuple[DataShown, ...] = ()
 
+    @property
+    def all_tables(self) -> tuple[Table, ...]:
+        """Those of the experiments included."""
+        return (*self.tables, *(one for section in self.sections for one in (*section.tables, *section.folded)))
+
+    @property
+    def all_drawings(self) -> tuple[Drawing, ...]:
+        """Those of the experiments included."""
+        return (*self.drawings, *(one for section in self.sections for one in section.drawings))
+
     def table(self, name: str) -> Table | None:
         """The table of that name, if there is one."""
-        return next((one for one in self.tables if one.name == name), None)
+        return next((one for one in self.all_tables if one.name == name), None)
 
     def drawing(self, name: str) -> Drawing | None:
         """The figure of that name, if there is one."""
-        return next((one for one in self.drawings if one.name == name), None)
+        return next((one for one in self.all_drawings if one.name == name), None)
 
 
 def gather(root: Path, known: Mapping[str, Header] = MappingProxyType({})) -> Report:
@@ -113,6 +125,7 @@ def compose(
         statistics=beside.sentences,
         tables=(*_tables(frame, compared, order), *beside.tables, *beyond.tables, *_profile(saved.output, saved.jobs)),
         drawings=(*drawings_of(frame, compared, curves, order), *beside.drawings, *beyond.drawings),
+        sections=sections_of(frame, order, saved),
         curves=curves,
         measures=beyond,
         config=to_yaml(saved.config) if saved.config else "",

@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from hpmkd.analysis import plots, stats
 from hpmkd.analysis.costs import costs
 from hpmkd.analysis.plots.groups import has_bands
+from hpmkd.analysis.section import Drawing
 from hpmkd.audit.places import AXES
 from hpmkd.numeric import is_defined
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.progress_log import read_all
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A figure with its name in files, its heading and what it shows."""
-
-    name: str
-    title: str
-    figure: Figure
-    caption: str
 
 
 def drawings_of(

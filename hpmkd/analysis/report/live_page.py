@@ -13,6 +13,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from hpmkd.analysis.experiments.registry import EXPERIMENTS
 from hpmkd.analysis.report.content import Report, gather
 from hpmkd.analysis.report.progress import progress_html
 from hpmkd.analysis.report.write import environment, files, html
@@ -25,9 +26,10 @@ from hpmkd.log import log
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.sidecar import Header, sidecar_path
 
+# The sections of the page in order. Those of experiments come and go with the models that they are about.
 SECTIONS = (
-    "about", "conclusions", "setup", "data", "accuracy", "differences", "measures", "curves", "cost", "lineage",
-    "failures",
+    "about", "conclusions", "setup", "data", "accuracy", "differences", *EXPERIMENTS, "measures", "curves", "cost",
+    "lineage", "failures",
     "config",
 )  # fmt: skip
 EVERY_SECONDS = 2.0
@@ -136,7 +138,8 @@ class LivePage:
             self._trouble, self._stamp = f"The report could not be made anew: {type(error).__name__}: {error}", None
             return
         self._report, self._trouble = report, ""
-        self.parts = {**self.parts, **found}
+        gone = {name: Part(Markup("")) for name in EXPERIMENTS if name not in found}
+        self.parts = {**self.parts, **gone, **found}
 
     def _known(self) -> dict[str, Header]:
         """The headers of all valid files; read again are only those that have changed."""

@@ -10,8 +10,8 @@ import pandas as pd
 from hpmkd.analysis.measure_groups import TEACHER, Group, confusions, groups, recall_frame
 from hpmkd.analysis.measure_words import sentences, unmeasured
 from hpmkd.analysis.plots import measures as plots
-from hpmkd.analysis.report.drawings import Drawing
-from hpmkd.analysis.report.tables import Format, Table, digits, ordered
+from hpmkd.analysis.report.tables import ordered
+from hpmkd.analysis.section import Drawing, Format, Table, digits
 from hpmkd.audit.measure_tables import summary
 from hpmkd.audit.measures import BINS, TOP
 from hpmkd.numeric import whole

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from hpmkd.analysis import advice, stats
-from hpmkd.analysis.report.drawings import Drawing, group_drawings
-from hpmkd.analysis.report.tables import Format, Table, digits, ordered
+from hpmkd.analysis.report.drawings import group_drawings
+from hpmkd.analysis.report.tables import ordered
+from hpmkd.analysis.section import Drawing, Format, Table, digits
 from hpmkd.analysis.stats.bayes import SAMPLES
 from hpmkd.analysis.stats.power import POWER
 from hpmkd.numeric import fixed, is_defined, p_phrase, p_value, whole

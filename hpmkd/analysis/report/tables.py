@@ -3,62 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
 
 from hpmkd.analysis import stats
-from hpmkd.numeric import MISSING, fixed, p_value, whole
-
-Format = Callable[[Any], str]
-
-
-@dataclass(frozen=True)
-class Table:
-    """`frame` holds the numbers; `columns` says how they are shown: column -> (heading, format)."""
-
-    name: str
-    title: str
-    frame: pd.DataFrame
-    columns: Mapping[str, tuple[str, Format]]
-    note: str = ""
-
-    @property
-    def headings(self) -> list[str]:
-        """The first row."""
-        return [heading for heading, _ in self.columns.values()]
-
-    @property
-    def cells(self) -> list[list[str]]:
-        """The rest, as text; what is missing is a dash."""
-        rows = self.frame.to_dict("records")
-        return [[_cell(row[name], kind) for name, (_, kind) in self.columns.items()] for row in rows]
-
-    @property
-    def numeric(self) -> list[bool]:
-        """Whether a column holds numbers."""
-        return [kind is not str for _, kind in self.columns.values()]
-
-    def latex(self) -> str:
-        """A tabular with booktabs' rules, by pandas."""
-        shown = pd.DataFrame(self.cells, columns=pd.Index(self.headings))
-        align = "".join("r" if number else "l" for number in self.numeric)
-        return str(shown.to_latex(index=False, escape=True, column_format=align))
-
-    def csv(self) -> str:
-        """All digits."""
-        return str(self.frame.to_csv(index=False))
-
-
-def _cell(value: Any, kind: Format) -> str:
-    return MISSING if value is None or value is pd.NA or value != value else kind(value)
-
-
-def digits(count: int, sign: bool = False) -> Format:
-    """Numbers with `count` digits after the point."""
-    return functools.partial(fixed, digits=count, sign=sign)
+from hpmkd.analysis.section import Format, Table, digits
+from hpmkd.numeric import p_value, whole
 
 
 def ordered(frame: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:

@@ -34,10 +34,10 @@ def write_report(root: Path) -> Path:
 def files(report: Report) -> dict[str, Callable[[], bytes]]:
     """Name -> what makes the bytes of each file of a report; the pages last."""
     made = results.files(report.frame) | measured.files(report.measures.frame, report.output)
-    for drawing in report.drawings:
+    for drawing in report.all_drawings:
         for kind in FORMATS:
             made[f"figures/{drawing.name}.{kind}"] = functools.partial(render, drawing.figure, kind)
-    for table in report.tables:
+    for table in report.all_tables:
         made[f"tables/{table.name}.csv"] = functools.partial(_encoded, table.csv)
         made[f"tables/{table.name}.tex"] = functools.partial(_encoded, table.latex)
     if len(report.curves):
@@ -68,7 +68,7 @@ def environment(autoescape: bool) -> Environment:
 
 def html(report: Report) -> str:
     """One self-contained page: no script, no font, no picture from elsewhere."""
-    svg = {one.name: Markup(inline(one.figure, one.name, one.title)) for one in report.drawings}
+    svg = {one.name: Markup(inline(one.figure, one.name, one.title)) for one in report.all_drawings}
     return environment(autoescape=True).get_template("report.html.j2").render(report=report, svg=svg)
 
 

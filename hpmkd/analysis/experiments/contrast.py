@@ -1,0 +1,81 @@
+"""Contrasts: sums and differences of arms, run by run, and what Student's t says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from hpmkd.analysis import stats
+from hpmkd.numeric import fixed, p_phrase
+
+LEVEL = 0.05
+_NOTHING = "0"
+# What runs do not vary, for the notes of tables.
+SHARED = (
+    "All runs learn from the same teachers, assistants and search, so the intervals are about further students of "
+    "these, not about other teachers."
+)
+
+
+def tested(values: Mapping[str, pd.Series]) -> pd.DataFrame:
+    """Each contrast against nothing, as `stats.paired` compares two baselines; Holm over all of them.
+
+    Args:
+        values: name -> percentage points by run; a run without a number is left out.
+
+    Returns:
+        A row each: `name`, `n`, `difference` (the mean), `low`, `high`, `p`, `p_holm`.
+    """
+    columns = ["n", "difference", "low", "high", "p", "p_holm"]
+    known = {name: series.dropna() for name, series in values.items()}
+    rows = [
+        pd.DataFrame({"baseline": name, "run": series.index, "accuracy_pct": series.to_numpy(dtype=float)})
+        for name, series in known.items()
+        if len(series)
+    ]
+    if not rows:
+        return (
+            pd.DataFrame(float("nan"), index=list(values), columns=columns)
+            .assign(n=0)
+            .rename_axis("name")
+            .reset_index()
+        )
+    runs = pd.concat(rows)["run"].unique()
+    rows.append(pd.DataFrame({"baseline": _NOTHING, "run": runs, "accuracy_pct": 0.0}))
+    made = stats.paired(pd.concat(rows, ignore_index=True), _NOTHING).set_index("baseline")
+    made = made.reindex(list(values))[columns]
+    return made.assign(n=made["n"].fillna(0).astype(int)).rename_axis("name").reset_index()
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table."""
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+
+
+def is_shown(row: Mapping[str, Any]) -> bool:
+    """Whether a contrast is told from nothing after Holm's correction."""
+    return bool(row["p_holm"] < LEVEL)
+
+
+def evidence(row: Mapping[str, Any]) -> str:
+    """`+0.84 points, 95 % interval +0.31 to +1.37, 5 runs, p = 0.012 (Holm)`."""
+    said = [f"{fixed(row['difference'], 2, sign=True)} points"]
+    if pd.notna(row["low"]):
+        said.append(f"95 % interval {fixed(row['low'], 2, sign=True)} to {fixed(row['high'], 2, sign=True)}")
+    said.append(f"{row['n']} run{'s' * (row['n'] != 1)}")
+    if pd.notna(row["p_holm"]):
+        said.append(p_phrase(row["p_holm"]))
+    return ", ".join(said)
+
+
+def listed(names: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+
+
+def runs_text(counts: Sequence[int]) -> str:
+    """`5 runs`, `3 to 5 runs`."""
+    least, most = min(counts), max(counts)
+    return f"{least} run{'s' * (least != 1)}" if least == most else f"{least} to {most} runs"
