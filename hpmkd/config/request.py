@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hpmkd.config.paths import user_path
 from hpmkd.errors import UsageError
 from hpmkd.log import log
 
@@ -33,7 +34,7 @@ class Request:
 def absolute_folder(entry: str) -> str:
     """A folder or archive with its whole path, so that the sweep continues from wherever --restore is called."""
     name, equals, folder = entry.rpartition("=")
-    path = Path(folder).expanduser()
+    path = user_path(folder, f"datasets: {entry[:60]!r}")
     is_folder = path.exists() and ("/" in folder or os.sep in folder or equals or folder in (".", ".."))
     return f"{name}{equals}{path.resolve()}" if is_folder else entry
 
