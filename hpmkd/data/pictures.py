@@ -11,12 +11,12 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from hpmkd.data.layouts.table_file import LFS_POINTER
 
+SIXTEEN = "16 bits: scaled to 8"
 _GREY = ("L", "LA", "La", "1")
 _ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 _COLOUR = ("CMYK", "YCbCr", "LAB", "HSV", "RGBX")
 # Of these, Pillow scales 16 bits to the range of 16 bits, and calls that mode `I`.
 _PHOTOS = ("JPEG", "MPO", "WEBP")
-_SIXTEEN = "16 bits: scaled to 8"
 _SIXTEEN_BITS_AS_I = ("PNG", "PPM")
 
 
@@ -76,7 +76,7 @@ def _what_else(data: bytes) -> str:
 def _converted(image: Image.Image, size: int | None) -> Picture:
     mode, said = image.mode, []
     if mode in ("RGB", "RGBA", "LA") and any(";16" in str(tile[3]) for tile in getattr(image, "tile", [])):
-        said.append(_SIXTEEN)  # by Pillow, while it reads them
+        said.append(SIXTEEN)  # by Pillow, while it reads them
     orientation, is_tiff = _orientation(image), image.format == "TIFF"  # this may load PNGs, so it comes last
     image.load()
     if getattr(image, "n_frames", 1) > 1:
@@ -118,7 +118,7 @@ def _eight_bits(image: Image.Image, is_sixteen: bool) -> tuple[Image.Image, list
     if mode == "1":
         return image.convert("L"), ["black and white: 0 and 255"]
     if is_sixteen:
-        return _from_array(np.asarray(image).astype(np.int64), 65535), [_SIXTEEN]
+        return _from_array(np.asarray(image).astype(np.int64), 65535), [SIXTEEN]
     if mode == "F":
         return _from_array(_unit(np.asarray(image)), 1), ["floats from 0 to 1: scaled to 8 bits"]
     if mode in _COLOUR:
@@ -197,7 +197,7 @@ def _in_range(pixels: np.ndarray) -> tuple[np.ndarray, list[str]]:
     if kind == "b":
         return pixels.astype(np.uint8) * np.uint8(255), ["truth values: 0 and 255"]
     if pixels.dtype == np.uint16:
-        return _scaled(pixels.astype(np.int64), 65535), [_SIXTEEN]
+        return _scaled(pixels.astype(np.int64), 65535), [SIXTEEN]
     if kind == "f":
         return _scaled(_unit(pixels), 1), ["floats from 0 to 1: scaled to 8 bits"]
     if kind in "iu" and pixels.min() >= 0 and pixels.max() <= 255:
