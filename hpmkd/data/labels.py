@@ -6,7 +6,7 @@ import math
 import numbers
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.listing import listed, named
+from hpmkd.data.spelling import says_nothing
 from hpmkd.errors import EnvironmentProblem
 
 
@@ -67,7 +68,8 @@ def assign(
     Raises:
         EnvironmentProblem: labels that mean nothing, all of them; classes without images, all of them.
     """
-    values, kinds = _values(source, [*train, *test])
+    folders = set(folders)
+    values, kinds = _values(source, [*train, *test], folders)
     notes = [text for kind, text in _SAID.items() if kind in kinds]
     if names is not None and kinds != {"text"}:
         _inside(source, [*train, *test], values, len(names))
@@ -88,12 +90,13 @@ _SAID = {
 }
 
 
-def _values(source: str, items: Sequence[Labelled]) -> tuple[list[int | str], set[str]]:
-    """The plain value of each label, and the ways in which they are written."""
+def _values(source: str, items: Sequence[Labelled], folders: Set[str]) -> tuple[list[int | str], set[str]]:
+    """The plain value of each label, and the ways in which they are written; a folder may be called `NA`."""
     plain: list[_Value] = []
     problems: list[str] = []
     for item in items:
-        found = _plain(item.label)
+        is_folder = isinstance(item.label, str) and item.label in folders
+        found = _Value(_composed(item.label), "text") if is_folder else _plain(item.label)
         if isinstance(found, str):
             problems.append(f"{item.where}: {found}")
         else:
@@ -128,7 +131,9 @@ def _plain(label: Any) -> _Value | str:
     if isinstance(label, bytes):
         label = label.decode("utf-8", "surrogateescape")
     if isinstance(label, str):
-        return _Value(_composed(label), "text") if label.strip() else "no label"
+        if says_nothing(label):
+            return f"no label ({label!r})" if label.strip() else "no label"
+        return _Value(_composed(label), "text")
     if isinstance(label, numbers.Integral):
         return _Value(int(label), "integer")
     try:

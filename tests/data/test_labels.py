@@ -74,6 +74,9 @@ def test_what_is_converted_is_said() -> None:
         (None, "no label"),
         (float("nan"), "no label"),
         ("", "no label"),
+        ("NaN", "no label ('NaN')"),
+        (b"NA", "no label ('NA')"),
+        (["None"], "no label ('None')"),
         (0.5, "0.5 is not a whole number"),
         (float("inf"), "inf is not a whole number"),
         (Decimal("0.5"), "0.5 is not a whole number"),
@@ -139,6 +142,11 @@ def test_classes_without_images_are_named_together() -> None:
     assert "4 of 5 classes" in said
     assert "--data.allow_empty_classes true" in said
     assert use(["a", "b", "c"], ["a", "d"], allow=True).names == ["a", "b", "c", "d"]
+
+
+def test_folders_may_be_called_like_a_missing_value() -> None:
+    assert use(["NA", "None", "nan"], folders=["NA", "None", "nan"]).names == ["NA", "None", "nan"]
+    assert "6 of 6 labels" in refused(["NA", "None", "nan"])
 
 
 def test_one_class_is_none() -> None:
