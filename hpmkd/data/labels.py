@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import numbers
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ import numpy as np
 
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.listing import listed, named
-from hpmkd.data.spelling import says_nothing
+from hpmkd.data.spelling import composed, remarks, says_nothing
 from hpmkd.errors import EnvironmentProblem
 
 
@@ -73,7 +72,8 @@ def assign(
     notes = [text for kind, text in _SAID.items() if kind in kinds]
     if names is not None and kinds != {"text"}:
         _inside(source, [*train, *test], values, len(names))
-    classes: list[int | str] = sorted({*values, *map(_composed, folders)}, key=lambda value: (str(type(value)), value))
+    classes: list[int | str] = sorted({*values, *map(composed, folders)}, key=lambda value: (str(type(value)), value))
+    notes += remarks(value for value in classes if isinstance(value, str))
     if kinds != {"text"} and classes != list(range(len(classes))):
         notes.append(_renumbered(classes, names))
     number = {value: position for position, value in enumerate(classes)}
@@ -96,7 +96,7 @@ def _values(source: str, items: Sequence[Labelled], folders: Set[str]) -> tuple[
     problems: list[str] = []
     for item in items:
         is_folder = isinstance(item.label, str) and item.label in folders
-        found = _Value(_composed(item.label), "text") if is_folder else _plain(item.label)
+        found = _Value(composed(item.label), "text") if is_folder else _plain(item.label)
         if isinstance(found, str):
             problems.append(f"{item.where}: {found}")
         else:
@@ -133,7 +133,7 @@ def _plain(label: Any) -> _Value | str:
     if isinstance(label, str):
         if says_nothing(label):
             return f"no label ({label!r})" if label.strip() else "no label"
-        return _Value(_composed(label), "text")
+        return _Value(composed(label), "text")
     if isinstance(label, numbers.Integral):
         return _Value(int(label), "integer")
     try:
@@ -143,11 +143,6 @@ def _plain(label: Any) -> _Value | str:
         return f"{label} is not a whole number"
     except (TypeError, ValueError):
         return f"a label of type {type(label).__name__}"
-
-
-def _composed(name: str) -> str:
-    """Names from a Mac have their accents as characters of their own: the same names."""
-    return unicodedata.normalize("NFC", name)
 
 
 def _flat(label: Any) -> bool:

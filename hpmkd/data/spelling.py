@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import decimal
+import unicodedata
+from collections.abc import Iterable
+
+from hpmkd.data.listing import named
+
 # What pandas, R and Python write where there is no value; a class called `none` or `null` is another.
 _NOTHING = {"nan", "NaN", "NAN", "NA", "N/A", "n/a", "<NA>", "NaT", "None", "NULL"}
 
@@ -9,3 +16,35 @@ _NOTHING = {"nan", "NaN", "NAN", "NA", "N/A", "n/a", "<NA>", "NaT", "None", "NUL
 def says_nothing(text: str) -> bool:
     """Whether a label in a table or list is none: empty, or what programs write in place of one."""
     return not text.strip() or text.strip() in _NOTHING
+
+
+def composed(name: str) -> str:
+    """Names from a Mac have their accents as characters of their own: the same names."""
+    return unicodedata.normalize("NFC", name)
+
+
+def remarks(names: Iterable[str]) -> list[str]:
+    """What may be a mistake in the names of classes, for people.
+
+    Args:
+        names: of all labels and folders, as they are written.
+
+    Returns:
+        A sentence on names that are nearly the same and yet are different classes, if there are any.
+    """
+    groups: dict[str | decimal.Decimal, list[str]] = {}
+    for name in sorted({composed(name) for name in names}):
+        groups.setdefault(_roughly(name), []).append(name)
+    alike = [" and ".join(map(repr, group)) for group in groups.values() if len(group) > 1]
+    if not alike:
+        return []
+    return [f"classes whose names differ only by spaces, capitals or the format of numbers: {named(alike)}"]
+
+
+def _roughly(name: str) -> str | decimal.Decimal:
+    """What is left of a name without spaces at its ends, capitals, and ways to write a number."""
+    text = " ".join(name.casefold().split())
+    with contextlib.suppress(decimal.InvalidOperation):
+        number = decimal.Decimal(text)  # a float would be the same for two long identifiers
+        return number if number.is_finite() else text
+    return text

@@ -68,6 +68,13 @@ def test_what_is_converted_is_said() -> None:
     assert use(["a", "b"]).notes == []
 
 
+def test_names_that_are_nearly_the_same_are_said() -> None:
+    found = use(["cat", "cat ", "dog"])
+    assert found.names == ["cat", "cat ", "dog"], "they stay as they are"
+    assert "'cat' and 'cat '" in found.notes[0]
+    assert "'Dog' and 'dog'" in use(["Dog", "dog"], folders=["Dog", "dog"]).notes[0]
+
+
 @pytest.mark.parametrize(
     ("label", "word"),
     [
