@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import decimal
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from hpmkd.data.listing import named
 
@@ -30,15 +30,27 @@ def remarks(names: Iterable[str]) -> list[str]:
         names: of all labels and folders, as they are written.
 
     Returns:
-        A sentence on names that are nearly the same and yet are different classes, if there are any.
+        A sentence on names that are nearly the same and yet are different classes, and one on those that are read as
+        one class though their characters differ; none where there are no such names.
     """
-    groups: dict[str | decimal.Decimal, list[str]] = {}
-    for name in sorted({composed(name) for name in names}):
-        groups.setdefault(_roughly(name), []).append(name)
-    alike = [" and ".join(map(repr, group)) for group in groups.values() if len(group) > 1]
-    if not alike:
-        return []
-    return [f"classes whose names differ only by spaces, capitals or the format of numbers: {named(alike)}"]
+    every = sorted(set(names))
+    said = []
+    alike = _groups(sorted(set(map(composed, every))), _roughly)
+    if alike:
+        pairs = (" and ".join(map(repr, group)) for group in alike)
+        said.append(f"classes whose names differ only by spaces, capitals or the format of numbers: {named(pairs)}")
+    if merged := _groups(every, composed):
+        which = (composed(group[0]) for group in merged)
+        said.append(f"names written with accents as one character and as two are read as one class: {named(which)}")
+    return said
+
+
+def _groups(names: Sequence[str], key: Callable[[str], Hashable]) -> list[list[str]]:
+    """The names that share a key with others."""
+    groups: dict[Hashable, list[str]] = {}
+    for name in names:
+        groups.setdefault(key(name), []).append(name)
+    return [group for group in groups.values() if len(group) > 1]
 
 
 def _roughly(name: str) -> str | decimal.Decimal:

@@ -75,6 +75,15 @@ def test_names_that_are_nearly_the_same_are_said() -> None:
     assert "'Dog' and 'dog'" in use(["Dog", "dog"], folders=["Dog", "dog"]).notes[0]
 
 
+@pytest.mark.parametrize("folders", [[], ["\u00e9", "e\u0301", "z"]])
+def test_accents_in_two_ways_are_one_class_and_said(folders: list[str]) -> None:
+    found = use(["\u00e9", "e\u0301", "z"], folders=folders)
+    assert (found.train, found.names) == ([1, 1, 0], ["z", "\u00e9"])
+    assert found.notes == ["names written with accents as one character and as two are read as one class: \u00e9"]
+    assert use([value.encode() for value in ("\u00e9", "e\u0301", "z")]).notes == found.notes
+    assert use(["e\u0301", "z"]).notes == []
+
+
 @pytest.mark.parametrize(
     ("label", "word"),
     [

@@ -48,3 +48,11 @@ def test_names_that_are_nearly_the_same(names: list[str], alike: str) -> None:
 )
 def test_names_that_are_not(names: list[str]) -> None:
     assert remarks(names) == []
+
+
+def test_accents_in_two_ways_are_said() -> None:
+    assert remarks(["\u00e9", "e\u0301", "z"]) == [
+        "names written with accents as one character and as two are read as one class: \u00e9"
+    ]
+    assert remarks(["\u00e9", "z"]) == remarks(["e\u0301", "z"]) == []
+    assert len(remarks(["\u00e9", "e\u0301", "\u00c9"])) == 2, "and capitals besides"
