@@ -17,13 +17,15 @@ from hpmkd.data.images import Images, RawData
 from hpmkd.data.inventory import Content, Inventory, Problem, identity, unreadable_images
 from hpmkd.data.layouts.detect import take_inventory
 from hpmkd.data.listing import count, listed
-from hpmkd.data.pictures import Picture, Unreadable, from_array, from_bytes
+from hpmkd.data.pictures import SIXTEEN, Picture, Unreadable, from_array, from_bytes
 from hpmkd.data.tree import File
 from hpmkd.errors import EnvironmentProblem
 
 _SMALL = 2**28  # bytes that are always there
 _MANY_SIZES = 20
 _USUAL_SIZES = (28, 32, 64)
+# Of 8 bits, what 14 of 16 bits become at most: three quarters or more of the grey levels would be lost.
+_DARK = 2**6
 _TO_COLOUR = "grey among coloured ones: all are read as RGB"
 
 
@@ -51,6 +53,7 @@ class _Seen:
     converted: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    brightest: int = 0  # of those that had 16 bits, as they are now
 
     def add(self, picture: Picture, where: str) -> None:
         size = f"{picture.size[0]}x{picture.size[1]}"
@@ -58,6 +61,9 @@ class _Seen:
         self.sizes[size] += 1
         self.converted.update(picture.said)
         self.examples.setdefault(size, where)
+        if SIXTEEN in picture.said and picture.pixels.size:
+            self.examples.setdefault(SIXTEEN, where)
+            self.brightest = max(self.brightest, int(picture.pixels.max()))
 
     def usable(self, size: int | None) -> bool:
         """Whether all images so far can be used together."""
@@ -92,6 +98,7 @@ def _decode(inventory: Inventory, config: DataConfig) -> RawData:
         raise unreadable_images(inventory, seen.problems, besides=sizes)
     if sizes is not None:
         raise sizes
+    _not_dark(inventory, seen)
     dimensions = Counter(array.ndim for part in kept.values() for array in part)
     colour = dimensions[3] > 0
     if colour and dimensions[2]:
@@ -100,6 +107,18 @@ def _decode(inventory: Inventory, config: DataConfig) -> RawData:
     facts = {**inventory.census(), "modes": dict(seen.modes.most_common()), "sizes": _most(seen.sizes)}
     facts["converted"] = dict(seen.converted.most_common())
     return RawData(parts["train"], parts["test"], len(inventory.labelling.names), facts)
+
+
+def _not_dark(inventory: Inventory, seen: _Seen) -> None:
+    """Images of 10 or 12 bits in files of 16 would be nearly black, with few of their grey levels left."""
+    if seen.converted[SIXTEEN] and seen.brightest <= _DARK:
+        raise EnvironmentProblem(
+            f"{inventory.tree.source}: images of 16 bits that use a small part of their range",
+            expected="values from 0 to 65535, which are scaled to 8 bits",
+            found=f"{count(seen.converted[SIXTEEN], 'image')}, such as {seen.examples[SIXTEEN]}, none brighter than "
+            f"{seen.brightest / 255:.1%} of that",
+            todo="scale all of them by the range that they have, to 8 bits (values of 12 bits: x 255 / 4095)",
+        )
 
 
 def _most(sizes: Counter[str]) -> dict[str, int]:

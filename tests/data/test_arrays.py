@@ -78,6 +78,7 @@ def test_a_file_per_part_and_a_file_per_array(tmp_path: Path) -> None:
     [
         (lambda pixels: pixels[..., None], {}),
         (lambda pixels: pixels.astype(np.int64), {}),
+        (lambda pixels: pixels.astype(np.uint16), {}),
         (lambda pixels: pixels.astype(np.uint16) * 257, {"16 bits: scaled to 8": 15}),
         (lambda pixels: (pixels / 255).astype(np.float32), {"floats from 0 to 1: scaled to 8 bits": 15}),
         (lambda pixels: np.stack([pixels] * 3, 3), {}),
@@ -89,6 +90,24 @@ def test_pixels_of_every_kind(tmp_path: Path, change: Any, said: dict[str, int])
     raw = read(save(tmp_path / "a.npz", change(TRAIN), change(TEST)))
     assert np.array_equal(raw.train.pixels[..., 0].numpy(), TRAIN)
     assert raw.facts["converted"] == said
+
+
+def test_16_bits_are_one_range_in_both_parts(tmp_path: Path) -> None:
+    """A part, or an image, that happens to be dark is read as the others are."""
+    deep = TEST.astype(np.uint16) * 257
+    raw = read(save(tmp_path / "a.npz", TRAIN.astype(np.uint16), deep))
+    assert raw.train.pixels.max() <= 1
+    assert np.array_equal(raw.test.pixels.squeeze(3).numpy(), TEST)
+    assert raw.facts["converted"] == {"16 bits: scaled to 8": 15}
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14])
+def test_a_small_part_of_16_bits_is_refused(tmp_path: Path, bits: int) -> None:
+    train, test = (pixels.astype(np.uint16) * (2**bits // 256) for pixels in (TRAIN, TEST))
+    said = refusal(save(tmp_path / "a.npz", train, test))
+    assert "images of 16 bits that use a small part of their range" in said
+    assert "15 images" in said
+    assert "x 255 / 4095" in said
 
 
 def test_truth_values(tmp_path: Path) -> None:
