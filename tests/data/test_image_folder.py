@@ -79,6 +79,45 @@ def test_a_link_that_leads_back_is_not_followed(tmp_path: Path) -> None:
     assert raw.facts["ignored"]["a link that leads back to a folder above it"]["count"] == 2
 
 
+def test_a_class_folder_that_is_a_link_to_nowhere_is_refused(tmp_path: Path) -> None:
+    """In both parts, so that no class lacks images in one of them."""
+    image_folder(tmp_path)
+    for part in ("train", "test"):
+        (tmp_path / part / "cow").symlink_to("../store/cow")
+    said = refusal(tmp_path)
+    assert "a class may be missing" in said
+    assert str(tmp_path / "train" / "cow") in said
+
+
+def test_class_folders_that_link_to_one_another_are_refused(tmp_path: Path) -> None:
+    """They have more paths than anybody waits for."""
+    classes = [f"c{number:02d}" for number in range(11)]
+    for number, name in enumerate(classes):
+        for part in ("train", "test"):
+            (tmp_path / part / name).mkdir(parents=True)
+            (tmp_path / part / name / "0.png").write_bytes(picture(number))
+        for other in classes:
+            if other != name:
+                (tmp_path / "train" / name / other).symlink_to(tmp_path / "train" / other)
+    said = refusal(tmp_path)
+    assert "a folder that is reached more than 10 times over links within linked folders" in said
+    assert "train/c00/c01/c02" in said
+
+
+def test_many_links_to_one_folder_are_followed(tmp_path: Path) -> None:
+    """Each by itself, and some over a link within a linked folder."""
+    image_folder(tmp_path / "store")
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "test").symlink_to(tmp_path / "store" / "test")
+    for number in range(20):
+        place = tmp_path / "own" / "train" / ("cat", "dog", "eel")[number % 3] / str(number)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(tmp_path / "store" / "train" / place.parent.name)
+    (tmp_path / "store" / "test" / "cat" / "more").symlink_to(tmp_path / "store" / "train" / "cat")
+    raw = read(tmp_path / "own")
+    assert (len(raw.train), len(raw.test)) == (60, 9)
+
+
 @pytest.mark.parametrize(
     "parts",
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 
@@ -28,6 +29,7 @@ def take(tree: Tree, base: Folder, config: DataConfig) -> Inventory:
     train_name, test_name, notes = choose(base.place, [name for name in base.folders if part_of(name)])
     folders = [base.folders[name] for name in (train_name, test_name)]
     _all_in_classes(folders)
+    _none_lost(folders)
     parts = [_part(tree, folder, config) for folder in folders]
     classes = {name for folder in folders for name in folder.folders}
     return make(tree, NAME, (parts[0], parts[1]), config, notes=notes, folders=classes)
@@ -45,6 +47,28 @@ def _all_in_classes(folders: list[Folder]) -> None:
             todo="sort them into class folders, or move them out of the data set; where only the test images have no "
             "classes, take some training images as test images",
         )
+
+
+def _none_lost(folders: list[Folder]) -> None:
+    """A link beside the class folders that leads nowhere may have been one of them."""
+    lost = [file.place for folder in folders for file in folder.files.values() if _is_lost(file)]
+    if lost:
+        raise EnvironmentProblem(
+            "links beside the class folders that lead nowhere: a class may be missing",
+            expected="class folders, or links to them",
+            found=listed(lost),
+            todo="bring back what they lead to, or delete them",
+        )
+
+
+def _is_lost(file: File) -> bool:
+    if file.local is not None:
+        return not os.path.exists(file.local)
+    try:
+        file.read()
+    except OSError:
+        return True
+    return False
 
 
 def _part(tree: Tree, folder: Folder, config: DataConfig) -> Part:

@@ -13,7 +13,7 @@ from pathlib import Path
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.inventory import Content, Inventory, Item, Part, make
 from hpmkd.data.layouts.parts import ANY_PART, choose, part_of
-from hpmkd.data.layouts.shards import ordered
+from hpmkd.data.layouts.shards import gaps, ordered
 from hpmkd.data.layouts.table_file import TableFile
 from hpmkd.data.listing import named
 from hpmkd.data.tree import File, Folder, Tree
@@ -41,6 +41,7 @@ def take(tree: Tree, base: Folder, config: DataConfig) -> Inventory:
             todo="fetch the original files of the data set",
         )
     train_name, test_name, notes = choose(base.place, files)
+    notes += [note for name in (train_name, test_name) for note in gaps(files[name])]
     roots = [tree.source, *(Path(base.place),)]
     return inventory_of(
         tree, NAME, train=(train_name, ordered(files[train_name], base.place)),
