@@ -169,7 +169,7 @@ def test_flat_test_images(tmp_path: Path) -> None:
     (tmp_path / "test").mkdir()
     for number in range(4):
         (tmp_path / "test" / f"{number}.jpg").write_bytes(picture(number))
-    assert "test: 4 images (0.jpg, 1.jpg, 2.jpg)" in refusal(tmp_path)
+    assert "test: 4 images (0.jpg, 1.jpg, 2.jpg, and 1 more)" in refusal(tmp_path)
 
 
 def test_unknown_suffixes_are_counted_and_need_a_word(tmp_path: Path) -> None:
