@@ -115,7 +115,7 @@ def test_labels_of_every_kind(tmp_path: Path, change: Any) -> None:
 @pytest.mark.parametrize(
     ("given", "word"),
     [
-        ({"train": TRAIN * 1.5}, "floats from 0"),
+        ({"train": TRAIN * 1.5}, "floats from "),
         ({"train": TRAIN.astype(int) - 1}, "whole numbers from -1"),
         ({"train": np.where(TRAIN > 250, np.nan, 0.0)}, "15 images cannot be read"),
         ({"train": TRAIN.reshape(9, 64)}, "found: 9, 64"),
@@ -130,6 +130,17 @@ def test_labels_of_every_kind(tmp_path: Path, change: Any) -> None:
 )
 def test_what_means_nothing_is_refused(tmp_path: Path, given: Any, word: str) -> None:
     assert word in refusal(save(tmp_path / "a.npz", **given))
+
+
+def test_values_out_of_range_are_one_line_with_its_advice(tmp_path: Path) -> None:
+    """Normalised images: every row of the array is out of range, each by other numbers."""
+    normal = save(tmp_path / "a.npz", train=TRAIN / 128.0 - 1, test=TEST / 128.0 - 1)
+    said = refusal(normal)
+    assert "15 of 15 images cannot be read" in said
+    assert f"found: {normal}: 15 images, such as row 0: floats from -" in said
+    assert "scale the values to 0..1 or to 0..255" in said
+    assert "Pillow" not in said
+    assert "replace" not in said
 
 
 def test_images_or_labels_alone(tmp_path: Path) -> None:

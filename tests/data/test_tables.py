@@ -212,7 +212,10 @@ def test_rows_that_refer_to_files(tmp_path: Path, struct: bool, place: str) -> N
     (root / place / "3.png").write_bytes(picture(88))
     assert content(root) != before
     (root / place / "3.png").unlink()
-    assert "3.png: No such file" in refusal(root)
+    said = refusal(root)
+    assert "train.parquet, row 3: names " in said
+    assert "3.png, which is not there" in said
+    assert "put the files there" in said
 
 
 def test_some_rows_hold_images_and_some_refer(tmp_path: Path) -> None:

@@ -56,8 +56,8 @@ def take(tree: Tree, base: Folder, config: DataConfig) -> Inventory:
     for name in (train_name, test_name):
         same = [Path(base.place) / folder for folder in base.folders if part_of(folder) == part_of(name)]
         roots = [tree.source, Path(base.place), *same]
-        files = [resolve(file, roots) for file, _ in rows[name]]
         items = [Item(lists[name], row, as_number(label)) for row, (_, label) in enumerate(rows[name])]
+        files = [resolve(file, roots, item.where) for item, (file, _) in zip(items, rows[name], strict=True)]
         parts.append(Part(name, items, functools.partial(_contents, files), [lists[name], *files]))
     return make(tree, NAME, (parts[0], parts[1]), config, notes=notes)
 
