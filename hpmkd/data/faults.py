@@ -92,3 +92,16 @@ def _line(same: Sequence[Fault]) -> str:
     row = "" if first.row is None else f", row {first.row}"
     rows = f": {count(len(same), 'image')}, such as row {first.row}" if len(same) > 1 else row
     return f"{first.where}{rows}: {first.why}"
+
+
+def together(problems: Sequence[EnvironmentProblem]) -> EnvironmentProblem:
+    """One error of several, so that who mends the first need not come back for the next."""
+    first, *others = problems
+    if not others:
+        return first
+    return EnvironmentProblem(
+        first.where,
+        expected="; ".join(dict.fromkeys(one.expected for one in problems if one.expected)),
+        found=str(first.found) + "".join(f"\n  besides: {one.where}: {one.found}" for one in others),
+        todo="; ".join(str(one.todo) for one in problems),
+    )

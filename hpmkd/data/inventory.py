@@ -14,6 +14,7 @@ import numpy as np
 
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.labels import Labelling, assign
+from hpmkd.data.layouts.parts import SPARE, spare_part
 from hpmkd.data.listing import count
 from hpmkd.data.suffixes import TABLES, image_suffixes
 from hpmkd.data.tree import File, Tree
@@ -159,7 +160,8 @@ def make(
     known = {path for paths in tree.ignored.values() for path in paths}
     for file in tree.top.every_file():
         if file.path not in used and file.path not in known:
-            tree.ignore("in no part of the data set", file.path)
+            spare = spare_part(file.path)
+            tree.ignore(f"{SPARE}{spare}" if spare else "in no part of the data set", file.path)
     return Inventory(tree, layout, train, test, labelling=labelling, notes=list(notes))
 
 

@@ -12,6 +12,7 @@ from support.datasets import content, image_folder, read, refusal
 
 from hpmkd.cli.main import main
 from hpmkd.data.catalog import find
+from hpmkd.data.layouts.parts import WHY_SPARE
 
 CHANCE = np.random.default_rng(0)
 TRAIN, TEST = CHANCE.integers(0, 256, (9, 8, 8), dtype=np.uint8), CHANCE.integers(0, 256, (6, 8, 8), dtype=np.uint8)
@@ -59,7 +60,7 @@ def test_validation_beside_test_is_not_used(tmp_path: Path) -> None:
     path = save(tmp_path / "a.npz", val_images=TEST, val_labels=LABELS[1])
     raw = read(path)
     assert len(raw.test) == 6
-    assert raw.facts["notes"] == ["the part val is not used"]
+    assert raw.facts["notes"] == [f"val is not used: {WHY_SPARE}"]
 
 
 def test_a_file_per_part_and_a_file_per_array(tmp_path: Path) -> None:

@@ -109,7 +109,9 @@ def test_other_splits_are_named(tmp_path: Path) -> None:
     both(tmp_path, "data/train-00000-of-00001.parquet", "data/test-00000-of-00001.parquet")
     for name in ("extra", "validation"):
         parquet(tmp_path / "data" / f"{name}-00000-of-00001.parquet", rows(3))
-    assert read(tmp_path).facts["ignored"]["in no part of the data set"]["images"] == 2
+    ignored = read(tmp_path).facts["ignored"]
+    assert ignored["in no part of the data set"]["images"] == 1
+    assert ignored["not used beside the test part: data/validation-00000-of-00001.parquet"]["images"] == 1
 
 
 @pytest.mark.parametrize(

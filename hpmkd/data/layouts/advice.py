@@ -8,7 +8,7 @@ from hpmkd.data.layouts import archive, csv_list
 from hpmkd.data.layouts.parts import part_of
 from hpmkd.data.listing import count, named
 from hpmkd.data.suffixes import TABLES, is_image
-from hpmkd.data.tree import Folder, Tree
+from hpmkd.data.tree import Folder, Tree, leads_nowhere
 from hpmkd.errors import EnvironmentProblem
 
 LAYOUT = (
@@ -29,7 +29,9 @@ def no_data_set(tree: Tree) -> EnvironmentProblem:
     """The error for a tree that is no data set: what lies there, and what would make it one."""
     top = tree.top
     names = [*(f"{name}/" for name in sorted(top.folders)), *sorted(top.files)]
-    more, todo = _archived(tree) or _of_parts(top) or _of_lists(top) or _of_classes(tree) or ("", _CORRECT)
+    more, todo = (
+        _archived(tree) or _broken(top) or _of_parts(top) or _of_lists(top) or _of_classes(tree) or ("", _CORRECT)
+    )
     found = (named(names) or "an empty or missing folder") + (f"; {more}" if more else "")
     return EnvironmentProblem(f"{tree.source}: not a data set", expected=LAYOUT, found=found, todo=todo)
 
@@ -38,6 +40,11 @@ def _archived(tree: Tree) -> _Advice:
     if archive.is_archive(tree.source) and any(file.suffix in TABLES for file in tree.top.every_file()):
         return "", "unpack it, and name the folder: only class folders are read from archives"
     return None
+
+
+def _broken(top: Folder) -> _Advice:
+    links = [f"{file.place}: {link}" for file in top.files.values() if (link := leads_nowhere(file))]
+    return (named(links), "correct these links") if links else None
 
 
 def _of_parts(top: Folder) -> _Advice:
