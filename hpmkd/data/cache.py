@@ -107,7 +107,7 @@ def remembered(spec: DataSpec, config: DataConfig) -> tuple[dict[str, Any], Path
 
 def _own(dataset: Dataset, config: DataConfig) -> tuple[str, dict[str, Any]]:
     """Identity and sidecar of a user's data set. What needs no decoding is counted now: other files may lie there."""
-    from hpmkd.data.inventory import identity
+    from hpmkd.data.identity import identity
     from hpmkd.data.layouts.detect import take_inventory
 
     source = dataset.source or ""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hpmkd.data.listing import count, shown
+from hpmkd.data.layouts.parts import SPARE, WHY_SPARE
+from hpmkd.data.listing import count, named, shown
 
 if TYPE_CHECKING:
     from hpmkd.data.images import Images, RawData
@@ -100,10 +101,13 @@ def remarks(name: str, census: Mapping[str, Any]) -> list[str]:
     lines = [*census.get("notes", [])]
     lines += [f"{count(number, 'image')}: {what}" for what, number in census.get("converted", {}).items()]
     for reason, about in census.get("ignored", {}).items():
-        if reason not in _EXPECTED and (about["images"] or not reason.startswith("in no part")):
+        if reason.startswith(SPARE):
+            lines.append(f"{reason.removeprefix(SPARE)} ({count(about['count'], 'file')}) is not used: {WHY_SPARE}")
+        elif reason not in _EXPECTED and (about["images"] or not reason.startswith("in no part")):
             images = count(about["images"], "image or table", "images or tables")
             what = f"{count(about['count'], 'file')} {reason} ({images})"
             lines.append(f"not used: {what}, such as {about['examples'][0]}")
+    lines += _empty_classes(census["classes"])
     alike = census["duplicates"]
     if alike["between"]:
         lines.append(
@@ -116,3 +120,16 @@ def remarks(name: str, census: Mapping[str, Any]) -> list[str]:
     if alike["contradicting"]:
         lines.append(f"{count(alike['contradicting'], 'training image')} with the pixels of one that has another label")
     return [shown(f"{name}: {line}") for line in lines]
+
+
+def _empty_classes(classes: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What it means that classes are without images in a part, which data.allow_empty_classes accepts."""
+    meaning = {
+        "train": ("training", "no network can learn to tell them"),
+        "test": ("test", "test accuracy says nothing of them"),
+    }
+    for part, (words, consequence) in meaning.items():
+        names = [str(one["name"]) for one in classes if not one[part]]
+        if names:
+            which = f"{len(names):,} of {count(len(classes), 'class', 'classes')} without {words} images"
+            yield f"warning: {which}: {named(names)}; {consequence}"

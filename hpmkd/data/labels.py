@@ -203,13 +203,26 @@ def _complete(source: str, found: Labelling, config: DataConfig) -> None:
     counts = {"train": Counter(found.train), "test": Counter(found.test)}
     lines = [_lacking(name, *(counts[part][label] for part in counts)) for label, name in enumerate(found.names)]
     problems = [line for line in lines if line]
+    alike = [" and ".join(same) for same in _differ_in_case(found.names, [bool(line) for line in lines])]
+    todo = "add them or remove the class, or accept it: --data.allow_empty_classes true"
+    if alike:
+        todo = f"only upper and lower case differ in {named(alike)}: give each class the same name in both parts"
     if problems:
         raise EnvironmentProblem(
             f"{source}: {len(problems):,} of {len(found.names):,} classes lack images",
             expected="training and test images of each class",
             found=listed(problems),
-            todo="add them or remove the class, or accept it: --data.allow_empty_classes true",
+            todo=todo,
         )
+
+
+def _differ_in_case(names: Sequence[str], lacking: Sequence[bool]) -> list[list[str]]:
+    """Classes that lack images and would be one if upper and lower case did not matter."""
+    found: dict[str, list[str]] = {}
+    for name, lacks in zip(names, lacking, strict=True):
+        if lacks:
+            found.setdefault(name.strip().casefold(), []).append(name)
+    return [same for same in found.values() if len(same) > 1]
 
 
 def _lacking(name: str, train: int, test: int) -> str:

@@ -21,7 +21,11 @@ _SIXTEEN_BITS_AS_I = ("PNG", "PPM")
 
 
 class Unreadable(Exception):
-    """Why an image cannot be used."""
+    """Why an image cannot be used; `range`: its values mean nothing as they are, but scaled they would."""
+
+    def __init__(self, why: str, range: bool = False) -> None:
+        super().__init__(why)
+        self.range = range
 
 
 class Picture(NamedTuple):
@@ -149,7 +153,7 @@ def _without_alpha(image: Image.Image) -> tuple[Image.Image, list[str]]:
 def _unit(pixels: np.ndarray) -> np.ndarray:
     if not (np.isfinite(pixels).all() and pixels.min() >= 0 and pixels.max() <= 1):
         found = f"floats from {pixels.min():g} to {pixels.max():g}"
-        raise Unreadable(f"{found}: only those from 0 to 1 have a known meaning")
+        raise Unreadable(f"{found}: only those from 0 to 1 have a known meaning", range=True)
     return pixels.astype(np.float64)
 
 
@@ -211,5 +215,5 @@ def _in_range(pixels: np.ndarray) -> tuple[np.ndarray, list[str]]:
     if kind in "iu" and pixels.min() >= 0 and pixels.max() <= 255:
         return pixels.astype(np.uint8), []
     if kind in "iu":
-        raise Unreadable(f"whole numbers from {pixels.min()} to {pixels.max()}, not 0 to 255")
+        raise Unreadable(f"whole numbers from {pixels.min()} to {pixels.max()}, not 0 to 255", range=True)
     raise Unreadable(f"an array of {pixels.dtype}")

@@ -30,6 +30,7 @@ class File:
         place: as messages name it.
         read: gives its bytes; OSError where it cannot be read.
         local: where it lies, unless it is part of an archive.
+        named_in: of a file that a row of a table or list names: the table and the row.
     """
 
     name: str
@@ -37,6 +38,7 @@ class File:
     place: str
     read: Callable[[], bytes]
     local: Path | None = None
+    named_in: str = ""
 
     @property
     def suffix(self) -> str:
@@ -180,6 +182,13 @@ def _is_special(entry: os.DirEntry[str]) -> bool:
 def local_file(place: Path, path: str) -> File:
     """A file on the disk."""
     return File(place.name, path, str(place), place.read_bytes, local=place)
+
+
+def leads_nowhere(file: File) -> str:
+    """Of a link to what is not there: what to say of it; empty for all other files."""
+    if file.local is None or not file.local.is_symlink() or file.local.exists():
+        return ""
+    return f"a link to {os.readlink(file.local)}, which does not exist"
 
 
 def stem(name: str) -> str:

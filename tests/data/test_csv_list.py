@@ -80,7 +80,10 @@ def test_missing_files_are_all_named(tmp_path: Path) -> None:
         (tmp_path / "images" / f"{number}.png").unlink()
     said = refusal(tmp_path)
     assert "3 of 15 images" in said
-    assert all(f"images/{number}.png: No such file" in said for number in (2, 5, 11))
+    for row, number in (("train.csv, row 2", 2), ("train.csv, row 5", 5), ("test.csv, row 2", 11)):
+        assert f"{tmp_path}/{row}: names {tmp_path}/images/{number}.png, which is not there" in said
+    assert "put the files there, or correct or delete the rows" in said
+    assert "replace" not in said
 
 
 def test_damaged_images_are_named_with_row_and_file(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from support.datasets import (
 from support.pictures import picture
 
 from hpmkd.config.sweep import DataConfig
-from hpmkd.data import folder
+from hpmkd.data import examine
 from hpmkd.data.catalog import Dataset, find
 from hpmkd.errors import EnvironmentProblem
 
@@ -86,7 +86,9 @@ def test_all_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     image_folder(tmp_path, change=spoilt)
     (tmp_path / "test" / "cat" / "gone.png").symlink_to(tmp_path / "nowhere")
     said = refusal(tmp_path)
-    assert "1 of 16 images cannot be read" in said, "a link that leads nowhere is found when the files are hashed"
+    assert "9 of 16 images cannot be read" in said, "a link that leads nowhere is found when the files are hashed"
+    assert f"gone.png: a link to {tmp_path / 'nowhere'}, which does not exist" in said
+    assert "correct these links, or delete them" in said
     (tmp_path / "test" / "cat" / "gone.png").unlink()
     said = refusal(tmp_path)
     assert "8 of 15 images cannot be read" in said
@@ -213,12 +215,28 @@ def test_sizes_and_damage_are_told_together(tmp_path: Path) -> None:
     assert "delete them; have them resized" in said
 
 
+def test_damage_that_the_size_hides_is_told_with_them(tmp_path: Path) -> None:
+    """Where sizes differ, headers alone are read: of a truncated image that is there."""
+
+    def spoilt(data: bytes, place: int) -> bytes:
+        data = encoded(opened(data).resize((8 + place, 8)))
+        return {3: b"x", 4: data[:-30]}.get(place, data)
+
+    class_folders(tmp_path / "train", rows(9), change=spoilt)
+    class_folders(tmp_path / "test", rows(6, first=9))
+    said = refusal(tmp_path)
+    assert "2 of 15 images cannot be read" in said
+    assert "train/dog/004.png: a damaged image" in said
+    assert "12x8" not in said, "the size table is of images that can be used"
+    assert refusal(tmp_path, image_size=8).split("besides")[0].count(".png") == 2
+
+
 def test_more_than_the_memory_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Told before the system ends the process."""
-    monkeypatch.setattr(folder, "_SMALL", 1)
+    monkeypatch.setattr(examine, "_SMALL", 1)
     image_folder(tmp_path)
     assert len(read(tmp_path).train) == 9
-    monkeypatch.setattr(folder.psutil, "virtual_memory", lambda: SimpleNamespace(available=15 * 192 - 1))
+    monkeypatch.setattr(examine.psutil, "virtual_memory", lambda: SimpleNamespace(available=15 * 192 - 1))
     said = refusal(tmp_path)
     assert "too large for the memory" in said
     assert "--data.image_size 64" in said

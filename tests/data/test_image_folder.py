@@ -9,6 +9,9 @@ import pytest
 from support.datasets import class_folders, content, image_folder, read, refusal, rename_to_latin1, rows
 from support.pictures import picture
 
+from hpmkd.data.census import census_of, remarks
+from hpmkd.data.layouts.parts import spare_part
+
 
 def test_hidden_files_and_folders_are_no_data(tmp_path: Path) -> None:
     image_folder(tmp_path)
@@ -85,7 +88,7 @@ def test_a_class_folder_that_is_a_link_to_nowhere_is_refused(tmp_path: Path) -> 
     for part in ("train", "test"):
         (tmp_path / part / "cow").symlink_to("../store/cow")
     said = refusal(tmp_path)
-    assert "a class may be missing" in said
+    assert "2 links to what is not there" in said
     assert str(tmp_path / "train" / "cow") in said
 
 
@@ -141,9 +144,33 @@ def test_a_validation_part_beside_a_test_part_is_named(tmp_path: Path) -> None:
     before = content(tmp_path)
     class_folders(tmp_path / "val", rows(5))
     assert content(tmp_path) == before
-    assert read(tmp_path).facts["ignored"]["in no part of the data set"] == {
+    assert read(tmp_path).facts["ignored"]["not used beside the test part: val/"] == {
         "count": 5, "images": 5, "examples": ["val/cat/000.png", "val/cat/003.png", "val/dog/001.png"],
     }  # fmt: skip
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "a.png").write_bytes(picture(1))
+    assert remarks("x", census_of(read(tmp_path))) == [
+        "x: not used: 1 file in no part of the data set (1 image or table), such as other/a.png",
+        "x: val/ (5 files) is not used: images for validation are taken from the training part "
+        "(data.validation_fraction)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "part"),
+    [
+        ("val/cat/1.png", "val/"),
+        ("pets/Validation/cat/1.png", "pets/Validation/"),
+        ("data/validation-00000-of-00001.parquet", "data/validation-00000-of-00001.parquet"),
+        ("val.csv", "val.csv"),
+        ("x-valid.arrow", "x-valid.arrow"),
+        ("value/1.png", ""),
+        ("interval/1.png", ""),
+        ("test/cat/1.png", ""),
+    ],
+)
+def test_files_of_a_validation_part(path: str, part: str) -> None:
+    assert spare_part(path) == part
 
 
 @pytest.mark.parametrize("place", ["Animals-10", "archive/Animals-10"])
@@ -192,6 +219,10 @@ def test_classes_without_images_all_at_once(tmp_path: Path) -> None:
     (tmp_path / "train" / "fox").rmdir()
     raw = read(tmp_path, allow_empty_classes=True)
     assert (raw.classes, raw.test.labels.tolist()) == (3, [1, 1, 2, 2])
+    assert remarks("x", census_of(raw)) == [
+        "x: warning: 1 of 3 classes without training images: eel; no network can learn to tell them",
+        "x: warning: 1 of 3 classes without test images: cat; test accuracy says nothing of them",
+    ]
 
 
 @pytest.mark.parametrize("part", ["train", "test"])
@@ -217,7 +248,7 @@ def test_unknown_suffixes_are_counted_and_need_a_word(tmp_path: Path) -> None:
         (tmp_path / "train" / "cat" / name).write_bytes(b"x")
     said = refusal(tmp_path)
     assert "4 files that may be images" in said
-    assert ".heic: 2 files, such as train/cat/" in said
+    assert f".heic: 2 files, such as {tmp_path}/train/cat/" in said
     assert "no suffix: 1 file" in said
     assert "--data.ignore_suffixes '[\"\", .dng, .heic]'" in said
     raw = read(tmp_path, ignore_suffixes=[".HEIC", ".dng", ""])
@@ -285,3 +316,35 @@ def test_labels_are_part_of_the_identity(tmp_path: Path) -> None:
     assert content(tmp_path) != before
     (tmp_path / "train" / "dog" / "900.png").rename(tmp_path / "train" / "eel" / "000.png")
     assert content(tmp_path) == before, "the name of a file is none"
+
+
+@pytest.mark.parametrize("place", ["test/dog", "train/dog", "train/cat/more"])
+def test_a_link_to_a_class_folder_that_is_not_there(tmp_path: Path, place: str) -> None:
+    """A list of files has it as a file without a suffix; it was meant to be a folder of images."""
+    image_folder(tmp_path)
+    shutil.rmtree(tmp_path / place, ignore_errors=True)
+    (tmp_path / place).symlink_to("/nowhere/dog")
+    said = refusal(tmp_path, allow_empty_classes=True)
+    assert f"{tmp_path / place}: a link to /nowhere/dog, which does not exist" in said
+    assert "correct these links" in said
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_a_link_to_a_part_that_is_not_there(tmp_path: Path, part: str) -> None:
+    image_folder(tmp_path)
+    shutil.rmtree(tmp_path / part)
+    (tmp_path / part).symlink_to("/nowhere/part")
+    assert f"{tmp_path / part}: a link to /nowhere/part, which does not exist" in refusal(tmp_path)
+
+
+def test_what_is_wrong_with_the_layout_is_told_together(tmp_path: Path) -> None:
+    image_folder(tmp_path)
+    (tmp_path / "train" / "stray.png").write_bytes(picture(1))
+    (tmp_path / "train" / "cat" / "a.mp4").write_bytes(b"x")
+    (tmp_path / "test" / "dog" / "b.xyz").write_bytes(b"x")
+    (tmp_path / "test" / "gone").symlink_to("/nowhere/dog")
+    said = refusal(tmp_path)
+    for word in ("1 image (stray.png)", "train/cat/a.mp4", "test/dog/b.xyz", "a link to /nowhere/dog"):
+        assert word in said
+    assert "sort them into class folders" in said
+    assert "--data.ignore_suffixes '[.mp4, .xyz]'" in said

@@ -168,3 +168,12 @@ def test_folders_may_be_called_like_a_missing_value() -> None:
 def test_one_class_is_none() -> None:
     assert "one class only" in refused(["a", "a"])
     assert "one class only" in refused([0], allow=True)
+
+
+def test_names_that_differ_in_case_only_are_told_as_that() -> None:
+    """To accept them would train a class more for each."""
+    said = refused(["cat", "dog"], ["Cat", "dog"])
+    assert "only upper and lower case differ in Cat and cat: give each class the same name" in said
+    assert "allow_empty_classes" not in said
+    assert use(["A", "a"]).names == ["A", "a"], "both are there in both parts: two classes"
+    assert use(["A", "b"], ["a", "b"], allow=True).names == ["A", "a", "b"]

@@ -83,6 +83,20 @@ def test_gaps_in_numbered_files_are_said(tmp_path: Path, names: list[str], said:
 
 
 @pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("train-00000-of-00002.parquet", "train-00000-of-00002.parquet, train-00001-of-00002.parquet"),
+        ("train-00003-of-00009.parquet", "train-00000-of-00009.parquet to train-00008-of-00009.parquet"),
+        ("train/0002.parquet", "0000.parquet to 0002.parquet"),
+    ],
+)
+def test_expected_shards_are_called_as_files_are(tmp_path: Path, name: str, expected: str) -> None:
+    parquet(tmp_path / name, rows(3))
+    parquet(tmp_path / "test.parquet", rows(3, first=9))
+    assert f"expected: {expected}\n" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
     "names",
     [
         ["data/train-00000-of-00001.parquet", "data/train-00000-of-00001-96489718122dc548.parquet"],

@@ -15,7 +15,7 @@ import numpy as np
 
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.inventory import Content, Inventory, Item, Part, make
-from hpmkd.data.layouts.parts import ANY_PART, choose, part_of
+from hpmkd.data.layouts.parts import ANY_PART, WHY_SPARE, choose, part_of
 from hpmkd.data.listing import named
 from hpmkd.data.tree import File, Folder, Tree
 from hpmkd.errors import EnvironmentProblem
@@ -65,7 +65,7 @@ def take(tree: Tree, base: Folder, config: DataConfig) -> Inventory:
     deep = [place for name in (train_name, test_name) for place in found[name].get("images", [])]
     largest = functools.cache(functools.partial(_largest, deep))
     parts = [_part(name, found[name], largest) for name in (train_name, test_name)]
-    notes += [f"the part {name} is not used" for name in found if name not in (train_name, test_name)]
+    notes += [f"{name} is not used: {WHY_SPARE}" for name in found if name not in (train_name, test_name)]
     return make(tree, NAME, (parts[0], parts[1]), config, notes=notes)
 
 

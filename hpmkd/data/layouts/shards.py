@@ -55,7 +55,7 @@ def ordered(files: Sequence[File], place: str) -> list[File]:
     if missing:
         raise EnvironmentProblem(
             f"{place}: {len(missing):,} of {len(wanted):,} shards are missing",
-            expected=f"{key.start or 'numbers'} 0 to {len(wanted) - 1}",
+            expected=_expected([_name(key, number, found.values()) for number in wanted]),
             found="missing: " + named(missing),
             todo="fetch them, and start again",
         )
@@ -112,6 +112,11 @@ def _one_upload(sets: Sequence[Sequence[File]], place: str) -> None:
             found=listed(f"{named(file.path for file in files)}" for files in sets),
             todo="delete the older set",
         )
+
+
+def _expected(names: Sequence[str]) -> str:
+    """The first and the last name."""
+    return named(names) if len(names) < 3 else f"{names[0]} to {names[-1]}"
 
 
 def _name(key: _Set, number: int, others: Iterable[File]) -> str:
