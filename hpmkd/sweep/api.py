@@ -28,6 +28,7 @@ from hpmkd.plan.planner import expand
 from hpmkd.store import inspection
 from hpmkd.store.lock import locked
 from hpmkd.store.output_dir import OutputDir
+from hpmkd.sweep.left_out import warn_left_out
 from hpmkd.sweep.preparation import clean_up, known_data, need_images, settle
 from hpmkd.sweep.resolution import resolve
 from hpmkd.timings import Timings
@@ -104,6 +105,7 @@ def _execute(request: Request, owns_process: bool) -> int:
 def _dry_run(config: SweepConfig, output: OutputDir, force: bool) -> int:
     jobs = expand(config, known_data(config, output), baselines_of(config))
     findings = audit(jobs, output, repair=False)
+    warn_left_out(jobs, output)
     width = max(len(job.file_name) for job in jobs)
     for job in (one for one in jobs if one.key in findings):
         print(f"{job.file_name:<{width}}  {describe_finding(findings[job.key], findings)}")

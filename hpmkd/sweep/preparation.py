@@ -24,6 +24,7 @@ from hpmkd.plan.job import Job
 from hpmkd.plan.planner import expand
 from hpmkd.store import inspection
 from hpmkd.store.output_dir import OutputDir
+from hpmkd.sweep.left_out import warn_left_out
 
 
 def clean_up(config: SweepConfig, output: OutputDir) -> None:
@@ -103,6 +104,7 @@ def settle(config: SweepConfig, output: OutputDir, force: bool) -> tuple[Sequenc
     error = mismatch(findings, output)
     if error is not None and not force:
         raise error
+    warn_left_out(jobs, output)
     if force:
         stale = [finding for finding in findings.values() if finding.state == "stale"]
         moved = archive([*stale, *files_of_0_1(output)], output)
