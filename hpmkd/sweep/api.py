@@ -19,7 +19,7 @@ from hpmkd.config.sweep import SweepConfig
 from hpmkd.config.user_cache import need_home
 from hpmkd.data.cache import prepare
 from hpmkd.data.listing import count
-from hpmkd.errors import EXIT_OK
+from hpmkd.errors import EXIT_OK, EnvironmentProblem
 from hpmkd.log import console_lines, log, progress, show
 from hpmkd.monitor.live import watching
 from hpmkd.monitor.tracker import Tracker
@@ -28,6 +28,7 @@ from hpmkd.plan.planner import expand
 from hpmkd.store import inspection
 from hpmkd.store.lock import locked
 from hpmkd.store.output_dir import OutputDir
+from hpmkd.sweep.known_images import need_known, notes
 from hpmkd.sweep.left_out import warn_left_out
 from hpmkd.sweep.preparation import clean_up, known_data, need_images, settle
 from hpmkd.sweep.resolution import resolve
@@ -114,8 +115,16 @@ def _dry_run(config: SweepConfig, output: OutputDir, force: bool) -> int:
         print(f"--force moves {stale} models trained with other settings to {output.archive}")
     elif stale:
         print(f"{stale} models were trained with other settings: without -n this is refused, unless --force is given")
+    missing = [job for job in jobs if job.key in findings and not findings[job.key].good]
+    for line in notes(config.data, missing):
+        print(line)
+    try:
+        need_images(config, output, missing)
+    except EnvironmentProblem as error:
+        print(f"without -n this is refused: {error.where}; what to do: {error.todo}")
     done = sum(finding.good for finding in findings.values())
     print(f"{count(len(findings), 'model')} in {output.root}: {done} done, {len(findings) - done} to train")
+    print("dry run: nothing was trained; without -n this command does it")
     return EXIT_OK
 
 
@@ -136,6 +145,7 @@ def _sweep(request: Request, config: SweepConfig, output: OutputDir, stop: StopS
     if missing:
         with timings.part("images"):
             need_images(config, output, missing)
+            need_known(config.data, missing)
             for spec in dict.fromkeys(job.data for job in missing):
                 prepare(spec, config.data)
         code, exit_message = _train(

@@ -74,10 +74,11 @@ def test_with_something_to_train_the_new_place_is_asked_for(
     assert f"{images}: no images there any more" in message
     assert f"--restore {finished} --datasets Own=FOLDER Digits" in message
     assert main(["run", "-n", "--restore", str(finished)]) == 0
+    assert f"without -n this is refused: {images}: no images there any more; what to do: " in capsys.readouterr().out
     words = message.rpartition("name the new place: ")[2].replace("FOLDER", str(tmp_path / "elsewhere")).split()
     assert main(["run", "-n", *words]) == 0
     assert "4 models in" in (text := capsys.readouterr().out)
-    assert "3 done, 1 to train" in text.splitlines()[-1]
+    assert "3 done, 1 to train" in text.splitlines()[-2]
 
 
 def test_other_images_are_none_of_this_sweep(
