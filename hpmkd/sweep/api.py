@@ -139,7 +139,10 @@ def _sweep(request: Request, config: SweepConfig, output: OutputDir, stop: StopS
     timings = Timings()
     with timings.part("plan"):
         clean_up(config, output)
-        jobs, findings = settle(config, output, request.force)
+    with timings.part("images"):  # a user's own are decoded here, if they never were
+        specs = known_data(config, output)
+    with timings.part("plan"):
+        jobs, findings = settle(config, output, specs, request.force)
     missing = [job for job in jobs if job.key in findings and not findings[job.key].good]
     code, exit_message = EXIT_OK, ""
     if missing:

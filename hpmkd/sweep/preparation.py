@@ -92,13 +92,19 @@ def _gone(entry: str) -> str:
         return folder
 
 
-def settle(config: SweepConfig, output: OutputDir, force: bool) -> tuple[Sequence[Job], dict[str, inspection.Finding]]:
+def settle(
+    config: SweepConfig, output: OutputDir, specs: Sequence[DataSpec], force: bool
+) -> tuple[Sequence[Job], dict[str, inspection.Finding]]:
     """The plan, and what its files are worth; moves damaged ones aside, and with `force` those of other settings.
+
+    Args:
+        config, output: of the sweep.
+        specs: its data sets, of `known_data`.
+        force: train models of other settings again.
 
     Raises:
         ConfigMismatch: there are models that were trained with other settings, and no `force`.
     """
-    specs = known_data(config, output)
     jobs = expand(config, specs, baselines_of(config))
     findings = audit(jobs, output)
     error = mismatch(findings, output)

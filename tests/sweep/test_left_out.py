@@ -12,7 +12,7 @@ from support.sweeps import everything
 from hpmkd.cli.main import main
 from hpmkd.config.load import validate
 from hpmkd.sweep.left_out import warn_left_out
-from hpmkd.sweep.preparation import settle
+from hpmkd.sweep.preparation import known_data, settle
 
 _BEFORE = {"baselines": ["Direct", "AT"], "runs": 2}
 
@@ -44,11 +44,12 @@ def test_before_the_plan_is_replaced(tmp_path: Path, cache_dir: Path, caplog: py
     caplog.set_level(logging.WARNING, "hpmkd")
     output, config, jobs = make_output(tmp_path, cache_dir, lambda job: None if job.run == 2 else 90.0, **_BEFORE)
     other = validate(config.model_dump() | {"baselines": ["Direct"]}, "test")
-    settle(other, output, force=False)
+    specs = known_data(other, output)
+    settle(other, output, specs, force=False)
     assert [line for line in caplog.messages if "has 1 finished model that" in line]
     assert output.model_file(jobs["student_Digits_AT_run1"]).exists()
     caplog.clear()
-    settle(other, output, force=False)
+    settle(other, output, specs, force=False)
     assert not caplog.messages
 
 
