@@ -6,7 +6,7 @@ import functools
 import os
 import shlex
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from hpmkd.log import console_lines, log, progress, show
 from hpmkd.monitor.live import watching
 from hpmkd.monitor.tracker import Tracker
 from hpmkd.plan.catalog import baselines_of
+from hpmkd.plan.job import Job
 from hpmkd.plan.planner import expand
 from hpmkd.store import inspection
 from hpmkd.store.lock import locked
@@ -155,11 +156,9 @@ def _sweep(request: Request, config: SweepConfig, output: OutputDir, stop: StopS
             request, output, findings=findings, stop=stop, timings=timings if config.record.profile else None
         )
     order = [one.label for one in baselines_of(config)]
-    _report(output, findings, planned=[job.key for job in jobs], order=order, quiet=request.quiet)
+    _report(output, findings, jobs=jobs, order=order, quiet=request.quiet)
     if config.record.profile and missing:
-        progress.info(
-            f"where the time went: {output.profile_file}, or run hpmkd report {shlex.quote(str(output.root))}"
-        )
+        progress.info(f"where the time went: {output.profile_file}, and a table in that page")
     if exit_message:
         log.error(exit_message)
     return code
@@ -205,12 +204,14 @@ def _train(
 
 
 def _report(
-    output: OutputDir, findings: Mapping[str, inspection.Finding], planned: list[str], order: list[str], quiet: bool
+    output: OutputDir, findings: Mapping[str, inspection.Finding], jobs: Sequence[Job], order: list[str], quiet: bool
 ) -> None:
     from hpmkd.audit import results
 
-    frame = results.collect(output, planned, known_headers(findings))
+    planned = {job.key for job in jobs}
+    frame = results.collect(output, planned, known_headers(findings), datasets=results.datasets_in(jobs))
     results.write(frame, output)
     if not quiet and not frame.empty:
         show(results.tables(frame, order))
         progress.info(f"one row per model: {output.root / 'results.csv'}")
+        progress.info(f"a page with figures and statistics: hpmkd report {shlex.quote(str(output.root))}")
