@@ -5,17 +5,18 @@ from __future__ import annotations
 import io
 import math
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from hpmkd.audit.findings import headers
-from hpmkd.audit.sweep_dir import open_saved
+from hpmkd.audit.sweep_dir import Saved, open_saved
 from hpmkd.config.specs import ModelSpec
 from hpmkd.files import commit_bytes
 from hpmkd.numeric import divide, fixed, is_defined, whole
 from hpmkd.plan.architecture import parameter_count
+from hpmkd.plan.job import Job
 from hpmkd.plan.roles import NETWORK_SUFFIX, Role
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.sidecar import Header
@@ -79,14 +80,18 @@ def _parameters(shape: Mapping[str, Any]) -> int | None:
 
 
 def collect(
-    output: OutputDir, planned: Collection[str] | None, known: Mapping[str, Header] = MappingProxyType({})
+    output: OutputDir,
+    planned: Collection[str] | None,
+    known: Mapping[str, Header] = MappingProxyType({}),
+    datasets: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """One row per valid file in `models/`: networks, and searches with what they cost.
+    """One row per valid file in `models/`: networks, and searches with what they cost; by data set and file name.
 
     Args:
         output: the sweep's folder.
         planned: keys of the present plan, for the column `planned`; None: there is no plan, all belong.
         known: by key, what was verified under the lock that is still held; all else is read from its file.
+        datasets: the order of data sets; others follow. Default: the order of file names alone.
     """
     import pandas as pd
 
@@ -105,6 +110,9 @@ def collect(
     ]
     frame = pd.DataFrame(rows, columns=columns)
     numbers = ["accuracy_pct", "validation_accuracy_pct", "train_seconds", "prepare_seconds", "ancestor_seconds"]
+    place = {name: number for number, name in enumerate(datasets)}
+    order = frame["dataset"].map(place).fillna(len(place)).sort_values(kind="stable").index
+    frame = frame.loc[order].reset_index(drop=True)
     return frame.astype({"run": "Int64", "epochs": "Int64", "parameters": "Int64", **dict.fromkeys(numbers, "float64")})
 
 
@@ -119,7 +127,18 @@ def load_results(output_dir: str | os.PathLike[str]) -> pd.DataFrame:
         UsageError: there is no such folder, or its config cannot be read.
     """
     saved = open_saved(Path(output_dir))
-    return collect(saved.output, None if saved.config is None else {job.key for job in saved.jobs})
+    return collect_saved(saved)
+
+
+def collect_saved(saved: Saved, known: Mapping[str, Header] = MappingProxyType({})) -> pd.DataFrame:
+    """`collect`, by the plan that an output folder has, if it has one; data sets in the order of the command."""
+    planned = None if saved.config is None else {job.key for job in saved.jobs}
+    return collect(saved.output, planned, known, datasets=datasets_in(saved.jobs))
+
+
+def datasets_in(jobs: Iterable[Job]) -> list[str]:
+    """The names of a plan's data sets, in the order of the command: all teachers stand before all else."""
+    return list(dict.fromkeys(job.data.name for job in jobs))
 
 
 def _ancestors(stem: str, found: Mapping[str, Header]) -> set[str]:

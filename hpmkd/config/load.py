@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import re
 import types
@@ -15,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from hpmkd.config.sweep import SweepConfig
+from hpmkd.config.wording import in_words
 from hpmkd.errors import UsageError
 
 
@@ -208,12 +210,21 @@ def _readable(error: ValidationError, where: str, written: Mapping[str, str]) ->
     messages = dict.fromkeys(one["msg"] for one, own in zip(error.errors(), keys, strict=True) if own == key)
     return UsageError(
         f"{place}: bad value for `{key}`{rest}" if key else f"{place}: {first['msg']}{rest}",
-        expected=", or: ".join(messages) + (f" ({type_name(field.annotation)}: {field.description})" if field else ""),
+        expected=", or: ".join(dict.fromkeys(map(in_words, messages)))
+        + (f" ({type_name(field.annotation)}: {field.description})" if field else ""),
         found="nothing" if first["type"] == "missing" else repr(first["input"]),
-        todo=f"it is called `{renamed}` since 0.2"
-        if renamed
-        else "known keys here: " + ", ".join(_known_keys(key.split(".")[:-1])),
+        todo=f"it is called `{renamed}` since 0.2" if renamed else _advice(key, field),
     )
+
+
+def _advice(key: str, field: FieldInfo | None) -> str:
+    """What to do about a bad value: of a key that has a default, that is an example."""
+    if field is None:
+        return "known keys here: " + ", ".join(_known_keys(key.split(".")[:-1]))
+    default = default_of(key)
+    if field.is_required() or default in (None, [], ""):
+        return "correct it, or leave it out" if not field.is_required() else "correct it"
+    return f"correct it, for example {key}: {json.dumps(default)}, or leave it out"
 
 
 def _key_of(place: Sequence[str | int], known: Container[str]) -> str:

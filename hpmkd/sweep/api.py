@@ -6,7 +6,7 @@ import functools
 import os
 import shlex
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,18 @@ from hpmkd.config.sweep import SweepConfig
 from hpmkd.config.user_cache import need_home
 from hpmkd.data.cache import prepare
 from hpmkd.data.listing import count
-from hpmkd.errors import EXIT_OK
+from hpmkd.errors import EXIT_OK, EnvironmentProblem
 from hpmkd.log import console_lines, log, progress, show
 from hpmkd.monitor.live import watching
 from hpmkd.monitor.tracker import Tracker
 from hpmkd.plan.catalog import baselines_of
+from hpmkd.plan.job import Job
 from hpmkd.plan.planner import expand
 from hpmkd.store import inspection
 from hpmkd.store.lock import locked
 from hpmkd.store.output_dir import OutputDir
+from hpmkd.sweep.known_images import need_known, notes
+from hpmkd.sweep.left_out import warn_left_out
 from hpmkd.sweep.preparation import clean_up, known_data, need_images, settle
 from hpmkd.sweep.resolution import resolve
 from hpmkd.timings import Timings
@@ -104,6 +107,7 @@ def _execute(request: Request, owns_process: bool) -> int:
 def _dry_run(config: SweepConfig, output: OutputDir, force: bool) -> int:
     jobs = expand(config, known_data(config, output), baselines_of(config))
     findings = audit(jobs, output, repair=False)
+    warn_left_out(jobs, output)
     width = max(len(job.file_name) for job in jobs)
     for job in (one for one in jobs if one.key in findings):
         print(f"{job.file_name:<{width}}  {describe_finding(findings[job.key], findings)}")
@@ -112,8 +116,16 @@ def _dry_run(config: SweepConfig, output: OutputDir, force: bool) -> int:
         print(f"--force moves {stale} models trained with other settings to {output.archive}")
     elif stale:
         print(f"{stale} models were trained with other settings: without -n this is refused, unless --force is given")
+    missing = [job for job in jobs if job.key in findings and not findings[job.key].good]
+    for line in notes(config.data, missing):
+        print(line)
+    try:
+        need_images(config, output, missing)
+    except EnvironmentProblem as error:
+        print(f"without -n this is refused: {error.where}; what to do: {error.todo}")
     done = sum(finding.good for finding in findings.values())
     print(f"{count(len(findings), 'model')} in {output.root}: {done} done, {len(findings) - done} to train")
+    print("dry run: nothing was trained; without -n this command does it")
     return EXIT_OK
 
 
@@ -128,23 +140,25 @@ def _sweep(request: Request, config: SweepConfig, output: OutputDir, stop: StopS
     timings = Timings()
     with timings.part("plan"):
         clean_up(config, output)
-        jobs, findings = settle(config, output, request.force)
+    with timings.part("images"):  # a user's own are decoded here, if they never were
+        specs = known_data(config, output)
+    with timings.part("plan"):
+        jobs, findings = settle(config, output, specs, request.force)
     missing = [job for job in jobs if job.key in findings and not findings[job.key].good]
     code, exit_message = EXIT_OK, ""
     if missing:
         with timings.part("images"):
             need_images(config, output, missing)
+            need_known(config.data, missing)
             for spec in dict.fromkeys(job.data for job in missing):
                 prepare(spec, config.data)
         code, exit_message = _train(
             request, output, findings=findings, stop=stop, timings=timings if config.record.profile else None
         )
     order = [one.label for one in baselines_of(config)]
-    _report(output, findings, planned=[job.key for job in jobs], order=order, quiet=request.quiet)
+    _report(output, findings, jobs=jobs, order=order, quiet=request.quiet)
     if config.record.profile and missing:
-        progress.info(
-            f"where the time went: {output.profile_file}, or run hpmkd report {shlex.quote(str(output.root))}"
-        )
+        progress.info(f"where the time went: {output.profile_file}, and a table in that page")
     if exit_message:
         log.error(exit_message)
     return code
@@ -190,12 +204,14 @@ def _train(
 
 
 def _report(
-    output: OutputDir, findings: Mapping[str, inspection.Finding], planned: list[str], order: list[str], quiet: bool
+    output: OutputDir, findings: Mapping[str, inspection.Finding], jobs: Sequence[Job], order: list[str], quiet: bool
 ) -> None:
     from hpmkd.audit import results
 
-    frame = results.collect(output, planned, known_headers(findings))
+    planned = {job.key for job in jobs}
+    frame = results.collect(output, planned, known_headers(findings), datasets=results.datasets_in(jobs))
     results.write(frame, output)
     if not quiet and not frame.empty:
         show(results.tables(frame, order))
         progress.info(f"one row per model: {output.root / 'results.csv'}")
+        progress.info(f"a page with figures and statistics: hpmkd report {shlex.quote(str(output.root))}")

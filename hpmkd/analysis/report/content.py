@@ -66,7 +66,7 @@ class Report:
 def gather(root: Path, known: Mapping[str, Header] = MappingProxyType({})) -> Report:
     """Reads a sweep; UsageError where there is none. `known`, by key, are files that need not be read again."""
     saved = open_saved(root)
-    frame = results.collect(saved.output, {job.key for job in saved.jobs} if saved.config else None, known)
+    frame = results.collect_saved(saved, known)
     curves = curves_of(saved.output, {job.key: job.fingerprint for job in saved.jobs}, frame)
     return compose(saved, frame, read_status(root), curves)
 
@@ -146,7 +146,7 @@ def _kinds(part: pd.DataFrame, column: str, between: str = ", ") -> str:
 
 
 def _tables(frame: pd.DataFrame, compared: pd.DataFrame, order: Sequence[str]) -> list[Table]:
-    if frame.empty:
+    if not frame["planned"].any():
         return []
     made = [tables.accuracy_table(tables.ordered(stats.summary(frame), order))]
     if len(compared):
