@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
 import re
 import types
 from collections.abc import Container, Iterator, Mapping, Sequence
@@ -132,30 +131,6 @@ def with_overrides(raw: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict
         else:
             target[key] = value
     return result
-
-
-def flattened(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Settings from Python, by dotted keys: `{"fit": {"lr": 1e-3}}` is `{"fit.lr": 1e-3}`, so that the rest of a
-    section stays as it is. Numbers of numpy and torch, tuples, sets and paths become plain values."""
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            flat |= flattened(value, f"{prefix}{name}.")
-        else:
-            flat[f"{prefix}{name}"] = _plain(value)
-    return flat
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    if hasattr(value, "dtype") and hasattr(value, "tolist"):  # an array or a scalar; numpy need not be imported
-        return value.tolist()
-    if isinstance(value, set | frozenset):
-        return sorted(map(_plain, value))
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    return value
 
 
 def validate(

@@ -58,17 +58,19 @@ def describe(config: SweepConfig) -> list[DataSpec]:
                 train_images=count, source=dataset.source, images=images,
             )
         )  # fmt: skip
-        _say_limit(specs[-1])
+        if dataset.source is not None and (limit := limit_of(specs[-1])):
+            log.info(limit)
     return specs
 
 
-def _say_limit(spec: DataSpec) -> None:
-    """A mode may limit the images; who brings their own should know."""
-    if spec.source is None:
-        return
+def limit_of(spec: DataSpec) -> str:
+    """How many of the training images are used, where data.train_images (a mode may set it) leaves some out; else
+    empty."""
     there = spec.images - replace(spec, train_images=None).validation_count(spec.images)
-    if spec.train_images is not None and spec.train_images < there:
-        log.info(f"{spec.name}: {spec.train_images:,} of {there:,} training images are used (data.train_images)")
+    if spec.train_images is None or spec.train_images >= there:
+        return ""
+    kept = f"{spec.images - there:,} kept for validation"
+    return f"{spec.name}: {spec.train_images:,} of {there:,} training images are used (data.train_images; {kept})"
 
 
 def take_census(dataset: Dataset, config: DataConfig) -> dict[str, Any]:

@@ -56,6 +56,7 @@ class Part:
         contents: gives what each item holds, in the same order.
         sources: the files whose bytes are the images, in order.
         shards: of a table in several files: how many.
+        lists: whether the items' files hold no image, but name the files that do.
     """
 
     name: str
@@ -63,6 +64,16 @@ class Part:
     contents: Callable[[], Iterator[Content]]
     sources: list[File]
     shards: int | None = None
+    lists: bool = False
+
+    def image_files(self) -> list[File]:
+        """The files that hold the images, each once; of rows that refer to files, the table."""
+        return self.read_files() if self.lists else list(dict.fromkeys(item.file for item in self.items))
+
+    def read_files(self) -> list[File]:
+        """The files whose bytes are read for the images, each once, without lists of them."""
+        lists = {item.file for item in self.items} if self.lists else set()
+        return [file for file in dict.fromkeys(self.sources) if file not in lists]
 
 
 @dataclass
@@ -97,13 +108,17 @@ class Inventory:
 
     def census(self) -> dict[str, Any]:
         """What is known before any image is decoded, for JSON."""
-        used = [item.file for _, part, _ in self.parts() for item in part.items]
+        used = [file for _, part, _ in self.parts() for file in part.image_files()]
         counts = [Counter(labels) for _, _, labels in self.parts()]
         return {
             "source": str(self.tree.source),
             "layout": self.layout,
             "parts": {
-                name: {"found_as": part.name, "images": len(part.items), "files": len(set(part.sources))}
+                name: {
+                    "found_as": part.name,
+                    "images": len(part.items),
+                    "files": len(part.read_files()),
+                }
                 | ({"shards": part.shards} if part.shards else {})
                 for name, part, _ in self.parts()
             },

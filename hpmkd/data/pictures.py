@@ -167,11 +167,9 @@ def _from_array(pixels: np.ndarray, top: float) -> Image.Image:
 
 def _resized(image: Image.Image, size: int) -> tuple[Image.Image, list[str]]:
     """The shorter side to `size`, antialiased, then the centre."""
-    said = [f"resized to {size}x{size}"]
+    said = [f"{'enlarged' if min(image.size) < size else 'resized'} to {size}x{size}"]
     if image.width != image.height:
         said.append("cropped to the square in the middle")
-    if min(image.size) < size:
-        said.append(f"enlarged to {size}x{size}")
     return ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR), said
 
 

@@ -13,7 +13,8 @@ from typing import Any
 from hpmkd.audit.findings import audit, describe_finding, known_headers
 from hpmkd.cluster.stop_signals import StopSignals
 from hpmkd.cluster.surroundings import need_temp, need_words
-from hpmkd.config.load import flattened, to_yaml
+from hpmkd.config.from_python import flattened
+from hpmkd.config.load import to_yaml
 from hpmkd.config.request import Request
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.config.user_cache import need_home

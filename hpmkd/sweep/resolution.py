@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from hpmkd.audit.sweep_dir import refuse_older
-from hpmkd.config.load import flattened, read_config_file, validate
+from hpmkd.config.from_python import flattened
+from hpmkd.config.load import read_config_file, validate
 from hpmkd.config.modes import config_file
 from hpmkd.config.paths import user_path
 from hpmkd.config.request import Request, absolute_folder, newest_sweep

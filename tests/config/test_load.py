@@ -11,9 +11,9 @@ import torch
 import yaml
 from support.builders import make_config
 
+from hpmkd.config.from_python import flattened
 from hpmkd.config.load import (
     default_of,
-    flattened,
     leaves,
     parse_yaml,
     read_config_file,

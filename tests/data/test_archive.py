@@ -52,7 +52,6 @@ def test_a_sweep_takes_its_name_and_keeps_its_place(
     assert "student_x_Direct_run1.pt" in said.out
     assert said.err.splitlines() == [
         "x: 9 training and 6 test images of 3 classes, 16x16 in colour (image folders)",
-        "x: 15 images: resized to 16x16",
         "x: 15 images: enlarged to 16x16",
     ]
 

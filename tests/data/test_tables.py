@@ -94,8 +94,8 @@ def test_several_configs_are_named(tmp_path: Path) -> None:
     for config in ("cropped", "full"):
         both(tmp_path / config, "train-00000-of-00001.parquet", "test-00000-of-00001.parquet")
     said = refusal(tmp_path)
-    assert f"{tmp_path / 'cropped'}: tables" in said
-    assert f"{tmp_path / 'full'}: tables" in said
+    assert f"{tmp_path / 'cropped'}: Parquet tables" in said
+    assert f"{tmp_path / 'full'}: Parquet tables" in said
     assert len(read(tmp_path / "full").train) == 9
 
 

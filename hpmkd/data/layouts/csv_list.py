@@ -58,7 +58,7 @@ def take(tree: Tree, base: Folder, config: DataConfig) -> Inventory:
         roots = [tree.source, Path(base.place), *same]
         items = [Item(lists[name], row, as_number(label)) for row, (_, label) in enumerate(rows[name])]
         files = [resolve(file, roots, item.where) for item, (file, _) in zip(items, rows[name], strict=True)]
-        parts.append(Part(name, items, functools.partial(_contents, files), [lists[name], *files]))
+        parts.append(Part(name, items, functools.partial(_contents, files), [lists[name], *files], lists=True))
     return make(tree, NAME, (parts[0], parts[1]), config, notes=notes)
 
 

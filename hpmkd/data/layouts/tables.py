@@ -19,7 +19,8 @@ from hpmkd.data.listing import named
 from hpmkd.data.tree import File, Folder, Tree
 from hpmkd.errors import EnvironmentProblem
 
-NAME = "tables"
+NAME = "Parquet tables"
+_ARROW_NAME = "Arrow tables"
 _PARQUET = re.compile(rf"^({ANY_PART})(?:[-._ 0-9].*)?\.parquet$", re.IGNORECASE)
 _ARROW = re.compile(rf"^(?:.+-)?({ANY_PART})(?:-\d+-of-\d+)?\.arrow$", re.IGNORECASE)
 
@@ -43,8 +44,9 @@ def take(tree: Tree, base: Folder, config: DataConfig) -> Inventory:
     train_name, test_name, notes = choose(base.place, files)
     notes += [note for name in (train_name, test_name) for note in gaps(files[name])]
     roots = [tree.source, *(Path(base.place),)]
+    name = NAME if all(file.suffix == ".parquet" for file in files[train_name]) else _ARROW_NAME
     return inventory_of(
-        tree, NAME, train=(train_name, ordered(files[train_name], base.place)),
+        tree, name, train=(train_name, ordered(files[train_name], base.place)),
         test=(test_name, ordered(files[test_name], base.place)), config=config, notes=notes, roots=roots,
     )  # fmt: skip
 
