@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -14,11 +14,12 @@ from hpmkd.audit.findings import headers
 from hpmkd.audit.grid_columns import columns_of
 from hpmkd.audit.lineage import ancestors
 from hpmkd.audit.places import AXES, groups, stems, teacher_pct
-from hpmkd.audit.sweep_dir import open_saved
+from hpmkd.audit.sweep_dir import Saved, open_saved
 from hpmkd.config.specs import ModelSpec
 from hpmkd.files import commit_bytes
 from hpmkd.numeric import divide, fixed, is_defined, whole
 from hpmkd.plan.architecture import forward_cost, parameter_count
+from hpmkd.plan.job import Job
 from hpmkd.plan.roles import NETWORK_SUFFIX, Role
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.sidecar import Header
@@ -98,22 +99,26 @@ def collect(
     output: OutputDir,
     planned: Mapping[str, Mapping[str, Any]] | Collection[str] | None,
     known: Mapping[str, Header] = MappingProxyType({}),
+    datasets: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """One row per valid file in `models/`: networks with their measures, and searches with what they cost.
+    """One row per valid file in `models/`: networks with their measures, and searches with what they cost; by data set
+    and file name.
 
     Args:
         output: the sweep's folder.
         planned: keys of the present plan, for the column `planned`, and what else it adds (see
             `grid_columns.columns_of`); None: there is no plan, all belong.
         known: by key, what was verified under the lock that is still held; all else is read from its file.
+        datasets: the order of data sets; others follow. Default: the order of file names alone.
     """
-    return collect_measured(output, planned, known)[0]
+    return collect_measured(output, planned, known, datasets)[0]
 
 
 def collect_measured(
     output: OutputDir,
     planned: Mapping[str, Mapping[str, Any]] | Collection[str] | None,
     known: Mapping[str, Header] = MappingProxyType({}),
+    datasets: Sequence[str] = (),
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """`collect`, and of `measured.measure_models`."""
     import pandas as pd
@@ -143,7 +148,9 @@ def collect_measured(
     beyond = found_out.set_index("key")[[*measured.COLUMNS]].reindex(list(found)).set_axis(frame.index)
     text = beyond["agreement_with"].astype(object)
     beyond["agreement_with"] = text.where(text.notna(), None)
-    return pd.concat([frame, beyond], axis=1), found_out
+    place = {name: number for number, name in enumerate(datasets)}
+    order = frame["dataset"].map(place).fillna(len(place)).sort_values(kind="stable").index
+    return pd.concat([frame, beyond], axis=1).loc[order].reset_index(drop=True), found_out
 
 
 def load_results(output_dir: str | os.PathLike[str]) -> pd.DataFrame:
@@ -157,7 +164,20 @@ def load_results(output_dir: str | os.PathLike[str]) -> pd.DataFrame:
         UsageError: there is no such folder, or its config cannot be read.
     """
     saved = open_saved(Path(output_dir))
-    return collect(saved.output, None if saved.config is None else columns_of(saved.config, saved.jobs))
+    return collect_saved(saved)[0]
+
+
+def collect_saved(
+    saved: Saved, known: Mapping[str, Header] = MappingProxyType({})
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """`collect_measured`, by the plan of an output folder, if it has one; data sets in the order of the command."""
+    planned = None if saved.config is None else columns_of(saved.config, saved.jobs)
+    return collect_measured(saved.output, planned, known, datasets=datasets_in(saved.jobs))
+
+
+def datasets_in(jobs: Iterable[Job]) -> list[str]:
+    """The names of a plan's data sets, in the order of the command: all teachers stand before all else."""
+    return list(dict.fromkeys(job.data.name for job in jobs))
 
 
 def files(frame: pd.DataFrame) -> dict[str, Callable[[], bytes]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +15,8 @@ from rich.table import Table
 from hpmkd.cli.parser import Arguments, parse_value
 from hpmkd.config.load import leaves, type_name, validate
 from hpmkd.data.catalog import DATASETS, find
+from hpmkd.data.census import duplicate_counts, remarks, summary
+from hpmkd.data.layouts.parts import SPARE
 from hpmkd.data.listing import count, shown
 from hpmkd.errors import EXIT_OK
 
@@ -56,18 +60,25 @@ def data(argv: Sequence[str], prog: str) -> int:
     if given.json:
         print(json.dumps(found, indent=1))
     else:
-        _print(Console(highlight=False), dataset.name, found)
+        console = Console(highlight=False)
+        _print(console, dataset.name, found)
+        console.print(shown(f"what is next: {_next(given, words)}"), soft_wrap=True, markup=False)
     return EXIT_OK
 
 
-def _print(console: Console, name: str, found: Mapping[str, Any]) -> None:
-    from hpmkd.data.census import remarks, summary
+def _next(given: argparse.Namespace, words: Mapping[str, str | None]) -> str:
+    """The command that plans a sweep of the same data set, read in the same way."""
+    flags = [word for key, text in words.items() if text is not None for word in (f"--{key}", text)]
+    place = ["--data-dir", given.data_dir] if given.data_dir is not None else []
+    return shlex.join(["hpmkd", "run", "--datasets", given.data, *place, *flags, "-n"]) + "  (without -n: trains)"
 
+
+def _print(console: Console, name: str, found: Mapping[str, Any]) -> None:
     census = found["census"]
     console.print(shown(summary(name, census)), soft_wrap=True, markup=False)
     for part in (_facts(census), _classes(census)):
         console.print(part)
-    for line in remarks(name, census):
+    for line in remarks(name, census, counted=False):
         console.print(line, soft_wrap=True, markup=False)
 
 
@@ -83,9 +94,14 @@ def _facts(census: Mapping[str, Any]) -> Table:
                 key, escape("\n".join(f"{what or 'no suffix'}: {number:,}" for what, number in census[key].items()))
             )
     for reason, about in census.get("ignored", {}).items():
-        table.add_row("set aside", escape(shown(f"{about['count']:,} {reason}, such as {about['examples'][0]}")))
-    alike = census["duplicates"]
-    table.add_row("same pixels", ", ".join(f"{what} {number:,}" for what, number in alike.items()))
+        if reason.startswith(SPARE):
+            continue  # which is a sentence of its own
+        table.add_row(
+            "not used", escape(shown(f"{count(about['count'], 'file')} {reason}, such as {about['examples'][0]}"))
+        )
+    alike = duplicate_counts(census)
+    if alike:
+        table.add_row("duplicates", "\n".join(alike))
     return table
 
 

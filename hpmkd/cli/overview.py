@@ -13,6 +13,7 @@ from rich.text import Text
 
 from hpmkd.audit.status import BAD, Status, read_status
 from hpmkd.audit.sweep_dir import sweeps_in
+from hpmkd.data.listing import count as number_of
 from hpmkd.errors import EXIT_OK, EXIT_SOME_FAILED, HpmkdError
 from hpmkd.numeric import json_ready
 from hpmkd.text_table import TextTable
@@ -41,11 +42,13 @@ def show_overview(root: Path, found: Mapping[str, Status | HpmkdError], as_json:
         print(json.dumps(json_ready(told), indent=1))
     else:
         console = Console(highlight=False)
-        console.print(Text(f"{root}: {len(found)} sweeps"), soft_wrap=True)
+        console.print(Text(f"{root}: {number_of(len(found), 'sweep')}"), soft_wrap=True)
         console.print(TextTable("", _HEADINGS, [_row(name, one) for name, one in found.items()], words=["state"]))
         for error in errors.values():
             console.print(Text(str(error), style="red"), soft_wrap=True)
-        console.print(Text(f"one of them: hpmkd status {shlex.quote(str(root / next(iter(found))))}"), soft_wrap=True)
+        console.print(
+            Text(f"more about one of them: hpmkd status {shlex.quote(str(root / next(iter(found))))}"), soft_wrap=True
+        )
     bad = any(model.state in BAD for one in known.values() for model in one.models)
     return EXIT_SOME_FAILED if bad or errors else EXIT_OK
 
@@ -56,5 +59,6 @@ def _row(name: str, one: Status | HpmkdError) -> list[str | Text]:
     states = [model.state for model in one.models]
     done, running, bad = states.count("done"), states.count("running"), sum(state in BAD for state in states)
     left = len(states) - done - running - bad
+    state = "done" if done == len(states) > 0 and one.sweep not in ("running", "elsewhere") else one.sweep
     cells = [f"{done}/{len(states)}", *(str(count or "") for count in (running, left))]
-    return [name, *cells, Text(str(bad or ""), style="red"), one.sweep]
+    return [name, *cells, Text(str(bad or ""), style="red"), state]

@@ -80,7 +80,14 @@ def _rows(about: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if about.get(section):
             yield f"{section}:", ""
             for name, value in about[section].items():
-                yield f"  {name}", value if isinstance(value, str) else json.dumps(value)
+                yield f"  {name}", _detail(section, value)
+
+
+def _detail(section: str, value: Any) -> str:
+    """A recipe is shown with all its digits: another number is another model."""
+    if isinstance(value, float) and section == "metadata":
+        return f"{value:.6g}"
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _text(value: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import os
+import json
 import re
 import types
 from collections.abc import Container, Iterator, Mapping, Sequence
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from hpmkd.config.sweep import SweepConfig
+from hpmkd.config.wording import in_words
 from hpmkd.errors import UsageError
 
 
@@ -132,35 +133,6 @@ def with_overrides(raw: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict
     return result
 
 
-def flattened(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Settings from Python, by dotted keys: `{"fit": {"lr": 1e-3}}` is `{"fit.lr": 1e-3}`, so that the rest of a
-    section stays as it is. Numbers of numpy and torch, tuples, sets and paths become plain values."""
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        if isinstance(value, Mapping) and prefix + name not in _MAPPINGS:
-            flat |= flattened(value, f"{prefix}{name}.")
-        else:
-            flat[f"{prefix}{name}"] = _plain(value)
-    return flat
-
-
-_MAPPINGS = ("vary", "pairs")  # keys whose value is a mapping of the user's own
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _plain(inner) for name, inner in value.items()}
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    if hasattr(value, "dtype") and hasattr(value, "tolist"):  # an array or a scalar; numpy need not be imported
-        return value.tolist()
-    if isinstance(value, set | frozenset):
-        return sorted(map(_plain, value))
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    return value
-
-
 def validate(
     raw: Mapping[str, Any],
     where: str,
@@ -215,12 +187,21 @@ def _readable(error: ValidationError, where: str, written: Mapping[str, str]) ->
         messages = {f"{'.'.join(names)}: {message}": None for message in messages}
     return UsageError(
         f"{place}: bad value for `{key}`{rest}" if key else f"{place}: {first['msg']}{rest}",
-        expected=", or: ".join(messages) + (f" ({type_name(field.annotation)}: {field.description})" if field else ""),
+        expected=", or: ".join(dict.fromkeys(map(in_words, messages)))
+        + (f" ({type_name(field.annotation)}: {field.description})" if field else ""),
         found="nothing" if first["type"] == "missing" else repr(first["input"]),
-        todo=f"it is called `{renamed}` since 0.2"
-        if renamed
-        else "known keys here: " + ", ".join(_known_keys(key.split(".")[:-1])),
+        todo=f"it is called `{renamed}` since 0.2" if renamed else _advice(key, field),
     )
+
+
+def _advice(key: str, field: FieldInfo | None) -> str:
+    """What to do about a bad value: of a key that has a default, that is an example."""
+    if field is None:
+        return "known keys here: " + ", ".join(_known_keys(key.split(".")[:-1]))
+    default = default_of(key)
+    if field.is_required() or default in (None, [], ""):
+        return "correct it, or leave it out" if not field.is_required() else "correct it"
+    return f"correct it, for example {key}: {json.dumps(default)}, or leave it out"
 
 
 def _key_of(place: Sequence[str | int], known: Container[str]) -> str:

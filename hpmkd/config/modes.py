@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
+from hpmkd.config.paths import user_path
 from hpmkd.errors import UsageError
 from hpmkd.log import log
 
@@ -43,8 +44,9 @@ def config_file(mode: str) -> Path:
         return mine[mode]
     if mode in ours:
         return ours[mode]
-    if Path(mode).expanduser().is_file():
-        return Path(mode).expanduser()
+    path = user_path(mode, "--mode")
+    if path.is_file():
+        return path
     raise UsageError(
         f"--mode: no config named {mode!r}",
         expected="one of " + ", ".join({**ours, **mine}) + ", or a path to a YAML file",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hpmkd.config.paths import user_path
 from hpmkd.errors import UsageError
 from hpmkd.log import log
 
@@ -34,7 +35,7 @@ def absolute_folder(entry: str) -> str:
     """A folder or archive with its whole path, so that the sweep continues from wherever --restore is called."""
     images, condition = split_condition(entry)
     name, equals, folder = images.rpartition("=")
-    path = Path(folder).expanduser()
+    path = user_path(folder, f"datasets: {entry[:60]!r}")
     is_folder = path.exists() and ("/" in folder or os.sep in folder or equals or folder in (".", ".."))
     return f"{name}{equals}{path.resolve()}{f'@{condition}' * bool(condition)}" if is_folder else entry
 
@@ -49,7 +50,7 @@ def split_condition(entry: str) -> tuple[str, str]:
         not mark
         or "/" in condition
         or os.sep in condition
-        or Path(entry.partition("=")[2] or entry).expanduser().exists()
+        or os.path.exists(os.path.expanduser(entry.partition("=")[2] or entry))
     ):
         return entry, ""
     return images, condition

@@ -45,7 +45,8 @@ def describe(config: SweepConfig) -> list[DataSpec]:
         spec = conditioned(bare[dataset.name], condition)
         if condition and spec.images:
             spec.validation_count(spec.images)
-        _say_limit(spec)
+        if dataset.source is not None and condition is None and (limit := limit_of(spec)):
+            log.info(limit)
         specs.append(spec)
     return specs
 
@@ -72,13 +73,14 @@ def _describe(dataset: Dataset, config: SweepConfig) -> DataSpec:
     )  # fmt: skip
 
 
-def _say_limit(spec: DataSpec) -> None:
-    """A mode may limit the images; who brings their own should know."""
-    if spec.source is None or spec.condition is not None:
-        return
+def limit_of(spec: DataSpec) -> str:
+    """How many of the training images are used, where data.train_images (a mode may set it) leaves some out; else
+    empty."""
     there = spec.images - replace(spec, train_images=None).validation_count(spec.images)
-    if spec.train_images is not None and spec.train_images < there:
-        log.info(f"{spec.name}: {spec.train_images:,} of {there:,} training images are used (data.train_images)")
+    if spec.train_images is None or spec.train_images >= there:
+        return ""
+    kept = f"{spec.images - there:,} kept for validation"
+    return f"{spec.name}: {spec.train_images:,} of {there:,} training images are used (data.train_images; {kept})"
 
 
 def take_census(dataset: Dataset, config: DataConfig) -> dict[str, Any]:
@@ -117,7 +119,7 @@ def remembered(spec: DataSpec, config: DataConfig) -> tuple[dict[str, Any], Path
 
 def _own(dataset: Dataset, config: DataConfig) -> tuple[str, dict[str, Any]]:
     """Identity and sidecar of a user's data set. What needs no decoding is counted now: other files may lie there."""
-    from hpmkd.data.inventory import identity
+    from hpmkd.data.identity import identity
     from hpmkd.data.layouts.detect import take_inventory
 
     source = dataset.source or ""

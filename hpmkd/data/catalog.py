@@ -7,9 +7,9 @@ import pkgutil
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hpmkd.config.paths import user_path
 from hpmkd.config.request import split_condition
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.conditions.catalog import canonical
@@ -76,7 +76,7 @@ def find(entry: str) -> Dataset:
     name, equals, folder = entry.partition("=")
     if not equals:
         name, folder = "", entry
-    path = Path(folder).expanduser()
+    path = user_path(folder, f"datasets: {entry[:60]!r}")
     own = stem(path.resolve().name) if path.is_file() else path.resolve().name
     if not path.exists():
         close = difflib.get_close_matches(entry.casefold(), [known.casefold() for known in DATASETS], 1)

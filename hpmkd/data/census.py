@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hpmkd.data.listing import count, shown
+from hpmkd.data.layouts.parts import SPARE, WHY_SPARE
+from hpmkd.data.listing import count, named, shown
 
 if TYPE_CHECKING:
     from hpmkd.data.images import Images, RawData
@@ -95,15 +96,24 @@ def summary(name: str, census: Mapping[str, Any]) -> str:
     )
 
 
-def remarks(name: str, census: Mapping[str, Any]) -> list[str]:
-    """A line for each thing that a user should know; none for a clean data set."""
+def remarks(name: str, census: Mapping[str, Any], counted: bool = True) -> list[str]:
+    """A line for each thing that a user should know; none for a clean data set.
+
+    Args:
+        name: of the data set.
+        census: what is in it.
+        counted: with what was converted or set aside, of which there are numbers; else that is shown in another way.
+    """
     lines = [*census.get("notes", [])]
-    lines += [f"{count(number, 'image')}: {what}" for what, number in census.get("converted", {}).items()]
+    lines += [f"{count(number, 'image')}: {what}" for what, number in census.get("converted", {}).items()] * counted
     for reason, about in census.get("ignored", {}).items():
-        if reason not in _EXPECTED and (about["images"] or not reason.startswith("in no part")):
+        if reason.startswith(SPARE):
+            lines.append(f"{reason.removeprefix(SPARE)} ({count(about['count'], 'file')}) is not used: {WHY_SPARE}")
+        elif counted and reason not in _EXPECTED and (about["images"] or not reason.startswith("in no part")):
             images = count(about["images"], "image or table", "images or tables")
             what = f"{count(about['count'], 'file')} {reason} ({images})"
             lines.append(f"not used: {what}, such as {about['examples'][0]}")
+    lines += _empty_classes(census["classes"])
     alike = census["duplicates"]
     if alike["between"]:
         lines.append(
@@ -116,3 +126,28 @@ def remarks(name: str, census: Mapping[str, Any]) -> list[str]:
     if alike["contradicting"]:
         lines.append(f"{count(alike['contradicting'], 'training image')} with the pixels of one that has another label")
     return [shown(f"{name}: {line}") for line in lines]
+
+
+def duplicate_counts(census: Mapping[str, Any]) -> list[str]:
+    """What was counted of images with the same pixels, in words; none where there is none."""
+    words = {
+        "train": "training image like an earlier one",
+        "test": "test image like an earlier one",
+        "between": "test image like a training image",
+        "contradicting": "training image like one of another class",
+    }
+    found = census["duplicates"]
+    return [count(found[key], one, one.replace(" image ", " images ", 1)) for key, one in words.items() if found[key]]
+
+
+def _empty_classes(classes: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What it means that classes are without images in a part, which data.allow_empty_classes accepts."""
+    meaning = {
+        "train": ("training", "no network can learn to tell them"),
+        "test": ("test", "test accuracy says nothing of them"),
+    }
+    for part, (words, consequence) in meaning.items():
+        names = [str(one["name"]) for one in classes if not one[part]]
+        if names:
+            which = f"{len(names):,} of {count(len(classes), 'class', 'classes')} without {words} images"
+            yield f"warning: {which}: {named(names)}; {consequence}"

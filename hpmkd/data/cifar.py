@@ -15,6 +15,7 @@ from hpmkd.config.sweep import DataConfig
 from hpmkd.data.catalog import Dataset
 from hpmkd.data.download import download_or_fail
 from hpmkd.data.images import Images, RawData
+from hpmkd.data.published import CIFAR, absent
 from hpmkd.errors import EnvironmentProblem
 
 _CLASSES = {"CIFAR10": datasets.CIFAR10, "CIFAR100": datasets.CIFAR100}
@@ -23,21 +24,14 @@ _CLASSES = {"CIFAR10": datasets.CIFAR10, "CIFAR100": datasets.CIFAR100}
 def read(config: DataConfig, dataset: Dataset) -> RawData:
     """Reads the published Python pickles from the data folder, unpacked or not; torchvision verifies them."""
     factory = _CLASSES[dataset.name]
-    folder, packed = Path(config.dir) / factory.base_folder, Path(config.dir) / factory.filename
+    folder, packed = (Path(config.dir) / place for place in CIFAR[dataset.name])
     if not folder.is_dir() and packed.is_file():
         # Unpacked elsewhere: the data folder is not written to unless something has to be downloaded.
         with tempfile.TemporaryDirectory(prefix="hpmkd-cifar-") as scratch:
             _unpack(packed, dataset.name, Path(scratch))
             return _read(factory, dataset, scratch, packed)
-    if not folder.is_dir():
-        download_or_fail(
-            factory,
-            dataset.name,
-            config=config,
-            where=str(folder),
-            expected=f"the published Python version, unpacked or as {packed.name}",
-            found="no such folder",
-        )
+    if missing := absent(dataset.name, config):
+        download_or_fail(factory, missing, config)
     return _read(factory, dataset, config.dir, folder)
 
 

@@ -15,6 +15,7 @@ from hpmkd.config.sweep import DataConfig
 from hpmkd.data.catalog import Dataset
 from hpmkd.data.download import download_or_fail
 from hpmkd.data.images import Images, RawData
+from hpmkd.data.published import absent, idx_folder
 from hpmkd.errors import EnvironmentProblem
 
 _CLASSES = {"MNIST": datasets.MNIST, "FashionMNIST": datasets.FashionMNIST}
@@ -32,15 +33,9 @@ _UNPACKED_MD5 = {
 
 def read(config: DataConfig, dataset: Dataset) -> RawData:
     """Reads the four files under `<data dir>/<name>/raw`, never writing there unless it has to download."""
-    raw = Path(config.dir) / dataset.name / "raw"
-    names = [name.removesuffix(".gz") for name, _ in _CLASSES[dataset.name].resources]
-    missing = [name for name in names if not (raw / name).exists() and not (raw / f"{name}.gz").exists()]
-    if missing:
-        expected = f"{raw}/{{{','.join(names)}}}, packed (.gz) or unpacked"
-        found = f"{len(missing)} of 4 files missing"
-        download_or_fail(
-            _CLASSES[dataset.name], dataset.name, config=config, where=str(raw), expected=expected, found=found
-        )
+    raw = idx_folder(dataset.name, config)
+    if missing := absent(dataset.name, config):
+        download_or_fail(_CLASSES[dataset.name], missing, config)
     with tempfile.TemporaryDirectory(prefix="hpmkd-idx-") as folder:
         train, test = (_part(dataset.name, raw, Path(folder), part) for part in ("train", "t10k"))
     return RawData(train, test, dataset.classes)

@@ -5,8 +5,6 @@ Made once by a layout (see `layouts/`). Reader, identity, counts and errors all 
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,14 +14,13 @@ import numpy as np
 
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.labels import Labelling, assign
-from hpmkd.data.listing import count, listed
+from hpmkd.data.layouts.parts import SPARE, spare_part
+from hpmkd.data.listing import count
 from hpmkd.data.suffixes import TABLES, image_suffixes
 from hpmkd.data.tree import File, Tree
 from hpmkd.errors import EnvironmentProblem
 
 PARTS = ("train", "test")
-# The values of the config that change decoded pixels.
-_PIXEL_KEYS = ("image_size",)
 
 
 class Item(NamedTuple):
@@ -59,6 +56,7 @@ class Part:
         contents: gives what each item holds, in the same order.
         sources: the files whose bytes are the images, in order.
         shards: of a table in several files: how many.
+        lists: whether the items' files hold no image, but name the files that do.
     """
 
     name: str
@@ -66,6 +64,16 @@ class Part:
     contents: Callable[[], Iterator[Content]]
     sources: list[File]
     shards: int | None = None
+    lists: bool = False
+
+    def image_files(self) -> list[File]:
+        """The files that hold the images, each once; of rows that refer to files, the table."""
+        return self.read_files() if self.lists else list(dict.fromkeys(item.file for item in self.items))
+
+    def read_files(self) -> list[File]:
+        """The files whose bytes are read for the images, each once, without lists of them."""
+        lists = {item.file for item in self.items} if self.lists else set()
+        return [file for file in dict.fromkeys(self.sources) if file not in lists]
 
 
 @dataclass
@@ -93,15 +101,24 @@ class Inventory:
         yield "train", self.train, self.labelling.train
         yield "test", self.test, self.labelling.test
 
+    @property
+    def images(self) -> int:
+        """How many there are in both parts."""
+        return len(self.train.items) + len(self.test.items)
+
     def census(self) -> dict[str, Any]:
         """What is known before any image is decoded, for JSON."""
-        used = [item.file for _, part, _ in self.parts() for item in part.items]
+        used = [file for _, part, _ in self.parts() for file in part.image_files()]
         counts = [Counter(labels) for _, _, labels in self.parts()]
         return {
             "source": str(self.tree.source),
             "layout": self.layout,
             "parts": {
-                name: {"found_as": part.name, "images": len(part.items), "files": len(set(part.sources))}
+                name: {
+                    "found_as": part.name,
+                    "images": len(part.items),
+                    "files": len(part.read_files()),
+                }
                 | ({"shards": part.shards} if part.shards else {})
                 for name, part, _ in self.parts()
             },
@@ -158,57 +175,10 @@ def make(
     known = {path for paths in tree.ignored.values() for path in paths}
     for file in tree.top.every_file():
         if file.path not in used and file.path not in known:
-            tree.ignore("in no part of the data set", file.path)
+            spare = spare_part(file.path)
+            tree.ignore(f"{SPARE}{spare}" if spare else "in no part of the data set", file.path)
     return Inventory(tree, layout, train, test, labelling=labelling, notes=list(notes))
 
 
 def _set_aside(tree: Tree) -> str:
     return "; ".join(f"{count(len(paths), 'file')} {reason}" for reason, paths in tree.ignored.items()) or "no files"
-
-
-def identity(inventory: Inventory, config: DataConfig) -> str:
-    """SHA-256 (hex) over labels and bytes of all images in order, and what in the config changes their pixels.
-
-    Names of files, the folder, and files that no reader reads are no part of it.
-
-    Raises:
-        EnvironmentProblem: files that cannot be read, all of them.
-    """
-    digest = hashlib.sha256()
-    pixels = {key: getattr(config, key) for key in _PIXEL_KEYS if getattr(config, key) is not None}
-    digest.update(json.dumps({"classes": len(inventory.labelling.names), **pixels}).encode())
-    known: dict[File, bytes] = {}
-    unreadable: list[str] = []
-    for name, part, labels in inventory.parts():
-        digest.update(f"\n{name} {len(part.items)}\n".encode())
-        digest.update(np.asarray(labels, dtype="<i8").tobytes())
-        for file in part.sources:
-            try:
-                known[file] = known.get(file) or hash_of(file)
-                digest.update(known[file])
-            except (OSError, ValueError) as error:  # ValueError: a path that cannot be one
-                unreadable.append(f"{file.place}: {getattr(error, 'strerror', None) or error}")
-    if unreadable:
-        raise unreadable_images(inventory, unreadable)
-    return digest.hexdigest()
-
-
-def hash_of(file: File) -> bytes:
-    """SHA-256 of a file's bytes; OSError where it cannot be read."""
-    if file.local is None:
-        return hashlib.sha256(file.read()).digest()
-    with file.local.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").digest()
-
-
-def unreadable_images(
-    inventory: Inventory, problems: Sequence[str], besides: EnvironmentProblem | None = None
-) -> EnvironmentProblem:
-    """The error that names every image which cannot be read, and what else is wrong with the data set."""
-    total = len(inventory.train.items) + len(inventory.test.items)
-    return EnvironmentProblem(
-        f"{inventory.tree.source}: {len(problems):,} of {total:,} images cannot be read",
-        expected="images that Pillow can decode (JPEG, PNG, ...), each with its label",
-        found=listed(problems) + (f"\n  besides: {besides.where}: {besides.found}" if besides else ""),
-        todo="replace these files, or delete them" + (f"; {besides.todo}" if besides else ""),
-    )

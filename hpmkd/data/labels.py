@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import numbers
-import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -14,6 +13,7 @@ import numpy as np
 
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.listing import listed, named
+from hpmkd.data.spelling import composed, remarks, says_nothing
 from hpmkd.errors import EnvironmentProblem
 
 
@@ -43,6 +43,7 @@ class _Value:
     value: int | str
     kind: str  # integer, float, text, one-hot
     width: int = 0
+    written: str = ""  # a text as it stands there
 
 
 def assign(
@@ -67,11 +68,14 @@ def assign(
     Raises:
         EnvironmentProblem: labels that mean nothing, all of them; classes without images, all of them.
     """
-    values, kinds = _values(source, [*train, *test])
+    folders = set(folders)
+    plain = _values(source, [*train, *test], folders)
+    values, kinds = [one.value for one in plain], {one.kind for one in plain}
     notes = [text for kind, text in _SAID.items() if kind in kinds]
     if names is not None and kinds != {"text"}:
         _inside(source, [*train, *test], values, len(names))
-    classes: list[int | str] = sorted({*values, *map(_composed, folders)}, key=lambda value: (str(type(value)), value))
+    classes: list[int | str] = sorted({*values, *map(composed, folders)}, key=lambda value: (str(type(value)), value))
+    notes += remarks({*folders, *(one.written for one in plain if one.kind == "text")})
     if kinds != {"text"} and classes != list(range(len(classes))):
         notes.append(_renumbered(classes, names))
     number = {value: position for position, value in enumerate(classes)}
@@ -88,24 +92,24 @@ _SAID = {
 }
 
 
-def _values(source: str, items: Sequence[Labelled]) -> tuple[list[int | str], set[str]]:
-    """The plain value of each label, and the ways in which they are written."""
+def _values(source: str, items: Sequence[Labelled], folders: Set[str]) -> list[_Value]:
+    """Each label as a plain value, all of one kind; a folder may be called `NA`."""
     plain: list[_Value] = []
     problems: list[str] = []
     for item in items:
-        found = _plain(item.label)
+        is_folder = isinstance(item.label, str) and item.label in folders
+        found = _text(item.label) if is_folder else _plain(item.label)
         if isinstance(found, str):
             problems.append(f"{item.where}: {found}")
         else:
             plain.append(found)
-    kinds = {value.kind for value in plain}
     if not problems and len({(value.kind == "text", value.width) for value in plain}) > 1:
         pairs = zip(reversed(items), reversed(plain), strict=True)
         first = {(one.kind, one.width): f"{item.where}: {one.value!r} ({one.kind})" for item, one in pairs}
         raise _unusable(source, list(first.values()), len(items), "labels of one kind")
     if problems:
         raise _unusable(source, problems, len(items), "whole numbers, names, or one-hot lists with exactly one 1")
-    return [value.value for value in plain], kinds
+    return plain
 
 
 def _unusable(source: str, problems: list[str], total: int, expected: str) -> EnvironmentProblem:
@@ -128,7 +132,9 @@ def _plain(label: Any) -> _Value | str:
     if isinstance(label, bytes):
         label = label.decode("utf-8", "surrogateescape")
     if isinstance(label, str):
-        return _Value(_composed(label), "text") if label.strip() else "no label"
+        if says_nothing(label):
+            return f"no label ({label!r})" if label.strip() else "no label"
+        return _text(label)
     if isinstance(label, numbers.Integral):
         return _Value(int(label), "integer")
     try:
@@ -140,9 +146,8 @@ def _plain(label: Any) -> _Value | str:
         return f"a label of type {type(label).__name__}"
 
 
-def _composed(name: str) -> str:
-    """Names from a Mac have their accents as characters of their own: the same names."""
-    return unicodedata.normalize("NFC", name)
+def _text(label: str) -> _Value:
+    return _Value(composed(label), "text", written=label)
 
 
 def _flat(label: Any) -> bool:
@@ -198,13 +203,26 @@ def _complete(source: str, found: Labelling, config: DataConfig) -> None:
     counts = {"train": Counter(found.train), "test": Counter(found.test)}
     lines = [_lacking(name, *(counts[part][label] for part in counts)) for label, name in enumerate(found.names)]
     problems = [line for line in lines if line]
+    alike = [" and ".join(same) for same in _differ_in_case(found.names, [bool(line) for line in lines])]
+    todo = "add them or remove the class, or accept it: --data.allow_empty_classes true"
+    if alike:
+        todo = f"only upper and lower case differ in {named(alike)}: give each class the same name in both parts"
     if problems:
         raise EnvironmentProblem(
             f"{source}: {len(problems):,} of {len(found.names):,} classes lack images",
             expected="training and test images of each class",
             found=listed(problems),
-            todo="add them or remove the class, or accept it: --data.allow_empty_classes true",
+            todo=todo,
         )
+
+
+def _differ_in_case(names: Sequence[str], lacking: Sequence[bool]) -> list[list[str]]:
+    """Classes that lack images and would be one if upper and lower case did not matter."""
+    found: dict[str, list[str]] = {}
+    for name, lacks in zip(names, lacking, strict=True):
+        if lacks:
+            found.setdefault(name.strip().casefold(), []).append(name)
+    return [same for same in found.values() if len(same) > 1]
 
 
 def _lacking(name: str, train: int, test: int) -> str:

@@ -11,17 +11,21 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from hpmkd.data.layouts.table_file import LFS_POINTER
 
+SIXTEEN = "16 bits: scaled to 8"
 _GREY = ("L", "LA", "La", "1")
 _ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 _COLOUR = ("CMYK", "YCbCr", "LAB", "HSV", "RGBX")
 # Of these, Pillow scales 16 bits to the range of 16 bits, and calls that mode `I`.
 _PHOTOS = ("JPEG", "MPO", "WEBP")
-_SIXTEEN = "16 bits: scaled to 8"
 _SIXTEEN_BITS_AS_I = ("PNG", "PPM")
 
 
 class Unreadable(Exception):
-    """Why an image cannot be used."""
+    """Why an image cannot be used; `range`: its values mean nothing as they are, but scaled they would."""
+
+    def __init__(self, why: str, range: bool = False) -> None:
+        super().__init__(why)
+        self.range = range
 
 
 class Picture(NamedTuple):
@@ -76,7 +80,7 @@ def _what_else(data: bytes) -> str:
 def _converted(image: Image.Image, size: int | None) -> Picture:
     mode, said = image.mode, []
     if mode in ("RGB", "RGBA", "LA") and any(";16" in str(tile[3]) for tile in getattr(image, "tile", [])):
-        said.append(_SIXTEEN)  # by Pillow, while it reads them
+        said.append(SIXTEEN)  # by Pillow, while it reads them
     orientation, is_tiff = _orientation(image), image.format == "TIFF"  # this may load PNGs, so it comes last
     image.load()
     if getattr(image, "n_frames", 1) > 1:
@@ -130,7 +134,7 @@ def _sixteen_bits(image: Image.Image) -> tuple[Image.Image, list[str]]:
     """Grey, 8 bits; a value that stands for transparent is white, as a page shows it."""
     pixels = np.asarray(image).astype(np.int64)
     clear = pixels == image.info.get("transparency", -1)
-    said = [_SIXTEEN, "transparent: laid over white"] if clear.any() else [_SIXTEEN]
+    said = [SIXTEEN, "transparent: laid over white"] if clear.any() else [SIXTEEN]
     return _from_array(np.where(clear, 65535, pixels), 65535), said
 
 
@@ -149,7 +153,7 @@ def _without_alpha(image: Image.Image) -> tuple[Image.Image, list[str]]:
 def _unit(pixels: np.ndarray) -> np.ndarray:
     if not (np.isfinite(pixels).all() and pixels.min() >= 0 and pixels.max() <= 1):
         found = f"floats from {pixels.min():g} to {pixels.max():g}"
-        raise Unreadable(f"{found}: only those from 0 to 1 have a known meaning")
+        raise Unreadable(f"{found}: only those from 0 to 1 have a known meaning", range=True)
     return pixels.astype(np.float64)
 
 
@@ -163,11 +167,9 @@ def _from_array(pixels: np.ndarray, top: float) -> Image.Image:
 
 def _resized(image: Image.Image, size: int) -> tuple[Image.Image, list[str]]:
     """The shorter side to `size`, antialiased, then the centre."""
-    said = [f"resized to {size}x{size}"]
+    said = [f"{'enlarged' if min(image.size) < size else 'resized'} to {size}x{size}"]
     if image.width != image.height:
         said.append("cropped to the square in the middle")
-    if min(image.size) < size:
-        said.append(f"enlarged to {size}x{size}")
     return ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR), said
 
 
@@ -205,11 +207,11 @@ def _in_range(pixels: np.ndarray) -> tuple[np.ndarray, list[str]]:
     if kind == "b":
         return pixels.astype(np.uint8) * np.uint8(255), ["truth values: 0 and 255"]
     if pixels.dtype == np.uint16:
-        return _scaled(pixels.astype(np.int64), 65535), [_SIXTEEN]
+        return _scaled(pixels.astype(np.int64), 65535), [SIXTEEN]
     if kind == "f":
         return _scaled(_unit(pixels), 1), ["floats from 0 to 1: scaled to 8 bits"]
     if kind in "iu" and pixels.min() >= 0 and pixels.max() <= 255:
         return pixels.astype(np.uint8), []
     if kind in "iu":
-        raise Unreadable(f"whole numbers from {pixels.min()} to {pixels.max()}, not 0 to 255")
+        raise Unreadable(f"whole numbers from {pixels.min()} to {pixels.max()}, not 0 to 255", range=True)
     raise Unreadable(f"an array of {pixels.dtype}")

@@ -11,7 +11,9 @@ import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
+from hpmkd.data.links import Paths
 from hpmkd.errors import EnvironmentProblem
 
 MAX_DEPTH = 100
@@ -28,6 +30,7 @@ class File:
         place: as messages name it.
         read: gives its bytes; OSError where it cannot be read.
         local: where it lies, unless it is part of an archive.
+        named_in: of a file that a row of a table or list names: the table and the row.
     """
 
     name: str
@@ -35,6 +38,7 @@ class File:
     place: str
     read: Callable[[], bytes]
     local: Path | None = None
+    named_in: str = ""
 
     @property
     def suffix(self) -> str:
@@ -100,11 +104,11 @@ def folder_tree(source: Path) -> Tree:
     """Everything below a folder on the disk.
 
     Raises:
-        EnvironmentProblem: a folder cannot be listed.
+        EnvironmentProblem: a folder cannot be listed, or links multiply it.
     """
     tree = Tree(source, Folder("", str(source)))
     try:
-        _fill(tree, tree.top, source, above=[_identity(source)])
+        _fill(tree, tree.top, source, above=[_Step(_identity(source), "")], paths=Paths())
     except OSError as error:
         raise EnvironmentProblem(
             f"{error.filename or source}: cannot be listed",
@@ -115,12 +119,21 @@ def folder_tree(source: Path) -> Tree:
     return tree
 
 
+class _Step(NamedTuple):
+    """A folder on the way down: which it is, and the path of the link that leads there (empty: none)."""
+
+    identity: tuple[int, int]
+    link: str
+
+
 def _identity(place: Path) -> tuple[int, int]:
     found = place.stat()
     return found.st_dev, found.st_ino
 
 
-def _fill(tree: Tree, folder: Folder, place: Path, above: list[tuple[int, int]], aside: bool = False) -> None:
+def _fill(
+    tree: Tree, folder: Folder, place: Path, above: list[_Step], paths: Paths[tuple[int, int]], aside: bool = False
+) -> None:
     """Lists `place` into `folder`; `above`: the folders that lead here, among which a link may not lead back."""
     if len(above) > MAX_DEPTH:
         raise EnvironmentProblem(f"{place}: more than {MAX_DEPTH} folders inside one another", todo="move it elsewhere")
@@ -129,15 +142,16 @@ def _fill(tree: Tree, folder: Folder, place: Path, above: list[tuple[int, int]],
     for entry in found:
         path, skip = f"{folder.path}/{entry.name}".lstrip("/"), aside or hidden(entry.name)
         if _is_folder(entry):
-            identity = _identity(Path(entry.path))
-            if identity in above:
+            step = _Step(_identity(Path(entry.path)), path if entry.is_symlink() else "")
+            if any(step.identity == one.identity for one in above):
                 tree.ignore("a link that leads back to a folder above it", path)
                 continue
+            paths.count(step.identity, entry.path, [one.link for one in (*above, step) if one.link])
             inner = Folder(path, entry.path)
             if not skip:
                 folder.folders[entry.name] = inner
             try:
-                _fill(tree, inner, Path(entry.path), [*above, identity], aside=skip)
+                _fill(tree, inner, Path(entry.path), [*above, step], paths=paths, aside=skip)
             except OSError as error:
                 inner.fault = error.strerror or str(error)
                 tree.ignore("a folder that cannot be listed", path)
@@ -168,6 +182,13 @@ def _is_special(entry: os.DirEntry[str]) -> bool:
 def local_file(place: Path, path: str) -> File:
     """A file on the disk."""
     return File(place.name, path, str(place), place.read_bytes, local=place)
+
+
+def leads_nowhere(file: File) -> str:
+    """Of a link to what is not there: what to say of it; empty for all other files."""
+    if file.local is None or not file.local.is_symlink() or file.local.exists():
+        return ""
+    return f"a link to {os.readlink(file.local)}, which does not exist"
 
 
 def stem(name: str) -> str:

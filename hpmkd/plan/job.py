@@ -126,12 +126,19 @@ def seed_of(sweep_seed: int, dataset: str, run: int | None, teacher: int = 1) ->
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
+# Of entries that are no setting: what a user may have changed.
+_COMES_FROM = {"data.content": " (images, their labels, or the setting data.image_size)"}
+
+
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Readable differences of two recipes, such as "`fit.lr` 0.001 -> 0.01"."""
     keys = sorted(then.keys() | now.keys())
     missing = object()
     changed = [key for key in keys if then.get(key, missing) != now.get(key, missing)]
-    return [f"`{key}` {then.get(key, 'not there')} -> {now.get(key, 'not there')}" for key in changed]
+    return [
+        f"`{key}`{_COMES_FROM.get(key, '')} {then.get(key, 'not there')} -> {now.get(key, 'not there')}"
+        for key in changed
+    ]
 
 
 def label(job: Job, runs: int) -> str:

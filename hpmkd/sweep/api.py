@@ -6,7 +6,7 @@ import functools
 import os
 import shlex
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ from hpmkd.audit.findings import known_headers
 from hpmkd.audit.grid_columns import columns_of
 from hpmkd.cluster.stop_signals import StopSignals
 from hpmkd.cluster.surroundings import need_temp, need_words
-from hpmkd.config.load import flattened, to_yaml
+from hpmkd.config.from_python import flattened
+from hpmkd.config.load import to_yaml
 from hpmkd.config.request import Request
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.config.user_cache import need_home
@@ -25,11 +26,13 @@ from hpmkd.log import console_lines, log, progress, show
 from hpmkd.monitor.live import watching
 from hpmkd.monitor.tracker import Tracker
 from hpmkd.plan.catalog import baselines_of
+from hpmkd.plan.job import Job
 from hpmkd.store import inspection
 from hpmkd.store.lock import locked
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep.dry_run import dry_run
-from hpmkd.sweep.preparation import clean_up, need_images, settle
+from hpmkd.sweep.known_images import need_known
+from hpmkd.sweep.preparation import clean_up, known_data, need_images, settle
 from hpmkd.sweep.resolution import resolve
 from hpmkd.timings import Timings
 
@@ -113,23 +116,25 @@ def _sweep(request: Request, config: SweepConfig, output: OutputDir, stop: StopS
     timings = Timings()
     with timings.part("plan"):
         clean_up(config, output)
-        jobs, findings = settle(config, output, request.force)
+    with timings.part("images"):  # a user's own are decoded here, if they never were
+        specs = known_data(config, output)
+    with timings.part("plan"):
+        jobs, findings = settle(config, output, specs, request.force)
     missing = [job for job in jobs if job.key in findings and not findings[job.key].good]
     code, exit_message = EXIT_OK, ""
     if missing:
         with timings.part("images"):
             need_images(config, output, missing)
+            need_known(config.data, missing)
             for spec in dict.fromkeys(job.data for job in missing):
                 prepare(spec, config.data)
         code, exit_message = _train(
             request, output, findings=findings, stop=stop, timings=timings if config.record.profile else None
         )
     order = [one.label for one in baselines_of(config)]
-    _report(output, findings, planned=columns_of(config, jobs), order=order, quiet=request.quiet)
+    _report(output, findings, planned=columns_of(config, jobs), jobs=jobs, order=order, quiet=request.quiet)
     if config.record.profile and missing:
-        progress.info(
-            f"where the time went: {output.profile_file}, or run hpmkd report {shlex.quote(str(output.root))}"
-        )
+        progress.info(f"where the time went: {output.profile_file}, and a table in that page")
     if exit_message:
         log.error(exit_message)
     return code
@@ -177,14 +182,18 @@ def _train(
 def _report(
     output: OutputDir,
     findings: Mapping[str, inspection.Finding],
+    *,
     planned: Mapping[str, Mapping[str, Any]],
+    jobs: Sequence[Job],
     order: list[str],
     quiet: bool,
 ) -> None:
     from hpmkd.audit import results
 
-    frame, measures = results.collect_measured(output, planned, known_headers(findings))
+    datasets = results.datasets_in(jobs)
+    frame, measures = results.collect_measured(output, planned, known_headers(findings), datasets)
     results.write(frame, output, measures)
     if not quiet and not frame.empty:
         show(results.tables(frame, order))
         progress.info(f"one row per model: {output.root / 'results.csv'}")
+        progress.info(f"a page with figures and statistics: hpmkd report {shlex.quote(str(output.root))}")

@@ -51,7 +51,9 @@ class EventLog(EventCallback):
             progress.info(f"{name}: {reached} in {event.train_seconds:.1f}s, saved {job.file_name}")
         elif event.status == "recalled":
             accuracy = f"{event.accuracy_pct:.2f}%"
-            progress.info(f"{name}: {job.file_name} ({accuracy}) from the shared memory, not trained again")
+            progress.info(
+                f"{name}: {job.file_name} ({accuracy}) from the shared memory: trained before, by this or another sweep"
+            )
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Says that a trial failed, and where its log is."""

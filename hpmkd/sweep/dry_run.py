@@ -10,7 +10,7 @@ from hpmkd.audit.estimate import Estimate, estimate
 from hpmkd.audit.findings import audit, describe_finding
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.listing import count
-from hpmkd.errors import EXIT_OK
+from hpmkd.errors import EXIT_OK, EnvironmentProblem
 from hpmkd.numeric import is_defined
 from hpmkd.plan.baseline import Baseline
 from hpmkd.plan.catalog import baselines_of
@@ -19,7 +19,9 @@ from hpmkd.plan.job import Job
 from hpmkd.plan.planner import expand
 from hpmkd.plan.roles import Role
 from hpmkd.store.output_dir import OutputDir
-from hpmkd.sweep.preparation import known_data
+from hpmkd.sweep.known_images import notes
+from hpmkd.sweep.left_out import warn_left_out
+from hpmkd.sweep.preparation import known_data, need_images
 
 _WIDTH = 110  # of a line that lists values
 _AXES = {"dataset": "data sets", "condition": "conditions", "pair": "pairs", "baseline": "baselines", "run": "runs"}
@@ -30,6 +32,7 @@ def dry_run(config: SweepConfig, output: OutputDir, force: bool) -> int:
     baselines = baselines_of(config)
     jobs = expand(config, known_data(config, output), baselines)
     findings = audit(jobs, output, repair=False)
+    warn_left_out(jobs, output)
     width = max(len(job.file_name) for job in jobs)
     for job in (one for one in jobs if one.key in findings):
         print(f"{job.file_name:<{width}}  {describe_finding(findings[job.key], findings)}")
@@ -40,11 +43,26 @@ def dry_run(config: SweepConfig, output: OutputDir, force: bool) -> int:
         print(f"--force moves {stale} models trained with other settings to {output.archive}")
     elif stale:
         print(f"{stale} models were trained with other settings: without -n this is refused, unless --force is given")
+    for line in _about_images(
+        config, output, [job for job in jobs if job.key in findings and not findings[job.key].good]
+    ):
+        print(line)
     done = sum(finding.good for finding in findings.values())
     if done < len(findings):
         print(time_line(estimate(config, findings, output)))
     print(f"{count(len(findings), 'model')} in {output.root}: {done} done, {len(findings) - done} to train")
+    print("dry run: nothing was trained; without -n this command does it")
     return EXIT_OK
+
+
+def _about_images(config: SweepConfig, output: OutputDir, missing: Sequence[Job]) -> list[str]:
+    """Where the images of models that are missing are not there."""
+    made = [*notes(config.data, missing)]
+    try:
+        need_images(config, output, missing)
+    except EnvironmentProblem as error:
+        made.append(f"without -n this is refused: {error.where}; what to do: {error.todo}")
+    return made
 
 
 def grid_lines(jobs: Sequence[Job], baselines: Sequence[Baseline]) -> list[str]:

@@ -27,6 +27,7 @@ from hpmkd.plan.job import Job
 from hpmkd.plan.planner import expand
 from hpmkd.store import inspection
 from hpmkd.store.output_dir import OutputDir
+from hpmkd.sweep.left_out import warn_left_out
 
 
 def clean_up(config: SweepConfig, output: OutputDir) -> None:
@@ -107,18 +108,25 @@ def _is_gone(source: str) -> bool:
         return True
 
 
-def settle(config: SweepConfig, output: OutputDir, force: bool) -> tuple[Sequence[Job], dict[str, inspection.Finding]]:
+def settle(
+    config: SweepConfig, output: OutputDir, specs: Sequence[DataSpec], force: bool
+) -> tuple[Sequence[Job], dict[str, inspection.Finding]]:
     """The plan, and what its files are worth; moves damaged ones aside, and with `force` those of other settings.
+
+    Args:
+        config, output: of the sweep.
+        specs: its data sets, of `known_data`.
+        force: train models of other settings again.
 
     Raises:
         ConfigMismatch: there are models that were trained with other settings, and no `force`.
     """
-    specs = known_data(config, output)
     jobs = expand(config, specs, baselines_of(config))
     findings = audit(jobs, output)
     error = mismatch(findings, output)
     if error is not None and not force:
         raise error
+    warn_left_out(jobs, output)
     if force:
         stale = [finding for finding in findings.values() if finding.state == "stale"]
         moved = archive([*stale, *files_of_0_1(output)], output)

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from hpmkd.audit.sweep_dir import refuse_older
-from hpmkd.config.load import flattened, read_config_file, validate
+from hpmkd.config.from_python import flattened
+from hpmkd.config.load import read_config_file, validate
 from hpmkd.config.modes import config_file
+from hpmkd.config.paths import user_path
 from hpmkd.config.request import Request, absolute_folder, newest_sweep
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.listing import shown
@@ -29,8 +31,8 @@ def resolve(request: Request) -> tuple[SweepConfig, OutputDir]:
             lie in a working folder that Ray cannot name.
     """
     if request.restore is None:
-        source = config_file(request.mode or "quick")
-        output = OutputDir(_absolute(request.output or Path("results") / source.stem))
+        source = config_file("quick" if request.mode is None else request.mode)
+        output = OutputDir(_absolute(Path("results") / source.stem if request.output is None else request.output))
         if not request.force:
             refuse_older(output)
     else:
@@ -83,7 +85,7 @@ def _check_baselines(config: SweepConfig, source: Path, request: Request) -> Non
 
 
 def _absolute(folder: str | os.PathLike[str]) -> Path:
-    return Path(folder).expanduser().absolute()
+    return user_path(folder, "output folder").absolute()
 
 
 def _to_restore(request: Request) -> str | Path:

@@ -16,6 +16,8 @@ from hpmkd.analysis.report.content import gather
 from hpmkd.analysis.report.tables import ordered
 from hpmkd.analysis.report.write import html
 from hpmkd.analysis.section import Table, digits
+from hpmkd.audit import results
+from hpmkd.audit.results import load_results
 from hpmkd.cli.main import main
 from hpmkd.plan.job import Job
 from hpmkd.store.output_dir import OutputDir
@@ -160,6 +162,40 @@ def test_before_the_plan_and_without_one(tmp_path: Path, cache_dir: Path) -> Non
     output.config_file.unlink()
     assert any("HPM-KD is better than Direct" in line for line in gather(tmp_path).conclusions)
     assert main(["report", str(tmp_path / "nowhere")]) == 2
+
+
+def test_no_section_is_empty_before_the_first_model(tmp_path: Path, cache_dir: Path) -> None:
+    make_output(tmp_path, cache_dir, lambda job: None, **CHOOSE)
+    page = write_report(tmp_path).read_text()
+    for part in ("accuracy", "cost", "lineage"):
+        section = page.partition(f'<section id="{part}">')[2].partition("</section>")[0]
+        assert "No model of the plan is finished yet." in section
+    sections = (tmp_path / "report.md").read_text().split("\n## ")
+    assert [one for one in sections if len(one.strip().splitlines()) == 1] == []
+    assert sum("No model of the plan is finished yet." in one for one in sections) == 3
+
+
+def test_data_sets_come_in_the_order_of_the_command(tmp_path: Path, cache_dir: Path) -> None:
+    names = ["MNIST", "Digits", "CIFAR10"]
+    output, _, jobs = make_output(tmp_path, cache_dir, accuracy, datasets=names, **CHOOSE)
+    page = write_report(tmp_path).read_text()
+    assert "<dt>data sets</dt><dd>MNIST, Digits, CIFAR10</dd>" in page
+    for name in ("accuracy", "times"):
+        frame = pd.read_csv(tmp_path / "tables" / f"{name}.csv")
+        assert list(dict.fromkeys(frame["dataset"])) == names
+    output.model_file(jobs["teacher_MNIST"]).unlink()
+    assert list(load_results(tmp_path)["dataset"].unique()) == names
+    shown = results.tables(load_results(tmp_path), ["Direct"])
+    assert [one.title for one in shown] == names
+
+
+def test_an_interval_is_spoken_of_where_there_is_one(tmp_path: Path, cache_dir: Path) -> None:
+    for runs, said in ((1, "of so few runs there is no interval"), (3, "any value in an interval fits these runs")):
+        root = tmp_path / str(runs)
+        make_output(root, cache_dir, lambda job: 90.0 + (job.seed + len(job.key)) % 3, **CHOOSE | {"runs": runs})
+        left = gather(root).not_shown
+        assert left is not None
+        assert said in left.note
 
 
 def test_missing_numbers_are_dashes_and_rows_follow_the_config() -> None:

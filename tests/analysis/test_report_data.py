@@ -38,10 +38,10 @@ def many(root: Path, classes: int, size: int = 16, train: int = 2) -> Path:
     return root
 
 
-def sweep(tmp_path: Path, *entries: str) -> tuple[OutputDir, SweepConfig]:
+def sweep(tmp_path: Path, *entries: str, train_images: int | None = None) -> tuple[OutputDir, SweepConfig]:
     output, config, _ = make_output(
         tmp_path / "out", tmp_path / "cache", lambda job: 90.0, datasets=list(entries), baselines=["Direct"], runs=2,
-        data__train_images=None, data__allow_empty_classes=True, data__image_size=16,
+        data__train_images=train_images, data__allow_empty_classes=True, data__image_size=16,
     )  # fmt: skip
     return output, config
 
@@ -73,6 +73,16 @@ def test_each_class_has_its_picture_its_name_and_its_numbers(classes: int, tmp_p
     assert ("<details" in section) == (classes > FOLDED)
     assert not re.search(r'src="(?!data:image/png;base64,)', section)
     assert one.summary in markdown(gather(output.root))
+
+
+def test_fewer_training_images_than_there_are_are_said(tmp_path: Path) -> None:
+    """The numbers of each class are those of all images, which were not all trained on."""
+    output, _ = sweep(tmp_path, f"x={many(tmp_path / 'x', 10)}", train_images=7)
+    (one,) = shown(output)
+    line = "x: 7 of 18 training images are used (data.train_images; 2 kept for validation); below are all images of"
+    assert any(said.startswith(line) for said in one.remarks)
+    assert line in html(gather(output.root))
+    assert line in markdown(gather(output.root))
 
 
 def test_of_very_many_classes_the_rest_is_counted(tmp_path: Path) -> None:

@@ -248,8 +248,8 @@ def test_a_folder_that_holds_sweeps_names_them(
     text = capsys.readouterr().out
     assert f"{tmp_path}: 2 sweeps" in text
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in text.splitlines() if line.startswith("│")]
-    assert rows == [["night [1]", "1/8", "", "7", "", "stopped"], ["quick", "8/8", "", "", "", "stopped"]]
-    assert f"hpmkd status '{tmp_path}/night [1]'" in text
+    assert rows == [["night [1]", "1/8", "", "7", "", "stopped"], ["quick", "8/8", "", "", "", "done"]]
+    assert f"more about one of them: hpmkd status '{tmp_path}/night [1]'" in text
     assert main(["status", str(tmp_path), "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert {name: one["counts"].get("done") for name, one in said["sweeps"].items()} == {"night [1]": 1, "quick": 8}
@@ -299,3 +299,15 @@ def test_a_running_sweep_says_how_long_it_takes(
         assert 12 + 20 < left < 12 + 20 + 6 * 80
         assert main(["status", str(tmp_path)]) == 0
         assert re.search(r"1 of 8 models done, about 0:0\d:\d\d left; a sweep is running", capsys.readouterr().out)
+
+
+def test_a_single_sweep_and_its_end(tmp_path: Path, cache_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One that runs is running, also where all models are there already."""
+    output, _, _ = make_output(tmp_path / "quick", cache_dir, lambda job: 90.0, **CHOOSE)
+    assert main(["status", str(tmp_path)]) == 0
+    text = capsys.readouterr().out
+    assert f"{tmp_path}: 1 sweep\n" in text
+    assert "│ done " in text
+    with locked(output):
+        assert main(["status", str(tmp_path)]) == 0
+    assert "│ running " in capsys.readouterr().out

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
 from support.datasets import image_folder, parquet_pair, rename_to_latin1
+from support.pictures import picture
 
 from hpmkd.cli import main as entry
 from hpmkd.cli.main import COMMANDS, Command, main
@@ -49,9 +51,9 @@ def test_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypa
     parquet_pair(tmp_path / "own", value=lambda label: ["[red]", "b", "c"][label])
     assert main(["data", str(tmp_path / "own"), "--data.cache_dir", str(tmp_path / "cache")]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("own: 9 training and 6 test images of 3 classes, 8x8 in colour (tables)\n")
+    assert out.startswith("own: 9 training and 6 test images of 3 classes, 8x8 in colour (Parquet tables)\n")
     assert "[red]" in out
-    assert max(map(len, out.splitlines())) <= 80
+    assert max(map(len, out.splitlines()[:-1])) <= 80, "the last line is a command, to be copied"
 
 
 def test_names_that_are_not_utf8(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -84,13 +86,67 @@ def test_keys_and_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert main(words) == 3
     assert "--data.ignore_suffixes '[.mp4]'" in capsys.readouterr().err
     assert main([*words, "--data.ignore_suffixes", "[.mp4]"]) == 0
-    assert "not used: 1 file of a suffix in data.ignore_suffixes" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert out.count("1 file of a suffix in data.ignore_suffixes") == 1
     assert main(["data", str(tmp_path / "nothing")]) == 2
+
+
+def test_the_command_to_type_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It plans the same images: with it, a dry run has nothing to decode."""
+    own = image_folder(tmp_path / "my images")
+    cache = ["--data.cache_dir", str(tmp_path / "cache")]
+    assert main(["data", f"x={own}", *cache, "--data.image_size", "16"]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    command = shlex.split(last.removeprefix("what is next: ").partition("  (without")[0])
+    assert command[:4] == ["hpmkd", "run", "--datasets", f"x={own}"]
+    assert command[-1] == "-n"
+    assert main([*command[1:], "-o", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr()
+    assert "decoding" not in said.err
+    assert "16x16 in colour" in said.err
+
+
+def test_images_there_twice_have_a_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["data", f"x={image_folder(tmp_path / 'own')}", "--data.cache_dir", str(tmp_path / "cache")]
+    assert main(words) == 0
+    assert "duplicates" not in capsys.readouterr().out
+    (tmp_path / "own" / "test" / "cat" / "again.png").write_bytes(
+        (tmp_path / "own" / "train" / "cat" / "000.png").read_bytes()
+    )
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    assert "1 test image like a training image" in out
+    assert "between" not in out
+
+
+def test_lists_are_no_files_of_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for part, first, number in (("train", 0, 4), ("test", 9, 2)):
+        lines = ["file,label"]
+        for place in range(first, first + number):
+            (tmp_path / f"{place}.png").write_bytes(picture(place))
+            lines.append(f"{place}.png,{place % 2}")
+        (tmp_path / f"{part}.csv").write_text("\n".join(lines))
+    assert main(["data", f"x={tmp_path}", "--data.cache_dir", str(tmp_path / "cache")]) == 0
+    out = capsys.readouterr().out
+    assert "4 images in 4 files of train" in out
+    assert ".png: 6" in out
+    assert ".csv" not in out
+
+
+def test_what_the_table_says_is_not_said_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = image_folder(tmp_path / "own")
+    (own / "val").mkdir()
+    (own / "val" / "a.png").write_bytes(picture(70))
+    words = ["data", f"x={own}", "--data.cache_dir", str(tmp_path / "cache"), "--data.image_size", "16"]
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    assert out.count("enlarged to 16x16") == 1
+    assert "resized" not in out
+    assert out.count("val/") == 1
 
 
 def test_many_classes_are_cut(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from support.datasets import class_folders
-    from support.pictures import picture
 
     names = [f"c{number:02d}" for number in range(40)]
     for part, first in (("train", 0), ("test", 40)):

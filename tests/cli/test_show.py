@@ -39,6 +39,10 @@ def test_show_a_good_model(out: Path, capsys: pytest.CaptureFixture[str], monkey
     assert main(["show", str(path)]) == 0
     text = capsys.readouterr().out
     assert "fit.lr" in text
+    exact = saved["metadata"]["val_accuracy"]
+    assert said["metadata"]["val_accuracy"] == exact
+    assert f"{exact:.6g}" in text
+    assert exact == round(exact, 4) or str(exact) not in text
     assert f"{ASSISTANT}, weights {weights[:12]}, now: the same" in text
 
 

@@ -11,9 +11,9 @@ import torch
 import yaml
 from support.builders import make_config
 
+from hpmkd.config.from_python import flattened
 from hpmkd.config.load import (
     default_of,
-    flattened,
     leaves,
     parse_yaml,
     read_config_file,
@@ -214,3 +214,25 @@ def test_errors_are_at_the_place_that_the_user_wrote(
     with pytest.raises(UsageError) as caught:
         validate(raw, "mine.yaml", overrides, places)
     assert place in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected", "todo"),
+    [
+        ("runs", "x", "a whole number (int: students per baseline and data set)", "for example runs: 5, or leave it"),
+        ("runs", 2.5, "whole number", "for example runs: 5"),
+        ("fit.lr", "fast", "a number (float: learning rate", "for example fit.lr: 0.001"),
+        ("fit.lr", -1, "greater than 0", "for example fit.lr: 0.001"),
+        ("data.download", "maybe", "true or false", "for example data.download: true"),
+        ("fit.precision", "half", "'fp32' or 'bf16'", 'for example fit.precision: "fp32"'),
+        ("datasets", 3, "a list", "correct it"),
+        ("data.train_images", "many", "a whole number", "correct it, or leave it out"),
+    ],
+)
+def test_a_bad_value_is_told_in_plain_words(key: str, value: Any, expected: str, todo: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        validate({"datasets": ["Digits"], "baselines": ["Direct"]}, "here", overrides={key: value})
+    assert expected in (caught.value.expected or "")
+    assert todo in (caught.value.todo or "")
+    assert "Input should" not in str(caught.value)
+    assert "known keys" not in str(caught.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import stat
 import tarfile
 import zipfile
 from pathlib import Path
@@ -51,7 +52,6 @@ def test_a_sweep_takes_its_name_and_keeps_its_place(
     assert "student_x_Direct_run1.pt" in said.out
     assert said.err.splitlines() == [
         "x: 9 training and 6 test images of 3 classes, 16x16 in colour (image folders)",
-        "x: 15 images: resized to 16x16",
         "x: 15 images: enlarged to 16x16",
     ]
 
@@ -75,6 +75,81 @@ def test_links_inside_a_tar(tmp_path: Path) -> None:
     assert len(raw.train) == 11
     (tmp_path / "own" / "train" / "cat" / "902.png").symlink_to("nowhere.png")
     assert "902.png: a link to nowhere.png" in refusal(packed(tmp_path / "own", "tar"))
+
+
+def linked(folder: Path, kind: str, links: dict[str, str]) -> Path:
+    """An archive of a folder and of links, which `shutil.make_archive` cannot write into a ZIP."""
+    path = folder.with_name(f"linked.{kind}")
+    if kind == "tar":
+        with tarfile.open(path, "w") as tar:
+            for name, target in links.items():
+                info = tarfile.TarInfo(name)
+                info.type, info.linkname = tarfile.SYMTYPE, target
+                tar.addfile(info)
+            tar.add(folder, ".")
+    else:
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, target in links.items():
+                entry = zipfile.ZipInfo(name)
+                entry.create_system, entry.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+                archive.writestr(entry, target)
+            for file in sorted(folder.rglob("*.png")):
+                archive.write(file, file.relative_to(folder))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+@pytest.mark.parametrize("store", ["store", ".store"])
+def test_links_to_folders_inside_an_archive(tmp_path: Path, kind: str, store: str) -> None:
+    """Class folders as links, over another link, and to hidden folders, as on the disk."""
+    own = image_folder(tmp_path / "own")
+    before = content(own)
+    (own / store).mkdir()
+    for part in ("train", "test"):
+        shutil.move(own / part / "dog", own / store / f"dog_{part}")
+    links = {f"{part}/dog": f"../now/dog_{part}" for part in ("train", "test")} | {"now": store}
+    path = linked(own, kind, links)
+    assert content(path) == before
+    assert [one["name"] for one in read(path).facts["classes"]] == ["cat", "dog", "eel"]
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+def test_links_of_an_archive_that_lead_back_or_nowhere(tmp_path: Path, kind: str) -> None:
+    own = image_folder(tmp_path / "own")
+    links = {"train/cat/again": "..", "train/top": ".."}
+    name = next((own / "test" / "cat").iterdir()).name
+    raw = read(linked(own, kind, links | {"train/cat/x.png": f"../../test/dog/../cat/{name}"}))
+    assert len(raw.train) == 10
+    assert raw.facts["ignored"]["a link that leads back to a folder above it"]["count"] == 2
+    for target in ("loop.png", "../../../../etc/x.png", "/etc/x.png"):
+        said = refusal(linked(own, kind, {"train/cat/loop.png": target}))
+        assert f"loop.png: a link to {target}, which is not in the archive" in said
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+def test_a_class_folder_of_an_archive_that_is_a_link_to_nowhere_is_refused(tmp_path: Path, kind: str) -> None:
+    own = image_folder(tmp_path / "own")
+    said = refusal(linked(own, kind, {f"{part}/cow": "../store/cow" for part in ("train", "test")}))
+    assert "2 links to what is not there" in said
+    assert f"linked.{kind}:train/cow" in said
+
+
+def test_a_long_chain_of_links_is_refused(tmp_path: Path) -> None:
+    """One folder inside another, over links."""
+    own = image_folder(tmp_path / "own")
+    links = {f"train/cat/{number}/in": f"../{number + 1}" for number in range(2_000)}
+    assert "more than 100 folders inside one another" in refusal(linked(own, "zip", links))
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+def test_folders_of_an_archive_that_link_to_one_another_are_refused(tmp_path: Path, kind: str) -> None:
+    own, classes = tmp_path / "own", [f"c{number:02d}" for number in range(11)]
+    for name in classes:
+        for part in ("train", "test"):
+            (own / part / name).mkdir(parents=True)
+            (own / part / name / "0.png").write_bytes(b"x")
+    links = {f"train/{name}/{other}": f"../{other}" for name in classes for other in classes if other != name}
+    assert "links within linked folders" in refusal(linked(own, kind, links))
 
 
 def test_names_that_are_not_utf8(tmp_path: Path) -> None:

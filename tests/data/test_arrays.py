@@ -12,6 +12,7 @@ from support.datasets import content, image_folder, read, refusal
 
 from hpmkd.cli.main import main
 from hpmkd.data.catalog import find
+from hpmkd.data.layouts.parts import WHY_SPARE
 
 CHANCE = np.random.default_rng(0)
 TRAIN, TEST = CHANCE.integers(0, 256, (9, 8, 8), dtype=np.uint8), CHANCE.integers(0, 256, (6, 8, 8), dtype=np.uint8)
@@ -59,7 +60,7 @@ def test_validation_beside_test_is_not_used(tmp_path: Path) -> None:
     path = save(tmp_path / "a.npz", val_images=TEST, val_labels=LABELS[1])
     raw = read(path)
     assert len(raw.test) == 6
-    assert raw.facts["notes"] == ["the part val is not used"]
+    assert raw.facts["notes"] == [f"val is not used: {WHY_SPARE}"]
 
 
 def test_a_file_per_part_and_a_file_per_array(tmp_path: Path) -> None:
@@ -78,6 +79,7 @@ def test_a_file_per_part_and_a_file_per_array(tmp_path: Path) -> None:
     [
         (lambda pixels: pixels[..., None], {}),
         (lambda pixels: pixels.astype(np.int64), {}),
+        (lambda pixels: pixels.astype(np.uint16), {}),
         (lambda pixels: pixels.astype(np.uint16) * 257, {"16 bits: scaled to 8": 15}),
         (lambda pixels: (pixels / 255).astype(np.float32), {"floats from 0 to 1: scaled to 8 bits": 15}),
         (lambda pixels: np.stack([pixels] * 3, 3), {}),
@@ -89,6 +91,24 @@ def test_pixels_of_every_kind(tmp_path: Path, change: Any, said: dict[str, int])
     raw = read(save(tmp_path / "a.npz", change(TRAIN), change(TEST)))
     assert np.array_equal(raw.train.pixels[..., 0].numpy(), TRAIN)
     assert raw.facts["converted"] == said
+
+
+def test_16_bits_are_one_range_in_both_parts(tmp_path: Path) -> None:
+    """A part, or an image, that happens to be dark is read as the others are."""
+    deep = TEST.astype(np.uint16) * 257
+    raw = read(save(tmp_path / "a.npz", TRAIN.astype(np.uint16), deep))
+    assert raw.train.pixels.max() <= 1
+    assert np.array_equal(raw.test.pixels.squeeze(3).numpy(), TEST)
+    assert raw.facts["converted"] == {"16 bits: scaled to 8": 15}
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14])
+def test_a_small_part_of_16_bits_is_refused(tmp_path: Path, bits: int) -> None:
+    train, test = (pixels.astype(np.uint16) * (2**bits // 256) for pixels in (TRAIN, TEST))
+    said = refusal(save(tmp_path / "a.npz", train, test))
+    assert "images of 16 bits that use a small part of their range" in said
+    assert "15 images" in said
+    assert "x 255 / 4095" in said
 
 
 def test_truth_values(tmp_path: Path) -> None:
@@ -115,7 +135,7 @@ def test_labels_of_every_kind(tmp_path: Path, change: Any) -> None:
 @pytest.mark.parametrize(
     ("given", "word"),
     [
-        ({"train": TRAIN * 1.5}, "floats from 0"),
+        ({"train": TRAIN * 1.5}, "floats from "),
         ({"train": TRAIN.astype(int) - 1}, "whole numbers from -1"),
         ({"train": np.where(TRAIN > 250, np.nan, 0.0)}, "15 images cannot be read"),
         ({"train": TRAIN.reshape(9, 64)}, "found: 9, 64"),
@@ -130,6 +150,17 @@ def test_labels_of_every_kind(tmp_path: Path, change: Any) -> None:
 )
 def test_what_means_nothing_is_refused(tmp_path: Path, given: Any, word: str) -> None:
     assert word in refusal(save(tmp_path / "a.npz", **given))
+
+
+def test_values_out_of_range_are_one_line_with_its_advice(tmp_path: Path) -> None:
+    """Normalised images: every row of the array is out of range, each by other numbers."""
+    normal = save(tmp_path / "a.npz", train=TRAIN / 128.0 - 1, test=TEST / 128.0 - 1)
+    said = refusal(normal)
+    assert "15 of 15 images cannot be read" in said
+    assert f"found: {normal}: 15 images, such as row 0: floats from -" in said
+    assert "scale the values to 0..1 or to 0..255" in said
+    assert "Pillow" not in said
+    assert "replace" not in said
 
 
 def test_images_or_labels_alone(tmp_path: Path) -> None:

@@ -192,7 +192,9 @@ def test_fewer_of_the_users_images_than_there_are_is_said(tmp_path: Path, caplog
     (spec,) = cache.describe(make_config(caches, datasets=[own], data__train_images=None))
     there = spec.images - spec.validation_count(spec.images)
     caplog.set_level("INFO", "hpmkd")
-    for count, said in ((2, [f"x: 2 of {there} training images are used (data.train_images)"]), (there, []), (500, [])):
+    kept = spec.images - there
+    limited = f"x: 2 of {there} training images are used (data.train_images; {kept} kept for validation)"
+    for count, said in ((2, [limited]), (there, []), (500, [])):
         caplog.clear()
         cache.describe(make_config(caches, datasets=[own], data__train_images=count))
         assert [line for line in caplog.messages if "data.train_images" in line] == said

@@ -51,7 +51,7 @@ def lists(
         {"test": "val"},
         {"value": lambda label: label + 1},
         {"value": float},
-        {"value": ("null", "NA", "None").__getitem__},
+        {"value": ("null", "NAN1", "none").__getitem__},
         {"value": ("007", "08", "1e5").__getitem__},
     ],
 )
@@ -59,7 +59,7 @@ def test_lists_of_every_kind(tmp_path: Path, options: dict[str, Any]) -> None:
     raw = read(lists(tmp_path, **options))
     assert raw.facts["layout"] == "CSV lists"
     expected = [0, 1, 2] * 3
-    if options.get("value") == ("null", "NA", "None").__getitem__:
+    if options.get("value") == ("null", "NAN1", "none").__getitem__:
         expected = [2, 0, 1] * 3
     assert raw.train.labels.tolist() == expected
     assert np.array_equal(raw.train.pixels.numpy(), pixels_of(rows(9)))
@@ -80,7 +80,10 @@ def test_missing_files_are_all_named(tmp_path: Path) -> None:
         (tmp_path / "images" / f"{number}.png").unlink()
     said = refusal(tmp_path)
     assert "3 of 15 images" in said
-    assert all(f"images/{number}.png: No such file" in said for number in (2, 5, 11))
+    for row, number in (("train.csv, row 2", 2), ("train.csv, row 5", 5), ("test.csv, row 2", 11)):
+        assert f"{tmp_path}/{row}: names {tmp_path}/images/{number}.png, which is not there" in said
+    assert "put the files there, or correct or delete the rows" in said
+    assert "replace" not in said
 
 
 def test_damaged_images_are_named_with_row_and_file(tmp_path: Path) -> None:
@@ -107,6 +110,19 @@ def test_lists_of_no_kind(tmp_path: Path, text: str, word: str) -> None:
     lists(tmp_path)
     (tmp_path / "test.csv").write_bytes(text.encode("latin-1"))
     assert word in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("word", ["nan", "NA", "None", " <NA> "])
+@pytest.mark.parametrize("names", [("0", "1", "2"), NAMES])
+def test_what_pandas_writes_for_no_label(tmp_path: Path, word: str, names: tuple[str, ...]) -> None:
+    """One such cell makes no class, and no texts of the numbers in the other rows."""
+    lists(tmp_path, value=names.__getitem__)
+    text = (tmp_path / "train.csv").read_text().splitlines()
+    text[3] = f"{text[3].rpartition(',')[0]},{word}"
+    (tmp_path / "train.csv").write_text("\n".join([*text, ""]))
+    said = refusal(tmp_path)
+    assert "1 of 15 labels cannot be used" in said
+    assert f"train.csv, row 2: no label ({word!r})" in said
 
 
 def test_a_list_beside_class_folders_is_one_too_many(tmp_path: Path) -> None:

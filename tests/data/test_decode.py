@@ -110,6 +110,40 @@ def test_ctrl_c_ends_the_decoder_too(folder: Path, tmp_path: Path) -> None:
     assert not any(map(_lives, found))
 
 
+# The second argument of the decoder's start is its parent; the reader of images waits longer than any test.
+SLOW = """
+from hpmkd.data import decode
+decode._START = decode._START.replace("answer(int", "import time, hpmkd.data.decode as d\\nd._decode = lambda *work: ("
+    "open(work[1].with_suffix('.begun'), 'w').close(), time.sleep(300))\\nanswer(int")
+"""
+
+
+def test_a_decoder_ends_with_its_parent(folder: Path, tmp_path: Path) -> None:
+    """Killed outright, while it decodes: the next start must not decode beside it."""
+    cache = tmp_path / "cache"
+    process = subprocess.Popen(command(folder, cache, SLOW), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    start = time.monotonic()
+    while not list(cache.glob("*.begun")) and process.poll() is None and time.monotonic() - start < 60:
+        time.sleep(0.02)
+    (decoder,) = psutil.Process(process.pid).children()
+    assert _lives(decoder)
+    process.kill()
+    process.wait()
+    try:
+        decoder.wait(timeout=20)
+    finally:
+        if _lives(decoder):
+            decoder.kill()
+
+
+def test_a_decoder_whose_parent_was_gone_before_it_began(folder: Path, tmp_path: Path) -> None:
+    """Its work is there already, in the pipe; it does none of it."""
+    work = pickle.dumps((Dataset("Own", "hpmkd.data.folder:read", source=str(folder)), tmp_path / "x.pt", DataConfig()))
+    words = [sys.executable, "-c", "import sys; from hpmkd.data import decode; decode.answer(int(sys.argv[1]))", "1"]
+    done = subprocess.run(words, input=work, capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, (tmp_path / "x.pt").exists()) == (1, b"", False)
+
+
 def test_a_decoder_that_nobody_asks_or_waits_for_says_nothing(folder: Path, tmp_path: Path) -> None:
     """Its parent was stopped before it had sent the work, or while it was done."""
     words = [sys.executable, "-m", "hpmkd.data.decode"]

@@ -25,7 +25,7 @@ from support.datasets import (
 from support.pictures import picture
 
 from hpmkd.config.sweep import DataConfig
-from hpmkd.data import folder
+from hpmkd.data import examine
 from hpmkd.data.catalog import Dataset, find
 from hpmkd.errors import EnvironmentProblem
 
@@ -65,6 +65,19 @@ def test_colour_wins_wherever_the_grey_ones_are(tmp_path: Path) -> None:
     assert np.array_equal(raw.train.pixels[1].numpy(), np.asarray(opened(picture(3))))
 
 
+@pytest.mark.parametrize(("factor", "usable"), [(16, False), (257, True)])
+def test_files_of_16_bits_that_use_only_12(tmp_path: Path, factor: int, usable: bool) -> None:
+    def deep(data: bytes, place: int) -> bytes:
+        grey = np.asarray(opened(data).convert("L")).astype(np.uint16)
+        return encoded(Image.fromarray(grey * (factor if place else 1)))  # one of them is dark in any case
+
+    image_folder(tmp_path, change=deep)
+    if usable:
+        assert read(tmp_path).facts["converted"] == {"16 bits: scaled to 8": 15}
+    else:
+        assert "15 images, such as" in refusal(tmp_path)
+
+
 def test_all_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     def spoilt(data: bytes, place: int) -> bytes:
         other = {0: b"", 1: b"<html>404</html>", 2: data[:60], 3: b"version https://git-lfs.github.com/spec/v1"}
@@ -73,7 +86,9 @@ def test_all_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     image_folder(tmp_path, change=spoilt)
     (tmp_path / "test" / "cat" / "gone.png").symlink_to(tmp_path / "nowhere")
     said = refusal(tmp_path)
-    assert "1 of 16 images cannot be read" in said, "a link that leads nowhere is found when the files are hashed"
+    assert "9 of 16 images cannot be read" in said, "a link that leads nowhere is found when the files are hashed"
+    assert f"gone.png: a link to {tmp_path / 'nowhere'}, which does not exist" in said
+    assert "correct these links, or delete them" in said
     (tmp_path / "test" / "cat" / "gone.png").unlink()
     said = refusal(tmp_path)
     assert "8 of 15 images cannot be read" in said
@@ -200,12 +215,28 @@ def test_sizes_and_damage_are_told_together(tmp_path: Path) -> None:
     assert "delete them; have them resized" in said
 
 
+def test_damage_that_the_size_hides_is_told_with_them(tmp_path: Path) -> None:
+    """Where sizes differ, headers alone are read: of a truncated image that is there."""
+
+    def spoilt(data: bytes, place: int) -> bytes:
+        data = encoded(opened(data).resize((8 + place, 8)))
+        return {3: b"x", 4: data[:-30]}.get(place, data)
+
+    class_folders(tmp_path / "train", rows(9), change=spoilt)
+    class_folders(tmp_path / "test", rows(6, first=9))
+    said = refusal(tmp_path)
+    assert "2 of 15 images cannot be read" in said
+    assert "train/dog/004.png: a damaged image" in said
+    assert "12x8" not in said, "the size table is of images that can be used"
+    assert refusal(tmp_path, image_size=8).split("besides")[0].count(".png") == 2
+
+
 def test_more_than_the_memory_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Told before the system ends the process."""
-    monkeypatch.setattr(folder, "_SMALL", 1)
+    monkeypatch.setattr(examine, "_SMALL", 1)
     image_folder(tmp_path)
     assert len(read(tmp_path).train) == 9
-    monkeypatch.setattr(folder.psutil, "virtual_memory", lambda: SimpleNamespace(available=15 * 192 - 1))
+    monkeypatch.setattr(examine.psutil, "virtual_memory", lambda: SimpleNamespace(available=15 * 192 - 1))
     said = refusal(tmp_path)
     assert "too large for the memory" in said
     assert "--data.image_size 64" in said

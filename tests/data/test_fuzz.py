@@ -15,7 +15,7 @@ from support.random_datasets import all_files, arrays, class_folders, lists, tab
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.catalog import find
 from hpmkd.data.census import census_of, contact_sheet, remarks, summary
-from hpmkd.data.inventory import identity
+from hpmkd.data.identity import identity
 from hpmkd.data.layouts.detect import take_inventory
 from hpmkd.errors import EnvironmentProblem
 

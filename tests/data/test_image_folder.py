@@ -9,6 +9,9 @@ import pytest
 from support.datasets import class_folders, content, image_folder, read, refusal, rename_to_latin1, rows
 from support.pictures import picture
 
+from hpmkd.data.census import census_of, remarks
+from hpmkd.data.layouts.parts import spare_part
+
 
 def test_hidden_files_and_folders_are_no_data(tmp_path: Path) -> None:
     image_folder(tmp_path)
@@ -79,6 +82,45 @@ def test_a_link_that_leads_back_is_not_followed(tmp_path: Path) -> None:
     assert raw.facts["ignored"]["a link that leads back to a folder above it"]["count"] == 2
 
 
+def test_a_class_folder_that_is_a_link_to_nowhere_is_refused(tmp_path: Path) -> None:
+    """In both parts, so that no class lacks images in one of them."""
+    image_folder(tmp_path)
+    for part in ("train", "test"):
+        (tmp_path / part / "cow").symlink_to("../store/cow")
+    said = refusal(tmp_path)
+    assert "2 links to what is not there" in said
+    assert str(tmp_path / "train" / "cow") in said
+
+
+def test_class_folders_that_link_to_one_another_are_refused(tmp_path: Path) -> None:
+    """They have more paths than anybody waits for."""
+    classes = [f"c{number:02d}" for number in range(11)]
+    for number, name in enumerate(classes):
+        for part in ("train", "test"):
+            (tmp_path / part / name).mkdir(parents=True)
+            (tmp_path / part / name / "0.png").write_bytes(picture(number))
+        for other in classes:
+            if other != name:
+                (tmp_path / "train" / name / other).symlink_to(tmp_path / "train" / other)
+    said = refusal(tmp_path)
+    assert "a folder that is reached more than 10 times over links within linked folders" in said
+    assert "train/c00/c01/c02" in said
+
+
+def test_many_links_to_one_folder_are_followed(tmp_path: Path) -> None:
+    """Each by itself, and some over a link within a linked folder."""
+    image_folder(tmp_path / "store")
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "test").symlink_to(tmp_path / "store" / "test")
+    for number in range(20):
+        place = tmp_path / "own" / "train" / ("cat", "dog", "eel")[number % 3] / str(number)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(tmp_path / "store" / "train" / place.parent.name)
+    (tmp_path / "store" / "test" / "cat" / "more").symlink_to(tmp_path / "store" / "train" / "cat")
+    raw = read(tmp_path / "own")
+    assert (len(raw.train), len(raw.test)) == (60, 9)
+
+
 @pytest.mark.parametrize(
     "parts",
     [
@@ -102,9 +144,33 @@ def test_a_validation_part_beside_a_test_part_is_named(tmp_path: Path) -> None:
     before = content(tmp_path)
     class_folders(tmp_path / "val", rows(5))
     assert content(tmp_path) == before
-    assert read(tmp_path).facts["ignored"]["in no part of the data set"] == {
+    assert read(tmp_path).facts["ignored"]["not used beside the test part: val/"] == {
         "count": 5, "images": 5, "examples": ["val/cat/000.png", "val/cat/003.png", "val/dog/001.png"],
     }  # fmt: skip
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "a.png").write_bytes(picture(1))
+    assert remarks("x", census_of(read(tmp_path))) == [
+        "x: not used: 1 file in no part of the data set (1 image or table), such as other/a.png",
+        "x: val/ (5 files) is not used: images for validation are taken from the training part "
+        "(data.validation_fraction)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "part"),
+    [
+        ("val/cat/1.png", "val/"),
+        ("pets/Validation/cat/1.png", "pets/Validation/"),
+        ("data/validation-00000-of-00001.parquet", "data/validation-00000-of-00001.parquet"),
+        ("val.csv", "val.csv"),
+        ("x-valid.arrow", "x-valid.arrow"),
+        ("value/1.png", ""),
+        ("interval/1.png", ""),
+        ("test/cat/1.png", ""),
+    ],
+)
+def test_files_of_a_validation_part(path: str, part: str) -> None:
+    assert spare_part(path) == part
 
 
 @pytest.mark.parametrize("place", ["Animals-10", "archive/Animals-10"])
@@ -153,6 +219,10 @@ def test_classes_without_images_all_at_once(tmp_path: Path) -> None:
     (tmp_path / "train" / "fox").rmdir()
     raw = read(tmp_path, allow_empty_classes=True)
     assert (raw.classes, raw.test.labels.tolist()) == (3, [1, 1, 2, 2])
+    assert remarks("x", census_of(raw)) == [
+        "x: warning: 1 of 3 classes without training images: eel; no network can learn to tell them",
+        "x: warning: 1 of 3 classes without test images: cat; test accuracy says nothing of them",
+    ]
 
 
 @pytest.mark.parametrize("part", ["train", "test"])
@@ -169,7 +239,7 @@ def test_flat_test_images(tmp_path: Path) -> None:
     (tmp_path / "test").mkdir()
     for number in range(4):
         (tmp_path / "test" / f"{number}.jpg").write_bytes(picture(number))
-    assert "test: 4 images (0.jpg, 1.jpg, 2.jpg)" in refusal(tmp_path)
+    assert "test: 4 images (0.jpg, 1.jpg, 2.jpg, and 1 more)" in refusal(tmp_path)
 
 
 def test_unknown_suffixes_are_counted_and_need_a_word(tmp_path: Path) -> None:
@@ -178,7 +248,7 @@ def test_unknown_suffixes_are_counted_and_need_a_word(tmp_path: Path) -> None:
         (tmp_path / "train" / "cat" / name).write_bytes(b"x")
     said = refusal(tmp_path)
     assert "4 files that may be images" in said
-    assert ".heic: 2 files, such as train/cat/" in said
+    assert f".heic: 2 files, such as {tmp_path}/train/cat/" in said
     assert "no suffix: 1 file" in said
     assert "--data.ignore_suffixes '[\"\", .dng, .heic]'" in said
     raw = read(tmp_path, ignore_suffixes=[".HEIC", ".dng", ""])
@@ -246,3 +316,35 @@ def test_labels_are_part_of_the_identity(tmp_path: Path) -> None:
     assert content(tmp_path) != before
     (tmp_path / "train" / "dog" / "900.png").rename(tmp_path / "train" / "eel" / "000.png")
     assert content(tmp_path) == before, "the name of a file is none"
+
+
+@pytest.mark.parametrize("place", ["test/dog", "train/dog", "train/cat/more"])
+def test_a_link_to_a_class_folder_that_is_not_there(tmp_path: Path, place: str) -> None:
+    """A list of files has it as a file without a suffix; it was meant to be a folder of images."""
+    image_folder(tmp_path)
+    shutil.rmtree(tmp_path / place, ignore_errors=True)
+    (tmp_path / place).symlink_to("/nowhere/dog")
+    said = refusal(tmp_path, allow_empty_classes=True)
+    assert f"{tmp_path / place}: a link to /nowhere/dog, which does not exist" in said
+    assert "correct these links" in said
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_a_link_to_a_part_that_is_not_there(tmp_path: Path, part: str) -> None:
+    image_folder(tmp_path)
+    shutil.rmtree(tmp_path / part)
+    (tmp_path / part).symlink_to("/nowhere/part")
+    assert f"{tmp_path / part}: a link to /nowhere/part, which does not exist" in refusal(tmp_path)
+
+
+def test_what_is_wrong_with_the_layout_is_told_together(tmp_path: Path) -> None:
+    image_folder(tmp_path)
+    (tmp_path / "train" / "stray.png").write_bytes(picture(1))
+    (tmp_path / "train" / "cat" / "a.mp4").write_bytes(b"x")
+    (tmp_path / "test" / "dog" / "b.xyz").write_bytes(b"x")
+    (tmp_path / "test" / "gone").symlink_to("/nowhere/dog")
+    said = refusal(tmp_path)
+    for word in ("1 image (stray.png)", "train/cat/a.mp4", "test/dog/b.xyz", "a link to /nowhere/dog"):
+        assert word in said
+    assert "sort them into class folders" in said
+    assert "--data.ignore_suffixes '[.mp4, .xyz]'" in said

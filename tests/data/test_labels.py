@@ -68,12 +68,31 @@ def test_what_is_converted_is_said() -> None:
     assert use(["a", "b"]).notes == []
 
 
+def test_names_that_are_nearly_the_same_are_said() -> None:
+    found = use(["cat", "cat ", "dog"])
+    assert found.names == ["cat", "cat ", "dog"], "they stay as they are"
+    assert "'cat' and 'cat '" in found.notes[0]
+    assert "'Dog' and 'dog'" in use(["Dog", "dog"], folders=["Dog", "dog"]).notes[0]
+
+
+@pytest.mark.parametrize("folders", [[], ["\u00e9", "e\u0301", "z"]])
+def test_accents_in_two_ways_are_one_class_and_said(folders: list[str]) -> None:
+    found = use(["\u00e9", "e\u0301", "z"], folders=folders)
+    assert (found.train, found.names) == ([1, 1, 0], ["z", "\u00e9"])
+    assert found.notes == ["names written with accents as one character and as two are read as one class: \u00e9"]
+    assert use([value.encode() for value in ("\u00e9", "e\u0301", "z")]).notes == found.notes
+    assert use(["e\u0301", "z"]).notes == []
+
+
 @pytest.mark.parametrize(
     ("label", "word"),
     [
         (None, "no label"),
         (float("nan"), "no label"),
         ("", "no label"),
+        ("NaN", "no label ('NaN')"),
+        (b"NA", "no label ('NA')"),
+        (["None"], "no label ('None')"),
         (0.5, "0.5 is not a whole number"),
         (float("inf"), "inf is not a whole number"),
         (Decimal("0.5"), "0.5 is not a whole number"),
@@ -141,6 +160,20 @@ def test_classes_without_images_are_named_together() -> None:
     assert use(["a", "b", "c"], ["a", "d"], allow=True).names == ["a", "b", "c", "d"]
 
 
+def test_folders_may_be_called_like_a_missing_value() -> None:
+    assert use(["NA", "None", "nan"], folders=["NA", "None", "nan"]).names == ["NA", "None", "nan"]
+    assert "6 of 6 labels" in refused(["NA", "None", "nan"])
+
+
 def test_one_class_is_none() -> None:
     assert "one class only" in refused(["a", "a"])
     assert "one class only" in refused([0], allow=True)
+
+
+def test_names_that_differ_in_case_only_are_told_as_that() -> None:
+    """To accept them would train a class more for each."""
+    said = refused(["cat", "dog"], ["Cat", "dog"])
+    assert "only upper and lower case differ in Cat and cat: give each class the same name" in said
+    assert "allow_empty_classes" not in said
+    assert use(["A", "a"]).names == ["A", "a"], "both are there in both parts: two classes"
+    assert use(["A", "b"], ["a", "b"], allow=True).names == ["A", "a", "b"]

@@ -54,6 +54,48 @@ def test_missing_shards_are_named(tmp_path: Path, names: list[str], missing: str
     assert missing in refusal(place(tmp_path, names))
 
 
+def test_shards_beyond_their_own_number_are_refused(tmp_path: Path) -> None:
+    said = refusal(place(tmp_path, [f"data/train-{number:05d}-of-00002.parquet" for number in range(3)]))
+    assert "1 shard beyond the last one that train-N-of-2 has" in said
+    assert "found: data/train-00002-of-00002.parquet" in said
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["part-00000.parquet", "part-00002.parquet"], "train: 1 of the numbers 0 to 2 of part-N are not there,"),
+        (["part-00001-5e.c000.snappy.parquet"], "train: 1 of the numbers 0 to 1 of part-N are not there, such as 0"),
+        (["b_1.parquet", "b_9000000000.parquet"], "train: 8,999,999,998 of the numbers 1 to 9000000000 of b_N"),
+        (["part-00000-5e.parquet", "part-00001-5f.parquet"], ""),
+        (["b_1.parquet", "b_2.parquet"], ""),
+        (["b_2019.parquet", "b_2020.parquet"], ""),
+    ],
+)  # fmt: skip
+def test_gaps_in_numbered_files_are_said(tmp_path: Path, names: list[str], said: str) -> None:
+    """Spark leaves some, so they are read."""
+    for number, name in enumerate(names):
+        parquet(tmp_path / "train" / name, rows(3, first=3 * number))
+    parquet(tmp_path / "test" / "part-00000.parquet", rows(3, first=90))
+    raw = read(tmp_path)
+    assert len(raw.train) == 3 * len(names)
+    notes = [note for note in raw.facts["notes"] if "not there" in note]
+    assert [note[: len(said)] for note in notes] == ([said] if said else [])
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("train-00000-of-00002.parquet", "train-00000-of-00002.parquet, train-00001-of-00002.parquet"),
+        ("train-00003-of-00009.parquet", "train-00000-of-00009.parquet to train-00008-of-00009.parquet"),
+        ("train/0002.parquet", "0000.parquet to 0002.parquet"),
+    ],
+)
+def test_expected_shards_are_called_as_files_are(tmp_path: Path, name: str, expected: str) -> None:
+    parquet(tmp_path / name, rows(3))
+    parquet(tmp_path / "test.parquet", rows(3, first=9))
+    assert f"expected: {expected}\n" in refusal(tmp_path)
+
+
 @pytest.mark.parametrize(
     "names",
     [

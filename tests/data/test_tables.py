@@ -94,8 +94,8 @@ def test_several_configs_are_named(tmp_path: Path) -> None:
     for config in ("cropped", "full"):
         both(tmp_path / config, "train-00000-of-00001.parquet", "test-00000-of-00001.parquet")
     said = refusal(tmp_path)
-    assert f"{tmp_path / 'cropped'}: tables" in said
-    assert f"{tmp_path / 'full'}: tables" in said
+    assert f"{tmp_path / 'cropped'}: Parquet tables" in said
+    assert f"{tmp_path / 'full'}: Parquet tables" in said
     assert len(read(tmp_path / "full").train) == 9
 
 
@@ -109,7 +109,9 @@ def test_other_splits_are_named(tmp_path: Path) -> None:
     both(tmp_path, "data/train-00000-of-00001.parquet", "data/test-00000-of-00001.parquet")
     for name in ("extra", "validation"):
         parquet(tmp_path / "data" / f"{name}-00000-of-00001.parquet", rows(3))
-    assert read(tmp_path).facts["ignored"]["in no part of the data set"]["images"] == 2
+    ignored = read(tmp_path).facts["ignored"]
+    assert ignored["in no part of the data set"]["images"] == 1
+    assert ignored["not used beside the test part: data/validation-00000-of-00001.parquet"]["images"] == 1
 
 
 @pytest.mark.parametrize(
@@ -212,7 +214,10 @@ def test_rows_that_refer_to_files(tmp_path: Path, struct: bool, place: str) -> N
     (root / place / "3.png").write_bytes(picture(88))
     assert content(root) != before
     (root / place / "3.png").unlink()
-    assert "3.png: No such file" in refusal(root)
+    said = refusal(root)
+    assert "train.parquet, row 3: names " in said
+    assert "3.png, which is not there" in said
+    assert "put the files there" in said
 
 
 def test_some_rows_hold_images_and_some_refer(tmp_path: Path) -> None:

@@ -9,16 +9,20 @@ import shlex
 import tomllib
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from support.pages import PAGES, ROOT, blocks, commands, inline_code
 
 import hpmkd.models
+from hpmkd.analysis.report.tables import difference_table
 from hpmkd.cli.main import COMMANDS
 from hpmkd.cli.parser import build_parser, parse
 from hpmkd.config.load import read_config_file, validate
 from hpmkd.data.catalog import DATASETS
+from hpmkd.data.layouts.parts import PART_OF
 from hpmkd.plan.catalog import BASELINES
+from hpmkd.store.output_dir import OutputDir
 
 FLAGS = {flag for action in build_parser("x")._actions for flag in action.option_strings}
 OTHERS = {".", "python3", "tensorboard", "mlflow", "mkdocs", "pre-commit"}
@@ -163,3 +167,25 @@ def test_methods_and_data_sets_are_all_named() -> None:
     assert all(f"`{name}`" in readme for name in BASELINES)
     tutorial = (ROOT / "docs/pages/tutorial/first-sweep.md").read_text(encoding="utf-8")
     assert all(f"`{name}`" in tutorial for name in DATASETS)
+
+
+def _tutorial(name: str) -> str:
+    return " ".join((ROOT / "docs/pages/tutorial" / name).read_text().split())
+
+
+def test_the_bootstraps_coverage_is_what_the_report_says() -> None:
+    (said,) = re.findall(r"in about (\d+) % of cases at 5 runs", _tutorial("report.md"))
+    assert f"{said} % at n = 5" in difference_table(pd.DataFrame()).note
+
+
+def test_the_first_sweep_page_names_what_an_output_has() -> None:
+    output = OutputDir(Path("x"))
+    paths = [output.config_file, output.datasets_file, output.models, output.progress, output.tensorboard, output.tune]
+    page = _tutorial("first-sweep.md")
+    assert [path.name for path in [*paths, output.quarantine, output.archive] if path.name not in page] == []
+
+
+def test_the_names_of_parts_are_documented() -> None:
+    page = _tutorial("own-images.md")
+    assert [name for name in PART_OF if f"`{name}`" not in page and f"{name}/" not in page] == []
+    assert all(f"`{name}`" in page for name in ("file", "label", "class"))

@@ -121,14 +121,15 @@ def test_full_mode_is_the_published_experiment(capsys: pytest.CaptureFixture[str
 def test_dry_run_names_every_model_and_writes_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert call("-n") == 0
     lines = capsys.readouterr().out.splitlines()
-    # Teachers, assistants, the search, logits caches, students; the grid (a head, three axes, counts), time, the sum.
-    assert len(lines) == 2 + 2 + 1 + 4 + 18 + 5 + 1 + 1
+    # Teachers, assistants, the search, logits caches, students; the grid (a head, three axes, counts), time, the sums.
+    assert len(lines) == 2 + 2 + 1 + 4 + 18 + 5 + 1 + 2
     assert lines[0].split() == ["teacher_Digits.pt", "missing"]
     assert any(
         line.split() == ["student_Digits_TAKD_run3.pt", "missing;", "waits", "for", "logits_assistant_Digits_TAKD"]
         for line in lines
     )
-    assert lines[-1] == f"27 models in {tmp_path / 'results' / 'quick'}: 0 done, 27 to train"
+    assert lines[-2] == f"27 models in {tmp_path / 'results' / 'quick'}: 0 done, 27 to train"
+    assert lines[-1].startswith("dry run: nothing was trained")
     assert list(tmp_path.iterdir()) == []
 
 

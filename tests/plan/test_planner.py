@@ -159,6 +159,8 @@ def test_differences_are_readable() -> None:
     expected = ["`fit.lr` 0.001 -> 0.01", "`new` not there -> 3", "`old` 2 -> not there"]
     assert differences(then, now) == expected
     assert differences(now, now) == []
+    (line,) = differences({"data.content": "a"}, {"data.content": "b"})
+    assert line == "`data.content` (images, their labels, or the setting data.image_size) a -> b"
 
 
 def test_unknown_baseline() -> None:

@@ -17,8 +17,8 @@ from PIL import Image
 
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.catalog import find
+from hpmkd.data.identity import identity
 from hpmkd.data.images import RawData
-from hpmkd.data.inventory import identity
 from hpmkd.data.layouts.detect import take_inventory
 from hpmkd.errors import EnvironmentProblem
 from support.pictures import picture

@@ -31,6 +31,7 @@ def test_a_sweep_where_an_event_loop_runs(tmp_path: Path, cache_dir: Path, capsy
     lines = capsys.readouterr().out.splitlines()
     assert sum("saved " in line for line in lines) == 2
     assert len(lines) < 20, "no notebook is flooded"
+    assert lines[-1] == f"a page with figures and statistics: hpmkd report {tmp_path / 'out'}"
     before = stamps(tmp_path / "out")
     assert hpmkd.run_sweep(output=tmp_path / "out", settings=tiny(cache_dir), quiet=True) == 0
     assert stamps(tmp_path / "out") == before

@@ -83,7 +83,7 @@ def test_trained_and_resumed(lines: EventLog, caplog: pytest.LogCaptureFixture) 
     assert caplog.messages == [
         "Direct run 3/5 D0: continues after epoch 7/30",
         "Direct run 3/5 D0: 69.12% in 611.6s, saved student_D0_Direct_run3.pt",
-        "teacher D0: teacher_D0.pt (98.70%) from the shared memory, not trained again",
+        "teacher D0: teacher_D0.pt (98.70%) from the shared memory: trained before, by this or another sweep",
     ]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -11,13 +13,18 @@ from pyarrow import parquet
 from support.pictures import table
 from support.sweeps import everything
 
+from hpmkd import timings
 from hpmkd.audit.sweep_dir import open_sweep
 from hpmkd.cli.main import main
 from hpmkd.config.load import to_yaml, validate
 from hpmkd.config.specs import spec_to_json
+from hpmkd.data import cache
 from hpmkd.data.cache import describe
+from hpmkd.data.decode import decode
 from hpmkd.files import commit_bytes, commit_json
 from hpmkd.store.output_dir import OutputDir
+from hpmkd.sweep import api
+from hpmkd.timings import Timings
 from hpmkd.training.trial import run_job
 
 
@@ -74,10 +81,11 @@ def test_with_something_to_train_the_new_place_is_asked_for(
     assert f"{images}: no images there any more" in message
     assert f"--restore {finished} --datasets Own=FOLDER Digits" in message
     assert main(["run", "-n", "--restore", str(finished)]) == 0
+    assert f"without -n this is refused: {images}: no images there any more; what to do: " in capsys.readouterr().out
     words = message.rpartition("name the new place: ")[2].replace("FOLDER", str(tmp_path / "elsewhere")).split()
     assert main(["run", "-n", *words]) == 0
     assert "4 models in" in (text := capsys.readouterr().out)
-    assert "3 done, 1 to train" in text.splitlines()[-1]
+    assert "3 done, 1 to train" in text.splitlines()[-2]
 
 
 def test_other_images_are_none_of_this_sweep(
@@ -86,3 +94,24 @@ def test_other_images_are_none_of_this_sweep(
     """A folder that was never there stays an error, also beside a finished sweep."""
     assert main(["run", "--restore", str(finished), "--datasets", f"Own={tmp_path}/nowhere", "Digits"]) == 2
     assert "neither a known data set nor a folder" in capsys.readouterr().err
+
+
+def test_decoding_is_no_planning(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the sentence of a profile: the first look at the user's own images decodes them."""
+    now, taken = 0.0, {}
+    monkeypatch.setattr(timings, "time", SimpleNamespace(monotonic=lambda: now))
+
+    def slowly(*given: Any) -> dict[str, Any]:
+        nonlocal now
+        now += 20.0
+        return decode(*given)
+
+    def train(*given: Any, timings: Timings, **more: Any) -> tuple[int, str]:
+        taken.update(timings.seconds)
+        return 0, ""
+
+    monkeypatch.setattr(cache, "decode", slowly)
+    monkeypatch.setattr(api, "_train", train)
+    words = ["--profile", "-o", str(tmp_path / "out"), "--data.cache_dir", str(tmp_path / "cache"), "--runs", "1"]
+    assert main(["run", "--datasets", str(images), "Digits", "--train-images", "30", *words]) == 0
+    assert taken == {"plan": 0.0, "images": 40.0}

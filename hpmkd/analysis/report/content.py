@@ -24,7 +24,6 @@ from hpmkd.analysis.report.statistics import statistics_of
 from hpmkd.analysis.section import Drawing, Section, Table
 from hpmkd.audit import measured as measuring
 from hpmkd.audit import results
-from hpmkd.audit.grid_columns import columns_of
 from hpmkd.audit.status import BAD, Status, read_status
 from hpmkd.audit.sweep_dir import Saved, open_saved
 from hpmkd.config.load import to_yaml
@@ -89,8 +88,7 @@ class Report:
 def gather(root: Path, known: Mapping[str, Header] = MappingProxyType({})) -> Report:
     """Reads a sweep; UsageError where there is none. `known`, by key, are files that need not be read again."""
     saved = open_saved(root)
-    planned = columns_of(saved.config, saved.jobs) if saved.config else None
-    frame, measured = results.collect_measured(saved.output, planned, known)
+    frame, measured = results.collect_saved(saved, known)
     curves = curves_of(saved.output, {job.key: job.fingerprint for job in saved.jobs}, frame)
     right = measuring.correctness(saved.output, stats.students(frame)["file"])
     return compose(saved, frame, read_status(root), curves, measured=measured, correctness=right)
@@ -194,7 +192,7 @@ def _kinds(part: pd.DataFrame, column: str, between: str = ", ") -> str:
 
 
 def _tables(frame: pd.DataFrame, compared: pd.DataFrame, order: Sequence[str]) -> list[Table]:
-    if frame.empty:
+    if not frame["planned"].any():
         return []
     made = [tables.accuracy_table(tables.ordered(stats.summary(frame), order))]
     if len(compared):

@@ -11,7 +11,7 @@ from typing import Any
 
 from hpmkd.config.specs import DataSpec
 from hpmkd.config.sweep import DataConfig
-from hpmkd.data.cache import remembered
+from hpmkd.data.cache import limit_of, remembered
 from hpmkd.data.census import remarks, summary
 from hpmkd.data.listing import shown
 from hpmkd.errors import HpmkdError
@@ -72,7 +72,9 @@ def _dataset(spec: DataSpec, config: DataConfig) -> DataShown | None:
             ClassShown(shown(str(one["name"])), whole(one["train"]), whole(one["test"]), images.get(place, ""))
             for place, one in enumerate(census["classes"])
         ]
-        about = summary(spec.name, census), tuple(remarks(spec.name, census))
+        limit = limit_of(spec)
+        limits = [f"{limit}; below are all images of each class"] if limit else []
+        about = summary(spec.name, census), (*limits, *remarks(spec.name, census))
         shown_classes = [one for place, one in enumerate(classes) if place < meta["pictures"]["classes"]]
     except (HpmkdError, OSError, KeyError, TypeError, ValueError, AttributeError, ArithmeticError, IndexError):
         return None  # the cache is gone, or is not what it was: the report is about the models

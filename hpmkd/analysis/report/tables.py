@@ -63,9 +63,10 @@ def difference_table(comparisons: pd.DataFrame) -> Table:
         "in percentage points, with their 95 % interval by Student's t and by bootstrap (BCa, "
         f"{stats.RESAMPLES:,} resamples, seed {stats.BOOTSTRAP_SEED}). The bootstrap is too narrow for few runs: in "
         "simulations with normal differences it covers 74 % at n = 3, 83 % at n = 5, 90 % at n = 10, 95 % at n = 30. "
-        "Effect: mean / sd of the differences (d_z) with Hedges' correction. p: two-sided paired t-test, corrected by "
-        "Holm over the baselines of a data set, condition, pair and reference; exact Wilcoxon signed-rank test, with "
-        "the smallest p possible with this many pairs. P(improvement): fraction of pairs that the baseline wins, ties "
+        "Effect g_z: mean / sd of the differences (Cohen's d_z) times Hedges' correction. p: two-sided paired t-test, "
+        "corrected by Holm over the baselines of a data set, condition, pair and reference; exact Wilcoxon signed-rank "
+        "test, with the smallest p possible with this many pairs. P(improvement): fraction of pairs that the baseline "
+        "wins, ties "
         "count half (Agarwal et al. 2021)."
     )
     return Table("differences", "Paired differences", frame=comparisons, columns=columns, note=note)
@@ -80,7 +81,9 @@ def not_shown_table(left: pd.DataFrame) -> Table:
         "p_holm": ("p (Holm)", p_value), "why": ("why", str),
     }  # fmt: skip
     title = f"No difference is shown: {len(left)} comparison{'s' * (len(left) != 1)}"
-    note = "There may still be one: any value in the interval fits these runs."
+    note = "There may still be one: any value in an interval fits these runs."
+    if left["low"].isna().all():
+        note = "There may still be one: of so few runs there is no interval."
     return Table("not-shown", title, frame=left, columns=columns, note=note)
 
 

@@ -7,19 +7,22 @@ import functools
 import gzip
 import lzma
 import shutil
+import stat
 import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import IO, Any
 
-from hpmkd.data.tree import MAX_DEPTH, File, Folder, Tree, hidden
+from hpmkd.data.layouts.members import Member, check_depth, followed, inside
+from hpmkd.data.tree import File, Folder, Tree, hidden
 from hpmkd.errors import EnvironmentProblem
 
 _OPENERS: dict[str, Callable[..., Any]] = {"gz": gzip.open, "bz2": bz2.open, "xz": lzma.open}
 _TAR = {".tar": "", ".tar.gz": "gz", ".tgz": "gz", ".tar.bz2": "bz2", ".tbz2": "bz2", ".tar.xz": "xz", ".txz": "xz"}
+_UNIX, _LONGEST_LINK = 3, 4096  # of a ZIP: the system that wrote an entry; of Linux: the longest path
 _DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError)
 _FAULTS = (*_DAMAGED, ValueError, RuntimeError, NotImplementedError)  # the last two: encrypted, unknown compression
 
@@ -48,11 +51,18 @@ def archive_tree(source: Path) -> Tree:
 
 def _zip_tree(source: Path) -> Tree:
     archive = zipfile.ZipFile(source)
-    members = [
-        (info.filename, None if info.is_dir() else _reader(functools.partial(archive.read, info)))
-        for info in archive.infolist()
-    ]
+    members = []
+    for info in archive.infolist():
+        read = None if info.is_dir() else _reader(functools.partial(archive.read, info))
+        members.append(Member(inside(info.filename), read, _zip_link(archive, info)))
     return _tree(source, members)
+
+
+def _zip_link(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str | None:
+    """Where a link leads, which stands in it; None for what is no link of Unix."""
+    if not stat.S_ISLNK(info.external_attr >> 16) or info.create_system != _UNIX or info.file_size > _LONGEST_LINK:
+        return None
+    return archive.read(info).decode("utf-8", "surrogateescape")
 
 
 def _tar_tree(source: Path) -> Tree:
@@ -66,12 +76,13 @@ def _tar_tree(source: Path) -> Tree:
         plain.seek(0)
         file = plain
     archive = tarfile.open(fileobj=file, mode="r:")  # noqa: SIM115 - as long as its members are read
-    members: list[tuple[str, Callable[[], bytes] | None]] = []
+    members = []
     for info in archive:
         if info.isfile() or info.islnk() or info.issym():
-            members.append((info.name, _reader(functools.partial(_member, archive, info))))
+            read = _reader(functools.partial(_member, archive, info))
+            members.append(Member(inside(info.name), read, info.linkname if info.issym() else None))
         elif info.isdir():
-            members.append((f"{info.name}/", None))
+            members.append(Member(inside(info.name), None))
     return _tree(source, members)
 
 
@@ -97,19 +108,17 @@ def _reader(read: Callable[[], bytes]) -> Callable[[], bytes]:
     return safe
 
 
-def _tree(source: Path, members: Iterable[tuple[str, Callable[[], bytes] | None]]) -> Tree:
-    """Folders and files from the names of members; those of folders have no reader."""
+def _tree(source: Path, members: Sequence[Member]) -> Tree:
+    """Folders and files from the members."""
     tree = Tree(source, Folder("", str(source)))
-    for name, read in members:
-        parts = [part for part in PurePosixPath(name.replace("\\", "/")).parts if part not in ("/", ".", "..")]
+    for path, read, _, aside in followed(members, str(source)):
+        parts = path.split("/") if path else []
         if not parts:
             continue
-        if len(parts) > MAX_DEPTH:
-            raise ValueError(f"more than {MAX_DEPTH} folders inside one another")
-        path = "/".join(parts)
-        if any(map(hidden, parts)):
-            if read is not None:
-                tree.ignore("hidden", path)
+        check_depth(path)
+        if aside or any(map(hidden, parts)):
+            if aside or read is not None:
+                tree.ignore(aside or "hidden", path)
             continue
         folder = tree.top
         for depth, part in enumerate(parts if read is None else parts[:-1], 1):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.inventory import Content, Inventory, Item, Part, make
-from hpmkd.data.layouts.parts import ANY_PART, choose, part_of
+from hpmkd.data.layouts.parts import ANY_PART, WHY_SPARE, choose, part_of
 from hpmkd.data.listing import named
 from hpmkd.data.tree import File, Folder, Tree
 from hpmkd.errors import EnvironmentProblem
@@ -61,8 +62,10 @@ def take(tree: Tree, base: Folder, config: DataConfig) -> Inventory:
             todo="save the arrays under these names",
         )
     train_name, test_name, notes = choose(base.place, found)
-    parts = [_part(name, found[name]) for name in (train_name, test_name)]
-    notes += [f"the part {name} is not used" for name in found if name not in (train_name, test_name)]
+    deep = [place for name in (train_name, test_name) for place in found[name].get("images", [])]
+    largest = functools.cache(functools.partial(_largest, deep))
+    parts = [_part(name, found[name], largest) for name in (train_name, test_name)]
+    notes += [f"{name} is not used: {WHY_SPARE}" for name in found if name not in (train_name, test_name)]
     return make(tree, NAME, (parts[0], parts[1]), config, notes=notes)
 
 
@@ -139,7 +142,13 @@ def _array(place: _Place) -> np.ndarray:
         raise _corrupt(place.file, error) from error
 
 
-def _part(name: str, found: Mapping[str, list[_Place]]) -> Part:
+def _largest(places: list[_Place]) -> int:
+    """The largest value of all images of 16 bits. One image does not tell: it may be a dark one of deep ones."""
+    arrays = (_array(place) for place in places)
+    return max((int(array.max()) for array in arrays if array.dtype == np.uint16 and array.size), default=0)
+
+
+def _part(name: str, found: Mapping[str, list[_Place]], largest: Callable[[], int]) -> Part:
     every = [place for places in found.values() for place in places]
     if len(found) < 2 or len(every) > 2:
         raise EnvironmentProblem(
@@ -167,6 +176,9 @@ def _part(name: str, found: Mapping[str, list[_Place]]) -> Part:
     items = [Item(images.file, row, value) for row, value in enumerate(values.tolist())]
 
     def contents() -> Iterator[Content]:
-        yield from _array(images)
+        array = _array(images)
+        if array.dtype == np.uint16 and largest() <= 255:
+            array = array.astype(np.uint8)  # as other whole numbers from 0 to 255
+        yield from array
 
     return Part(name, items, contents, list(dict.fromkeys([images.file, labels.file])))

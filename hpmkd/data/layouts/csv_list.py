@@ -34,6 +34,17 @@ def fits(tree: Tree, base: Folder) -> bool:
     return any(part_of(_stem(file)) == "train" and _columns(_header(file)) is not None for file in _lists(base))
 
 
+def nearly(base: Folder) -> dict[str, list[str]]:
+    """Lists that cannot be used as they are, with the fields of their first line: those of a part without the names of
+    its columns, or, where there is none for a part, those of all images."""
+    files = [file for file in base.files.values() if file.suffix in (".csv", ".tsv") and file.local is not None]
+    lists = {file.name: _header(file) for file in sorted(files, key=lambda one: one.name)}
+    of_parts = {name for name in lists if part_of(name.rpartition(".")[0])}
+    if of_parts:
+        return {name: lists[name] for name in lists if name in of_parts and _columns(lists[name]) is None}
+    return {name: names for name, names in lists.items() if _columns(names) is not None}
+
+
 def take(tree: Tree, base: Folder, config: DataConfig) -> Inventory:
     """The inventory; EnvironmentProblem where a list cannot be read."""
     lists = {_stem(file): file for file in _lists(base)}
@@ -45,9 +56,9 @@ def take(tree: Tree, base: Folder, config: DataConfig) -> Inventory:
     for name in (train_name, test_name):
         same = [Path(base.place) / folder for folder in base.folders if part_of(folder) == part_of(name)]
         roots = [tree.source, Path(base.place), *same]
-        files = [resolve(file, roots) for file, _ in rows[name]]
         items = [Item(lists[name], row, as_number(label)) for row, (_, label) in enumerate(rows[name])]
-        parts.append(Part(name, items, functools.partial(_contents, files), [lists[name], *files]))
+        files = [resolve(file, roots, item.where) for item, (file, _) in zip(items, rows[name], strict=True)]
+        parts.append(Part(name, items, functools.partial(_contents, files), [lists[name], *files], lists=True))
     return make(tree, NAME, (parts[0], parts[1]), config, notes=notes)
 
 

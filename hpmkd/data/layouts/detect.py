@@ -9,17 +9,12 @@ from typing import NamedTuple
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.inventory import Inventory
 from hpmkd.data.layouts import archive, arrays, csv_list, image_folder, saved, tables
+from hpmkd.data.layouts.advice import no_data_set
 from hpmkd.data.layouts.parts import part_of
 from hpmkd.data.listing import count, listed, named
-from hpmkd.data.suffixes import TABLES, is_image
 from hpmkd.data.tree import Folder, Tree, folder_tree, local_file
 from hpmkd.errors import EnvironmentProblem
 
-LAYOUT = (
-    "train/<class>/ and test/<class>/ with images (or an archive of them), Parquet files (train.parquet and "
-    "test.parquet, or shards as on the Hugging Face hub), folders of datasets.save_to_disk, .npz arrays, or train.csv "
-    "and test.csv that list (file, label)"
-)
 _MAX_NESTING = 2
 
 
@@ -50,18 +45,27 @@ def take_inventory(source: Path, config: DataConfig) -> Inventory:
             tree.top.files[source.name] = local_file(source, source.name)
     found = _fitting(tree, tree.top)
     if not found:
-        raise _no_data_set(tree)
+        raise no_data_set(tree)
     if len(found) > 1:
         raise EnvironmentProblem(
             f"{source}: more than one data set",
             expected="one",
             found=listed(f"{base.place}: {layout.name}" for layout, base in found),
-            todo=f"name one of these folders, for example my-images={found[0][1].place}"
-            if len({base.path for _, base in found}) > 1
-            else "move the other one away",
+            todo=_name_one(tree, [base for _, base in found]),
         )
     layout, base = found[0]
     return layout.take(tree, base, config)
+
+
+def _name_one(tree: Tree, bases: list[Folder]) -> str:
+    """Which folder to name; the one that was named is no help, and what lies in an archive has no path to name."""
+    inside = [base for base in bases if base.path]
+    if not inside or len({base.path for base in bases}) == 1:
+        return "move the other one away"
+    if archive.is_archive(tree.source):
+        return "unpack it, and name one of the folders"
+    advice = f"name one of these folders, for example my-images={inside[0].place}"
+    return advice if len(inside) == len(bases) else f"{advice}; to use {tree.top.place} itself, move the others away"
 
 
 def _fitting(tree: Tree, folder: Folder, depth: int = 0) -> list[tuple[_Layout, Folder]]:
@@ -91,24 +95,3 @@ def _revision(source: Path) -> Path:
         found=named(revisions) or "none",
         todo=f"name one, for example my-images={snapshots / (revisions or ['REVISION'])[0]}",
     )
-
-
-def _no_data_set(tree: Tree) -> EnvironmentProblem:
-    top = tree.top
-    names = [*(f"{name}/" for name in sorted(top.folders)), *sorted(top.files)]
-    found, todo = named(names) or "an empty or missing folder", "correct the path or the layout"
-    loose = {name: folder for name, folder in top.folders.items() if part_of(name)}
-    flat = [name for name, folder in loose.items() if any(map(is_image, folder.files.values()))]
-    empty = [name for name, folder in loose.items() if not any(True for _ in folder.every_file())]
-    classes = [name for name, folder in top.folders.items() if any(map(is_image, folder.every_file()))]
-    if archive.is_archive(tree.source) and any(file.suffix in TABLES for file in top.every_file()):
-        todo = "unpack it, and name the folder: only class folders are read from archives"
-    elif flat:
-        found += f"; images outside of class folders in {named(flat)}"
-        todo = "sort them into class folders, or list them with their labels in train.csv and test.csv"
-    elif empty:
-        found += f"; no files in {named(empty)}"
-    elif loose or classes:
-        found += f"; images in {named(classes) or 'no folder'}, but no training part"
-        todo = "make the folders train and test, each with a folder per class"
-    return EnvironmentProblem(f"{tree.source}: not a data set", expected=LAYOUT, found=found, todo=todo)

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Iterator
 
 from hpmkd.config.sweep import DataConfig
+from hpmkd.data.faults import CORRECT_LINKS, together
 from hpmkd.data.inventory import Content, Inventory, Item, Part, make
 from hpmkd.data.layouts.parts import choose, part_of
 from hpmkd.data.listing import count, listed, named
 from hpmkd.data.suffixes import is_image, is_other
-from hpmkd.data.tree import File, Folder, Tree
+from hpmkd.data.tree import File, Folder, Tree, leads_nowhere
 from hpmkd.errors import EnvironmentProblem
 
 NAME = "image folders"
@@ -25,36 +26,81 @@ def fits(tree: Tree, base: Folder) -> bool:
 
 def take(tree: Tree, base: Folder, config: DataConfig) -> Inventory:
     """The inventory; EnvironmentProblem where images lie outside of class folders, or under unknown suffixes."""
+    gone = [file for file in base.files.values() if part_of(file.name) and leads_nowhere(file)]
+    if gone:
+        raise _links(gone)
     train_name, test_name, notes = choose(base.place, [name for name in base.folders if part_of(name)])
     folders = [base.folders[name] for name in (train_name, test_name)]
-    _all_in_classes(folders)
-    parts = [_part(tree, folder, config) for folder in folders]
+    unknown: list[File] = []
+    parts = [_part(tree, folder, config, unknown) for folder in folders]
+    gone = [file for folder in folders for file in folder.files.values() if _is_lost(file)]
+    gone = list(dict.fromkeys([*gone, *(file for file in unknown if leads_nowhere(file))]))
+    unknown = [file for file in unknown if file not in gone]
+    faults = [
+        *_unlisted(folders),
+        *([_links(gone)] if gone else []),
+        *_outside(folders),
+        *([_unknown(unknown)] if unknown else []),
+    ]
+    if faults:
+        raise together(faults)
     classes = {name for folder in folders for name in folder.folders}
     return make(tree, NAME, (parts[0], parts[1]), config, notes=notes, folders=classes)
 
 
-def _all_in_classes(folders: list[Folder]) -> None:
+def _links(files: list[File]) -> EnvironmentProblem:
+    return EnvironmentProblem(
+        f"{count(len(files), 'link')} to what is not there",
+        expected=CORRECT_LINKS.expected,
+        found=listed(
+            f"{file.place}: {leads_nowhere(file) or 'a link to what is not in the archive'}" for file in files
+        ),
+        todo=CORRECT_LINKS.todo,
+    )
+
+
+def _outside(folders: list[Folder]) -> list[EnvironmentProblem]:
     """Whose class is not known cannot be used; all such images, of both parts, are told at once."""
-    loose = {folder.place: sorted(name for name, file in folder.files.items() if is_image(file)) for folder in folders}
+    loose = {
+        folder.place: sorted(name for name, file in folder.files.items() if is_image(file) and not leads_nowhere(file))
+        for folder in folders
+    }
     lines = [f"{place}: {count(len(names), 'image')} ({named(names, 3)})" for place, names in loose.items() if names]
-    if lines:
-        raise EnvironmentProblem(
+    if not lines:
+        return []
+    return [
+        EnvironmentProblem(
             "images outside of class folders: their class is not known",
             expected="a folder per class in each part, with the same names",
             found=listed(lines),
             todo="sort them into class folders, or move them out of the data set; where only the test images have no "
             "classes, take some training images as test images",
         )
+    ]
 
 
-def _part(tree: Tree, folder: Folder, config: DataConfig) -> Part:
-    faults = [f"{below.place}: {below.fault}" for below in folder.below() if below.fault]
-    if faults:
-        raise EnvironmentProblem(
-            f"{folder.place}: folders that cannot be listed", found=listed(faults), todo="correct their permissions"
-        )
+def _is_lost(file: File) -> bool:
+    """A link beside the class folders that leads nowhere may have been one of them; so may one in an archive."""
+    if file.local is not None:
+        return bool(leads_nowhere(file))
+    try:
+        file.read()
+    except OSError:
+        return True
+    return False
+
+
+def _unlisted(folders: list[Folder]) -> list[EnvironmentProblem]:
+    faults = [f"{below.place}: {below.fault}" for folder in folders for below in folder.below() if below.fault]
+    if not faults:
+        return []
+    todo = "correct their permissions"
+    return [EnvironmentProblem("folders that cannot be listed", found=listed(faults), todo=todo)]
+
+
+def _part(tree: Tree, folder: Folder, config: DataConfig, unknown: list[File]) -> Part:
+    """The images in the class folders of a part; files that may be images are added to `unknown`."""
     items: list[Item] = []
-    unknown: list[File] = []
     allowed = {suffix.lower() for suffix in config.ignore_suffixes}
     for name in sorted(folder.folders):
         for file in (file for _, files in folder.folders[name].walk() for file in files):
@@ -66,8 +112,6 @@ def _part(tree: Tree, folder: Folder, config: DataConfig) -> Part:
                 tree.ignore("not an image by its suffix", file.path)
             else:
                 unknown.append(file)
-    if unknown:
-        raise _unknown(folder, unknown)
 
     def contents() -> Iterator[Content]:
         return (item.file for item in items)
@@ -75,12 +119,12 @@ def _part(tree: Tree, folder: Folder, config: DataConfig) -> Part:
     return Part(folder.path.rpartition("/")[2], items, contents, [item.file for item in items])
 
 
-def _unknown(folder: Folder, files: list[File]) -> EnvironmentProblem:
+def _unknown(files: list[File]) -> EnvironmentProblem:
     suffixes = Counter(file.suffix or "no suffix" for file in files)
-    examples = {file.suffix or "no suffix": file.path for file in reversed(files)}
+    examples = {file.suffix or "no suffix": file.place for file in reversed(files)}
     words = ", ".join(sorted({file.suffix or '""' for file in files}))
     return EnvironmentProblem(
-        f"{folder.place}: {count(len(files), 'file')} that may be images, with suffixes that Pillow does not know",
+        f"{count(len(files), 'file')} that may be images, with suffixes that Pillow does not know",
         expected="images (.jpg, .png, .gif, ...), or files that are known to be none (.txt, .csv, .json, ...)",
         found=listed(
             f"{suffix}: {count(number, 'file')}, such as {examples[suffix]}" for suffix, number in suffixes.items()

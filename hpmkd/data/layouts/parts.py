@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from hpmkd.errors import EnvironmentProblem
@@ -14,11 +15,25 @@ _NAMES = {
 PART_OF = {name: part for part, names in _NAMES.items() for name in names}
 # In a regular expression: the longest first, so that `training` is not `train` with a rest.
 ANY_PART = "|".join(sorted(PART_OF, key=len, reverse=True))
+# Why a validation part is set aside where there is a test part too; its name follows.
+SPARE = "not used beside the test part: "
+WHY_SPARE = "images for validation are taken from the training part (data.validation_fraction)"
+_IN_A_NAME = re.compile(rf"^(?:.+-)?({ANY_PART})(?=[-._ 0-9]|$)", re.IGNORECASE)
 
 
 def part_of(name: str) -> str | None:
     """`train`, `test` or `val` for the name of a folder or split in any case; None for others."""
     return PART_OF.get(name.lower())
+
+
+def spare_part(path: str) -> str:
+    """The folder or table by whose name a file that is not used belongs to a validation part; empty for others."""
+    pieces = path.split("/")
+    for place, piece in enumerate(pieces):
+        match = _IN_A_NAME.match(piece)
+        if match and part_of(match[1]) == "val":
+            return "/".join(pieces[: place + 1]) + ("/" if place + 1 < len(pieces) else "")
+    return ""
 
 
 def choose(place: str, names: Iterable[str]) -> tuple[str, str, list[str]]:

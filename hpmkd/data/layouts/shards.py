@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from hpmkd.data.listing import listed, named
+from hpmkd.data.listing import count, listed, named
 from hpmkd.data.tree import File
 from hpmkd.errors import EnvironmentProblem
 
 _SHARD = re.compile(r"^(?P<start>.*-)(?P<number>\d+)-of-(?P<total>\d+)(?P<end>(?:-[^.]*)?\.\w+)$")
 _WHOLE = re.compile(r"^[a-z]+\.\w+$", re.IGNORECASE)
 _NUMBER = re.compile(r"^(?P<number>\d+)(?P<end>\.\w+)$")
+# Spark's `part-00000-HASH.c000.snappy.parquet` and the like, whose number of files is not known.
+_LOOSE = re.compile(r"^(?P<start>\D+)(?P<number>\d+)(?![0-9a-zA-Z])")
 
 
 class _Set(NamedTuple):
@@ -28,7 +30,8 @@ def ordered(files: Sequence[File], place: str) -> list[File]:
     """The shards of one part by their number; other files by their name.
 
     Raises:
-        EnvironmentProblem: some are missing (they are named), or there are sets of two uploads (both are named).
+        EnvironmentProblem: some are missing or too many (they are named), or there are sets of two uploads (both are
+            named).
     """
     sets: dict[_Set, dict[int, File]] = {}
     others: list[File] = []
@@ -46,16 +49,52 @@ def ordered(files: Sequence[File], place: str) -> list[File]:
     if not sets:
         return others
     ((key, found),) = sets.items()
+    _none_beyond(key, found, place)
     wanted = range(key.total or max(found) + 1)
     missing = [_name(key, number, found.values()) for number in wanted if number not in found]
     if missing:
         raise EnvironmentProblem(
             f"{place}: {len(missing):,} of {len(wanted):,} shards are missing",
-            expected=f"{key.start or 'numbers'} 0 to {len(wanted) - 1}",
+            expected=_expected([_name(key, number, found.values()) for number in wanted]),
             found="missing: " + named(missing),
             todo="fetch them, and start again",
         )
     return [found[number] for number in sorted(found)]
+
+
+def gaps(files: Sequence[File]) -> list[str]:
+    """A sentence for each row of numbered files with a gap in it, of those that do not say how many there are.
+
+    Spark leaves gaps where a task wrote nothing, so they are no error; a file that was not copied looks the same.
+    """
+    rows: dict[tuple[str, str], set[int]] = {}
+    for file in files:
+        match = None if _SHARD.match(file.name) else _LOOSE.match(file.name)
+        if match:
+            rows.setdefault((file.path.rpartition("/")[0], match["start"]), set()).add(int(match["number"]))
+    notes = []
+    for (folder, start), found in rows.items():
+        first, last = 0 if start == "part-" else min(found), max(found)
+        missing = last - first + 1 - len(found)
+        if missing:
+            example = next(number for number in range(first, last) if number not in found)
+            notes.append(
+                f"{folder or 'tables'}: {missing:,} of the numbers {first} to {last} of {start}N are not there, such "
+                f"as {example}; nothing says whether these files are missing"
+            )
+    return notes
+
+
+def _none_beyond(key: _Set, found: Mapping[int, File], place: str) -> None:
+    """Every shard says how many there are; one beyond them is of another upload."""
+    beyond = [found[number].path for number in sorted(found) if key.total and number >= key.total]
+    if beyond:
+        raise EnvironmentProblem(
+            f"{place}: {count(len(beyond), 'shard')} beyond the last one that {key.start}N-of-{key.total} has",
+            expected=f"{key.start}0 to {key.total - 1}",
+            found=named(beyond),
+            todo="delete what is left of another upload, or fetch the data set again",
+        )
 
 
 def _uploads(files: Sequence[File]) -> list[list[File]]:
@@ -73,6 +112,11 @@ def _one_upload(sets: Sequence[Sequence[File]], place: str) -> None:
             found=listed(f"{named(file.path for file in files)}" for files in sets),
             todo="delete the older set",
         )
+
+
+def _expected(names: Sequence[str]) -> str:
+    """The first and the last name."""
+    return named(names) if len(names) < 3 else f"{names[0]} to {names[-1]}"
 
 
 def _name(key: _Set, number: int, others: Iterable[File]) -> str:

@@ -6,6 +6,7 @@ import functools
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -71,29 +72,30 @@ class TableFile:
         def read() -> list[Any]:
             return [path for column in self._batches(self.image) for path in _paths(column)]
 
-        return [self._resolve(path) for path in self._safely(read) if isinstance(path, str) and path]
+        places = enumerate(self._safely(read))
+        return [self._resolve(path, row) for row, path in places if isinstance(path, str) and path]
 
     def contents(self) -> Iterator[Content]:
         """What each row holds."""
-        batches = self._safely(lambda: self._batches(self.image))
+        batches, row = self._safely(lambda: self._batches(self.image)), -1
         while (column := self._safely(lambda: next(batches, None))) is not None:
             for cell in self._safely(column.to_pylist):
-                yield self._content(cell)
+                yield self._content(cell, row := row + 1)
 
-    def _content(self, cell: Any) -> Content:
+    def _content(self, cell: Any, row: int) -> Content:
         if isinstance(cell, dict):
             cell = cell.get("bytes") if cell.get("bytes") is not None else cell.get("path")
         if isinstance(cell, bytes):
             return cell
         if isinstance(cell, str):
-            return self._resolve(cell)
+            return self._resolve(cell, row)
         if isinstance(cell, list):
             return _pixels(cell)
         return Problem("no image" if cell is None else f"a {type(cell).__name__}, not an image")
 
-    def _resolve(self, text: str) -> File:
+    def _resolve(self, text: str, row: int) -> File:
         """The file that a row refers to, relative to the data set or to the table; absolute paths as they are."""
-        return resolve(text, [*self.roots, self.path.parent])
+        return resolve(text, [*self.roots, self.path.parent], f"{self.file.place}, row {row}")
 
     def _may_refer(self) -> bool:
         """Whether a row may lack the bytes of its image; Parquet counts its nulls."""
@@ -168,14 +170,15 @@ def _pixels(cell: list[Any]) -> Content:
     return Problem("rows of different lengths, or no numbers") if pixels.dtype == object else pixels
 
 
-def resolve(text: str, roots: Sequence[Path]) -> File:
+def resolve(text: str, roots: Sequence[Path], named_in: str) -> File:
     """The file that a path in a table means: below the first root where there is one; absolute paths as they are."""
     for spelled in dict.fromkeys((text, text.replace("\\", "/"))):
         for root in roots:
             place = Path(os.path.normpath(root / spelled))
             if "\0" not in spelled and place.is_file():
-                return local_file(place, os.path.relpath(place, roots[0]))
-    return File(text, text, str(Path(roots[0], text)), Path(roots[0], text).read_bytes)
+                return replace(local_file(place, os.path.relpath(place, roots[0])), named_in=named_in)
+    place = Path(roots[0], text)
+    return File(text, text, str(place), place.read_bytes, named_in=named_in)
 
 
 def _reader(path: Path) -> Any:

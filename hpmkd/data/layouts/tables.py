@@ -13,13 +13,14 @@ from pathlib import Path
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.inventory import Content, Inventory, Item, Part, make
 from hpmkd.data.layouts.parts import ANY_PART, choose, part_of
-from hpmkd.data.layouts.shards import ordered
+from hpmkd.data.layouts.shards import gaps, ordered
 from hpmkd.data.layouts.table_file import TableFile
 from hpmkd.data.listing import named
 from hpmkd.data.tree import File, Folder, Tree
 from hpmkd.errors import EnvironmentProblem
 
-NAME = "tables"
+NAME = "Parquet tables"
+_ARROW_NAME = "Arrow tables"
 _PARQUET = re.compile(rf"^({ANY_PART})(?:[-._ 0-9].*)?\.parquet$", re.IGNORECASE)
 _ARROW = re.compile(rf"^(?:.+-)?({ANY_PART})(?:-\d+-of-\d+)?\.arrow$", re.IGNORECASE)
 
@@ -41,9 +42,11 @@ def take(tree: Tree, base: Folder, config: DataConfig) -> Inventory:
             todo="fetch the original files of the data set",
         )
     train_name, test_name, notes = choose(base.place, files)
+    notes += [note for name in (train_name, test_name) for note in gaps(files[name])]
     roots = [tree.source, *(Path(base.place),)]
+    name = NAME if all(file.suffix == ".parquet" for file in files[train_name]) else _ARROW_NAME
     return inventory_of(
-        tree, NAME, train=(train_name, ordered(files[train_name], base.place)),
+        tree, name, train=(train_name, ordered(files[train_name], base.place)),
         test=(test_name, ordered(files[test_name], base.place)), config=config, notes=notes, roots=roots,
     )  # fmt: skip
 

@@ -1,0 +1,91 @@
+"""What to do about a folder or an archive in which no layout is found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hpmkd.data.layouts import archive, csv_list
+from hpmkd.data.layouts.parts import part_of
+from hpmkd.data.listing import count, named
+from hpmkd.data.suffixes import TABLES, is_image
+from hpmkd.data.tree import Folder, Tree, leads_nowhere
+from hpmkd.errors import EnvironmentProblem
+
+LAYOUT = (
+    "train/<class>/ and test/<class>/ with images (or an archive of them), Parquet files (train.parquet and "
+    "test.parquet, or shards as on the Hugging Face hub), folders of datasets.save_to_disk, .npz arrays, or train.csv "
+    "and test.csv that list (file, label)"
+)
+_CORRECT = "correct the path or the layout"
+_SPLIT = (
+    "make the folders train and test; in both a folder per class; of each class move some images, such as every fifth, "
+    "to test and the others to train"
+)
+# What else to say of what was found, and what to do; None: another piece of advice fits better.
+_Advice = tuple[str, str] | None
+
+
+def no_data_set(tree: Tree) -> EnvironmentProblem:
+    """The error for a tree that is no data set: what lies there, and what would make it one."""
+    top = tree.top
+    names = [*(f"{name}/" for name in sorted(top.folders)), *sorted(top.files)]
+    more, todo = (
+        _archived(tree) or _broken(top) or _of_parts(top) or _of_lists(top) or _of_classes(tree) or ("", _CORRECT)
+    )
+    found = (named(names) or "an empty or missing folder") + (f"; {more}" if more else "")
+    return EnvironmentProblem(f"{tree.source}: not a data set", expected=LAYOUT, found=found, todo=todo)
+
+
+def _archived(tree: Tree) -> _Advice:
+    if archive.is_archive(tree.source) and any(file.suffix in TABLES for file in tree.top.every_file()):
+        return "", "unpack it, and name the folder: only class folders are read from archives"
+    return None
+
+
+def _broken(top: Folder) -> _Advice:
+    links = [f"{file.place}: {link}" for file in top.files.values() if (link := leads_nowhere(file))]
+    return (named(links), "correct these links") if links else None
+
+
+def _of_parts(top: Folder) -> _Advice:
+    """Folders called train or test, but no image in class folders of the first."""
+    loose = {name: folder for name, folder in top.folders.items() if part_of(name)}
+    flat = [name for name, folder in loose.items() if any(map(is_image, folder.files.values()))]
+    if flat and not csv_list.nearly(top):
+        what = f"images outside of class folders in {named(flat)}"
+        return what, "sort them into class folders, or list them with their labels in train.csv and test.csv"
+    empty = [name for name, folder in loose.items() if not any(True for _ in folder.every_file())]
+    return (f"no files in {named(empty)}", _CORRECT) if empty else None
+
+
+def _of_lists(top: Folder) -> _Advice:
+    """Lists of images whose columns are not named, or a single list of all images."""
+    lists = csv_list.nearly(top)
+    wrong = {name: columns for name, columns in lists.items() if part_of(name.rpartition(".")[0])}
+    if wrong:
+        lines = "; ".join(f"the first line of {name} is {named(columns)!r}" for name, columns in wrong.items())
+        return lines, "give each list a first line that names its columns: file,label"
+    if lists:
+        name = next(iter(lists))
+        return (
+            f"one list of images, {name}",
+            f"split {name} into train.csv and test.csv, both with its first line, such as every fifth row of each "
+            "label for test.csv",
+        )
+    return None
+
+
+def _of_classes(tree: Tree) -> _Advice:
+    """Class folders that nobody has divided into training and test images, or whose images are all hidden."""
+    folders = tree.top.folders
+    classes = [name for name, folder in folders.items() if any(map(is_image, folder.every_file()))]
+    if classes or any(map(part_of, folders)):
+        return f"images in {named(classes) or 'no folder'}, but no training part", _SPLIT
+    aside = _hidden_below(tree.ignored.get("hidden", []), list(folders))
+    if aside:
+        return f"{count(aside, 'hidden file')} in these folders", "rename files whose names begin with a dot"
+    return None
+
+
+def _hidden_below(paths: Sequence[str], folders: Sequence[str]) -> int:
+    return sum(path.partition("/")[0] in folders for path in paths)
