@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from hpmkd.cli.parser import parse
-from hpmkd.config.load import flattened, parse_yaml, to_yaml, validate
+from hpmkd.config.from_python import flattened
+from hpmkd.config.load import parse_yaml, to_yaml, validate
 from hpmkd.errors import UsageError
 
 GRID = {"baselines": ["TraditionalKD"], "kd.temperature": [2, 4, 8], "kd.alpha": [0.5, 0.9]}

@@ -1,0 +1,74 @@
+"""A row of results.parquet, from the header of one model, search or logits cache."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from hpmkd.config.specs import ModelSpec
+from hpmkd.numeric import is_defined
+from hpmkd.plan.architecture import forward_cost, parameter_count
+from hpmkd.plan.roles import NETWORK_SUFFIX, Role
+from hpmkd.store.sidecar import Header
+
+
+def result_row(stem: str, header: Header, planned: bool) -> dict[str, Any]:
+    """What the header of a file says; `planned`: whether it belongs to the present plan."""
+    meta = header.metadata
+    role, shape, versions = Role.of(meta.get("role")), meta.get("architecture") or {}, meta.get("versions") or {}
+    # Of what is no network, `accuracy` is none on the test set: a search reports validation images.
+    network = role is None or role.is_network
+    return {
+        "file": f"{stem}{role.suffix if role else NETWORK_SUFFIX}",
+        "dataset": meta.get("dataset"),
+        "condition": meta.get("condition"),
+        "pair": meta.get("pair"),
+        "role": role.value if role else meta.get("role"),
+        "baseline": meta.get("baseline"),
+        "run": _count(meta.get("run")),
+        "accuracy_pct": header.accuracy if network else math.nan,
+        "validation_accuracy_pct": meta.get("val_accuracy") if network else header.accuracy,
+        "train_seconds": header.train_time,
+        "prepare_seconds": meta.get("prepare_seconds", math.nan),  # of them, on helper modules before the first step
+        # Mean entropy (nats) of the trained attention's weights on validation images, of a student that has one.
+        "attention_entropy": _entropy(meta.get("attention")),
+        "epochs": _count(meta.get("epochs")),
+        "seed": str(meta.get("seed")),
+        "architecture": shape.get("arch") if network else None,
+        "channels": str(shape.get("channels")) if network else None,
+        "parameters": _counted(parameter_count, shape) if network else None,
+        "multiply_adds": _counted(forward_cost, shape) if network else None,  # of the forward pass of an image
+        "device": meta.get("device"),
+        "hardware": meta.get("hardware"),
+        "timestamp": header.timestamp,
+        "fingerprint": meta.get("fingerprint"),
+        "sha256": header.sha256,
+        "weights_sha256": header.weights,
+        "planned": planned,
+        "recalled": bool(meta.get("recalled")),
+        "hpmkd": versions.get("hpmkd"),
+        "torch": versions.get("torch"),
+        "python": versions.get("python"),
+        "git_revision": meta.get("git_revision"),
+        "parents": " ".join(meta.get("parents") or {}),
+    }
+
+
+def _count(value: Any) -> int | None:
+    """A whole number of metadata; None where somebody else has put something else there."""
+    return int(value) if is_defined(value) and value == int(value) else None
+
+
+def _entropy(attention: Any) -> float:
+    """Of metadata, in which somebody else may have put anything; NaN where there is none."""
+    value: Any = attention.get("entropy") if isinstance(attention, Mapping) else None
+    return float(value) if is_defined(value) else math.nan
+
+
+def _counted(count: Callable[[ModelSpec], int], shape: Mapping[str, Any]) -> int | None:
+    """Of a network by its metadata; None where they do not describe one of ours."""
+    try:
+        return count(ModelSpec(**{**shape, "channels": tuple(shape["channels"])}))
+    except (TypeError, ValueError, KeyError):
+        return None
