@@ -172,7 +172,7 @@ def test_no_section_is_empty_before_the_first_model(tmp_path: Path, cache_dir: P
         assert "No model of the plan is finished yet." in section
     sections = (tmp_path / "report.md").read_text().split("\n## ")
     assert [one for one in sections if len(one.strip().splitlines()) == 1] == []
-    assert sum("No model of the plan is finished yet." in one for one in sections) == 3
+    assert sum("No model of the plan is finished yet." in one for one in sections) == 4
 
 
 def test_data_sets_come_in_the_order_of_the_command(tmp_path: Path, cache_dir: Path) -> None:

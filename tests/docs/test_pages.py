@@ -175,7 +175,7 @@ def _tutorial(name: str) -> str:
 
 def test_the_bootstraps_coverage_is_what_the_report_says() -> None:
     (said,) = re.findall(r"in about (\d+) % of cases at 5 runs", _tutorial("report.md"))
-    assert f"{said} % at n = 5" in difference_table(pd.DataFrame()).note
+    assert f"{said} % at n = 5" in difference_table(pd.DataFrame(columns=["condition", "pair"])).note
 
 
 def test_the_first_sweep_page_names_what_an_output_has() -> None:

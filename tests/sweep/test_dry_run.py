@@ -42,7 +42,8 @@ def test_a_whole_grid(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkey
     assert lines[start + 9] == ("  makes 72 students, 12 logits caches, 4 searches, 8 assistants, 4 teachers")
     assert lines[start + 10].startswith("about ")
     assert "models at a time (from multiply-adds" in lines[start + 10] or "model at a time" in lines[start + 10]
-    assert lines[-1] == f"100 files in {tmp_path}/out: 0 done, 100 to make"
+    assert lines[-2] == f"100 models in {tmp_path}/out: 0 done, 100 to train"
+    assert lines[-1].startswith("dry run: nothing was trained")
     assert len([line for line in lines[:start] if ".pt" in line]) == 72 + 8 + 4
     assert not (tmp_path / "out").exists()
 
