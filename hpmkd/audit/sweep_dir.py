@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpmkd.config.load import is_of_0_1, parse_yaml, read_config_file, validate
+from hpmkd.config.paths import user_path
 from hpmkd.config.specs import spec_from_json
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.listing import count, named
@@ -94,7 +95,7 @@ def _is_sweep(root: Path) -> bool:
 
 def sweeps_in(root: Path) -> list[Path]:
     """The sweeps of a folder that holds some and is none itself, such as `results/`; by name."""
-    folder = root.expanduser().absolute()
+    folder = user_path(root, "DIR").absolute()
     try:
         return [] if _is_sweep(folder) else sorted(path for path in folder.iterdir() if _is_sweep(path))
     except OSError:
@@ -131,7 +132,7 @@ def open_saved(root: Path) -> Saved:
     Raises:
         UsageError: it is neither, or its config cannot be read by this version.
     """
-    output = OutputDir(root.expanduser().absolute())
+    output = OutputDir(user_path(root, "DIR").absolute())
     if not output.config_file.is_file():
         if not output.models.is_dir():
             raise no_sweep(output.root)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 from hpmkd.cli.parser import Arguments
+from hpmkd.config.paths import user_path
 from hpmkd.errors import EXIT_OK
 
 FORMATS = ("safetensors", "torchscript", "onnx")
@@ -33,8 +33,8 @@ def export(argv: Sequence[str], prog: str) -> int:
     given = build_parser(prog).parse_args(list(argv))
     from hpmkd.store.export import export as write  # torch takes seconds: --help and wrong flags need not wait for it
 
-    target = Path(given.output).expanduser() if given.output else None
-    done = write(Path(given.file).expanduser(), given.to, target)
+    target = user_path(given.output, "--output") if given.output is not None else None
+    done = write(user_path(given.file, "FILE"), given.to, target)
     if given.json:
         print(json.dumps({**asdict(done), "path": str(done.path)}, indent=1))
     else:

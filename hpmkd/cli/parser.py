@@ -13,6 +13,7 @@ import jsonargparse
 from hpmkd.config.load import RENAMED_KEYS, default_of, leaves, parse_yaml, type_name
 from hpmkd.config.request import Request
 from hpmkd.errors import UsageError
+from hpmkd.log import log
 from hpmkd.version import __version__
 
 # Short flags of the contract -> config key.
@@ -121,6 +122,17 @@ def _check_flags(parser: jsonargparse.ArgumentParser, argv: Sequence[str]) -> No
             )
 
 
+def _say_repeated(parser: jsonargparse.ArgumentParser, argv: Sequence[str]) -> None:
+    """Of a flag with a value that is given twice the last counts, as everywhere; what is dropped is said."""
+    actions = {flag: action for action in parser._actions for flag in action.option_strings if action.nargs != 0}
+    given = [flag for word in argv if (flag := word.partition("=")[0]) in actions]
+    for flag in dict.fromkeys(given):
+        same = [one for one in given if actions[one] is actions[flag]]
+        if len(same) > 1 and flag == same[0]:
+            one = f"{flag} A B" if actions[flag].nargs == "+" else f"{flag} once"
+            log.warning(f"command line: {same[-1]} is given {len(same)} times, and the last one counts; write {one}")
+
+
 def parse(argv: Sequence[str], prog: str) -> Request:
     """Parses the arguments of `run`.
 
@@ -130,6 +142,7 @@ def parse(argv: Sequence[str], prog: str) -> Request:
     """
     parser = build_parser(prog)
     _check_flags(parser, argv)
+    _say_repeated(parser, argv)
     values = parser.parse_args(list(argv)).as_flat()
     found = vars(values)
     request = Request(**{name: found[name] for name in ("mode", "output", "restore")})

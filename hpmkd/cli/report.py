@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hpmkd.cli.parser import Arguments
+from hpmkd.config.paths import user_path
 from hpmkd.errors import EXIT_OK
 
 _EXAMPLES = """  hpmkd report results/quick      then open results/quick/report.html in a browser
@@ -36,11 +37,11 @@ def report(argv: Sequence[str], prog: str) -> int:
     if given.port is not None and not 0 <= given.port <= 65535:
         parser.error("--port: expected a number from 0 (any free port) to 65535")
     if given.watch:
-        return _watch(Path(given.dir), given.port or 0, given.json)
+        return _watch(user_path(given.dir, "DIR"), given.port or 0, given.json)
     # matplotlib and scipy take a second: --help and wrong flags need not wait for them.
     from hpmkd.analysis.report import write_report
 
-    page = write_report(Path(given.dir))
+    page = write_report(user_path(given.dir, "DIR"))
     if given.json:
         found = [*page.parent.glob("report.*"), *page.parent.glob("figures/*.*"), *page.parent.glob("tables/*.*")]
         names = sorted(str(path.relative_to(page.parent)) for path in found)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -13,6 +12,7 @@ from rich.text import Text
 
 from hpmkd.audit.model_card import card
 from hpmkd.cli.parser import Arguments
+from hpmkd.config.paths import user_path
 from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_SOME_FAILED, UsageError
 from hpmkd.numeric import fixed, whole
 from hpmkd.text_table import printable
@@ -37,7 +37,7 @@ def build_parser(prog: str) -> Arguments:
 def show(argv: Sequence[str], prog: str) -> int:
     """Runs the command; returns the exit code."""
     given = build_parser(prog).parse_args(list(argv))
-    path = Path(given.file).expanduser()
+    path = user_path(given.file, "FILE")
     if path.is_dir():
         raise UsageError(
             f"{path}: a folder", expected="a file from models/", todo=f"hpmkd status {path}, or hpmkd verify {path}"

@@ -17,6 +17,7 @@ from hpmkd.audit.status import BAD, SWEEP, ModelStatus, Status, ago, read_status
 from hpmkd.audit.sweep_dir import sweeps_in
 from hpmkd.cli.overview import read_overview, show_overview
 from hpmkd.cli.parser import Arguments
+from hpmkd.config.paths import user_path
 from hpmkd.errors import EXIT_OK, EXIT_SOME_FAILED
 from hpmkd.numeric import clock, json_ready
 from hpmkd.text_table import TextTable
@@ -57,7 +58,7 @@ def status(argv: Sequence[str], prog: str) -> int:
     given = parser.parse_args(list(argv))
     if not given.every > 0:
         parser.error("--every: expected more than 0 seconds")
-    root = Path(given.dir)
+    root = user_path(given.dir, "DIR")
     if sweeps_in(root) and not given.watch:
         return show_overview(root, read_overview(root), given.json)
     found = read_status(root)

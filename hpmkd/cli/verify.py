@@ -15,6 +15,7 @@ from rich.text import Text
 from hpmkd.audit.sweep_dir import Sweep, is_older, no_sweep, open_sweep
 from hpmkd.audit.verification import verify_output
 from hpmkd.cli.parser import Arguments
+from hpmkd.config.paths import user_path
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.listing import named
 from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_SOME_FAILED
@@ -49,15 +50,15 @@ def build_parser(prog: str) -> Arguments:
 def verify(argv: Sequence[str], prog: str) -> int:
     """Runs the command; returns the exit code."""
     given = build_parser(prog).parse_args(list(argv))
-    output = OutputDir(Path(given.dir).expanduser().absolute())
+    output = OutputDir(user_path(given.dir, "DIR").absolute())
     if not output.models.is_dir():
         raise no_sweep(output.root)
     plan, word = _plan(output)
     findings = verify_output(output, plan.jobs if plan else None)
     if given.evaluate:
         data = plan.config.data if plan else DataConfig()
-        if given.data_dir:
-            data = data.model_copy(update={"dir": str(Path(given.data_dir).expanduser().absolute())})
+        if given.data_dir is not None:
+            data = data.model_copy(update={"dir": str(user_path(given.data_dir, "--data-dir").absolute())})
         findings = [_measured(finding, output, data, _sources(plan)) for finding in findings]
     if given.json:
         print(json.dumps(_as_json(output, findings, word), indent=1))

@@ -20,6 +20,6 @@ PLAN: JsonDict = {"plan": True}
 
 
 class Section(BaseModel):
-    """Base of every part of the config: no unknown keys, no silent conversion, no change after loading."""
+    """Base of every part of the config: no unknown keys, no conversion, finite numbers, no change after loading."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)

@@ -20,7 +20,8 @@ from hpmkd.errors import UsageError
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain YAML, but 1e-3 is a number (YAML 1.1 reads it as text) and a key given twice is an error.
+    """Plain YAML, but 1e-3 is a number (YAML 1.1 reads it as text), and a key given twice is an error. So are 010 and
+    1:30, which YAML 1.1 reads as 8 and 90.
 
     A merge key (`<<: *other`) is none: what it brings is meant to be overridden.
     """
@@ -32,7 +33,16 @@ class _Loader(yaml.SafeLoader):
             raise yaml.MarkedYAMLError(problem=f"key {twice[0]!r} is given twice", problem_mark=node.start_mark)
         return super().construct_mapping(node, deep)
 
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        number = super().construct_yaml_int(node)
+        if _ODD_INT.match(node.value):
+            problem = f"{node.value} is not clear (YAML 1.1: {number}); write the number, or quote it as text"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+        return int(number)
 
+
+_ODD_INT = re.compile(r"[-+]?0\d|.*:")
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 _MERGE = "tag:yaml.org,2002:merge"
 _FLOAT = re.compile(r"^[-+]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+$")
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+.0123456789"))

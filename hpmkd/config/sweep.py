@@ -17,6 +17,7 @@ from hpmkd.config.methods import (
     KDConfig,
     TAKDConfig,
 )
+from hpmkd.config.paths import user_path
 from hpmkd.config.specs import LENET5_NAMES, RESNET_DEPTHS
 from hpmkd.config.user_cache import user_cache
 from hpmkd.config.vary import grids
@@ -240,7 +241,7 @@ class SweepConfig(Section):
 def cache_folder(config: DataConfig) -> Path:
     """Where decoded images are kept: `data.cache_dir`, else `hpmkd` in the user's cache folder, or what stands in."""
     if config.cache_dir:
-        return Path(config.cache_dir).expanduser()
+        return user_path(config.cache_dir, "data.cache_dir")
     return user_cache()
 
 

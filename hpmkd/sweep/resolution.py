@@ -32,11 +32,13 @@ def resolve(request: Request) -> tuple[SweepConfig, OutputDir]:
     """
     if request.restore is None:
         source = config_file("quick" if request.mode is None else request.mode)
-        output = OutputDir(_absolute(Path("results") / source.stem if request.output is None else request.output))
+        output = OutputDir(
+            _absolute(Path("results") / source.stem if request.output is None else request.output, "--output")
+        )
         if not request.force:
             refuse_older(output)
     else:
-        output = OutputDir(_absolute(_to_restore(request)))
+        output = OutputDir(_absolute(_to_restore(request), "--restore" if request.restore else "--output"))
         source = output.config_file
         if not source.is_file():
             raise UsageError(
@@ -84,8 +86,8 @@ def _check_baselines(config: SweepConfig, source: Path, request: Request) -> Non
         ) from error
 
 
-def _absolute(folder: str | os.PathLike[str]) -> Path:
-    return user_path(folder, "output folder").absolute()
+def _absolute(folder: str | os.PathLike[str], what: str) -> Path:
+    return user_path(folder, what).absolute()
 
 
 def _to_restore(request: Request) -> str | Path:
@@ -101,11 +103,11 @@ def _read(source: Path, request: Request) -> SweepConfig:
 
 def _absolute_paths(config: SweepConfig) -> SweepConfig:
     """The sweep continues from wherever `--restore` is called."""
-    absolute = config.data.model_copy(update={"dir": str(_absolute(config.data.dir))})
+    absolute = config.data.model_copy(update={"dir": str(_absolute(config.data.dir, "data.dir"))})
     names = [absolute_folder(entry) for entry in config.datasets]
     mlflow = config.record.mlflow
     if mlflow and "://" not in mlflow:
-        mlflow = str(_absolute(mlflow))
+        mlflow = str(_absolute(mlflow, "record.mlflow"))
     record = config.record.model_copy(update={"mlflow": mlflow})
     return config.model_copy(update={"data": absolute, "datasets": names, "record": record})
 

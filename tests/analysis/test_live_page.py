@@ -53,9 +53,9 @@ class Sweep:
 
 
 @pytest.fixture
-def sweep(tmp_path: Path, cache_dir: Path) -> Sweep:
-    """Planned; nothing is made yet."""
-    return Sweep(tmp_path / "a & <b>", cache_dir, lambda job: None)
+def sweep(tmp_path: Path) -> Sweep:
+    """Planned; nothing is made yet, and no images are decoded, whatever other tests have decoded."""
+    return Sweep(tmp_path / "a & <b>", tmp_path / "cache", lambda job: None)
 
 
 @contextlib.contextmanager

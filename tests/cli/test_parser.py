@@ -98,3 +98,18 @@ def test_the_help_shows_values_as_they_are_written() -> None:
     text = build_parser("run_sweep.py").format_help()
     assert "--teacher_fit.optimizer adam|sgd|null" in text
     assert "--fit.lr FLOAT" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--datasets", "Digits", "--dataset", "MNIST"], "--dataset is given 2 times, and the last one counts; write"),
+        (["--runs", "3", "--runs=2"], "--runs is given 2 times, and the last one counts; write --runs once"),
+        (["-o", "a", "--output", "b", "-o", "c"], "-o is given 3 times"),
+        (["-n", "-n", "--datasets", "Digits", "MNIST", "--runs", "2"], ""),
+    ],
+)
+def test_a_flag_given_twice_is_said(words: list[str], said: str, caplog: pytest.LogCaptureFixture) -> None:
+    parse(words, "hpmkd run")
+    assert len(caplog.messages) == bool(said)
+    assert said in "".join(caplog.messages)

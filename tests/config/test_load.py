@@ -73,10 +73,16 @@ def test_numbers_as_people_write_them() -> None:
     assert parsed == {"a": 0.001, "b": 500.0, "c": 5.0, "d": 0.015, "e": 12, "f": "1e3x"}
 
 
-@pytest.mark.parametrize("text", ["a: 1\na: 2", "a: [1", "\tb: 1", "fit:\n  lr: 1\n  lr: 2"])
+@pytest.mark.parametrize("text", ["a: 1\na: 2", "a: [1", "\tb: 1", "fit:\n  lr: 1\n  lr: 2", "010", "a: 1:30", "[01]"])
 def test_what_is_not_clear_yaml_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match=r"here: not valid YAML"):
         parse_yaml(text, "here")
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
+def test_numbers_are_finite(value: float) -> None:
+    with pytest.raises(UsageError, match=r"bad value for `fit.lr`"):
+        validate({"datasets": ["Digits"], "baselines": ["Direct"], "fit": {"lr": value}}, "here")
 
 
 @pytest.mark.parametrize("content", [b"- 1\n- 2\n", b"\xff\xfe\x00", b""])
