@@ -7,12 +7,14 @@ import pkgutil
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpmkd.config.paths import user_path
 from hpmkd.config.request import split_condition
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.conditions.catalog import canonical
+from hpmkd.data.regular import what_else
 from hpmkd.data.tree import stem
 from hpmkd.errors import UsageError
 
@@ -87,6 +89,7 @@ def find(entry: str) -> Dataset:
             found="no such folder or file: " + str(path.absolute()),
             todo=f"did you mean {match}?" if match else "correct the name or the path",
         )
+    _need_regular(entry, path)
     short = safe_name(name or own)
     if not short or short.casefold() in (known.casefold() for known in DATASETS) or (name and short != name):
         raise UsageError(
@@ -96,6 +99,17 @@ def find(entry: str) -> Dataset:
             todo=f"give it a name, for example my-images={folder}",
         )
     return Dataset(short, "hpmkd.data.folder:read", source=str(path.resolve()))
+
+
+def _need_regular(entry: str, path: Path) -> None:
+    """UsageError where nothing could be read twice, or without an end."""
+    if kind := what_else(path):
+        raise UsageError(
+            f"datasets: {entry!r} is neither a folder nor a regular file",
+            expected="a folder, an archive or an .npz file",
+            found=kind,
+            todo="write its content to a file, and name that",
+        )
 
 
 def find_all(entries: list[str]) -> list[tuple[Dataset, str | None]]:

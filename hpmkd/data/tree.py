@@ -6,14 +6,15 @@ listed, hashed and decoded is the same.
 
 from __future__ import annotations
 
+import functools
 import os
-import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from hpmkd.data.links import Paths
+from hpmkd.data.regular import NOT_REGULAR, read_regular, what_else
 from hpmkd.errors import EnvironmentProblem
 
 MAX_DEPTH = 100
@@ -157,8 +158,8 @@ def _fill(
                 tree.ignore("a folder that cannot be listed", path)
         elif skip:
             tree.ignore("hidden", path)
-        elif _is_special(entry):
-            tree.ignore("not a regular file", path)
+        elif what_else(Path(entry.path)):
+            tree.ignore(NOT_REGULAR, path)
         else:
             folder.files[entry.name] = local_file(Path(entry.path), path)
 
@@ -171,17 +172,9 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _is_special(entry: os.DirEntry[str]) -> bool:
-    """A pipe, a socket, a device. A link that leads nowhere is none: whoever wants to read it says so."""
-    try:
-        return not stat.S_ISREG(entry.stat().st_mode)
-    except OSError:
-        return False
-
-
 def local_file(place: Path, path: str) -> File:
     """A file on the disk."""
-    return File(place.name, path, str(place), place.read_bytes, local=place)
+    return File(place.name, path, str(place), functools.partial(read_regular, place), local=place)
 
 
 def leads_nowhere(file: File) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from hpmkd.data.layouts import archive, csv_list
 from hpmkd.data.layouts.parts import part_of
 from hpmkd.data.listing import count, named
+from hpmkd.data.regular import NOT_REGULAR, what_else
 from hpmkd.data.suffixes import TABLES, is_image
 from hpmkd.data.tree import Folder, Tree, leads_nowhere
 from hpmkd.errors import EnvironmentProblem
@@ -30,7 +31,13 @@ def no_data_set(tree: Tree) -> EnvironmentProblem:
     top = tree.top
     names = [*(f"{name}/" for name in sorted(top.folders)), *sorted(top.files)]
     more, todo = (
-        _archived(tree) or _broken(top) or _of_parts(top) or _of_lists(top) or _of_classes(tree) or ("", _CORRECT)
+        _archived(tree)
+        or _broken(top)
+        or _special(tree)
+        or _of_parts(top)
+        or _of_lists(top)
+        or _of_classes(tree)
+        or ("", _CORRECT)
     )
     found = (named(names) or "an empty or missing folder") + (f"; {more}" if more else "")
     return EnvironmentProblem(f"{tree.source}: not a data set", expected=LAYOUT, found=found, todo=todo)
@@ -85,6 +92,16 @@ def _of_classes(tree: Tree) -> _Advice:
     if aside:
         return f"{count(aside, 'hidden file')} in these folders", "rename files whose names begin with a dot"
     return None
+
+
+def _special(tree: Tree) -> _Advice:
+    """Pipes, sockets and devices, by the name of a part perhaps, or of the data set itself."""
+    paths = [path for path in tree.ignored.get(NOT_REGULAR, []) if "/" not in path]
+    if not paths:
+        return None
+    folder = tree.source if tree.source.is_dir() else tree.source.parent
+    kinds = (f"{path} is {what_else(folder / path) or NOT_REGULAR}" for path in paths)
+    return named(kinds, 3), "put a regular file there, or a link to one: nothing is read from pipes, sockets or devices"
 
 
 def _hidden_below(paths: Sequence[str], folders: Sequence[str]) -> int:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from hpmkd.data.layouts.members import Member, check_depth, followed, inside
+from hpmkd.data.regular import NOT_REGULAR
 from hpmkd.data.tree import File, Folder, Tree, hidden
 from hpmkd.errors import EnvironmentProblem
 
@@ -81,8 +82,8 @@ def _tar_tree(source: Path) -> Tree:
         if info.isfile() or info.islnk() or info.issym():
             read = _reader(functools.partial(_member, archive, info))
             members.append(Member(inside(info.name), read, info.linkname if info.issym() else None))
-        elif info.isdir():
-            members.append(Member(inside(info.name), None))
+        else:
+            members.append(Member(inside(info.name), None, aside="" if info.isdir() else NOT_REGULAR))
     return _tree(source, members)
 
 

@@ -12,6 +12,7 @@ from hpmkd.data.layouts import archive, arrays, csv_list, image_folder, saved, t
 from hpmkd.data.layouts.advice import no_data_set
 from hpmkd.data.layouts.parts import part_of
 from hpmkd.data.listing import count, listed, named
+from hpmkd.data.regular import NOT_REGULAR, what_else
 from hpmkd.data.tree import Folder, Tree, folder_tree, local_file
 from hpmkd.errors import EnvironmentProblem
 
@@ -41,7 +42,9 @@ def take_inventory(source: Path, config: DataConfig) -> Inventory:
         tree = archive.archive_tree(source)
     else:
         tree = Tree(source, Folder("", str(source.parent)))
-        if source.exists():
+        if what_else(source):
+            tree.ignore(NOT_REGULAR, source.name)
+        elif source.exists():
             tree.top.files[source.name] = local_file(source, source.name)
     found = _fitting(tree, tree.top)
     if not found:

@@ -81,7 +81,7 @@ class _Links:
         found = self._resolved(member.name)
         below = [] if found is None else self._below(found)
         if found is not None and not below:
-            yield Member(seen, self._by_name[found].read)
+            yield self._by_name[found]._replace(name=seen)
         elif found is None:
             yield Member(seen, _nowhere(member.target))
         else:

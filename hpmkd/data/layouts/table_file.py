@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hpmkd.data.inventory import Content, Problem
+from hpmkd.data.regular import read_regular
 from hpmkd.data.tree import File, local_file
 from hpmkd.errors import EnvironmentProblem
 
@@ -178,7 +179,7 @@ def resolve(text: str, roots: Sequence[Path], named_in: str) -> File:
             if "\0" not in spelled and place.is_file():
                 return replace(local_file(place, os.path.relpath(place, roots[0])), named_in=named_in)
     place = Path(roots[0], text)
-    return File(text, text, str(place), place.read_bytes, named_in=named_in)
+    return File(text, text, str(place), functools.partial(read_regular, place), named_in=named_in)
 
 
 def _reader(path: Path) -> Any:
