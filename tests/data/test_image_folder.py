@@ -180,6 +180,7 @@ def test_unknown_suffixes_are_counted_and_need_a_word(tmp_path: Path) -> None:
     assert f".heic: 2 files, such as {tmp_path}/train/cat/" in said
     assert "no suffix: 1 file" in said
     assert "--data.ignore_suffixes '[\"\", .dng, .heic]'" in said
+    assert len(read(tmp_path, ignore_suffixes=["heic", "*.DNG", " "]).train) == 9
     raw = read(tmp_path, ignore_suffixes=[".HEIC", ".dng", ""])
     assert len(raw.train) == 9
     assert raw.facts["ignored"]["of a suffix in data.ignore_suffixes"]["count"] == 4

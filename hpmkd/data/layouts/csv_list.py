@@ -13,6 +13,7 @@ from pyarrow import csv
 
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.inventory import Content, Inventory, Item, Part, make
+from hpmkd.data.layouts.cells import need_paths
 from hpmkd.data.layouts.parts import choose, part_of
 from hpmkd.data.layouts.table_file import resolve
 from hpmkd.data.listing import named
@@ -58,6 +59,8 @@ def take(tree: Tree, base: Folder, config: DataConfig) -> Inventory:
         roots = [tree.source, Path(base.place), *same]
         items = [Item(lists[name], row, as_number(label)) for row, (_, label) in enumerate(rows[name])]
         files = [resolve(file, roots, item.where) for item, (file, _) in zip(items, rows[name], strict=True)]
+        lost = [(row, file.path) for row, file in enumerate(files) if file.local is None]
+        need_paths(lists[name].place, _name_of_files(lists[name]), lost)
         parts.append(Part(name, items, functools.partial(_contents, files), [lists[name], *files], lists=True))
     return make(tree, NAME, (parts[0], parts[1]), config, notes=notes)
 
@@ -94,6 +97,13 @@ def _columns(names: list[str]) -> tuple[int, int] | None:
     files = [lower.index(name) for name in _FILE_NAMES if name in lower]
     labels = [lower.index(name) for name in _LABEL_NAMES if name in lower]
     return (files[0], labels[0]) if files and labels else None
+
+
+def _name_of_files(file: File) -> str:
+    """The name of its column of files."""
+    names = _header(file)
+    columns = _columns(names)
+    return names[columns[0]] if columns else ""
 
 
 def _rows(file: File) -> list[tuple[str, str]]:
