@@ -171,13 +171,26 @@ def make(
             )
     train, test = parts
     labelling = assign(source, train.items, test.items, config, names=names, folders=folders)
-    used = {file.path for part in parts for file in part.sources}
+    _set_others_aside(tree, {file.path for part in parts for file in part.sources})
+    return Inventory(tree, layout, train, test, labelling=labelling, notes=list(notes))
+
+
+def _set_others_aside(tree: Tree, used: set[str]) -> None:
+    """Every file that is not used is set aside, unless it is used over a link, or by the name that a row has for it."""
+    linked = {file.real for file in tree.top.every_file() if file.real and file.path in used}
+    hidden = tree.ignored.pop("hidden", [])
+    for path in hidden:
+        if path not in used and not (linked and tree.real(path) in linked):
+            tree.ignore("hidden", path)
     known = {path for paths in tree.ignored.values() for path in paths}
     for file in tree.top.every_file():
-        if file.path not in used and file.path not in known:
+        if (
+            file.path not in used
+            and file.path not in known
+            and not (linked and (file.real or tree.real(file.path)) in linked)
+        ):
             spare = spare_part(file.path)
             tree.ignore(f"{SPARE}{spare}" if spare else "in no part of the data set", file.path)
-    return Inventory(tree, layout, train, test, labelling=labelling, notes=list(notes))
 
 
 def _set_aside(tree: Tree) -> str:

@@ -37,6 +37,7 @@ def no_data_set(tree: Tree) -> EnvironmentProblem:
         or _of_parts(top)
         or _of_lists(top)
         or _of_classes(tree)
+        or _packed(top)
         or ("", _CORRECT)
     )
     found = (named(names) or "an empty or missing folder") + (f"; {more}" if more else "")
@@ -69,6 +70,11 @@ def _of_lists(top: Folder) -> _Advice:
     """Lists of images whose columns are not named, or a single list of all images."""
     lists = csv_list.nearly(top)
     wrong = {name: columns for name, columns in lists.items() if part_of(name.rpartition(".")[0])}
+    if known := csv_list.troubles(
+        top, wrong or [name for name in top.files if name.lower().endswith((".csv", ".tsv"))]
+    ):
+        lines = "; ".join(f"{name}: {one.found}" for name, one in known.items())
+        return lines, "; ".join(dict.fromkeys(one.todo for one in known.values()))
     if wrong:
         lines = "; ".join(f"the first line of {name} is {named(columns)!r}" for name, columns in wrong.items())
         return lines, "give each list a first line that names its columns: file,label"
@@ -92,6 +98,14 @@ def _of_classes(tree: Tree) -> _Advice:
     if aside:
         return f"{count(aside, 'hidden file')} in these folders", "rename files whose names begin with a dot"
     return None
+
+
+def _packed(top: Folder) -> _Advice:
+    """A folder around archives, or arrays that are a data set each."""
+    files = [file for file in top.files.values() if file.local and archive.is_archive(file.local)]
+    if not files:
+        return None
+    return "", f"name the archive, for example my-images={sorted(file.place for file in files)[0]}"
 
 
 def _special(tree: Tree) -> _Advice:

@@ -112,7 +112,7 @@ def _reader(read: Callable[[], bytes]) -> Callable[[], bytes]:
 def _tree(source: Path, members: Sequence[Member]) -> Tree:
     """Folders and files from the members."""
     tree = Tree(source, Folder("", str(source)))
-    for path, read, _, aside in followed(members, str(source)):
+    for path, read, _, aside, real in followed(members, str(source)):
         parts = path.split("/") if path else []
         if not parts:
             continue
@@ -128,5 +128,5 @@ def _tree(source: Path, members: Sequence[Member]) -> Tree:
         if read is not None:
             if parts[-1] in folder.files:
                 tree.ignore("twice in the archive: the last one counts", path)
-            folder.files[parts[-1]] = File(parts[-1], path, f"{source}:{path}", read)
+            folder.files[parts[-1]] = File(parts[-1], path, f"{source}:{path}", read, real=real)
     return tree

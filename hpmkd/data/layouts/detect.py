@@ -13,6 +13,7 @@ from hpmkd.data.layouts.advice import no_data_set
 from hpmkd.data.layouts.parts import part_of
 from hpmkd.data.listing import count, listed, named
 from hpmkd.data.regular import NOT_REGULAR, what_else
+from hpmkd.data.suffixes import TABLES, is_image
 from hpmkd.data.tree import Folder, Tree, folder_tree, local_file
 from hpmkd.errors import EnvironmentProblem
 
@@ -46,7 +47,7 @@ def take_inventory(source: Path, config: DataConfig) -> Inventory:
             tree.ignore(NOT_REGULAR, source.name)
         elif source.exists():
             tree.top.files[source.name] = local_file(source, source.name)
-    found = _fitting(tree, tree.top)
+    found = _apart(tree, _fitting(tree, tree.top))
     if not found:
         raise no_data_set(tree)
     if len(found) > 1:
@@ -66,9 +67,21 @@ def _name_one(tree: Tree, bases: list[Folder]) -> str:
     if not inside or len({base.path for base in bases}) == 1:
         return "move the other one away"
     if archive.is_archive(tree.source):
-        return "unpack it, and name one of the folders"
+        return f"unpack it, and name one of its folders: {named(base.path or 'the one at its top' for base in bases)}"
     advice = f"name one of these folders, for example my-images={inside[0].place}"
     return advice if len(inside) == len(bases) else f"{advice}; to use {tree.top.place} itself, move the others away"
+
+
+def _apart(tree: Tree, found: list[tuple[_Layout, Folder]]) -> list[tuple[_Layout, Folder]]:
+    """Without those that are only where the links of another lead: their images are used by another name."""
+    kept = list(found)
+    for one in found if len(found) > 1 else []:
+        others = [base for _, base in kept if base is not one[1]]
+        reached = {file.real for base in others for file in base.every_file() if file.real}
+        own = [file for file in one[1].every_file() if is_image(file) or file.suffix in TABLES]
+        if reached and own and all((file.real or tree.real(file.path)) in reached for file in own):
+            kept.remove(one)
+    return kept
 
 
 def _fitting(tree: Tree, folder: Folder, depth: int = 0) -> list[tuple[_Layout, Folder]]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.faults import CORRECT_LINKS, together
 from hpmkd.data.inventory import Content, Inventory, Item, Part, make
+from hpmkd.data.layouts.hidden import hidden_images
 from hpmkd.data.layouts.parts import choose, part_of
 from hpmkd.data.listing import count, listed, named
 from hpmkd.data.suffixes import is_image, is_other, spelled
@@ -45,7 +46,9 @@ def take(tree: Tree, base: Folder, config: DataConfig) -> Inventory:
     if faults:
         raise together(faults)
     classes = {name for folder in folders for name in folder.folders}
-    return make(tree, NAME, (parts[0], parts[1]), config, notes=notes, folders=classes)
+    made = make(tree, NAME, (parts[0], parts[1]), config, notes=notes, folders=classes)
+    made.notes += hidden_images(tree, [folder.path for folder in folders])
+    return made
 
 
 def _links(files: list[File]) -> EnvironmentProblem:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from hpmkd.data.inventory import Content, Problem
 from hpmkd.data.layouts.cells import need_paths
-from hpmkd.data.listing import cut
+from hpmkd.data.listing import cut, named
 from hpmkd.data.regular import read_regular
 from hpmkd.data.tree import File, local_file
 from hpmkd.errors import EnvironmentProblem
@@ -128,8 +128,16 @@ class TableFile:
             raise EnvironmentProblem(
                 f"{self.file.place}: unexpected columns",
                 expected="image (encoded, as a path, or as a list of rows) and label",
-                found=", ".join(schema.names) or "none",
+                found=named(schema.names) or "none",
                 todo="rename the columns",
+            )
+        twice = [name for name in (images[0], labels[0]) if schema.names.count(name) > 1]
+        if twice:
+            raise EnvironmentProblem(
+                f"{self.file.place}: several columns are called {named(twice)}",
+                expected="one column of images and one of labels",
+                found=named(schema.names),
+                todo="give the columns that are not wanted another name",
             )
         return images, list(dict.fromkeys([*labels, *by_kind["ClassLabel"]]))
 
