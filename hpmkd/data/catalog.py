@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 import pkgutil
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hpmkd.config.paths import user_path
 from hpmkd.config.request import split_condition
+from hpmkd.config.specs import DataSpec
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.conditions.catalog import canonical
 from hpmkd.data.regular import what_else
@@ -40,6 +41,23 @@ class Dataset:
     source: str | None = None
     images: int = 0
     content: str | None = None
+
+    def known(self, meta: Mapping[str, Any], content: str | None) -> Dataset:
+        """With what the sidecar of its decoded images says, and its identity."""
+        shape = {key: meta[key] for key in ("channels", "image_size", "classes")}
+        return replace(self, **shape, images=meta["train_images"], content=content)
+
+    def spec(self, config: DataConfig) -> DataSpec:
+        """As models see it, under no condition; of a user's own it has to be known."""
+        augment = config.augment
+        if augment == "auto":
+            augment = "crop_flip" if self.channels == 3 else "none"
+        shape = (self.channels, self.image_size, self.classes)
+        return DataSpec(
+            self.name, self.content or self.name, *shape, augment=augment,
+            validation_fraction=config.validation_fraction, train_images=config.train_images,
+            source=self.source, images=self.images,
+        )  # fmt: skip
 
     def read(self, config: DataConfig) -> RawData:
         """All images and labels; EnvironmentProblem where they are missing or corrupt."""
