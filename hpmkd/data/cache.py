@@ -114,14 +114,17 @@ def remembered(spec: DataSpec, config: DataConfig) -> tuple[dict[str, Any], Path
 
 def _own(dataset: Dataset, config: DataConfig) -> tuple[str, dict[str, Any]]:
     """Identity and sidecar of a user's data set. What needs no decoding is counted now: other files may lie there."""
+    from hpmkd.data.glimpse import told_on_refusal
     from hpmkd.data.identity import identity
-    from hpmkd.data.layouts.detect import take_inventory
+    from hpmkd.data.layouts.detect import inventory_in, tree_of
 
     source = dataset.source or ""
-    with faults_of(source):
-        inventory = take_inventory(Path(source), config)
-        content = identity(inventory, config)
-    meta = _ensure(replace(dataset, content=content), content, config)
+    with told_on_refusal() as seen:
+        with faults_of(source):
+            seen.append(tree := tree_of(Path(source)))
+            seen.append(inventory := inventory_in(tree, config))
+            content = identity(inventory, config)
+        meta = _ensure(replace(dataset, content=content), content, config)
     return content, {**meta, "census": {**meta["census"], **inventory.census()}}
 
 

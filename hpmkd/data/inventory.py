@@ -15,12 +15,13 @@ import numpy as np
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.labels import Labelling, assign
 from hpmkd.data.layouts.parts import SPARE, spare_part
-from hpmkd.data.listing import count
+from hpmkd.data.listing import count, named
 from hpmkd.data.suffixes import TABLES, image_suffixes
 from hpmkd.data.tree import File, Tree
 from hpmkd.errors import EnvironmentProblem
 
 PARTS = ("train", "test")
+_LABELS = 6  # how many are named where they cannot be used
 
 
 class Item(NamedTuple):
@@ -170,9 +171,20 @@ def make(
                 f"{source}: no images in {part.name}", found=_set_aside(tree), todo="correct the data set"
             )
     train, test = parts
-    labelling = assign(source, train.items, test.items, config, names=names, folders=folders)
+    try:
+        labelling = assign(source, train.items, test.items, config, names=names, folders=folders)
+    except EnvironmentProblem:
+        tree.counted = [_counted(part) for part in parts]
+        raise
     _set_others_aside(tree, {file.path for part in parts for file in part.sources})
     return Inventory(tree, layout, train, test, labelling=labelling, notes=list(notes))
+
+
+def _counted(part: Part) -> str:
+    """Its labels as they stand there, whatever they are."""
+    kinds = Counter(str(item.label) for item in part.items)
+    most = named((f"{label!r} {number:,}" for label, number in kinds.most_common()), _LABELS)
+    return f"{part.name}: {count(len(part.items), 'image')} with {count(len(kinds), 'label')}: {most}"
 
 
 def _set_others_aside(tree: Tree, used: set[str]) -> None:

@@ -89,11 +89,15 @@ class Folder:
 
 @dataclass
 class Tree:
-    """What a user named: the folder at its top, and the files that were set aside, by reason."""
+    """What a user named: the folder at its top, and the files that were set aside, by reason.
+
+    `counted`: what is known of the parts of a data set whose labels cannot be used, a line each.
+    """
 
     source: Path
     top: Folder
     ignored: dict[str, list[str]] = field(default_factory=dict)
+    counted: list[str] = field(default_factory=list)
 
     def real(self, path: str) -> str:
         """Where the file at a path below the root lies, if no link leads there; as `File.real` says it."""

@@ -171,7 +171,7 @@ def test_no_fault_in_reading_is_a_traceback(tmp_path: Path, monkeypatch: pytest.
         raise MemoryError
 
     config = make_config(tmp_path / "cache", datasets=[f"x={image_folder(tmp_path / 'own')}"])
-    monkeypatch.setattr(detect, "take_inventory", fail)
+    monkeypatch.setattr(detect, "inventory_in", fail)
     with pytest.raises(EnvironmentProblem, match="own: cannot be read") as caught:
         cache.describe(config)
     assert "MemoryError" in str(caught.value)

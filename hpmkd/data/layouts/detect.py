@@ -32,27 +32,40 @@ _LAYOUTS = [
 
 
 def take_inventory(source: Path, config: DataConfig) -> Inventory:
-    """The inventory of a folder, an archive or an .npz file.
+    """The inventory of a folder, an archive or an .npz file; raises what `tree_of` and `inventory_in` raise."""
+    return inventory_in(tree_of(source), config)
+
+
+def tree_of(source: Path) -> Tree:
+    """The files below a folder, in an archive, or a file by itself.
+
+    Raises:
+        EnvironmentProblem: folders that cannot be listed, a damaged archive, endless links.
+    """
+    if source.is_dir():
+        return folder_tree(_revision(source))
+    if archive.is_archive(source):
+        return archive.archive_tree(source)
+    tree = Tree(source, Folder("", str(source.parent)))
+    if what_else(source):
+        tree.ignore(NOT_REGULAR, source.name)
+    elif source.exists():
+        tree.top.files[source.name] = local_file(source, source.name)
+    return tree
+
+
+def inventory_in(tree: Tree, config: DataConfig) -> Inventory:
+    """The inventory of the one data set among these files.
 
     Raises:
         EnvironmentProblem: no layout, more than one, or a data set that cannot be used as it is.
     """
-    if source.is_dir():
-        tree = folder_tree(_revision(source))
-    elif archive.is_archive(source):
-        tree = archive.archive_tree(source)
-    else:
-        tree = Tree(source, Folder("", str(source.parent)))
-        if what_else(source):
-            tree.ignore(NOT_REGULAR, source.name)
-        elif source.exists():
-            tree.top.files[source.name] = local_file(source, source.name)
     found = _apart(tree, _fitting(tree, tree.top))
     if not found:
         raise no_data_set(tree)
     if len(found) > 1:
         raise EnvironmentProblem(
-            f"{source}: more than one data set",
+            f"{tree.source}: more than one data set",
             expected="one",
             found=listed(f"{base.place}: {layout.name}" for layout, base in found),
             todo=_name_one(tree, [base for _, base in found]),
