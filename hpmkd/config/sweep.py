@@ -51,9 +51,7 @@ class DataConfig(Section):
         False, description="your own images: accept classes that have no training or no test images"
     )
     ignore_suffixes: list[str] = Field(
-        [],
-        description="your own images: leave out files with these suffixes, such as .mp4 or mp4, instead of refusing "
-        "them",
+        [], description="your own images: leave out files with these suffixes, such as .mp4, instead of refusing them"
     )
 
 

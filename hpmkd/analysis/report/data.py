@@ -78,13 +78,14 @@ def _dataset(spec: DataSpec, config: DataConfig) -> DataShown | None:
         census = meta["census"]
         found = used(spec, picture.with_suffix(ORDER))
         images = _tiles(picture, meta["pictures"], census)
+        taken = {"used": found.train, "validation": found.validation} if found else {}
         classes = [
             ClassShown(
                 shown(str(one["name"])),
-                whole(one["train"]),
-                whole(one["test"]),
-                images.get(place, ""),
-                *(whole(part[place]) for part in ((found.train, found.validation) if found else ())),
+                train=whole(one["train"]),
+                test=whole(one["test"]),
+                image=images.get(place, ""),
+                **{name: whole(numbers[place]) for name, numbers in taken.items()},
             )
             for place, one in enumerate(census["classes"])
         ]
