@@ -49,7 +49,7 @@ def choose(place: str, names: Iterable[str]) -> tuple[str, str, list[str]]:
     twice = [name for part in wanted for name in found.get(part, []) if len(found[part]) > 1]
     if twice:
         todo = "keep one of them, and delete, move or rename the others"
-        if wanted[1] == "val" and len(found["val"]) > 1:
+        if wanted[1] == "val" and len(found.get("val", [])) > 1:
             todo = "have one held-out part: keep one of them, or call the one to be held out test"
         raise EnvironmentProblem(
             f"{place}: the same part under two names",
