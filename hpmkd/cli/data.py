@@ -18,6 +18,7 @@ from hpmkd.data.catalog import DATASETS, find
 from hpmkd.data.census import duplicate_counts, remarks, summary
 from hpmkd.data.layouts.parts import SPARE
 from hpmkd.data.listing import count, shown
+from hpmkd.data.selection import Used, untrained
 from hpmkd.errors import EXIT_OK
 
 _EXAMPLES = """  hpmkd data ~/my-images
@@ -27,6 +28,7 @@ _DESCRIPTION = """Shows what is in a data set as a sweep would read it: files us
 converted, images per class, duplicates. Decodes the images into the cache, from which sweeps read them. Exit code 3:
 the data set cannot be used, and the error says why."""
 _KEYS = ("cache_dir", "download", "image_size", "allow_empty_classes", "ignore_suffixes")
+_SPLIT_KEYS = ("train_images", "validation_fraction")
 _MANY_CLASSES = 30
 
 
@@ -38,7 +40,7 @@ def build_parser(prog: str) -> Arguments:
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument("--data-dir", metavar="DIR", help="folder of the known data sets")
     fields = dict(leaves())
-    for key in _KEYS:
+    for key in (*_KEYS, *_SPLIT_KEYS):
         field = fields[f"data.{key}"]
         kind = type_name(field.annotation).replace(" ", "_").upper()
         parser.add_argument(f"--data.{key}", dest=key, metavar=kind, help=str(field.description))
@@ -50,7 +52,7 @@ def data(argv: Sequence[str], prog: str) -> int:
     given = build_parser(prog).parse_args(list(argv))
     from hpmkd.data.cache import take_census  # reads files, so it loads more than --help needs
 
-    words = {f"data.{key}": getattr(given, key) for key in _KEYS}
+    words = {f"data.{key}": getattr(given, key) for key in (*_KEYS, *_SPLIT_KEYS)}
     overrides = {key: parse_value(key, text) for key, text in words.items() if text is not None}
     if given.data_dir is not None:
         overrides["data.dir"] = given.data_dir
@@ -76,9 +78,12 @@ def _next(given: argparse.Namespace, words: Mapping[str, str | None]) -> str:
 def _print(console: Console, name: str, found: Mapping[str, Any]) -> None:
     census = found["census"]
     console.print(shown(summary(name, census)), soft_wrap=True, markup=False)
-    for part in (_facts(census), _classes(census)):
+    for part in (_facts(census), _classes(census, found.get("used"))):
         console.print(part)
-    for line in remarks(name, census, counted=False):
+    lines = remarks(name, census, counted=False)
+    if found["used"] and (line := untrained(name, Used(**found["used"]), census["classes"])):
+        lines.append(line)
+    for line in lines:
         console.print(line, soft_wrap=True, markup=False)
 
 
@@ -105,15 +110,20 @@ def _facts(census: Mapping[str, Any]) -> Table:
     return table
 
 
-def _classes(census: Mapping[str, Any]) -> Table:
-    """Images per class; of many classes the first ones."""
+def _classes(census: Mapping[str, Any], used: Mapping[str, Sequence[int]] | None) -> Table:
+    """Images per class, and how many of the training part a sweep trains on; of many classes the first ones."""
     table = Table()
-    for heading in ("class", "train", "test"):
-        table.add_column(heading, justify="left" if heading == "class" else "right")
-    classes = census["classes"]
-    for one in classes[:_MANY_CLASSES]:
-        table.add_row(escape(shown(one["name"])), f"{one['train']:,}", f"{one['test']:,}")
-    if len(classes) > _MANY_CLASSES:
-        rest = classes[_MANY_CLASSES:]
-        table.add_row(f"{len(rest):,} more", *(f"{sum(one[part] for one in rest):,}" for part in ("train", "test")))
+    columns = {part: [one[part] for one in census["classes"]] for part in ("train", "test")}
+    if used is not None:
+        trained = {"trained on": used["train"], "validation": used["validation"]}
+        columns = {"train": columns["train"], **trained, "test": columns["test"]}
+    table.add_column("class")
+    for heading in columns:
+        table.add_column(heading, justify="right")
+    names = [one["name"] for one in census["classes"]]
+    for place, name in enumerate(names[:_MANY_CLASSES]):
+        table.add_row(escape(shown(name)), *(f"{numbers[place]:,}" for numbers in columns.values()))
+    if len(names) > _MANY_CLASSES:
+        sums = (f"{sum(numbers[_MANY_CLASSES:]):,}" for numbers in columns.values())
+        table.add_row(f"{len(names) - _MANY_CLASSES:,} more", *sums)
     return table

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from hpmkd.data.catalog import DATASETS, Dataset, find_all
 from hpmkd.data.census import remarks, summary
 from hpmkd.data.conditions.catalog import conditioned
 from hpmkd.data.decode import FORMAT, decode, faults_of
+from hpmkd.data.selection import ORDER, limit_of, spread, twins, untrained, used
 from hpmkd.errors import EnvironmentProblem
 from hpmkd.files import acquire
 from hpmkd.log import log, progress
@@ -45,46 +46,40 @@ def describe(config: SweepConfig) -> list[DataSpec]:
         spec = conditioned(bare[dataset.name], condition)
         if condition and spec.images:
             spec.validation_count(spec.images)
-        if dataset.source is not None and condition is None and (limit := limit_of(spec)):
-            log.info(limit)
+        _say_used(spec, config.data)
         specs.append(spec)
+    for line in twins(bare.values()):
+        log.warning(line)
     return specs
+
+
+def _say_used(spec: DataSpec, config: DataConfig) -> None:
+    """Where not all images are trained on: how many of each class, and of which none. Silent where it is not known."""
+    known = remembered(spec, config)
+    found = used(spec, known[1].with_suffix(ORDER)) if known else None
+    if spec.source is not None and spec.condition is None and (limit := limit_of(spec)):
+        log.info(f"{limit}; {spread(found)}" if found else limit)
+    if known and found and (line := untrained(spec.label, found, known[0]["census"]["classes"])):
+        log.warning(line)
 
 
 def _describe(dataset: Dataset, config: SweepConfig) -> DataSpec:
     """Under no condition."""
-    content, shape = dataset.name, (dataset.channels, dataset.image_size, dataset.classes)
-    images = dataset.images
     if dataset.source is not None:
         content, meta = _own(dataset, config.data)
         log.info(summary(dataset.name, meta["census"]))
         for line in remarks(dataset.name, meta["census"]):
             log.warning(line)
-        shape, images = (meta["channels"], meta["image_size"], meta["classes"]), meta["train_images"]
-    elif config.data.image_size not in (None, dataset.image_size):
+        return dataset.known(meta, content).spec(config.data)
+    if config.data.image_size not in (None, dataset.image_size):
         log.warning(f"data.image_size: not for {dataset.name}, whose images have {dataset.image_size} pixels")
-    augment = config.data.augment
-    if augment == "auto":
-        augment = "crop_flip" if shape[0] == 3 else "none"
-    fraction, count = config.data.validation_fraction, config.data.train_images
-    return DataSpec(
-        dataset.name, content, *shape, augment=augment, validation_fraction=fraction,
-        train_images=count, source=dataset.source, images=images,
-    )  # fmt: skip
-
-
-def limit_of(spec: DataSpec) -> str:
-    """How many of the training images are used, where data.train_images (a mode may set it) leaves some out; else
-    empty."""
-    there = spec.images - replace(spec, train_images=None).validation_count(spec.images)
-    if spec.train_images is None or spec.train_images >= there:
-        return ""
-    kept = f"{spec.images - there:,} kept for validation"
-    return f"{spec.name}: {spec.train_images:,} of {there:,} training images are used (data.train_images; {kept})"
+    return dataset.spec(config.data)
 
 
 def take_census(dataset: Dataset, config: DataConfig) -> dict[str, Any]:
     """The sidecar of a data set's decoded images with its census, for any data set; decodes it if it never was.
+
+    `used` has the numbers of images of each class that are trained on, and kept for validation (see `selection.used`).
 
     Args:
         dataset: which one.
@@ -93,10 +88,10 @@ def take_census(dataset: Dataset, config: DataConfig) -> dict[str, Any]:
     Raises:
         EnvironmentProblem: missing or corrupt data.
     """
-    if dataset.source is None:
-        return _ensure(dataset, dataset.name, config)
-    content, meta = _own(dataset, config)
-    return {**meta, "content": content}
+    content, meta = _own(dataset, config) if dataset.source else (None, _ensure(dataset, dataset.name, config))
+    spec = dataset.known(meta, content).spec(config)
+    found = used(spec, _path(dataset, spec.content, config).with_suffix(ORDER))
+    return {**meta, **({"content": content} if content else {}), "used": asdict(found) if found else None}
 
 
 def remembered(spec: DataSpec, config: DataConfig) -> tuple[dict[str, Any], Path] | None:
@@ -119,14 +114,17 @@ def remembered(spec: DataSpec, config: DataConfig) -> tuple[dict[str, Any], Path
 
 def _own(dataset: Dataset, config: DataConfig) -> tuple[str, dict[str, Any]]:
     """Identity and sidecar of a user's data set. What needs no decoding is counted now: other files may lie there."""
+    from hpmkd.data.glimpse import told_on_refusal
     from hpmkd.data.identity import identity
-    from hpmkd.data.layouts.detect import take_inventory
+    from hpmkd.data.layouts.detect import inventory_in, tree_of
 
     source = dataset.source or ""
-    with faults_of(source):
-        inventory = take_inventory(Path(source), config)
-        content = identity(inventory, config)
-    meta = _ensure(replace(dataset, content=content), content, config)
+    with told_on_refusal() as seen:
+        with faults_of(source):
+            seen.append(tree := tree_of(Path(source)))
+            seen.append(inventory := inventory_in(tree, config))
+            content = identity(inventory, config)
+        meta = _ensure(replace(dataset, content=content), content, config)
     return content, {**meta, "census": {**meta["census"], **inventory.census()}}
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import difflib
 import pkgutil
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from hpmkd.config.paths import user_path
 from hpmkd.config.request import split_condition
+from hpmkd.config.specs import DataSpec
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.conditions.catalog import canonical
+from hpmkd.data.regular import what_else
 from hpmkd.data.tree import stem
 from hpmkd.errors import UsageError
 
@@ -38,6 +41,23 @@ class Dataset:
     source: str | None = None
     images: int = 0
     content: str | None = None
+
+    def known(self, meta: Mapping[str, Any], content: str | None) -> Dataset:
+        """With what the sidecar of its decoded images says, and its identity."""
+        shape = {key: meta[key] for key in ("channels", "image_size", "classes")}
+        return replace(self, **shape, images=meta["train_images"], content=content)
+
+    def spec(self, config: DataConfig) -> DataSpec:
+        """As models see it, under no condition; of a user's own it has to be known."""
+        augment = config.augment
+        if augment == "auto":
+            augment = "crop_flip" if self.channels == 3 else "none"
+        shape = (self.channels, self.image_size, self.classes)
+        return DataSpec(
+            self.name, self.content or self.name, *shape, augment=augment,
+            validation_fraction=config.validation_fraction, train_images=config.train_images,
+            source=self.source, images=self.images,
+        )  # fmt: skip
 
     def read(self, config: DataConfig) -> RawData:
         """All images and labels; EnvironmentProblem where they are missing or corrupt."""
@@ -87,6 +107,7 @@ def find(entry: str) -> Dataset:
             found="no such folder or file: " + str(path.absolute()),
             todo=f"did you mean {match}?" if match else "correct the name or the path",
         )
+    _need_regular(entry, path)
     short = safe_name(name or own)
     if not short or short.casefold() in (known.casefold() for known in DATASETS) or (name and short != name):
         raise UsageError(
@@ -96,6 +117,17 @@ def find(entry: str) -> Dataset:
             todo=f"give it a name, for example my-images={folder}",
         )
     return Dataset(short, "hpmkd.data.folder:read", source=str(path.resolve()))
+
+
+def _need_regular(entry: str, path: Path) -> None:
+    """UsageError where nothing could be read twice, or without an end."""
+    if kind := what_else(path):
+        raise UsageError(
+            f"datasets: {entry!r} is neither a folder nor a regular file",
+            expected="a folder, an archive or an .npz file",
+            found=kind,
+            todo="write its content to a file, and name that",
+        )
 
 
 def find_all(entries: list[str]) -> list[tuple[Dataset, str | None]]:

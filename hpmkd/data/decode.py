@@ -17,8 +17,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.catalog import Dataset
+from hpmkd.data.selection import ORDER
 from hpmkd.errors import EnvironmentProblem, HpmkdError
 from hpmkd.files import commit_bytes, commit_json, sha256_of
 
@@ -47,7 +50,7 @@ def decode(dataset: Dataset, path: Path, config: DataConfig) -> dict[str, Any]:
 
     Returns:
         What stands in the sidecar: hash, number of images, their shape, number of classes, census. A picture per class
-        lies beside it, `.png`; `pictures` in the sidecar says where in it.
+        lies beside it, `.png`; `pictures` in the sidecar says where in it. So do the labels in the order of the split.
 
     Raises:
         EnvironmentProblem: the images are missing or corrupt, or decoding was killed, or the cache can't be written.
@@ -76,6 +79,7 @@ def _decode(dataset: Dataset, path: Path, config: DataConfig) -> dict[str, Any]:
     import torch
 
     from hpmkd.data.census import census_of, contact_sheet
+    from hpmkd.data.images import order_of
 
     place = dataset.source or dataset.name
     with faults_of(place):
@@ -100,8 +104,18 @@ def _decode(dataset: Dataset, path: Path, config: DataConfig) -> dict[str, Any]:
     sheet, meta["pictures"] = contact_sheet(raw)
     commit_bytes(path, data)
     commit_bytes(path.with_suffix(".png"), sheet)
+    commit_bytes(
+        path.with_suffix(ORDER), _array(raw.train.labels[order_of(dataset.name, len(raw.train))].numpy(), raw.classes)
+    )
     commit_json(path.with_suffix(".json"), meta)
     return meta
+
+
+def _array(labels: np.ndarray, classes: int) -> bytes:
+    """The file of an array, with few bytes per label."""
+    buffer = io.BytesIO()
+    np.save(buffer, labels.astype(np.min_scalar_type(classes)), allow_pickle=False)
+    return buffer.getvalue()
 
 
 @contextlib.contextmanager

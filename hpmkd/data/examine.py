@@ -43,7 +43,7 @@ class Seen:
         self.examples.setdefault(size, where)
         if SIXTEEN in picture.said and picture.pixels.size:
             self.examples.setdefault(SIXTEEN, where)
-            self.brightest = max(self.brightest, int(picture.pixels.max()))
+            self.brightest = max(self.brightest, picture.brightest)
 
     def usable(self, size: int | None) -> bool:
         """Whether all images so far can be used together."""

@@ -51,6 +51,8 @@ def unopened(file: File, error: Exception) -> Fault:
     why = getattr(error, "strerror", None) or str(error)
     if isinstance(error, FileNotFoundError) and (link := leads_nowhere(file)):
         return Fault(file.place, link, CORRECT_LINKS)
+    if file.named_in and not file.name.strip():
+        return Fault(file.named_in, "names no file", CORRECT_ROWS)
     if file.named_in:
         rest = ", which is not there" if isinstance(error, FileNotFoundError) else f": {why}"
         return Fault(file.named_in, f"names {file.place}{rest}", CORRECT_ROWS)

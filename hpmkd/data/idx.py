@@ -16,6 +16,7 @@ from hpmkd.data.catalog import Dataset
 from hpmkd.data.download import download_or_fail
 from hpmkd.data.images import Images, RawData
 from hpmkd.data.published import absent, idx_folder
+from hpmkd.data.regular import read_regular
 from hpmkd.errors import EnvironmentProblem
 
 _CLASSES = {"MNIST": datasets.MNIST, "FashionMNIST": datasets.FashionMNIST}
@@ -66,11 +67,11 @@ def _verified(name: str, raw: Path, file: str) -> bytes:
     sums = {entry.removesuffix(".gz"): md5 for entry, md5 in _CLASSES[name].resources}
     wanted = _UNPACKED_MD5.get(name, {}).get(file)
     if not packed.exists():
-        content = plain.read_bytes()
+        content = read_regular(plain)
         if wanted and _md5(content) != wanted:
             raise _corrupt(plain, f"MD5 {_md5(content)} ({len(content):,} bytes), expected {wanted}")
         return content
-    data = packed.read_bytes()
+    data = read_regular(packed)
     try:
         content = gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:

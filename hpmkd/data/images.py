@@ -103,6 +103,12 @@ class Splits:
     std: Tensor
 
 
+def order_of(name: str, images: int) -> Tensor:
+    """The random order of a data set's training images, first those for validation, `(images,)`."""
+    seed = int.from_bytes(hashlib.sha256(f"validation:{name}".encode()).digest()[:8], "big") >> 1
+    return torch.randperm(images, generator=torch.Generator().manual_seed(seed))
+
+
 def split(raw: RawData, spec: DataSpec) -> Splits:
     """Training, validation and test parts, a pure function of the data and its spec.
 
@@ -111,8 +117,7 @@ def split(raw: RawData, spec: DataSpec) -> Splits:
     condition is applied, if there is one.
     """
     copy = raw.train.pixels.numel() < MAPPED_BYTES
-    seed = int.from_bytes(hashlib.sha256(f"validation:{spec.name}".encode()).digest()[:8], "big") >> 1
-    order = torch.randperm(len(raw.train), generator=torch.Generator().manual_seed(seed))
+    order = order_of(spec.name, len(raw.train))
     kept = spec.validation_count(len(raw.train))
     chosen = order[kept:]
     if spec.train_images is not None:

@@ -15,12 +15,13 @@ import numpy as np
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.labels import Labelling, assign
 from hpmkd.data.layouts.parts import SPARE, spare_part
-from hpmkd.data.listing import count
+from hpmkd.data.listing import count, named
 from hpmkd.data.suffixes import TABLES, image_suffixes
 from hpmkd.data.tree import File, Tree
 from hpmkd.errors import EnvironmentProblem
 
 PARTS = ("train", "test")
+_LABELS = 6  # how many are named where they cannot be used
 
 
 class Item(NamedTuple):
@@ -170,14 +171,38 @@ def make(
                 f"{source}: no images in {part.name}", found=_set_aside(tree), todo="correct the data set"
             )
     train, test = parts
-    labelling = assign(source, train.items, test.items, config, names=names, folders=folders)
-    used = {file.path for part in parts for file in part.sources}
+    try:
+        labelling = assign(source, train.items, test.items, config, names=names, folders=folders)
+    except EnvironmentProblem:
+        tree.counted = [_counted(part) for part in parts]
+        raise
+    _set_others_aside(tree, {file.path for part in parts for file in part.sources})
+    return Inventory(tree, layout, train, test, labelling=labelling, notes=list(notes))
+
+
+def _counted(part: Part) -> str:
+    """Its labels as they stand there, whatever they are."""
+    kinds = Counter(str(item.label) for item in part.items)
+    most = named((f"{label!r} {number:,}" for label, number in kinds.most_common()), _LABELS)
+    return f"{part.name}: {count(len(part.items), 'image')} with {count(len(kinds), 'label')}: {most}"
+
+
+def _set_others_aside(tree: Tree, used: set[str]) -> None:
+    """Every file that is not used is set aside, unless it is used over a link, or by the name that a row has for it."""
+    linked = {file.real for file in tree.top.every_file() if file.real and file.path in used}
+    hidden = tree.ignored.pop("hidden", [])
+    for path in hidden:
+        if path not in used and not (linked and tree.real(path) in linked):
+            tree.ignore("hidden", path)
     known = {path for paths in tree.ignored.values() for path in paths}
     for file in tree.top.every_file():
-        if file.path not in used and file.path not in known:
+        if (
+            file.path not in used
+            and file.path not in known
+            and not (linked and (file.real or tree.real(file.path)) in linked)
+        ):
             spare = spare_part(file.path)
             tree.ignore(f"{SPARE}{spare}" if spare else "in no part of the data set", file.path)
-    return Inventory(tree, layout, train, test, labelling=labelling, notes=list(notes))
 
 
 def _set_aside(tree: Tree) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 LIMIT = 10
+_LONGEST = 300  # characters of an entry: a longer one is cut in its middle
 
 
 def shown(text: str) -> str:
@@ -17,9 +18,16 @@ def shown(text: str) -> str:
     return re.sub(r"[\x00-\x1f\x7f]", lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
+def cut(text: str, most: int = 60) -> str:
+    """A long text without its middle, and how long it is; texts of `most` characters as they are."""
+    if len(text) <= most:
+        return text
+    return f"{text[: most * 3 // 4]} ... {text[-most // 8 :]} ({len(text):,} characters)"
+
+
 def listed(lines: Iterable[str]) -> str:
     """One line per entry, at most ten; then how many more there are."""
-    every = [shown(line) for line in lines]
+    every = [cut(shown(line), _LONGEST) for line in lines]
     if len(every) == 1:
         return every[0]
     rest = [f"and {len(every) - LIMIT:,} more"] if len(every) > LIMIT else []
@@ -28,7 +36,7 @@ def listed(lines: Iterable[str]) -> str:
 
 def named(names: Iterable[str], most: int = LIMIT) -> str:
     """Names in one line, `most` of them; then how many more there are."""
-    every = [shown(name) for name in names]
+    every = [cut(shown(name), _LONGEST) for name in names]
     rest = [f"and {len(every) - most:,} more"] if len(every) > most else []
     return ", ".join([*every[:most], *rest])
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from hpmkd.data.layouts.cells import kind_of
 from hpmkd.data.layouts.table_file import LFS_POINTER
+from hpmkd.data.suffixes import image_suffixes
 
 SIXTEEN = "16 bits: scaled to 8"
 _GREY = ("L", "LA", "La", "1")
@@ -18,6 +21,7 @@ _COLOUR = ("CMYK", "YCbCr", "LAB", "HSV", "RGBX")
 # Of these, Pillow scales 16 bits to the range of 16 bits, and calls that mode `I`.
 _PHOTOS = ("JPEG", "MPO", "WEBP")
 _SIXTEEN_BITS_AS_I = ("PNG", "PPM")
+_TEXT = 2_000  # bytes of what is no image that are looked at
 
 
 class Unreadable(Exception):
@@ -29,12 +33,14 @@ class Unreadable(Exception):
 
 
 class Picture(NamedTuple):
-    """Pixels `(H, W)` or `(H, W, 3)` uint8, the size as it was found, its mode, and what was converted."""
+    """Pixels `(H, W)` or `(H, W, 3)` uint8, the size as it was found, its mode, and what was converted; of 16 bits the
+    brightest value, as 8 bits, of what is not transparent."""
 
     pixels: np.ndarray
     size: tuple[int, int]
     mode: str
     said: Sequence[str]
+    brightest: int = 0
 
 
 def from_bytes(data: bytes, size: int | None, header_only: bool = False) -> Picture:
@@ -74,11 +80,17 @@ def _what_else(data: bytes) -> str:
         return "a Git LFS pointer, not the image itself (git lfs pull fetches it)"
     if start.startswith((b"<!doctype html", b"<html")):
         return "a web page, not an image"
+    text = data[:_TEXT].decode("utf-8", "replace").strip()
+    if kind := kind_of(text):
+        return f"{kind.name} instead of the bytes of an image"
+    if os.path.splitext(text)[1].lower() in image_suffixes():
+        return "a path (which is read where the column is one of texts)"
     return "not an image in a format that Pillow knows"
 
 
-def _converted(image: Image.Image, size: int | None) -> Picture:
-    mode, said = image.mode, []
+def _converted(image: Image.Image, size: int | None, said: Sequence[str] = ()) -> Picture:
+    """`said`: of an array, what was converted before."""
+    mode, said = image.mode, list(said)
     if mode in ("RGB", "RGBA", "LA") and any(";16" in str(tile[3]) for tile in getattr(image, "tile", [])):
         said.append(SIXTEEN)  # by Pillow, while it reads them
     orientation, is_tiff = _orientation(image), image.format == "TIFF"  # this may load PNGs, so it comes last
@@ -91,13 +103,25 @@ def _converted(image: Image.Image, size: int | None) -> Picture:
         if not is_tiff:  # those Pillow turns itself, while it reads them
             image = ImageOps.exif_transpose(image) or image
         said.append("turned upright (EXIF)")
+    if SIXTEEN in said and image.mode == "RGB" and image.info.pop("transparency", None):
+        said.append("a transparent colour of 16 bits: not applied")  # of its pixels Pillow keeps 8 bits
+    brightest = _brightest(image, is_sixteen) if is_sixteen or SIXTEEN in said else 0
     grey_or_rgb, more = _eight_bits(image, is_sixteen)
     said += more
     found = grey_or_rgb.size
     if size is not None and found != (size, size):
         grey_or_rgb, more = _resized(grey_or_rgb, size)
         said += more
-    return Picture(np.array(grey_or_rgb), found, mode, said)
+    return Picture(np.array(grey_or_rgb), found, mode, said, brightest=brightest)
+
+
+def _brightest(image: Image.Image, is_sixteen: bool) -> int:
+    """Of what is not transparent, which will be white: it says nothing about the range of the others."""
+    if is_sixteen:
+        deep = np.asarray(image).astype(np.int64)
+        return int(_scaled(deep[deep != image.info.get("transparency", -1)], 65535).max(initial=0))
+    pixels = np.asarray(image.convert("RGBA"))
+    return int(pixels[pixels[..., 3] > 0][..., :3].max(initial=0))
 
 
 def _orientation(image: Image.Image) -> int:
@@ -196,8 +220,8 @@ def from_array(values: np.ndarray, size: int | None) -> Picture:
     kind = f"{pixels.dtype}, {pixels.shape[2] if pixels.ndim == 3 else 1} channels"
     flat = eight.squeeze(2) if eight.ndim == 3 and eight.shape[2] == 1 else eight
     image = Image.fromarray(np.ascontiguousarray(flat))
-    made = _converted(image, size)
-    return Picture(made.pixels, made.size, kind, [*said, *more, *made.said])
+    made = _converted(image, size, [*said, *more])
+    return made._replace(mode=kind)
 
 
 def _in_range(pixels: np.ndarray) -> tuple[np.ndarray, list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 
 from hpmkd.data.tree import File
 
@@ -54,6 +55,12 @@ def image_suffixes() -> frozenset[str]:
     Image.init()
     known = Image.registered_extensions().items()
     return frozenset(suffix for suffix, kind in known if kind in Image.OPEN) - _STUBS - _OTHERS
+
+
+def spelled(suffixes: Iterable[str]) -> set[str]:
+    """Suffixes as people write them (`mp4`, `.MP4`, `*.mp4`) as `File.suffix` has them; an empty one: files without."""
+    plain = (suffix.strip().lower().removeprefix("*").removeprefix(".") for suffix in suffixes)
+    return {f".{suffix}" if suffix else "" for suffix in plain}
 
 
 def is_image(file: File) -> bool:

@@ -6,18 +6,19 @@ listed, hashed and decoded is the same.
 
 from __future__ import annotations
 
+import functools
 import os
-import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from hpmkd.data.links import Paths
+from hpmkd.data.regular import NOT_REGULAR, read_regular, what_else
 from hpmkd.errors import EnvironmentProblem
 
 MAX_DEPTH = 100
-_SYSTEM = {"__MACOSX", "@eaDir", "lost+found", "Icon\r"}
+SYSTEM = {"__MACOSX", "@eaDir", "lost+found", "Icon\r"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +32,7 @@ class File:
         read: gives its bytes; OSError where it cannot be read.
         local: where it lies, unless it is part of an archive.
         named_in: of a file that a row of a table or list names: the table and the row.
+        real: where it lies, if a link leads here: a path on the disk, or in the archive; else empty.
     """
 
     name: str
@@ -39,6 +41,7 @@ class File:
     read: Callable[[], bytes]
     local: Path | None = None
     named_in: str = ""
+    real: str = ""
 
     @property
     def suffix(self) -> str:
@@ -56,6 +59,7 @@ class Folder:
         files: by name.
         folders: by name.
         fault: why it cannot be listed; empty where it can.
+        real: as of a file.
     """
 
     path: str
@@ -63,6 +67,7 @@ class Folder:
     files: dict[str, File] = field(default_factory=dict)
     folders: dict[str, Folder] = field(default_factory=dict)
     fault: str = ""
+    real: str = ""
 
     def walk(self) -> Iterator[tuple[Folder, list[File]]]:
         """This folder and all below with their files, in the order of torchvision's ImageFolder."""
@@ -84,11 +89,23 @@ class Folder:
 
 @dataclass
 class Tree:
-    """What a user named: the folder at its top, and the files that were set aside, by reason."""
+    """What a user named: the folder at its top, and the files that were set aside, by reason.
+
+    `counted`: what is known of the parts of a data set whose labels cannot be used, a line each.
+    """
 
     source: Path
     top: Folder
     ignored: dict[str, list[str]] = field(default_factory=dict)
+    counted: list[str] = field(default_factory=list)
+
+    def real(self, path: str) -> str:
+        """Where the file at a path below the root lies, if no link leads there; as `File.real` says it."""
+        return f"{self._root}/{path}" if self._root else path
+
+    @functools.cached_property
+    def _root(self) -> str:
+        return os.path.realpath(self.source) if self.source.is_dir() else ""
 
     def ignore(self, reason: str, path: str) -> None:
         """Sets a file aside."""
@@ -97,7 +114,7 @@ class Tree:
 
 def hidden(name: str) -> bool:
     """Whether a name is the system's or an editor's: `.DS_Store`, `._a.png`, `.ipynb_checkpoints`, `__MACOSX`."""
-    return name.startswith(".") or name in _SYSTEM
+    return name.startswith(".") or name in SYSTEM
 
 
 def folder_tree(source: Path) -> Tree:
@@ -147,7 +164,7 @@ def _fill(
                 tree.ignore("a link that leads back to a folder above it", path)
                 continue
             paths.count(step.identity, entry.path, [one.link for one in (*above, step) if one.link])
-            inner = Folder(path, entry.path)
+            inner = Folder(path, entry.path, real=_real(entry, folder))
             if not skip:
                 folder.folders[entry.name] = inner
             try:
@@ -157,10 +174,17 @@ def _fill(
                 tree.ignore("a folder that cannot be listed", path)
         elif skip:
             tree.ignore("hidden", path)
-        elif _is_special(entry):
-            tree.ignore("not a regular file", path)
+        elif what_else(Path(entry.path)):
+            tree.ignore(NOT_REGULAR, path)
         else:
-            folder.files[entry.name] = local_file(Path(entry.path), path)
+            folder.files[entry.name] = replace(local_file(Path(entry.path), path), real=_real(entry, folder))
+
+
+def _real(entry: os.DirEntry[str], folder: Folder) -> str:
+    """Where what lies in a folder really is; empty where no link leads there."""
+    if entry.is_symlink():
+        return os.path.realpath(entry.path)
+    return f"{folder.real}/{entry.name}" if folder.real else ""
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -171,17 +195,9 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _is_special(entry: os.DirEntry[str]) -> bool:
-    """A pipe, a socket, a device. A link that leads nowhere is none: whoever wants to read it says so."""
-    try:
-        return not stat.S_ISREG(entry.stat().st_mode)
-    except OSError:
-        return False
-
-
 def local_file(place: Path, path: str) -> File:
     """A file on the disk."""
-    return File(place.name, path, str(place), place.read_bytes, local=place)
+    return File(place.name, path, str(place), functools.partial(read_regular, place), local=place)
 
 
 def leads_nowhere(file: File) -> str:

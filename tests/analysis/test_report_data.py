@@ -75,9 +75,30 @@ def test_each_class_has_its_picture_its_name_and_its_numbers(classes: int, tmp_p
     assert one.summary in markdown(gather(output.root))
 
 
-def test_fewer_training_images_than_there_are_are_said(tmp_path: Path) -> None:
-    """The numbers of each class are those of all images, which were not all trained on."""
+def test_the_images_of_each_class_that_are_trained_on(tmp_path: Path) -> None:
+    output, _ = sweep(tmp_path, f"x={many(tmp_path / 'x', 3, train=20)}", train_images=30)
+    (one,) = shown(output)
+    assert sum(int(part.used) for part in one.classes) == 30
+    assert sum(int(part.validation) for part in one.classes) == 6
+    page = html(gather(output.root))
+    assert "images that are trained on + kept for\nvalidation + test images" in page
+    first = one.classes[0]
+    assert f'<span class="note">{first.used} + {first.validation} + {first.test}</span>' in page
+
+
+def test_a_class_that_is_not_trained_on_is_said(tmp_path: Path) -> None:
     output, _ = sweep(tmp_path, f"x={many(tmp_path / 'x', 10)}", train_images=7)
+    (one,) = shown(output)
+    assert any("of 10 classes without an image among the 7 that are trained on" in said for said in one.remarks)
+
+
+def test_fewer_training_images_than_there_are_are_said(tmp_path: Path) -> None:
+    """The numbers of each class are those of all images, which were not all trained on, where no others are known."""
+    output, config = sweep(tmp_path, f"x={many(tmp_path / 'x', 10)}", train_images=7)
+    line = "x: 7 of 18 training images are used (data.train_images; 2 kept for validation)"
+    assert line in shown(output)[0].remarks
+    (order,) = Path(str(config.data.cache_dir)).glob("*.npy")
+    order.unlink()
     (one,) = shown(output)
     line = "x: 7 of 18 training images are used (data.train_images; 2 kept for validation); below are all images of"
     assert any(said.startswith(line) for said in one.remarks)

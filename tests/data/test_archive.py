@@ -212,3 +212,33 @@ def test_tables_in_an_archive_are_not_read(tmp_path: Path) -> None:
     parquet_pair(tmp_path / "own")
     said = refusal(packed(tmp_path / "own", "zip"))
     assert "unpack it" in said
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+@pytest.mark.parametrize("store", ["store/{part}/dog", "store/dog_{part}", ".store/{part}/dog"])
+def test_a_store_of_links_in_an_archive_is_no_other_data_set(tmp_path: Path, kind: str, store: str) -> None:
+    own = image_folder(tmp_path / "own")
+    links = {}
+    for part in ("train", "test"):
+        place = own / store.format(part=part)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(own / part / "dog", place)
+        links[f"{part}/dog"] = "../" + store.format(part=part)
+    raw = read(linked(own, kind, links))
+    assert (len(raw.train), len(raw.test)) == (9, 6)
+    assert raw.facts["ignored"] == {}
+
+
+def test_two_data_sets_in_an_archive(tmp_path: Path) -> None:
+    """What lies in it has no path to name."""
+    image_folder(tmp_path / "own" / "b")
+    image_folder(tmp_path / "own")
+    said = refusal(packed(tmp_path / "own", "zip"))
+    assert "what to do: unpack it, and name one of its folders: the one at its top, b" in said
+
+
+def test_a_folder_around_an_archive(tmp_path: Path) -> None:
+    image_folder(tmp_path / "own")
+    (tmp_path / "downloads").mkdir()
+    path = packed(tmp_path / "own", "gztar").rename(tmp_path / "downloads" / "pets.tar.gz")
+    assert f"what to do: name the archive, for example my-images={path}" in refusal(tmp_path / "downloads")

@@ -215,3 +215,13 @@ def test_other_npz_files_do_not_matter_to_class_folders(tmp_path: Path) -> None:
 def test_names_that_mean_nothing_are_shown(tmp_path: Path) -> None:
     path = save(tmp_path / "a.npz", names="a b c d")
     assert "found: a, b, c, d" in refusal(path)
+
+
+def test_a_file_with_two_held_out_parts(tmp_path: Path) -> None:
+    labels = np.arange(6) % 2
+    arrays = {f"x_{part}": np.zeros((6, 8, 8), np.uint8) for part in ("train", "val", "valid")}
+    np.savez(tmp_path / "own.npz", **arrays, **{name.replace("x", "y", 1): labels for name in arrays})
+    said = refusal(tmp_path / "own.npz")
+    assert f"{tmp_path / 'own.npz'}: the same part under two names" in said
+    assert "found: val, valid" in said
+    assert "keep one of them, or call the one to be held out test" in said

@@ -171,7 +171,7 @@ def test_no_fault_in_reading_is_a_traceback(tmp_path: Path, monkeypatch: pytest.
         raise MemoryError
 
     config = make_config(tmp_path / "cache", datasets=[f"x={image_folder(tmp_path / 'own')}"])
-    monkeypatch.setattr(detect, "take_inventory", fail)
+    monkeypatch.setattr(detect, "inventory_in", fail)
     with pytest.raises(EnvironmentProblem, match="own: cannot be read") as caught:
         cache.describe(config)
     assert "MemoryError" in str(caught.value)
@@ -197,7 +197,8 @@ def test_fewer_of_the_users_images_than_there_are_is_said(tmp_path: Path, caplog
     for count, said in ((2, [limited]), (there, []), (500, [])):
         caplog.clear()
         cache.describe(make_config(caches, datasets=[own], data__train_images=count))
-        assert [line for line in caplog.messages if "data.train_images" in line] == said
+        lines = [line for line in caplog.messages if "training images are used" in line]
+        assert [line.rpartition(";")[0] for line in lines] == said
 
 
 def test_what_is_remembered_of_a_data_set_that_is_gone(tmp_path: Path) -> None:

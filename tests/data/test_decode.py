@@ -54,7 +54,7 @@ def test_a_process_without_torch_stays_without(folder: Path, tmp_path: Path) -> 
         done = subprocess.run(command(folder, tmp_path / "cache"), capture_output=True, text=True, cwd=tmp_path)
         assert (done.stdout.split(), done.stderr) == (["3", "16", "3", "12", "True", "False"], "")
     kept = {path.suffix for path in (tmp_path / "cache").glob(f"Own-*-v{FORMAT}.*")}
-    assert kept == {".json", ".pt", ".png", ".lock"}
+    assert kept == {".json", ".pt", ".png", ".npy", ".lock"}
 
 
 @pytest.mark.parametrize("name", ["random", "queue", "torch", "typing", "io", "numpy", "pyarrow", "PIL", "hpmkd"])

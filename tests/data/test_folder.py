@@ -65,15 +65,16 @@ def test_colour_wins_wherever_the_grey_ones_are(tmp_path: Path) -> None:
     assert np.array_equal(raw.train.pixels[1].numpy(), np.asarray(opened(picture(3))))
 
 
+@pytest.mark.parametrize("options", [{}, {"transparency": 0}])
 @pytest.mark.parametrize(("factor", "usable"), [(16, False), (257, True)])
-def test_files_of_16_bits_that_use_only_12(tmp_path: Path, factor: int, usable: bool) -> None:
+def test_files_of_16_bits_that_use_only_12(tmp_path: Path, factor: int, usable: bool, options: dict[str, int]) -> None:
     def deep(data: bytes, place: int) -> bytes:
         grey = np.asarray(opened(data).convert("L")).astype(np.uint16)
-        return encoded(Image.fromarray(grey * (factor if place else 1)))  # one of them is dark in any case
+        return encoded(Image.fromarray(grey * (factor if place else 1)), **options)  # one of them is dark in any case
 
     image_folder(tmp_path, change=deep)
     if usable:
-        assert read(tmp_path).facts["converted"] == {"16 bits: scaled to 8": 15}
+        assert read(tmp_path).facts["converted"]["16 bits: scaled to 8"] == 15
     else:
         assert "15 images, such as" in refusal(tmp_path)
 

@@ -180,6 +180,7 @@ def test_unknown_suffixes_are_counted_and_need_a_word(tmp_path: Path) -> None:
     assert f".heic: 2 files, such as {tmp_path}/train/cat/" in said
     assert "no suffix: 1 file" in said
     assert "--data.ignore_suffixes '[\"\", .dng, .heic]'" in said
+    assert len(read(tmp_path, ignore_suffixes=["heic", "*.DNG", " "]).train) == 9
     raw = read(tmp_path, ignore_suffixes=[".HEIC", ".dng", ""])
     assert len(raw.train) == 9
     assert raw.facts["ignored"]["of a suffix in data.ignore_suffixes"]["count"] == 4
@@ -252,3 +253,13 @@ def test_what_is_wrong_with_the_layout_is_told_together(tmp_path: Path) -> None:
         assert word in said
     assert "sort them into class folders" in said
     assert "--data.ignore_suffixes '[.mp4, .xyz]'" in said
+
+
+@pytest.mark.parametrize("parts", [("train", "Train"), ("train", "training"), ("train", "Train", "val")])
+def test_two_training_parts(tmp_path: Path, parts: tuple[str, ...]) -> None:
+    """With and without a held-out part."""
+    for part in parts:
+        class_folders(tmp_path / part, rows(6))
+    said = refusal(tmp_path)
+    assert "the same part under two names" in said
+    assert "keep one of them, and delete, move or rename the others" in said

@@ -104,3 +104,61 @@ def test_a_link_to_a_part_that_is_not_there(tmp_path: Path, part: str) -> None:
     shutil.rmtree(tmp_path / part)
     (tmp_path / part).symlink_to("/nowhere/part")
     assert f"{tmp_path / part}: a link to /nowhere/part, which does not exist" in refusal(tmp_path)
+
+
+def stored(root: Path, store: str) -> Path:
+    """Class folders `dog` of both parts lie in a store beside the parts, and links lead there."""
+    image_folder(root)
+    for part in ("train", "test"):
+        place = root / store / part
+        place.mkdir(parents=True)
+        (root / part / "dog").rename(place / "dog")
+        (root / part / "dog").symlink_to(f"../{store}/{part}/dog")
+    return root
+
+
+@pytest.mark.parametrize("store", ["store", ".store", "a/b"])
+def test_a_store_of_links_is_no_other_data_set(tmp_path: Path, store: str) -> None:
+    """Nor is what lies in it used by nothing."""
+    raw = read(stored(tmp_path / "own", store))
+    assert (len(raw.train), len(raw.test)) == (9, 6)
+    assert raw.facts["ignored"] == {}
+    (tmp_path / "own" / store / "notes.txt").write_text("x")
+    (ignored,) = read(tmp_path / "own").facts["ignored"].values()
+    assert ignored["count"] == 1
+
+
+def test_a_store_with_more_than_what_links_lead_to_is_one(tmp_path: Path) -> None:
+    own = stored(tmp_path / "own", "store")
+    (own / "store" / "train" / "eel").mkdir()
+    (own / "store" / "train" / "eel" / "0.png").write_bytes(picture(70))
+    assert "more than one data set" in refusal(own)
+
+
+def test_a_link_to_the_newest_of_two_data_sets(tmp_path: Path) -> None:
+    for name in ("v1", "v2"):
+        image_folder(tmp_path / name)
+    (tmp_path / "now").symlink_to("v2")
+    said = refusal(tmp_path)
+    assert f"{tmp_path / 'now'}: image folders" in said
+    assert f"{tmp_path / 'v2'}: " not in said
+    shutil.rmtree(tmp_path / "v1")
+    assert len(read(tmp_path).train) == 9
+
+
+def test_two_data_sets_that_lead_to_one_another_are_not_lost(tmp_path: Path) -> None:
+    image_folder(tmp_path / "a")
+    (tmp_path / "b").symlink_to("a")
+    (tmp_path / "c").symlink_to("b")
+    assert len(read(tmp_path).train) == 9
+
+
+def test_files_that_rows_name_over_a_link(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "images").symlink_to("store")
+    for number in range(6):
+        (tmp_path / "store" / f"{number}.png").write_bytes(picture(number))
+    for part, places in (("train", range(4)), ("test", range(4, 6))):
+        lines = [f"images/{place}.png,{place % 2}" for place in places]
+        (tmp_path / f"{part}.csv").write_text("\n".join(["file,label", *lines]))
+    assert read(tmp_path).facts["ignored"] == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import struct
 import zlib
 
@@ -41,15 +42,46 @@ def test_16_bits_are_scaled_by_their_range() -> None:
 
 def test_coloured_ones_of_16_bits() -> None:
     """Pillow takes the upper byte of each value."""
-    head = struct.pack(">IIBBBBB", 8, 8, 16, 2, 0, 0, 0)
-    lines = b"".join(b"\0" + row.astype(">u2").tobytes() for row in COLOUR.astype(np.uint16) * 257)
-    chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(lines)), (b"IEND", b""))
+    found = from_bytes(deep_png(COLOUR.astype(np.uint16) * 257), None)
+    assert np.array_equal(found.pixels, COLOUR)
+    assert list(found.said) == ["16 bits: scaled to 8"]
+
+
+def deep_png(pixels: np.ndarray, transparent: bytes = b"") -> bytes:
+    """A PNG of 16 bits per value, which Pillow does not write: (H, W, 2 to 4)."""
+    height, width, channels = pixels.shape
+    head = struct.pack(">IIBBBBB", width, height, 16, {2: 4, 3: 2, 4: 6}[channels], 0, 0, 0)
+    lines = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    chunks = [(b"IHDR", head), (b"IDAT", zlib.compress(lines)), (b"IEND", b"")]
+    chunks[1:1] = [(b"tRNS", transparent)] if transparent else []
     data = b"\x89PNG\r\n\x1a\n"
     for name, content in chunks:
         data += struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
-    found = from_bytes(data, None)
-    assert np.array_equal(found.pixels, COLOUR)
-    assert list(found.said) == ["16 bits: scaled to 8"]
+    return data
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_what_is_transparent_says_nothing_about_the_range(channels: int) -> None:
+    """Of 12 bits in 16, laid over white: white is not the brightest of them."""
+    deep = np.arange(64, dtype=np.uint16).reshape(8, 8, 1) * 64
+    clear = np.where(np.arange(64) < 8, 0, 65535).astype(np.uint16).reshape(8, 8, 1)
+    if channels == 1:
+        found = look(Image.fromarray(deep[..., 0]), transparency=0)
+    else:
+        shades = [deep] * (3 if channels > 2 else 1)
+        found = from_bytes(deep_png(np.concatenate([*shades, clear][:channels], axis=2)), None)
+    assert found.brightest in (15, 16)
+    assert (found.pixels.max() == 255) == (channels != 3)
+    if channels == 4:
+        assert from_array(np.concatenate([*shades, clear], axis=2), 4).brightest == 16
+
+
+def test_a_transparent_colour_of_16_bits_takes_no_pixels_of_8() -> None:
+    """Pillow would take 5, 6, 7 for one of 8 bits."""
+    deep = np.full((8, 8, 3), (5 * 257, 6 * 257, 7 * 257), np.uint16)
+    found = from_bytes(deep_png(deep, struct.pack(">HHH", 5, 6, 7)), None)
+    assert found.pixels[0, 0].tolist() == [5, 6, 7]
+    assert list(found.said)[1:] == ["a transparent colour of 16 bits: not applied"]
 
 
 def test_the_size_alone() -> None:
@@ -196,6 +228,10 @@ def test_too_many_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
         (b"<!DOCTYPE html><p>404", "a web page"),
         (b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
         (b"PAR1", "not an image"),
+        (b"https://example.com/1.png\n", "URLs instead of the bytes of an image"),
+        (b"images/1.PNG", "a path"),
+        ("Kätzchen".encode(), "not an image"),
+        (base64.b64encode(picture(1)), "base64 text"),
         (picture(1)[:-40], "a damaged image"),
         (picture(1)[:40] + picture(1)[60:], "image"),
         (b"\x89PNG\r\n\x1a\n" + HEAD, "image"),

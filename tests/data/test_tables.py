@@ -364,3 +364,15 @@ def test_files_that_rows_name_are_part_of_the_identity(kind: str, tmp_path: Path
     assert content(tmp_path) != before
     (tmp_path / "3.png").unlink()
     assert "3.png" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["image", "label"])
+def test_two_columns_of_one_name(tmp_path: Path, name: str) -> None:
+    """Nothing says which is meant."""
+    parquet_pair(tmp_path)
+    for part in ("train", "test"):
+        table = pq.read_table(tmp_path / f"{part}.parquet")
+        pq.write_table(table.append_column(name, table.column(name)), tmp_path / f"{part}.parquet")
+    said = refusal(tmp_path)
+    assert f"train.parquet: several columns are called {name}" in said
+    assert "another name" in said

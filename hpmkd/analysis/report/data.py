@@ -11,9 +11,10 @@ from typing import Any
 
 from hpmkd.config.specs import DataSpec
 from hpmkd.config.sweep import DataConfig
-from hpmkd.data.cache import limit_of, remembered
+from hpmkd.data.cache import remembered
 from hpmkd.data.census import remarks, summary
 from hpmkd.data.listing import shown
+from hpmkd.data.selection import ORDER, limit_of, untrained, used
 from hpmkd.errors import HpmkdError
 from hpmkd.numeric import whole
 
@@ -22,12 +23,15 @@ FOLDED = 30  # with more classes their images are shown on demand
 
 @dataclass(frozen=True)
 class ClassShown:
-    """A class: its name, how many images it has, and the first training image as a `data:` address, if there is one."""
+    """A class: its name, how many images it has, how many of these are trained on and kept for validation (empty: not
+    known), and the first training image as a `data:` address, if there is one."""
 
     name: str
     train: str
     test: str
     image: str = ""
+    used: str = ""
+    validation: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,11 @@ class DataShown:
     remarks: tuple[str, ...]
     classes: tuple[ClassShown, ...]
     more: int
+
+    @property
+    def is_used_known(self) -> bool:
+        """Whether it is known how many images of each class are trained on."""
+        return any(one.used for one in self.classes)
 
     @property
     def folded(self) -> bool:
@@ -67,13 +76,22 @@ def _dataset(spec: DataSpec, config: DataConfig) -> DataShown | None:
             return None
         meta, picture = known
         census = meta["census"]
+        found = used(spec, picture.with_suffix(ORDER))
         images = _tiles(picture, meta["pictures"], census)
+        taken = {"used": found.train, "validation": found.validation} if found else {}
         classes = [
-            ClassShown(shown(str(one["name"])), whole(one["train"]), whole(one["test"]), images.get(place, ""))
+            ClassShown(
+                shown(str(one["name"])),
+                train=whole(one["train"]),
+                test=whole(one["test"]),
+                image=images.get(place, ""),
+                **{name: whole(numbers[place]) for name, numbers in taken.items()},
+            )
             for place, one in enumerate(census["classes"])
         ]
         limit = limit_of(spec)
-        limits = [f"{limit}; below are all images of each class"] if limit else []
+        limits = [limit if found else f"{limit}; below are all images of each class"] if limit else []
+        limits += [line] if found and (line := untrained(spec.label, found, census["classes"])) else []
         about = summary(spec.name, census), (*limits, *remarks(spec.name, census))
         shown_classes = [one for place, one in enumerate(classes) if place < meta["pictures"]["classes"]]
     except (HpmkdError, OSError, KeyError, TypeError, ValueError, AttributeError, ArithmeticError, IndexError):

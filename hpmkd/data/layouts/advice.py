@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from hpmkd.data.layouts import archive, csv_list
 from hpmkd.data.layouts.parts import part_of
 from hpmkd.data.listing import count, named
+from hpmkd.data.regular import NOT_REGULAR, what_else
 from hpmkd.data.suffixes import TABLES, is_image
 from hpmkd.data.tree import Folder, Tree, leads_nowhere
 from hpmkd.errors import EnvironmentProblem
@@ -30,7 +31,14 @@ def no_data_set(tree: Tree) -> EnvironmentProblem:
     top = tree.top
     names = [*(f"{name}/" for name in sorted(top.folders)), *sorted(top.files)]
     more, todo = (
-        _archived(tree) or _broken(top) or _of_parts(top) or _of_lists(top) or _of_classes(tree) or ("", _CORRECT)
+        _archived(tree)
+        or _broken(top)
+        or _special(tree)
+        or _of_parts(top)
+        or _of_lists(top)
+        or _of_classes(tree)
+        or _packed(top)
+        or ("", _CORRECT)
     )
     found = (named(names) or "an empty or missing folder") + (f"; {more}" if more else "")
     return EnvironmentProblem(f"{tree.source}: not a data set", expected=LAYOUT, found=found, todo=todo)
@@ -62,6 +70,11 @@ def _of_lists(top: Folder) -> _Advice:
     """Lists of images whose columns are not named, or a single list of all images."""
     lists = csv_list.nearly(top)
     wrong = {name: columns for name, columns in lists.items() if part_of(name.rpartition(".")[0])}
+    if known := csv_list.troubles(
+        top, wrong or [name for name in top.files if name.lower().endswith((".csv", ".tsv"))]
+    ):
+        lines = "; ".join(f"{name}: {one.found}" for name, one in known.items())
+        return lines, "; ".join(dict.fromkeys(one.todo for one in known.values()))
     if wrong:
         lines = "; ".join(f"the first line of {name} is {named(columns)!r}" for name, columns in wrong.items())
         return lines, "give each list a first line that names its columns: file,label"
@@ -85,6 +98,24 @@ def _of_classes(tree: Tree) -> _Advice:
     if aside:
         return f"{count(aside, 'hidden file')} in these folders", "rename files whose names begin with a dot"
     return None
+
+
+def _packed(top: Folder) -> _Advice:
+    """A folder around archives, or arrays that are a data set each."""
+    files = [file for file in top.files.values() if file.local and archive.is_archive(file.local)]
+    if not files:
+        return None
+    return "", f"name the archive, for example my-images={sorted(file.place for file in files)[0]}"
+
+
+def _special(tree: Tree) -> _Advice:
+    """Pipes, sockets and devices, by the name of a part perhaps, or of the data set itself."""
+    paths = [path for path in tree.ignored.get(NOT_REGULAR, []) if "/" not in path]
+    if not paths:
+        return None
+    folder = tree.source if tree.source.is_dir() else tree.source.parent
+    kinds = (f"{path} is {what_else(folder / path) or NOT_REGULAR}" for path in paths)
+    return named(kinds, 3), "put a regular file there, or a link to one: nothing is read from pipes, sockets or devices"
 
 
 def _hidden_below(paths: Sequence[str], folders: Sequence[str]) -> int:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from hpmkd.data.layouts.members import Member, check_depth, followed, inside
+from hpmkd.data.regular import NOT_REGULAR
 from hpmkd.data.tree import File, Folder, Tree, hidden
 from hpmkd.errors import EnvironmentProblem
 
@@ -81,8 +82,8 @@ def _tar_tree(source: Path) -> Tree:
         if info.isfile() or info.islnk() or info.issym():
             read = _reader(functools.partial(_member, archive, info))
             members.append(Member(inside(info.name), read, info.linkname if info.issym() else None))
-        elif info.isdir():
-            members.append(Member(inside(info.name), None))
+        else:
+            members.append(Member(inside(info.name), None, aside="" if info.isdir() else NOT_REGULAR))
     return _tree(source, members)
 
 
@@ -111,7 +112,7 @@ def _reader(read: Callable[[], bytes]) -> Callable[[], bytes]:
 def _tree(source: Path, members: Sequence[Member]) -> Tree:
     """Folders and files from the members."""
     tree = Tree(source, Folder("", str(source)))
-    for path, read, _, aside in followed(members, str(source)):
+    for path, read, _, aside, real in followed(members, str(source)):
         parts = path.split("/") if path else []
         if not parts:
             continue
@@ -127,5 +128,5 @@ def _tree(source: Path, members: Sequence[Member]) -> Tree:
         if read is not None:
             if parts[-1] in folder.files:
                 tree.ignore("twice in the archive: the last one counts", path)
-            folder.files[parts[-1]] = File(parts[-1], path, f"{source}:{path}", read)
+            folder.files[parts[-1]] = File(parts[-1], path, f"{source}:{path}", read, real=real)
     return tree

@@ -44,8 +44,11 @@ _Found = dict[str, dict[str, list[_Place]]]
 
 def fits(tree: Tree, base: Folder) -> bool:
     """Whether there are arrays of a training part. A file that the user named is looked into in any case."""
-    named_itself = any(file.local == tree.source and file.suffix == ".npz" for file in base.files.values())
-    return named_itself or any(part_of(name) == "train" for name in _find(base))
+    return _is_alone(tree, base) or any(part_of(name) == "train" for name in _find(base))
+
+
+def _is_alone(tree: Tree, base: Folder) -> bool:
+    return any(file.local == tree.source and file.suffix == ".npz" for file in base.files.values())
 
 
 def take(tree: Tree, base: Folder, config: DataConfig) -> Inventory:
@@ -61,7 +64,7 @@ def take(tree: Tree, base: Folder, config: DataConfig) -> Inventory:
             found=named(key for file in base.files.values() if file.suffix == ".npz" for key in _keys(file)) or "none",
             todo="save the arrays under these names",
         )
-    train_name, test_name, notes = choose(base.place, found)
+    train_name, test_name, notes = choose(str(tree.source) if _is_alone(tree, base) else base.place, found)
     deep = [place for name in (train_name, test_name) for place in found[name].get("images", [])]
     largest = functools.cache(functools.partial(_largest, deep))
     parts = [_part(name, found[name], largest) for name in (train_name, test_name)]

@@ -12,6 +12,8 @@ from hpmkd.data.layouts import archive, arrays, csv_list, image_folder, saved, t
 from hpmkd.data.layouts.advice import no_data_set
 from hpmkd.data.layouts.parts import part_of
 from hpmkd.data.listing import count, listed, named
+from hpmkd.data.regular import NOT_REGULAR, what_else
+from hpmkd.data.suffixes import TABLES, is_image
 from hpmkd.data.tree import Folder, Tree, folder_tree, local_file
 from hpmkd.errors import EnvironmentProblem
 
@@ -30,25 +32,40 @@ _LAYOUTS = [
 
 
 def take_inventory(source: Path, config: DataConfig) -> Inventory:
-    """The inventory of a folder, an archive or an .npz file.
+    """The inventory of a folder, an archive or an .npz file; raises what `tree_of` and `inventory_in` raise."""
+    return inventory_in(tree_of(source), config)
+
+
+def tree_of(source: Path) -> Tree:
+    """The files below a folder, in an archive, or a file by itself.
+
+    Raises:
+        EnvironmentProblem: folders that cannot be listed, a damaged archive, endless links.
+    """
+    if source.is_dir():
+        return folder_tree(_revision(source))
+    if archive.is_archive(source):
+        return archive.archive_tree(source)
+    tree = Tree(source, Folder("", str(source.parent)))
+    if what_else(source):
+        tree.ignore(NOT_REGULAR, source.name)
+    elif source.exists():
+        tree.top.files[source.name] = local_file(source, source.name)
+    return tree
+
+
+def inventory_in(tree: Tree, config: DataConfig) -> Inventory:
+    """The inventory of the one data set among these files.
 
     Raises:
         EnvironmentProblem: no layout, more than one, or a data set that cannot be used as it is.
     """
-    if source.is_dir():
-        tree = folder_tree(_revision(source))
-    elif archive.is_archive(source):
-        tree = archive.archive_tree(source)
-    else:
-        tree = Tree(source, Folder("", str(source.parent)))
-        if source.exists():
-            tree.top.files[source.name] = local_file(source, source.name)
-    found = _fitting(tree, tree.top)
+    found = _apart(tree, _fitting(tree, tree.top))
     if not found:
         raise no_data_set(tree)
     if len(found) > 1:
         raise EnvironmentProblem(
-            f"{source}: more than one data set",
+            f"{tree.source}: more than one data set",
             expected="one",
             found=listed(f"{base.place}: {layout.name}" for layout, base in found),
             todo=_name_one(tree, [base for _, base in found]),
@@ -63,9 +80,21 @@ def _name_one(tree: Tree, bases: list[Folder]) -> str:
     if not inside or len({base.path for base in bases}) == 1:
         return "move the other one away"
     if archive.is_archive(tree.source):
-        return "unpack it, and name one of the folders"
+        return f"unpack it, and name one of its folders: {named(base.path or 'the one at its top' for base in bases)}"
     advice = f"name one of these folders, for example my-images={inside[0].place}"
     return advice if len(inside) == len(bases) else f"{advice}; to use {tree.top.place} itself, move the others away"
+
+
+def _apart(tree: Tree, found: list[tuple[_Layout, Folder]]) -> list[tuple[_Layout, Folder]]:
+    """Without those that are only where the links of another lead: their images are used by another name."""
+    kept = list(found)
+    for one in found if len(found) > 1 else []:
+        others = [base for _, base in kept if base is not one[1]]
+        reached = {file.real for base in others for file in base.every_file() if file.real}
+        own = [file for file in one[1].every_file() if is_image(file) or file.suffix in TABLES]
+        if reached and own and all((file.real or tree.real(file.path)) in reached for file in own):
+            kept.remove(one)
+    return kept
 
 
 def _fitting(tree: Tree, folder: Folder, depth: int = 0) -> list[tuple[_Layout, Folder]]:

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.faults import CORRECT_LINKS, together
 from hpmkd.data.inventory import Content, Inventory, Item, Part, make
+from hpmkd.data.layouts.hidden import hidden_images
 from hpmkd.data.layouts.parts import choose, part_of
 from hpmkd.data.listing import count, listed, named
-from hpmkd.data.suffixes import is_image, is_other
+from hpmkd.data.suffixes import is_image, is_other, spelled
 from hpmkd.data.tree import File, Folder, Tree, leads_nowhere
 from hpmkd.errors import EnvironmentProblem
 
@@ -45,7 +46,9 @@ def take(tree: Tree, base: Folder, config: DataConfig) -> Inventory:
     if faults:
         raise together(faults)
     classes = {name for folder in folders for name in folder.folders}
-    return make(tree, NAME, (parts[0], parts[1]), config, notes=notes, folders=classes)
+    made = make(tree, NAME, (parts[0], parts[1]), config, notes=notes, folders=classes)
+    made.notes += hidden_images(tree, [folder.path for folder in folders])
+    return made
 
 
 def _links(files: list[File]) -> EnvironmentProblem:
@@ -101,7 +104,7 @@ def _unlisted(folders: list[Folder]) -> list[EnvironmentProblem]:
 def _part(tree: Tree, folder: Folder, config: DataConfig, unknown: list[File]) -> Part:
     """The images in the class folders of a part; files that may be images are added to `unknown`."""
     items: list[Item] = []
-    allowed = {suffix.lower() for suffix in config.ignore_suffixes}
+    allowed = spelled(config.ignore_suffixes)
     for name in sorted(folder.folders):
         for file in (file for _, files in folder.folders[name].walk() for file in files):
             if file.suffix in allowed:

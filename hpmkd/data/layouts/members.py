@@ -23,12 +23,14 @@ class Member(NamedTuple):
         read: gives the bytes of a file; None: a folder.
         target: where a link leads, as it stands there; None: no link.
         aside: why it is not used; empty where it is.
+        real: where it lies in the archive, if a link leads here; else empty.
     """
 
     name: str
     read: Callable[[], bytes] | None
     target: str | None = None
     aside: str = ""
+    real: str = ""
 
 
 def inside(name: str) -> str:
@@ -75,13 +77,13 @@ class _Links:
             links: the links on that path.
         """
         if member.target is None:
-            yield member._replace(name=seen)
+            yield member._replace(name=seen, real=member.name if links else "")
             return
         check_depth(seen)
         found = self._resolved(member.name)
         below = [] if found is None else self._below(found)
         if found is not None and not below:
-            yield Member(seen, self._by_name[found].read)
+            yield self._by_name[found]._replace(name=seen, real=found)
         elif found is None:
             yield Member(seen, _nowhere(member.target))
         else:

@@ -48,11 +48,14 @@ def choose(place: str, names: Iterable[str]) -> tuple[str, str, list[str]]:
     wanted = ["train", "test" if "test" in found else "val"]
     twice = [name for part in wanted for name in found.get(part, []) if len(found[part]) > 1]
     if twice:
+        todo = "keep one of them, and delete, move or rename the others"
+        if wanted[1] == "val" and len(found.get("val", [])) > 1:
+            todo = "have one held-out part: keep one of them, or call the one to be held out test"
         raise EnvironmentProblem(
             f"{place}: the same part under two names",
             expected="one training part and one test part",
             found=", ".join(twice),
-            todo="delete or move one of them",
+            todo=todo,
         )
     if wanted[1] not in found:
         raise EnvironmentProblem(

@@ -15,6 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hpmkd.data.inventory import Content, Problem
+from hpmkd.data.layouts.cells import need_paths
+from hpmkd.data.listing import cut, named
+from hpmkd.data.regular import read_regular
 from hpmkd.data.tree import File, local_file
 from hpmkd.errors import EnvironmentProblem
 
@@ -27,6 +30,7 @@ _IMAGES = (
     pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list,
 )  # fmt: skip
 _BATCH = 500
+_LONGEST_PATH = 300  # of one that is not there, in messages
 _T = TypeVar("_T")
 
 
@@ -72,8 +76,11 @@ class TableFile:
         def read() -> list[Any]:
             return [path for column in self._batches(self.image) for path in _paths(column)]
 
-        places = enumerate(self._safely(read))
-        return [self._resolve(path, row) for row, path in places if isinstance(path, str) and path]
+        texts = [(row, path) for row, path in enumerate(self._safely(read)) if isinstance(path, str) and path]
+        files = [self._resolve(path, row) for row, path in texts]
+        lost = [text for text, file in zip(texts, files, strict=True) if file.local is None]
+        need_paths(self.file.place, self.image, lost)
+        return files
 
     def contents(self) -> Iterator[Content]:
         """What each row holds."""
@@ -121,8 +128,16 @@ class TableFile:
             raise EnvironmentProblem(
                 f"{self.file.place}: unexpected columns",
                 expected="image (encoded, as a path, or as a list of rows) and label",
-                found=", ".join(schema.names) or "none",
+                found=named(schema.names) or "none",
                 todo="rename the columns",
+            )
+        twice = [name for name in (images[0], labels[0]) if schema.names.count(name) > 1]
+        if twice:
+            raise EnvironmentProblem(
+                f"{self.file.place}: several columns are called {named(twice)}",
+                expected="one column of images and one of labels",
+                found=named(schema.names),
+                todo="give the columns that are not wanted another name",
             )
         return images, list(dict.fromkeys([*labels, *by_kind["ClassLabel"]]))
 
@@ -175,10 +190,10 @@ def resolve(text: str, roots: Sequence[Path], named_in: str) -> File:
     for spelled in dict.fromkeys((text, text.replace("\\", "/"))):
         for root in roots:
             place = Path(os.path.normpath(root / spelled))
-            if "\0" not in spelled and place.is_file():
+            if os.path.isfile(place):  # False too where a text is too long for a path, or has a NUL
                 return replace(local_file(place, os.path.relpath(place, roots[0])), named_in=named_in)
     place = Path(roots[0], text)
-    return File(text, text, str(place), place.read_bytes, named_in=named_in)
+    return File(text, text, cut(str(place), _LONGEST_PATH), functools.partial(read_regular, place), named_in=named_in)
 
 
 def _reader(path: Path) -> Any:

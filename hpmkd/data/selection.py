@@ -1,0 +1,99 @@
+"""What a sweep takes of its data sets: the images of each class that are trained on, after the split. No torch.
+
+The split is torch's (see `data.images.split`), so the labels lie in its order beside the decoded images, and here they
+only need to be counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hpmkd.config.specs import DataSpec
+from hpmkd.data.listing import count, named, shown
+from hpmkd.errors import UsageError
+
+ORDER = ".npy"  # the suffix of the labels of the training part in the order of the split
+
+
+@dataclass(frozen=True)
+class Used:
+    """Images per class, by its number: those that are trained on, and those kept for validation."""
+
+    train: Sequence[int]
+    validation: Sequence[int]
+
+
+def used(spec: DataSpec, order: Path) -> Used | None:
+    """What is used of a data set under its settings; None: it is not known, or the settings do not fit.
+
+    Args:
+        spec: of the data set.
+        order: the file of its labels in the order of the split.
+    """
+    try:
+        labels = np.load(order, allow_pickle=False)
+        kept = spec.validation_count(len(labels))
+        parts = (labels[kept:][: spec.train_images], labels[:kept])
+        train, validation = (np.bincount(part, minlength=spec.classes).tolist() for part in parts)
+    except (OSError, ValueError, TypeError, EOFError, UsageError):
+        return None
+    return Used(train, validation) if len(train) == len(validation) == spec.classes else None
+
+
+def limit_of(spec: DataSpec) -> str:
+    """How many of the training images are used, where data.train_images (a mode may set it) leaves some out; else
+    empty."""
+    there = spec.images - replace(spec, train_images=None).validation_count(spec.images)
+    if spec.train_images is None or spec.train_images >= there:
+        return ""
+    kept = f"{spec.images - there:,} kept for validation"
+    return f"{spec.name}: {spec.train_images:,} of {there:,} training images are used (data.train_images; {kept})"
+
+
+def spread(found: Used) -> str:
+    """`25 to 34 images of each class`."""
+    least, most = min(found.train), max(found.train)
+    return (
+        f"{least:,} to {count(most, 'image')} of each class"
+        if least < most
+        else f"{count(most, 'image')} of each class"
+    )
+
+
+def untrained(label: str, found: Used, classes: Sequence[Mapping[str, Any]]) -> str:
+    """A warning of classes that have training images, none of which are used; empty where there are none.
+
+    Args:
+        label: of the data set, with its condition.
+        found: what is used of it.
+        classes: of the census.
+    """
+    names = [str(one["name"]) for one, number in zip(classes, found.train, strict=False) if one["train"] and not number]
+    if not names:
+        return ""
+    which = f"{len(names):,} of {count(len(classes), 'class', 'classes')}"
+    return shown(
+        f"{label}: warning: {which} without an image among the {sum(found.train):,} that are trained on: "
+        f"{named(names)}; no network can learn to tell them (data.train_images, data.validation_fraction)"
+    )
+
+
+def twins(specs: Iterable[DataSpec]) -> list[str]:
+    """A warning for each two data sets of a sweep that have the same images with the same labels."""
+    names: dict[str, dict[str, str]] = {}
+    for spec in specs:
+        if spec.source is not None:
+            names.setdefault(spec.content, {})[spec.name] = spec.source
+    return [
+        shown(
+            f"warning: {' and '.join(same)} are the same data set: the same images with the same labels "
+            f"({', '.join(dict.fromkeys(same.values()))}); results on one of them say nothing new about the other"
+        )
+        for same in names.values()
+        if len(same) > 1
+    ]
