@@ -104,7 +104,8 @@ OTHERS = {
     ),
     "teachers": (
         [
-            "--teacher.arch", "lenet5", "--teacher.channels", "[5, 10, 30]", "--adaptive.alphas", "[0.5]", "--vary",
+            "--teacher.arch", "lenet5", "--teacher.channels", "[5, 10, 30]", "--adaptive.alphas", "[0.5]",
+            "--kd_budget.students", "1", "--vary",
             "{baselines: [HPM-KD, HPM-KD-uniform, HPM-KD-confidence, KD-Ensemble, KD-Budget], "
             "hpmkd.teachers: [1, 2, 3]}",
         ],
