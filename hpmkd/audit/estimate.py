@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import itertools
 import math
@@ -113,8 +114,9 @@ def _around(records: Iterable[Progress], findings: Mapping[str, Finding]) -> flo
         finding = findings.get(one.key)
         if finding is None or not finding.good or one.state != "ended" or one.host != platform.node() or not one.epochs:
             continue
-        since, ended = (datetime.datetime.fromisoformat(text) for text in (one.since, one.updated))
-        spans.append((ended - since).total_seconds() - float(one.epochs[-1]["train_seconds"]))
+        with contextlib.suppress(ValueError, TypeError):  # somebody has written a record by hand
+            since, ended = (datetime.datetime.fromisoformat(text) for text in (one.since, one.updated))
+            spans.append((ended - since).total_seconds() - float(one.epochs[-1]["train_seconds"]))
     return max(0.0, statistics.median(spans)) if len(spans) >= _FEW else None
 
 

@@ -159,6 +159,9 @@ def test_what_models_took_besides_their_epochs_is_read_from_records(
         (output.progress / f"{key}.jsonl").write_text(text)
     output.model_file(jobs[done[-1]]).unlink()
     assert told(output, config, jobs).seconds == pytest.approx(10 + 2.5), "10 s of epochs, and the median"
+    file = output.progress / f"{done[0]}.jsonl"
+    file.write_text(file.read_text().replace("2026-01-01T00:00:40", "yesterday"))
+    assert told(output, config, jobs).seconds == pytest.approx(10 + 2.0), "a record that says no time says nothing"
     for key in done[:3]:
         (output.progress / f"{key}.jsonl").unlink()
     good = [jobs[key] for key in (*done[:-1], "teacher_Digits")]
