@@ -137,8 +137,14 @@ def _measured(job: Job, header: Header | None, record: Progress | None, device: 
         return header.train_time if _is_here(header.metadata, device) else None
     if record is None or record.fingerprint != job.fingerprint or record.host != platform.node() or not record.epochs:
         return None
-    last = record.epochs[-1]
-    return float(last["train_seconds"]) / int(last["epoch"]) * record.of if record.of else None
+    first, last = record.epochs[0], record.epochs[-1]
+    between = int(last["epoch"]) - int(first["epoch"])
+    if last["epoch"] == record.of:
+        return float(last["train_seconds"])
+    if not between:
+        return None  # the first epoch is unlike the others: before it the attention is trained
+    each = (float(last["train_seconds"]) - float(first["train_seconds"])) / between
+    return float(first["train_seconds"]) + each * (record.of - int(first["epoch"]))
 
 
 def _is_here(meta: Mapping[str, Any], device: str) -> bool:

@@ -98,6 +98,27 @@ def test_epochs_of_an_unfinished_training_count(tmp_path: Path, cache_dir: Path,
     assert "multiply-adds" in told(output, config, jobs).basis
 
 
+def test_a_long_first_epoch_is_not_that_of_all(tmp_path: Path, cache_dir: Path, one_core: None) -> None:
+    """HPM-KD trains its attention before the first epoch, which counts as a part of it: once, not in every epoch."""
+    output, config, jobs = outputs(tmp_path / "out", cache_dir, baselines=["Direct"])
+    key = "student_Digits_Direct_run1"
+    file = output.progress / f"{key}.jsonl"
+    recorder = Recorder(output, {key: jobs[key].fingerprint})
+    recorder.started(key)
+    recorder.record(epoch(1, job=key))
+    file.write_text(
+        file.read_text().replace("node7", platform.node()).replace('"train_seconds": 2.0', '"train_seconds": 50.0')
+    )
+    assert "multiply-adds" in told(output, config, jobs).basis, "one epoch is no measurement"
+    recorder.record(epoch(2, job=key))
+    file.write_text(
+        file.read_text().replace("node7", platform.node()).replace('"train_seconds": 4.0', '"train_seconds": 52.0')
+    )
+    training, pace = 50 + 9 * 2, (50 + 9 * 2) / effort(jobs[key])
+    teacher = pace * effort(jobs["teacher_Digits"])
+    assert told(output, config, jobs).seconds == pytest.approx(3 * training + teacher + around([*jobs.values()], pace))
+
+
 def test_what_the_shared_memory_has_takes_no_time(tmp_path: Path, one_core: None) -> None:
     cache = tmp_path / "cache"
     output, config, jobs = outputs(tmp_path / "a", cache, ("teacher_Digits",), baselines=["HPM-KD"])
