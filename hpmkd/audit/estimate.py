@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime
 import itertools
 import math
 import platform
+import statistics
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,21 +19,19 @@ from hpmkd.config.sweep import SweepConfig, memory_folder
 from hpmkd.data.catalog import DATASETS
 from hpmkd.hardware import cores, machine
 from hpmkd.monitor.eta import Times
-from hpmkd.plan.architecture import forward_cost
+from hpmkd.plan.effort import effort, effort_around, trained
 from hpmkd.plan.job import Job
 from hpmkd.plan.roles import NETWORK_SUFFIX
 from hpmkd.plan.schedule import Places
 from hpmkd.plan.schedule import seconds_left as scheduled
-from hpmkd.plan.work import work
 from hpmkd.store.inspection import Finding
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.progress_log import Progress, read_all
 from hpmkd.store.shared_cache import entry
 from hpmkd.store.sidecar import Header, read_sidecar
 
-# What a training reaches of the rate of a large matrix product on the same core: 0.3 to 0.8 (docs/pages/speed.md).
-_OF_PRODUCT = 0.5
 _OTHERS = 50  # of other sweeps' teachers so many are looked at
+_FEW = 5  # models, from whose records it is read what takes time besides epochs
 
 
 @dataclass(frozen=True)
@@ -73,16 +74,50 @@ def estimate(config: SweepConfig, findings: Mapping[str, Finding], output: Outpu
         if seconds is not None:
             times.earlier(job, seconds)
             count += 1
-    known = {job.key: times.training(job) for job in missing}
-    basis = f"from {count} measured model{'s' * (count != 1)}"
+    pace, basis = times.pace(), f"from {count} measured model{'s' * (count != 1)}"
     if not count:
         rate, basis = _rate(memory, device, config.fit.threads)
-        known = {job.key: work(job) / rate for job in missing}
-    each = {key: 0.0 if key in recalled else math.nan if one is None else one for key, one in known.items()}
+        pace = 1 / rate
+    free = recalled | _made_once(missing)
+    around = _around(records.values(), findings)
+    each = {job.key: _seconds(job, times, pace, around) if job.key not in free else 0.0 for job in missing}
     together = config.resources.max_concurrent or _side_by_side(config)
     unknown = any(math.isnan(one) for one in each.values())
     seconds = math.nan if unknown else scheduled(missing, {}, each, Places.alike(together))
     return Estimate(seconds, together, len(recalled), basis)
+
+
+def _made_once(missing: Iterable[Job]) -> set[str]:
+    """Keys of those that another one gives: the same model under another name comes from the shared memory."""
+    made, found = set[str](), set[str]()
+    for job in missing:
+        if job.shared:
+            (found if job.fingerprint in made else made).add(job.key if job.fingerprint in made else job.fingerprint)
+    return found
+
+
+def _seconds(job: Job, times: Times, pace: float, around: float | None) -> float:
+    """Of a whole job; `pace` (seconds per unit of effort) stands in for what was not measured."""
+    training = times.training(job)
+    beside = effort_around(job) * pace if around is None else around
+    return beside + (effort(job) * pace if training is None else training)
+
+
+def _around(records: Iterable[Progress], findings: Mapping[str, Finding]) -> float | None:
+    """What a finished model took besides its epochs, by the clock: the median; None where too few were made here.
+
+    Records have whole seconds, of which the median over several is right on average. The first models of a start load
+    torch, too, and a model that was continued has epochs of an earlier attempt: both are far from the median.
+    """
+    spans = []
+    for one in records:
+        finding = findings.get(one.key)
+        if finding is None or not finding.good or one.state != "ended" or one.host != platform.node() or not one.epochs:
+            continue
+        with contextlib.suppress(ValueError, TypeError):  # somebody has written a record by hand
+            since, ended = (datetime.datetime.fromisoformat(text) for text in (one.since, one.updated))
+            spans.append((ended - since).total_seconds() - float(one.epochs[-1]["train_seconds"]))
+    return max(0.0, statistics.median(spans)) if len(spans) >= _FEW else None
 
 
 def uses_gpu(config: SweepConfig) -> bool:
@@ -102,8 +137,14 @@ def _measured(job: Job, header: Header | None, record: Progress | None, device: 
         return header.train_time if _is_here(header.metadata, device) else None
     if record is None or record.fingerprint != job.fingerprint or record.host != platform.node() or not record.epochs:
         return None
-    last = record.epochs[-1]
-    return float(last["train_seconds"]) / int(last["epoch"]) * record.of if record.of else None
+    first, last = record.epochs[0], record.epochs[-1]
+    between = int(last["epoch"]) - int(first["epoch"])
+    if last["epoch"] == record.of:
+        return float(last["train_seconds"])
+    if not between:
+        return None  # the first epoch is unlike the others: before it the attention is trained
+    each = (float(last["train_seconds"]) - float(first["train_seconds"])) / between
+    return float(first["train_seconds"]) + each * (record.of - int(first["epoch"]))
 
 
 def _is_here(meta: Mapping[str, Any], device: str) -> bool:
@@ -113,8 +154,8 @@ def _is_here(meta: Mapping[str, Any], device: str) -> bool:
 
 
 def _rate(memory: Path, device: str, threads: int) -> tuple[float, str]:
-    """Multiply-adds per second of one training, where none of this sweep was measured: by teachers of other sweeps,
-    else by what the processor does in a moment."""
+    """Effort per second of one training (see `plan.effort`) where none of this sweep was measured: by teachers of
+    other sweeps, else by what the processor does in a moment."""
     paths = itertools.islice(sorted(memory.glob(f"*-{device}{NETWORK_SUFFIX}")), _OTHERS)
     rates = [rate for path in paths for rate in _rate_of(read_sidecar(path), device)]
     if rates:
@@ -125,8 +166,8 @@ def _rate(memory: Path, device: str, threads: int) -> tuple[float, str]:
         )
     if device != "cpu":
         return math.nan, "nothing was measured on this GPU yet"
-    words = "from multiply-adds and a test of the processor; a factor of 3 either way"
-    return _OF_PRODUCT * threads * _product_rate(), words
+    words = "from multiply-adds and a test of the processor; a factor of 2 either way, more beside other work"
+    return threads * _product_rate(), words
 
 
 def _rate_of(header: Header | None, device: str) -> Iterable[float]:
@@ -134,28 +175,30 @@ def _rate_of(header: Header | None, device: str) -> Iterable[float]:
     meta = header.metadata if header is not None else {}
     recipe, shape = meta.get("recipe") or {}, meta.get("architecture") or {}
     try:
-        known = DATASETS.get(recipe["data.name"])
-        images = recipe["data.train_images"] or (
-            known.images * (1 - recipe["data.validation_fraction"]) if known else 0
-        )
-        cost = 3 * forward_cost(ModelSpec(**{**shape, "channels": tuple(shape["channels"])})) * recipe["fit.epochs"]
+        whole = known.images if (known := DATASETS.get(recipe["data.name"])) else 0
+        kept = round(whole * recipe["data.validation_fraction"])
+        images = recipe["data.train_images"] or whole - kept
+        model = ModelSpec(**{**shape, "channels": tuple(shape["channels"])})
+        cost = trained(model, recipe["fit.epochs"], recipe["fit.batch_size"], images=max(1, images), kept=kept)
     except (KeyError, TypeError, ValueError):
         return []
     fits = header is not None and header.train_time > 0 and meta.get("role") == "teacher" and _is_here(meta, device)
-    return [cost * images / header.train_time] if fits and images and header is not None else []
+    return [cost / header.train_time] if fits and images and header is not None else []
 
 
 def _product_rate() -> float:
-    """Multiply-adds per second of a matrix product on one core."""
+    """Multiply-adds per second of a matrix product on one core: the median of five, for other work comes and goes."""
     import numpy as np
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # scikit-learn has it
 
-    side = 512
+    side, rates = 512, []
     matrix = np.ones((side, side), dtype=np.float32)
     with threadpool_limits(limits=1):
         matrix @ matrix
-        start, count = time.perf_counter(), 0
-        while time.perf_counter() - start < 0.1:
-            matrix @ matrix
-            count += 1
-    return count * side**3 / (time.perf_counter() - start)
+        for _ in range(5):
+            start, count = time.perf_counter(), 0
+            while time.perf_counter() - start < 0.1:
+                matrix @ matrix
+                count += 1
+            rates.append(count * side**3 / (time.perf_counter() - start))
+    return statistics.median(rates)

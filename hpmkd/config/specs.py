@@ -53,13 +53,17 @@ class DataSpec:
             return self.train_images
         return self.images and self.images - self.validation_count(self.images)
 
+    def kept_of(self, images: int) -> int:
+        """How many of `images` training images are kept for validation, whether the others are enough or not."""
+        return max(1, round(images * self.validation_fraction))
+
     def validation_count(self, images: int) -> int:
-        """How many of `images` training images are kept for validation.
+        """The same, where the others are enough.
 
         Raises:
             UsageError: `train_images` asks for more than are left.
         """
-        kept = max(1, round(images * self.validation_fraction))
+        kept = self.kept_of(images)
         if self.train_images is not None and self.train_images > images - kept:
             raise UsageError(
                 f"{'data.train_images' if self.condition is None else 'datasets'}: {self.label} has fewer images",

@@ -7,8 +7,8 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
 from hpmkd.numeric import divide, is_defined
+from hpmkd.plan.effort import effort
 from hpmkd.plan.job import Job
-from hpmkd.plan.work import work
 
 
 def kind(job: Job) -> Hashable:
@@ -24,7 +24,7 @@ class _Kind:
 
     role: str
     data: str
-    work: float
+    effort: float
     seconds: float = 0.0
     trainings: float = 0.0
     before: list[float] = field(default_factory=list)
@@ -61,13 +61,13 @@ class Times:
 
     @staticmethod
     def _at(kinds: dict[Hashable, _Kind], job: Job) -> _Kind:
-        return kinds.setdefault(kind(job), _Kind(job.role, job.data.name, work(job)))
+        return kinds.setdefault(kind(job), _Kind(job.role, job.data.name, effort(job)))
 
     def training(self, job: Job) -> float | None:
         """Seconds of all epochs of a job; None where nothing was measured yet.
 
-        A kind that was not measured is scaled by multiply-adds from those that are nearest to it: of the same role on
-        the same data, else on the same data, else all.
+        A kind that was not measured is scaled by its effort (see `plan.effort`) from those that are nearest to it: of
+        the same role on the same data, else on the same data, else all.
         """
         own = kind(job)
         for kinds in (self._now, self._earlier):
@@ -77,8 +77,13 @@ class Times:
         here = [one for one in known if one.data == job.data.name]
         alike = [one for one in here if one.role == job.role]
         near = alike or here or known
-        each = divide(sum(one.seconds for one in near), sum(one.work * one.trainings for one in near))
-        return work(job) * each if is_defined(each) else None
+        each = divide(sum(one.seconds for one in near), sum(one.effort * one.trainings for one in near))
+        return effort(job) * each if is_defined(each) else None
+
+    def pace(self) -> float:
+        """Seconds per unit of effort, over all that was measured; NaN where nothing was."""
+        known = [one for kinds in (self._now, self._earlier) for one in kinds.values() if one.trainings]
+        return divide(sum(one.seconds for one in known), sum(one.effort * one.trainings for one in known))
 
     def before(self, job: Job) -> float:
         """Seconds from a job's start to the begin of its first epoch; 0 where none was measured."""

@@ -101,6 +101,25 @@ def forward_cost(spec: ModelSpec) -> int:
     return cost + width_in * spec.classes
 
 
+def layer_count(spec: ModelSpec) -> int:
+    """Layers with weights on the longest way through the network."""
+    return 4 if spec.arch == "lenet5" else depth_of(spec.arch)
+
+
+def activation_count(spec: ModelSpec) -> int:
+    """Numbers that the convolutions of one image's forward pass give, the image itself included."""
+    side, count = spec.image_size, spec.in_channels * spec.image_size**2
+    if spec.arch == "lenet5":
+        first, second = side - 4, (side - 4) // 2 - 4
+        return count + spec.channels[0] * first**2 + spec.channels[1] * second**2
+    blocks = (depth_of(spec.arch) - 2) // 6
+    count += spec.channels[0] * side**2
+    for stage, width in enumerate(spec.channels):
+        side = (side + 1) // 2 if stage else side
+        count += 2 * blocks * width * side**2
+    return count
+
+
 def geometric_sizes(teacher: int, student: int, steps: int) -> list[int]:
     """Parameter counts of `steps - 1` assistants, t_i = teacher * (student / teacher)^(i / steps)."""
     return [round(teacher * (student / teacher) ** (i / steps)) for i in range(1, steps)]

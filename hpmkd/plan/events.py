@@ -25,7 +25,7 @@ class EpochResult:
     epoch: int
     train_loss: float
     terms: Mapping[str, float]
-    validation_accuracy_pct: float  # NaN in an epoch without a validation, see `training.train.validation_period`
+    validation_accuracy_pct: float  # NaN in an epoch without a validation, see `work.validation_period`
     lr: float
     train_seconds: float
     of: int

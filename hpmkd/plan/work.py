@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+import math
+
 from hpmkd.plan.architecture import forward_cost
 from hpmkd.plan.halving import candidate_epochs, last_epoch, rungs
 from hpmkd.plan.job import Job
 from hpmkd.plan.roles import Role
 
+# A training spends at most this part of its time on validation images.
+_VALIDATION_PART = 0.1
+
 
 def training_cost(job: Job) -> float:
     """Multiply-adds per training image of a whole job. Of a logits cache, an epoch is a view."""
-    epochs = float(job.fit.epochs)
-    if job.role is Role.SEARCH:
-        grid = dict(job.hparams)
-        count = len(grid["adaptive.temperatures"]) * len(grid["adaptive.alphas"])
-        last = last_epoch(grid["adaptive.part"], job.fit.epochs)
-        epochs = candidate_epochs(rungs(count, grid["adaptive.reduction_factor"], last))
-    return epochs * image_cost(job)
+    return float(epochs_of(job)) * image_cost(job)
+
+
+def epochs_of(job: Job) -> int:
+    """Epochs of a job; of a search those of all its candidates together."""
+    if job.role is not Role.SEARCH:
+        return job.fit.epochs
+    grid = dict(job.hparams)
+    count = len(grid["adaptive.temperatures"]) * len(grid["adaptive.alphas"])
+    last = last_epoch(grid["adaptive.part"], job.fit.epochs)
+    return candidate_epochs(rungs(count, grid["adaptive.reduction_factor"], last))
+
+
+def validation_period(train_images: int, validation_images: int) -> int:
+    """How many epochs lie between two validations, so that they cost at most a tenth of the training.
+
+    A forward pass is a third of a training step. 1 for a whole data set; more where a sweep trains on few images.
+    """
+    return max(1, math.ceil(validation_images / (3 * train_images) / _VALIDATION_PART))
 
 
 def image_cost(job: Job) -> int:

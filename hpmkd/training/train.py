@@ -18,6 +18,7 @@ from hpmkd.methods.build import build_distiller
 from hpmkd.models import build
 from hpmkd.plan.events import EpochResult
 from hpmkd.plan.job import Job
+from hpmkd.plan.work import validation_period
 from hpmkd.training.cuda_graph import GraphedStep
 from hpmkd.training.device import needs_scaling
 from hpmkd.training.evaluate import Answers, answer, evaluate, to_predictions
@@ -26,16 +27,6 @@ from hpmkd.training.recipe import Recipe
 from hpmkd.training.step import Step
 from hpmkd.training.teachers import LiveTeacher, Teacher
 from hpmkd.training.work import Product
-
-_VALIDATION_PART = 0.1
-
-
-def validation_period(train_images: int, validation_images: int) -> int:
-    """How many epochs lie between two validations, so that they cost at most a tenth of the training.
-
-    A forward pass is a third of a training step. 1 for a whole data set; more where a sweep trains on few images.
-    """
-    return max(1, math.ceil(validation_images / (3 * train_images) / _VALIDATION_PART))
 
 
 class Training:

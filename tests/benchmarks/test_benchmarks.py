@@ -9,6 +9,7 @@ from pathlib import Path
 
 import arithmetic
 import checkpoint_cost
+import effort
 import gpu_trainings
 import plan_cost
 import predictions_cost
@@ -46,6 +47,15 @@ def test_checkpoint_cost_saves_in_every_second_run(
     assert lines[1]["save_seconds"] > 0
     assert lines[2]["model"] == "student_Digits_TraditionalKD_run1"
     assert 0 < lines[2]["part_of_time"] < 1
+
+
+def test_effort_measures_and_fits(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(effort, "CASES", [("MNIST", "lenet5", [2, 3, 8], 8), ("MNIST", "resnet8", [2, 3, 4], 8)])
+    assert effort.main(["--steps", "3"]) == 0
+    *rows, fit = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["network"] for row in rows] == ["lenet5 [2, 3, 8]", "resnet8 [2, 3, 4]"]
+    assert all(row["ms"] > 0 and row["ratio"] > 0 for row in rows)
+    assert {"LAYER", "ACTIVATION", "MULTIPLY_ADD"} < fit.keys()
 
 
 def test_predictions_cost_times_what_is_kept(

@@ -23,27 +23,37 @@ TINY = [
 MODELS = 3 + 4 + 10  # teachers, assistants (two in a chain, once more without the shared memory), students
 
 
-@pytest.mark.slow
-def test_an_ablation_killed_and_continued(
-    tmp_path: Path, cache_dir: Path, small_ray: None, capsys: pytest.CaptureFixture[str]
-) -> None:
-    output = tmp_path / "out"
-    command = [sys.executable, str(ROOT / "run_sweep.py"), *words(output, cache_dir), *TINY]
+def killed_and_continued(output: Path, cache_dir: Path, flags: list[str], models: int) -> dict[str, str]:
+    """Starts a mode, kills it when half of its models are there, and continues it twice: nothing is trained twice.
+
+    Returns:
+        File -> identity of its weights.
+    """
+    command = [sys.executable, str(ROOT / "run_sweep.py"), *words(output, cache_dir), *flags]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True) as process:
         deadline = time.monotonic() + PATIENCE
-        while len(stamps(output)) < MODELS // 2:
+        while len(stamps(output)) < models // 2:
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.05)
         os.kill(process.pid, signal.SIGKILL)
     done = stamps(output)
+    assert len(done) < models
     assert restore(output) == 0
     whole = stamps(output)
-    assert len(whole) == MODELS
+    assert len(whole) == models
     assert {name: whole[name] for name in done} == done, "nothing is trained twice"
     assert restore(output) == 0
     assert stamps(output) == whole
-    found = weights(output)
+    return weights(output)
+
+
+@pytest.mark.slow
+def test_an_ablation_killed_and_continued(
+    tmp_path: Path, cache_dir: Path, small_ray: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out"
+    found = killed_and_continued(output, cache_dir, TINY, MODELS)
     full = found["student_Digits_HPM-KD_run1.pt"]
     assert {found[f"student_Digits_HPM-KD-{word}_run1.pt"] for word in ("noParallel", "noSharedMemory")} == {full}
     capsys.readouterr()
@@ -69,20 +79,7 @@ CHAIN_MODELS = 2 + 4 + 7  # teachers, assistants, students
 def test_chains_killed_and_continued(tmp_path: Path, cache_dir: Path, small_ray: None) -> None:
     """Nothing is trained twice; each length is another student, and TAKD has the assistants of HPM-KD."""
     output = tmp_path / "out"
-    command = [sys.executable, str(ROOT / "run_sweep.py"), *words(output, cache_dir), *CHAIN]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True) as process:
-        deadline = time.monotonic() + PATIENCE
-        while len(stamps(output)) < CHAIN_MODELS // 2:
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        os.kill(process.pid, signal.SIGKILL)
-    done = stamps(output)
-    assert restore(output) == 0
-    whole = stamps(output)
-    assert len(whole) == CHAIN_MODELS
-    assert {name: whole[name] for name in done} == done, "nothing is trained twice"
-    found = weights(output)
+    found = killed_and_continued(output, cache_dir, CHAIN, CHAIN_MODELS)
     assert len({key for name, key in found.items() if name.startswith("student")}) == 7
     for number in (1, 2):
         names = [f"assistant_Digits_{owner}_{number}.pt" for owner in ("HPM-KD-chain2", "TAKD-steps2")]
@@ -91,3 +88,48 @@ def test_chains_killed_and_continued(tmp_path: Path, cache_dir: Path, small_ray:
     assert "one run per length shows nothing" in section.sentences[0]
     frame = section.folded[0].frame
     assert frame[frame["length"] == 2].groupby("name")["position"].apply(list).tolist() == [[0, 1, 2, 3]] * 2
+
+
+COMMON = [
+    "--datasets", "Digits", "--train-images", "100", "--teacher-epochs", "1", "--student-epochs", "2", "--runs", "1",
+]  # fmt: skip
+OTHERS = {
+    "interactions": (["--teacher.arch", "lenet5_teacher", "--adaptive.alphas", "[0.5]"], 2 + 2 + 18),
+    "sensitivity": (
+        [
+            "--teacher.arch", "lenet5_teacher", "--vary",
+            "{baselines: [TraditionalKD, HPM-KD-noAdaptive], kd.temperature: [2, 4], kd.alpha: [0.5, 0.9]}",
+        ],
+        2 + 4 * 2 + 9,
+    ),
+    "teachers": (
+        [
+            "--teacher.arch", "lenet5", "--teacher.channels", "[5, 10, 30]", "--adaptive.alphas", "[0.5]",
+            "--kd_budget.students", "1", "--vary",
+            "{baselines: [HPM-KD, HPM-KD-uniform, HPM-KD-confidence, KD-Ensemble, KD-Budget], "
+            "hpmkd.teachers: [1, 2, 3]}",
+        ],
+        3 + 17,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", OTHERS)
+def test_every_other_mode_killed_and_continued(tmp_path: Path, cache_dir: Path, small_ray: None, mode: str) -> None:
+    """Nothing is trained twice, and its section is there; each value makes another student, but for those that the
+    definitions make equal: all four off is plain distillation, one teacher is weighted in one way alone."""
+    output, (flags, models) = tmp_path / "out", OTHERS[mode]
+    found = killed_and_continued(output, cache_dir, ["--mode", f"{mode}_cpu", *COMMON, *flags], models)
+    assert mode in {section.name for section in gather(output).sections}
+    groups: dict[str, set[str]] = {}
+    for name, key in found.items():
+        if name.startswith("student"):
+            groups.setdefault(key, set()).add(name.split("_")[2])
+    assert [names for names in groups.values() if len(names) > 1] == ALIKE.get(mode, [])
+
+
+ALIKE = {
+    "interactions": [{"TraditionalKD", "HPM-KD-noChain-noMultiTeacher-noMetaTemp-noAdaptive"}],
+    "teachers": [{"HPM-KD-M1", "HPM-KD-uniform-M1", "HPM-KD-confidence-M1"}, {"TraditionalKD", "KD-Ensemble-M1"}],
+}

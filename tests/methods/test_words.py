@@ -8,7 +8,7 @@ import pytest
 import torch
 from support.builders import make_config, make_jobs
 
-from hpmkd.config.words import NUMBERS
+from hpmkd.config.words import NUMBERS, SWITCHES, value_of
 from hpmkd.plan.roles import Role
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.result_file import verify
@@ -23,17 +23,20 @@ ENTRIES = {
     "KD-Ensemble": ("M1", "M3"),
     "KD-Budget": ("M4", "chain0", "chain3", "students1"),
     PLAIN: ("T2", "a0.3", "chain0", "chain2", "M3", "M4", "bonus0.9", "gate3", "high3", "low0.1", "uniform-M3",
-            "confidence-M3", "noMultiTeacher-chain2"),
+            "confidence-M3", "uniform", "confidence", "noMultiTeacher", "noMultiTeacher-chain2", "noMetaTemp",
+            "lossTemp", "convergenceTemp"),
     "TraditionalKD-adaptive": ("reduction2", "part1"),
 }  # fmt: skip
 # What no number of the words above changes in two epochs: the search's winner may be the same.
+# With its search; without it, it is PLAIN. Where and when models are trained changes none of their weights.
+FULL, ENGINE = "HPM-KD", ("HPM-KD-noParallel", "HPM-KD-noSharedMemory")
 MAY_FIND_THE_SAME = {"TraditionalKD-adaptive-reduction2", "TraditionalKD-adaptive-part1"}
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> dict[str, dict[str, str]]:
     """Method -> baseline -> identity of its student's weights (and of its search's trials), through the plan."""
-    entries = [*ENTRIES, *(f"{name}-{word}" for name, words in ENTRIES.items() for word in words)]
+    entries = [FULL, *ENGINE, *ENTRIES, *(f"{name}-{word}" for name, words in ENTRIES.items() for word in words)]
     config = make_config(
         cache_dir, baselines=entries, data__train_images=100, hpmkd__chain_length=1, adaptive__temperatures=[2.0, 8.0],
         fit__teacher_epochs=1, hpmkd__gate_steps=20, hpmkd__shared_memory=True,
@@ -52,14 +55,24 @@ def weights(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> dict[s
 
 def test_every_word_changes_the_weights(weights: dict[str, dict[str, str]]) -> None:
     for name, words in ENTRIES.items():
-        mine = {label: value for label, value in weights[name].items() if label not in MAY_FIND_THE_SAME}
-        assert len(weights[name]) == 1 + len(words), name
+        mine = {label: value for label, value in weights[name].items() if label not in {*MAY_FIND_THE_SAME, *ENGINE}}
+        assert len(mine.keys() | MAY_FIND_THE_SAME & weights[name].keys()) == 1 + len(words) + (name == PLAIN), name
         twice = {label: value for label, value in mine.items() if list(mine.values()).count(value) > 1}
         assert twice == {}, name
 
 
-def test_every_number_word_is_tried_here() -> None:
+def test_the_engine_changes_no_weights(weights: dict[str, dict[str, str]]) -> None:
+    found = weights[PLAIN]
+    assert {found[name] for name in ENGINE} == {found[FULL]}
+    assert found[FULL] not in {value for label, value in found.items() if label not in {FULL, *ENGINE}}
+
+
+def test_every_word_is_tried_here() -> None:
+    """But for those that put back what is the default here, and `noChain`, which is `chain0`."""
     tried = {
         "".join(filter(str.isalpha, word)) for words in ENTRIES.values() for one in words for word in one.split("-")
     }
-    assert tried >= NUMBERS.keys()
+    tried |= {word for one in (PLAIN, *ENGINE) for word in one.split("-")}
+    defaults = make_config()
+    departing = {word for word, (key, value) in SWITCHES.items() if value_of(defaults, key) != value}
+    assert tried >= NUMBERS.keys() | departing - {"noChain"}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from support.plans import plan
 
-from hpmkd.monitor.eta import Times, kind, work
+from hpmkd.monitor.eta import Times, kind
+from hpmkd.plan.effort import effort
 from hpmkd.plan.job import Job
 
 JOBS = {job.key: job for job in plan(2, ["Direct", "TraditionalKD", "FitNets", "HPM-KD"], 2)}
@@ -39,10 +40,10 @@ def test_parts_of_trainings_add_up() -> None:
         ("teacher_D0", "logits_teacher_D0"),
     ],
 )
-def test_what_was_not_measured_is_scaled_by_multiply_adds(measured: str, wanted: str) -> None:
+def test_what_was_not_measured_is_scaled_by_its_effort(measured: str, wanted: str) -> None:
     times = Times()
     times.trained(JOBS[measured], 1.0, 10.0)
-    assert times.training(JOBS[wanted]) == pytest.approx(10 * work(JOBS[wanted]) / work(JOBS[measured]))
+    assert times.training(JOBS[wanted]) == pytest.approx(10 * effort(JOBS[wanted]) / effort(JOBS[measured]))
 
 
 def test_the_nearest_kinds_are_scaled() -> None:
@@ -51,7 +52,7 @@ def test_the_nearest_kinds_are_scaled() -> None:
     times.trained(JOBS["student_D1_Direct_run1"], 1.0, 1000.0)
     times.trained(DIRECT, 1.0, 1.0)
     fitnets: Job = JOBS["student_D0_FitNets_run1"]
-    assert times.training(fitnets) == pytest.approx(work(fitnets) / work(DIRECT))
+    assert times.training(fitnets) == pytest.approx(effort(fitnets) / effort(DIRECT))
 
 
 def test_an_earlier_start_counts_until_this_one_has_measured() -> None:

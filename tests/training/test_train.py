@@ -14,9 +14,9 @@ from hpmkd.config.specs import ModelSpec
 from hpmkd.errors import Diverged
 from hpmkd.methods.temperature import SCHEDULES
 from hpmkd.plan.catalog import BASELINES
+from hpmkd.plan.work import validation_period
 from hpmkd.training.evaluate import evaluate
 from hpmkd.training.optim import learning_rate
-from hpmkd.training.train import validation_period
 
 RESNET = ModelSpec("resnet8", (4, 4, 8), 1, 16, 4)
 

@@ -13,6 +13,7 @@ import torch
 from support.builders import make_config, make_jobs
 from support.malicious import Evil
 
+from hpmkd.audit.measured import unpredicted
 from hpmkd.audit.results import collect
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.cache import load, prepare
@@ -25,6 +26,7 @@ from hpmkd.store.epoch_checkpoint import SaveSchedule
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.result_file import verify
 from hpmkd.store.sidecar import file_hash, sidecar_path
+from hpmkd.training.missing_predictions import predict_missing
 from hpmkd.training.remeasure import evaluate_file, predict_file
 from hpmkd.training.trial import SavableEpoch, run_job
 
@@ -270,6 +272,33 @@ def test_answers_that_cannot_be_written_cost_nothing_else(
     assert events(job, output, config)[-1].status == "trained"
     assert weights(job, output) == weights(job, finished)
     assert predictions.read(output.predictions_file(job.key), weights(job, output)) is None
+
+
+@pytest.mark.parametrize("step", ["nothing of them", "their file alone"])
+def test_killed_between_the_model_and_its_answers(
+    output: OutputDir, finished: OutputDir, jobs: dict[str, Job], config: Any, monkeypatch: Any, step: str
+) -> None:
+    """The model is found and not trained again; no answers are believed; `measure` makes the same ones."""
+    job, inner = jobs[STUDENT], predictions.commit_bytes
+    for path in output.predictions.glob(f"{STUDENT}*"):
+        path.unlink()
+
+    def killed(path: Path, data: Any) -> None:
+        if step == "their file alone":
+            inner(path, data)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(predictions, "commit_bytes", killed)
+        with pytest.raises(KeyboardInterrupt):
+            events(job, output, config)
+    assert [event.status for event in events(job, output, config)] == ["found"]
+    header = verify(output.model_file(job))
+    assert predictions.read(output.predictions_file(job.key), header.weights) is None
+    assert unpredicted(output, {job.key: header}) == {job.key: header}
+    assert predict_missing(output, {job.key: header}, config.data, {}, lambda *_: None).made == [job.key]
+    one, other = (where.predictions_file(job.key).read_bytes() for where in (output, finished))
+    assert one == other
 
 
 def test_a_resumed_model_leaves_the_same_answers(

@@ -20,7 +20,7 @@ from hpmkd.audit.sweep_dir import Saved
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.config.words import NUMBERS
 from hpmkd.numeric import divide, p_value, whole
-from hpmkd.plan.catalog import baselines_of
+from hpmkd.plan.catalog import baseline_of, baselines_of
 
 # Settings with several values, numbers and modes; switches that are on or off belong to the ablation.
 KEYS = (
@@ -52,6 +52,21 @@ def section(frame: pd.DataFrame, order: Sequence[str], saved: Saved) -> Section 
         drawings=tuple(drawings(found, several)),
         folded=(_cells(found, several),),
     )
+
+
+def unchosen(frame: pd.DataFrame, saved: Saved) -> pd.Index:
+    """The rows of cells that come from `vary` and are neither the chosen one nor the default: of a grid only these two
+    are looked at on test images, in the whole report. What `baselines` names is asked for by itself, and stays."""
+    if saved.config is None:
+        return frame.index[:0]
+    named = {baseline_of(saved.config, entry).label for entry in saved.config.baselines}
+    made = frame.index[:0]
+    parts = dict(places(frame))
+    for one in _found(frame, saved):
+        shown = {one.choice.chosen, one.choice.usual} | named
+        part = parts[one.place]
+        made = made.union(part.index[part["baseline"].isin(set(one.cells["label"]) - shown)])
+    return made
 
 
 def _found(frame: pd.DataFrame, saved: Saved) -> list[Found]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
+
 from hpmkd.analysis.experiments.choice import NEAR, Choice
 from hpmkd.analysis.experiments.contrast import LEVEL, runs_text
 from hpmkd.analysis.experiments.cost import scaled
@@ -112,4 +114,17 @@ def _partial(row: Mapping[str, Any]) -> list[str]:
     return [
         f"{row['name']}: {row['cells'] - row['candidates']} of {row['cells']} cells lack runs that the others have; "
         "they are no candidates yet."
+    ]
+
+
+def unchosen_text(baselines: pd.Series) -> list[str]:
+    """What is said where cells of a grid are left out of the rest of a report; `baselines`: of their models."""
+    count = baselines.nunique()
+    if not count:
+        return []
+    cells = f"{count} cells of grids are" if count > 1 else "A cell of a grid is"
+    return [
+        f"{cells} compared on validation images alone, under “Sensitivity to settings”: whoever chooses among them by "
+        "test images finds luck. Test accuracy is shown of the chosen cells, of the defaults, and of what `baselines` "
+        "names."
     ]

@@ -16,6 +16,8 @@ from hpmkd.analysis import stats, time_profile
 from hpmkd.analysis.conclusions import cautions, conclude
 from hpmkd.analysis.costs import costs
 from hpmkd.analysis.experiments.registry import sections_of
+from hpmkd.analysis.experiments.sensitivity import unchosen
+from hpmkd.analysis.experiments.sensitivity_words import unchosen_text
 from hpmkd.analysis.report import tables
 from hpmkd.analysis.report.data import DataShown, datasets_of
 from hpmkd.analysis.report.drawings import curves_of, drawings_of
@@ -104,10 +106,12 @@ def compose(
 ) -> Report:
     """The report on what was read: `frame`, `measured` by `results.collect_measured`, `curves` by `curves_of`,
     `correctness` by `measured.correctness`."""
-    order = _order(saved.config, frame)
-    beyond = measures_of(frame, pd.DataFrame() if measured is None else measured, order, _measure(saved.output))
-    compared = tables.ordered(stats.comparisons(frame), order)
-    found, beside = conclude(compared), statistics_of(frame, compared, order, correctness)
+    order, hidden = _order(saved.config, frame), unchosen(frame, saved)
+    shown = frame.drop(hidden)
+    beyond = measures_of(shown, pd.DataFrame() if measured is None else measured, order, _measure(saved.output))
+    compared = tables.ordered(stats.comparisons(shown), order)
+    found, beside = conclude(compared), statistics_of(shown, compared, order, correctness)
+    made = _tables(frame, shown, compared, order)
     return Report(
         title=f"{saved.output.root.name}: knowledge-distillation sweep",
         made=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -118,11 +122,11 @@ def compose(
         failures=tuple(f"{one.key}: {one.state}, {one.reason}" for one in status.models if one.state in BAD),
         conclusions=(found.headline, *found.findings),
         not_shown=tables.not_shown_table(found.not_shown) if len(found.not_shown) else None,
-        cautions=tuple(cautions(frame, compared)),
+        cautions=(*cautions(shown, compared), *unchosen_text(frame.loc[hidden, "baseline"])),
         advice=beside.advice,
         statistics=beside.sentences,
-        tables=(*_tables(frame, compared, order), *beside.tables, *beyond.tables, *_profile(saved.output, saved.jobs)),
-        drawings=(*drawings_of(frame, compared, curves, order), *beside.drawings, *beyond.drawings),
+        tables=(*made, *beside.tables, *beyond.tables, *_profile(saved.output, saved.jobs)),
+        drawings=(*drawings_of(shown, compared, curves, order), *beside.drawings, *beyond.drawings),
         sections=sections_of(frame, order, saved),
         curves=curves,
         measures=beyond,
@@ -191,14 +195,16 @@ def _kinds(part: pd.DataFrame, column: str, between: str = ", ") -> str:
     return between.join(map(str, dict.fromkeys(part[column].dropna())))
 
 
-def _tables(frame: pd.DataFrame, compared: pd.DataFrame, order: Sequence[str]) -> list[Table]:
+def _tables(frame: pd.DataFrame, shown: pd.DataFrame, compared: pd.DataFrame, order: Sequence[str]) -> list[Table]:
+    """`shown`: the rows of `frame` whose test accuracy is shown; of the others the models are listed without it."""
     if not frame["planned"].any():
         return []
-    made = [tables.accuracy_table(tables.ordered(stats.summary(frame), order))]
+    made = [tables.accuracy_table(tables.ordered(stats.summary(shown), order))]
     if len(compared):
         made.append(tables.difference_table(compared))
     made.append(tables.cost_table(tables.ordered(costs(frame), order)))
-    return [*made, tables.model_table(frame)]
+    looked_at = frame["accuracy_pct"].where(frame.index.isin(shown.index))
+    return [*made, tables.model_table(frame.assign(accuracy_pct=looked_at))]
 
 
 def _profile(output: OutputDir, jobs: Sequence[Job]) -> list[Table]:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 from support.arms import FULL, factorial, label
 from support.frames import compose_report, make_frame
 
 from hpmkd.analysis.experiments import interactions
 from hpmkd.analysis.experiments.arms import LEARNING, groups_of
 from hpmkd.analysis.experiments.factorial import contrasts
+from hpmkd.analysis.plots.factorial import heat_map, two_by_two
+from hpmkd.analysis.plots.style import PALETTE
 from hpmkd.analysis.report.write import html, markdown
 from hpmkd.analysis.section import Section
 from hpmkd.audit.sweep_dir import Saved
@@ -144,3 +148,32 @@ def test_the_page(tmp_path: Path) -> None:
     assert "| chain x adaptive | 5 | 4 |" in text
     assert "I &gt; 0 is synergy" in part
     assert [section.name for section in report.sections] == ["ablation", "interactions"]
+
+
+PAIRS = pd.DataFrame(
+    [
+        ("chain", "multi-teacher", 2.0, 0.001), ("chain", "meta temperature", -1.0, 0.001),
+        ("chain", "adaptive", 3.0, 0.2), ("multi-teacher", "meta temperature", math.nan, math.nan),
+    ],
+    columns=["first", "second", "difference", "p_holm"],
+).assign(place="D", method="HPM-KD", f11=84.0, f10=82.0, f01=81.0, f00=80.0)  # fmt: skip
+
+
+def test_what_is_not_shown_is_grey() -> None:
+    """However large it is; what is shown has its sign's colour, the stronger the larger."""
+    (axes,) = heat_map(PAIRS, several=False).axes
+    colours = [to_hex(patch.get_facecolor()) for patch in axes.patches]
+    assert colours == [PALETTE[0], PALETTE[1], PALETTE[9], PALETTE[9]]
+    strong, weak, *grey = (float(patch.get_alpha() or 0) for patch in axes.patches)
+    assert strong > weak > max(grey)
+    assert [text.get_text() for text in axes.texts] == ["+2.00", "-1.00", "+3.00", "-"]
+    assert [text.get_weight() for text in axes.texts] == ["bold", "bold", "normal", "normal"]
+
+
+def test_two_by_two_shows_the_corners() -> None:
+    """Without and with the first component; solid: with the second one, dashed: without it."""
+    shown = [axes for axes in two_by_two(PAIRS.head(3), several=False).axes if axes.get_visible()]
+    assert len(shown) == 3
+    for axes in shown:
+        lines = {line.get_linestyle(): list(line.get_ydata()) for line in axes.lines}
+        assert lines == {"-": [81.0, 84.0], "--": [80.0, 82.0]}

@@ -56,6 +56,43 @@ def test_the_choice_is_made_on_validation_images() -> None:
     assert "accuracy_pct" not in cells.frame
 
 
+def test_no_part_of_a_report_has_test_accuracies_of_other_cells(tmp_path: Path) -> None:
+    """Neither means nor differences, intervals or models: in no table, and in no text."""
+    lucky, chosen, named = "TraditionalKD-T8", "TraditionalKD-T2-a0.5", "TraditionalKD-T8-a0.5"
+    score = scored(best(lucky, 5.0), validation=best(chosen, 2.0))
+    frame, saved = sweep(score, tmp_path, baselines=["Direct", named], vary=[KD], runs=5)
+    report = compose_report(frame, tmp_path, saved.config)
+    shown = {"Direct", chosen, "TraditionalKD", named}
+    accuracy = report.table("accuracy")
+    assert accuracy is not None
+    assert set(accuracy.frame["baseline"]) - {"teacher"} == shown
+    hidden = frame[(frame["role"] == "student") & ~frame["baseline"].isin(shown)]
+    assert set(hidden["baseline"]) == {lucky, "TraditionalKD-T2", "TraditionalKD-a0.5"}
+    secret = {*hidden["accuracy_pct"], *hidden.groupby("baseline")["accuracy_pct"].mean()}
+    direct = frame[frame["baseline"] == "Direct"].set_index("run")["accuracy_pct"]
+    for _, part in hidden.groupby("baseline"):
+        secret.add(round((part.set_index("run")["accuracy_pct"] - direct).mean(), 9))
+    for table in report.all_tables:
+        numbers = table.frame.select_dtypes("number").to_numpy(dtype=float).ravel()
+        assert not secret & {*numbers, *numbers.round(9)}, table.name
+    models = report.table("models")
+    assert models is not None
+    assert len(models.frame) == len(frame), "each model is listed"
+    assert models.frame.loc[models.frame["baseline"] == lucky, "validation_accuracy_pct"].notna().all()
+    assert sum("3 cells of grids are compared on validation images alone" in line for line in report.cautions) == 1
+    assert lucky not in " ".join(report.conclusions)
+
+
+def test_grids_of_other_sections_are_shown_whole(tmp_path: Path) -> None:
+    vary = {"baselines": ["TAKD"], "takd.steps": [1, 2, 3]}
+    frame, saved = sweep(scored(lambda _: 0.0), tmp_path, baselines=["Direct"], vary=[vary], runs=3)
+    report = compose_report(frame, tmp_path, saved.config)
+    accuracy = report.table("accuracy")
+    assert accuracy is not None
+    assert {"TAKD", "TAKD-steps2", "TAKD-steps3"} < set(accuracy.frame["baseline"])
+    assert not any("cells of grids" in line for line in report.cautions)
+
+
 def test_a_planted_setting_is_found_and_its_worth_is_that_of_test_images() -> None:
     frame, saved = grid(scored(best("TraditionalKD-T2-a0.5", 1.5), noise=0.15))
     section = section_of(frame, saved)

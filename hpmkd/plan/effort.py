@@ -1,0 +1,72 @@
+"""How long a job takes a CPU core, told in multiply-adds of a large matrix product that takes as long there.
+
+Its own multiply-adds say little of a small network: most of a LeNet5's step are calls of kernels, once for each layer,
+and the reading and writing of activations. `tests/benchmarks/effort.py` measures trainings of LeNet5 and ResNets of
+several widths, on images of MNIST's and CIFAR-10's size, in batches of 16 to 256. The numbers below fit the first of
+two such measurements; in both they say of each 0.75 to 1.27 times what it takes (one core of an AMD EPYC with AVX-512,
+torch 2.14, the product by numpy; by multiply-adds alone it is 0.1 to 1.3 times). They are told in multiply-adds, not in
+seconds, because a slower core is slower in all of them. On a GPU they were not measured.
+"""
+
+from __future__ import annotations
+
+import math
+
+from hpmkd.config.specs import ModelSpec
+from hpmkd.plan.architecture import activation_count, forward_cost, layer_count
+from hpmkd.plan.job import Job
+from hpmkd.plan.roles import Role
+from hpmkd.plan.work import epochs_of, validation_period
+
+# Of a training step, forward and backward: for each layer, for each activation of each image, and for each multiply-add
+# of the three passes; that is below 1 because torch is faster than numpy.
+LAYER, ACTIVATION, MULTIPLY_ADD = 33e6, 620.0, 0.355
+# Of HPM-KD's attention, before a student's first epoch: for each step, validation image and teacher (of ten classes).
+ATTENTION = 60e3
+# Of a job, besides its epochs and the look at the test images: to start it, to load its images and parents, to commit
+# its files: 0.2 s on that core (`tests/benchmarks/sweep_cost.py`: 0.03 to 0.07 s for the smallest models on two cores).
+AROUND = 1e10
+_EVALUATED = 512  # images of a batch without gradients
+_TESTED = 0.2  # test images, in parts of the training images of a whole data set
+_FORWARD = 1 / 3  # of a training step
+
+
+def effort(job: Job) -> float:
+    """Of a whole job, from its first epoch to its last, validation included; of one image where their number is not
+    known."""
+    images = max(1, job.data.training_images)
+    if job.role is Role.LOGITS:
+        seen = job.fit.epochs * images + _validation_images(job)
+        return _FORWARD * passes(job.model, seen, _EVALUATED)
+    asked = sum(passes(one.model, images, job.fit.batch_size) for one in job.parents if one.role.is_network)
+    alone = trained(job.model, epochs_of(job), job.fit.batch_size, images=images, kept=_validation_images(job))
+    return alone + epochs_of(job) * _FORWARD * asked + _attention(job)
+
+
+def _attention(job: Job) -> float:
+    """Of one that is trained on validation images, where there are several teachers."""
+    steps, teachers = dict(job.hparams).get("hpmkd.gate_steps", 0), len(job.teachers)
+    return ATTENTION * steps * _validation_images(job) * teachers if teachers > 1 else 0.0
+
+
+def trained(model: ModelSpec, epochs: int, batch: int, images: int, kept: int) -> float:
+    """Of a training without teachers on so many images, with `kept` images for validation (0: not known)."""
+    looks = math.ceil(epochs / validation_period(images, kept)) if kept else 0
+    return epochs * passes(model, images, batch) + looks * _FORWARD * passes(model, kept, _EVALUATED)
+
+
+def effort_around(job: Job) -> float:
+    """Besides its epochs: before the first, and after the last, where a network is shown the test images."""
+    if not job.role.is_network:
+        return AROUND
+    return AROUND + _FORWARD * passes(job.model, round(_TESTED * job.data.images), _EVALUATED)
+
+
+def passes(model: ModelSpec, images: int, batch: int) -> float:
+    """Of training steps on so many images, forward and backward."""
+    each = ACTIVATION * activation_count(model) + MULTIPLY_ADD * 3 * forward_cost(model)
+    return math.ceil(images / batch) * LAYER * layer_count(model) + images * each
+
+
+def _validation_images(job: Job) -> int:
+    return job.data.kept_of(job.data.images) if job.data.images else 0
