@@ -77,6 +77,14 @@ def commit_json(path: Path, value: Mapping[str, Any] | Sequence[Any]) -> None:
     commit_bytes(path, json.dumps(value, indent=1).encode())
 
 
+def parse_json(text: str | bytes, **options: Any) -> Any:
+    """`json.loads`; of text nested deeper than Python can read it raises ValueError, as of any that is no JSON."""
+    try:
+        return json.loads(text, **options)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
 def move(path: Path, target: Path) -> None:
     """Gives a file, folder or link another name, for good; nothing may lie under `target`.
 

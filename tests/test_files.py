@@ -16,6 +16,7 @@ import pytest
 
 from hpmkd import files
 from hpmkd.errors import EnvironmentProblem
+from hpmkd.files import parse_json
 
 
 def full(*args: Any, **kwargs: Any) -> None:
@@ -173,3 +174,10 @@ def test_json(tmp_path: Path) -> None:
 
 def test_sha256_of_a_known_text() -> None:
     assert files.sha256_of(b"abc").startswith("ba7816bf8f01cfea414140de5dae2223")
+
+
+def test_json_that_is_nested_too_deeply_is_no_json() -> None:
+    """As all else that is none: whoever reads a file of ours that others may have written expects ValueError."""
+    with pytest.raises(ValueError, match="nested too deeply"):
+        parse_json("[" * 100_000)
+    assert parse_json(b'{"a": [1]}') == {"a": [1]}

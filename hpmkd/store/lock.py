@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import os
 import platform
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from pathlib import Path
 from filelock import Timeout
 
 from hpmkd.errors import EnvironmentProblem, Locked
-from hpmkd.files import acquire, commit_json
+from hpmkd.files import acquire, commit_json, parse_json
 from hpmkd.store.output_dir import OutputDir
 
 
@@ -58,7 +57,7 @@ def _by_hand(file: Path) -> str:
 
 def _owner(file: Path) -> str:
     try:
-        values = json.loads(file.read_text())
+        values = parse_json(file.read_text())
         return f"process {values['pid']} on {values['host']}, since {values.get('since', 'an unknown time')}"
     except (OSError, ValueError, KeyError, TypeError):
         return "an unknown process"

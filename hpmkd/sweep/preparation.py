@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from hpmkd.data.catalog import DATASETS
 from hpmkd.data.conditions.catalog import canonical, conditioned
 from hpmkd.data.listing import count
 from hpmkd.errors import EnvironmentProblem
-from hpmkd.files import commit_bytes, commit_json, remove_leftovers
+from hpmkd.files import commit_bytes, commit_json, parse_json, remove_leftovers
 from hpmkd.log import progress
 from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.job import Job
@@ -78,7 +77,7 @@ def need_images(config: SweepConfig, output: OutputDir, jobs: Sequence[Job]) -> 
 def _gone_specs(config: SweepConfig, output: OutputDir) -> dict[str, DataSpec]:
     """Of the entries of `datasets` whose folder is gone, what the sweep has noted of it, under the same condition."""
     try:
-        specs = [spec_from_json(values) for values in json.loads(output.datasets_file.read_text())]
+        specs = [spec_from_json(values) for values in parse_json(output.datasets_file.read_text())]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
     noted = {spec.source: replace(spec, condition=None) for spec in specs if spec.source}

@@ -9,11 +9,12 @@ from typing import Any
 
 from hpmkd.audit.sweep_dir import refuse_older
 from hpmkd.config.from_python import flattened
-from hpmkd.config.load import read_config_file, validate
+from hpmkd.config.load import load, written_places
 from hpmkd.config.modes import config_file
 from hpmkd.config.paths import user_path
 from hpmkd.config.request import Request, absolute_folder, newest_sweep
 from hpmkd.config.sweep import SweepConfig
+from hpmkd.config.yaml_text import read_yaml
 from hpmkd.data.listing import shown
 from hpmkd.errors import ConfigMismatch, EnvironmentProblem, UsageError
 from hpmkd.files import is_utf8
@@ -79,10 +80,9 @@ def _check_baselines(config: SweepConfig, source: Path, request: Request) -> Non
         baselines_of(config)
     except UsageError as error:
         key = re.split("[:,]", error.where, maxsplit=1)[0]
-        flag = f"command line, --{key}" if key in request.overrides else str(source)
-        place = request.places.get(key, flag)
+        written = written_places(str(source), request.overrides, request.places, read_yaml(source))
         raise UsageError(
-            f"{place}: {error.where}", expected=error.expected, found=error.found, todo=error.todo
+            f"{written.get(key, source)}: {error.where}", expected=error.expected, found=error.found, todo=error.todo
         ) from error
 
 
@@ -98,7 +98,7 @@ def _to_restore(request: Request) -> str | Path:
 
 
 def _read(source: Path, request: Request) -> SweepConfig:
-    return validate(read_config_file(source), str(source), overrides=request.overrides, places=request.places)
+    return load(source, request.overrides, request.places)
 
 
 def _absolute_paths(config: SweepConfig) -> SweepConfig:
