@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,7 +108,7 @@ def sweeps_in(root: Path) -> list[Path]:
 def no_sweep(root: Path) -> UsageError:
     """The error for a folder that is no sweep; it names those that lie in it."""
     output, inside = OutputDir(root), sweeps_in(root)
-    found = "neither" if root.is_dir() else "no such folder"
+    found = "neither" if root.is_dir() else "a file" if os.path.lexists(root) else "no such folder"
     if inside:
         found += f", but {count(len(inside), 'sweep')} in it: {named(path.name for path in inside)}"
     return UsageError(

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,7 +16,7 @@ import ray
 from hpmkd.cluster.join import join, no_cluster
 from hpmkd.cluster.mps import MpsDaemon, refuse_mps
 from hpmkd.cluster.ray_processes import VITAL, RayProcesses, lives
-from hpmkd.cluster.resources import prepare_environment, worker_env
+from hpmkd.cluster.resources import given_variables, prepare_environment, worker_env
 from hpmkd.cluster.stop_signals import Interrupted, StopSignals, hard_exit
 from hpmkd.cluster.surroundings import SHARED_MEMORY, advice, place_for_ray
 from hpmkd.cluster.worker_paths import cluster_paths, local_paths
@@ -99,6 +99,7 @@ def _join(address: str, stop: StopSignals, deterministic: bool, settings: dict[s
 
 def _start(ours: RayProcesses, mps: MpsDaemon, stop: StopSignals, settings: dict[str, Any]) -> None:
     """Starts the private Ray; once more where the first attempt failed, as it can on a busy machine."""
+    given = given_variables()
     for last in (False, True):
         try:
             with ours.marking(), _hangup_kept_from_ray(), _limit(START_SECONDS, stop, TooSlow), mps.serving():
@@ -110,7 +111,7 @@ def _start(ours: RayProcesses, mps: MpsDaemon, stop: StopSignals, settings: dict
             _end(ours, mps, stop)
             stop.arm()
             if last:
-                raise _no_start(error) from error
+                raise _no_start(error, given) from error
 
 
 def _init(stop: StopSignals, settings: dict[str, Any]) -> None:
@@ -125,7 +126,7 @@ def _init(stop: StopSignals, settings: dict[str, Any]) -> None:
     stop.arm()
 
 
-def _no_start(error: BaseException) -> EnvironmentProblem:
+def _no_start(error: BaseException, given: Collection[str]) -> EnvironmentProblem:
     text = next(iter(str(error).splitlines()), "") or f"no answer within {START_SECONDS:g} seconds"
     with contextlib.suppress(OSError):
         free = psutil.disk_usage(str(SHARED_MEMORY)).free
@@ -134,7 +135,7 @@ def _no_start(error: BaseException) -> EnvironmentProblem:
         "Ray: does not start on this machine",
         expected=f"a local Ray with {cores()} cores and {_OBJECT_STORE_BYTES / 2**20:g} MiB of shared memory",
         found=f"{type(error).__name__}: {text}",
-        todo=advice(error),
+        todo=advice(error, given),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from hpmkd.audit.findings import known_headers
 from hpmkd.audit.grid_columns import columns_of
+from hpmkd.cluster.environment import need_address_space, need_sound_variables
 from hpmkd.cluster.stop_signals import StopSignals
 from hpmkd.cluster.surroundings import need_temp, need_words
 from hpmkd.config.from_python import flattened
@@ -147,6 +148,8 @@ def _train(
     stop: StopSignals,
     timings: Timings | None,
 ) -> tuple[int, str]:
+    need_address_space()
+    need_sound_variables()
     from hpmkd.audit.sweep_dir import open_sweep
     from hpmkd.store.profile_file import read_profile, write_profile
     from hpmkd.sweep.callbacks import Profiler, TrackerCallback
@@ -174,7 +177,8 @@ def _train(
         write_profile(profiler.profile, output)
     if failed and stop.caught is None:
         reasons = "".join(f"\n  {sweep.by_key[key].file_name}: {failure}" for key, failure in failed.items())
-        text = f"{len(failed)} models were not trained; the same command tries them again{reasons}"
+        many = count(len(failed), "model was", "models were")
+        text = f"{many} not trained; the same command tries {'it' if len(failed) == 1 else 'them'} again{reasons}"
         return exit_code(failed.values()), text
     return EXIT_OK, ""
 

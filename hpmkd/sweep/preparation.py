@@ -33,7 +33,7 @@ def clean_up(config: SweepConfig, output: OutputDir) -> None:
     """Ends and removes what an earlier run left; writes the config of a new sweep before anything else."""
     ended = end_leftovers(output.ray_file)  # first of all: they could still write
     if ended:
-        progress.info(f"ended {ended} processes left over from an earlier run")
+        progress.info(f"ended {count(ended, 'process', 'processes')} left over from an earlier run")
     if not output.config_file.exists():
         commit_bytes(output.config_file, to_yaml(config).encode())
     remove_leftovers(*output.written_folders())
@@ -130,7 +130,7 @@ def settle(
         stale = [finding for finding in findings.values() if finding.state == "stale"]
         moved = archive([*stale, *files_of_0_1(output)], output)
         if moved:
-            progress.info(f"moved {len(moved)} models trained with other settings to {output.archive}")
+            progress.info(f"moved {count(len(moved), 'model')} trained with other settings to {output.archive}")
     commit_bytes(output.config_file, to_yaml(config).encode())
     commit_json(output.datasets_file, [spec_to_json(spec) for spec in specs])
     for finding in [one for one in findings.values() if one.state == "damaged"]:

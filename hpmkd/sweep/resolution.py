@@ -17,7 +17,7 @@ from hpmkd.config.sweep import SweepConfig
 from hpmkd.config.yaml_text import read_yaml
 from hpmkd.data.listing import shown
 from hpmkd.errors import ConfigMismatch, EnvironmentProblem, UsageError
-from hpmkd.files import is_utf8
+from hpmkd.files import in_the_way, is_utf8
 from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.job import differences
 from hpmkd.store.output_dir import OutputDir
@@ -45,11 +45,12 @@ def resolve(request: Request) -> tuple[SweepConfig, OutputDir]:
             raise UsageError(
                 f"--restore: no sweep in {output.root}",
                 expected=f"{source.name} there",
-                found="no such file",
+                found=_not_there(source),
                 todo="name the folder of a sweep that was started, or leave --restore out to start one",
             )
         refuse_older(output)
     _need_utf8(output, request)
+    _need_folders(output, request)
     config = _absolute_paths(_read(source, request))
     _check_baselines(config, source, request)
     if request.restore is not None and request.mode is not None:
@@ -72,6 +73,40 @@ def _need_utf8(output: OutputDir, request: Request) -> None:
         )
     flag = "--restore" if request.restore else "--output"
     raise UsageError(f"{flag}: the path is not UTF-8", expected=expected, found=found, todo=todo)
+
+
+def _not_there(source: Path) -> str:
+    blocking = in_the_way(source)
+    if blocking is None:
+        return "no such file"
+    return f"a folder, {source.name}/" if blocking == source else f"{blocking} is a file"
+
+
+def _need_folders(output: OutputDir, request: Request) -> None:
+    """Before anything is read or trained: no file lies where the sweep keeps a folder, nor a folder in a file's place.
+
+    Raises:
+        UsageError: the output itself is a file, or lies below one. EnvironmentProblem: something in it.
+    """
+    blocking = in_the_way(output.root / "x")
+    if blocking is not None:
+        flag = "--restore" if request.restore else "--output"
+        raise UsageError(
+            f"{flag}: a folder is needed", expected="a folder, or a name that is free", found=f"{blocking} is a file",
+            todo="name another one, or move that file away",
+        )  # fmt: skip
+    inside = [
+        *(folder / "x" for folder in output.own_folders()),
+        *(file for file in output.own_files() if file.is_dir()),
+    ]
+    for blocking in filter(None, map(in_the_way, inside)):
+        kind, needed = ("a folder", "a file") if blocking.is_dir() else ("a file", "a folder")
+        raise EnvironmentProblem(
+            f"{blocking}: {kind} where the sweep keeps {needed}",
+            expected=f"{needed}, or nothing",
+            found=kind,
+            todo="move or remove it, or choose another --output",
+        )
 
 
 def _check_baselines(config: SweepConfig, source: Path, request: Request) -> None:
