@@ -29,6 +29,7 @@ from hpmkd.audit.sweep_dir import Saved, open_saved
 from hpmkd.config.load import to_yaml
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.listing import count
+from hpmkd.log import steps
 from hpmkd.numeric import fixed, whole
 from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.job import Job
@@ -91,6 +92,7 @@ def gather(root: Path, known: Mapping[str, Header] = MappingProxyType({})) -> Re
     saved = open_saved(root)
     frame, measured = results.collect_saved(saved, known)
     curves = curves_of(saved.output, {job.key: job.fingerprint for job in saved.jobs}, frame)
+    steps.info(f"statistics and figures of {count(len(frame), 'model')}")
     right = measuring.correctness(saved.output, stats.students(frame)["file"])
     return compose(saved, frame, read_status(root), curves, measured=measured, correctness=right)
 
