@@ -7,7 +7,6 @@ import os
 import shlex
 import signal
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from hpmkd.audit.findings import known_headers
@@ -15,6 +14,7 @@ from hpmkd.audit.grid_columns import columns_of
 from hpmkd.cluster.environment import need_address_space, need_sound_variables
 from hpmkd.cluster.stop_signals import StopSignals
 from hpmkd.cluster.surroundings import need_temp, need_words
+from hpmkd.config.arguments import contains_itself, flag_of, mapping_of, path_of
 from hpmkd.config.from_python import flattened
 from hpmkd.config.load import to_yaml
 from hpmkd.config.request import Request
@@ -67,16 +67,20 @@ def run_sweep(
         disk), 130 after an interrupt.
 
     Raises:
-        UsageError: an unknown mode, key or value.
+        UsageError: an unknown mode, key or value, or an argument of another kind.
         EnvironmentProblem: a data set, a permission, a package is missing.
         ConfigMismatch: the output has models that were trained with other settings, and `force` is not set.
         Locked: another sweep is running in this output folder.
     """
-    folder = None if output is None else str(Path(output))
-    overrides = flattened(settings or {})
+    folder = None if output is None else str(path_of(output, "output"))
+    try:
+        overrides = flattened(mapping_of({} if settings is None else settings, "settings", '{"runs": 5}'))
+    except RecursionError as error:
+        raise contains_itself("settings") from error
     places = {key: f"settings, {key}" for key in overrides}
-    request = Request(str(mode), folder, force=force, quiet=quiet, overrides=overrides, places=places)
-    request.fail_fast = fail_fast
+    request = Request(str(path_of(mode, "mode")), folder, overrides=overrides, places=places)
+    request.force, request.quiet = flag_of(force, "force"), flag_of(quiet, "quiet")
+    request.fail_fast = flag_of(fail_fast, "fail_fast")
     return execute(request)
 
 
