@@ -15,6 +15,7 @@ import ray
 
 from hpmkd.cluster.join import join, no_cluster
 from hpmkd.cluster.mps import MpsDaemon, refuse_mps
+from hpmkd.cluster.ray_output import logs_folder, without_ray_reports
 from hpmkd.cluster.ray_processes import VITAL, RayProcesses, lives
 from hpmkd.cluster.resources import given_variables, prepare_environment, worker_env
 from hpmkd.cluster.stop_signals import Interrupted, StopSignals, hard_exit
@@ -77,7 +78,7 @@ def running_ray(
         try:
             with timings.part("ray_start"):
                 _start(ours, mps, stop, {**common, **place, **paths, "include_dashboard": config.resources.dashboard})
-            with _watched(ours, stop):
+            with without_ray_reports(verbose), _watched(ours, stop):
                 yield
         finally:
             with timings.part("ray_end"):
@@ -205,10 +206,11 @@ def _watched(ours: RayProcesses, stop: StopSignals) -> Iterator[None]:
         while not over.wait(_LOOK_SECONDS):
             for process, name in vital.items():
                 if not lives(process):
-                    stop.interrupt(RayLost(f"Ray's {name} (process {process.pid}) died"), stuck)
+                    stop.interrupt(RayLost(f"Ray's {name} (process {process.pid}) died{where}"), stuck)
                     return
 
-    vital = ours.vital()
+    vital, logs = ours.vital(), logs_folder()
+    where = f" (its logs: {logs})" if logs is not None else ""
     over = threading.Event()
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()

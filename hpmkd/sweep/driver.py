@@ -76,7 +76,7 @@ def _keeps_dying(lost: RayLost, losses: int) -> EnvironmentProblem:
     return EnvironmentProblem(
         f"Ray: {lost}, {losses} times in a row without a finished model",
         expected="a Ray that keeps running",
-        todo="check the free memory (dmesg shows killed processes); the same command continues",
+        todo="check the free memory (dmesg shows killed processes); the same command continues, and so does --restore",
     )
 
 
