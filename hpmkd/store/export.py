@@ -88,13 +88,8 @@ def export(path: Path, kind: str, target: Path | None = None) -> Exported:
             todo="another version of the exporting library may help",
         )
     commit_bytes(target, data)
-    return Exported(
-        target,
-        kind,
-        size=len(data),
-        max_difference=largest,
-        input_shape=(spec.in_channels, spec.image_size, spec.image_size),
-    )
+    shape = (spec.in_channels, spec.image_size, spec.image_size)
+    return Exported(target, kind, size=len(data), max_difference=largest, input_shape=shape)
 
 
 def _need(kind: str, modules: tuple[str, ...]) -> None:

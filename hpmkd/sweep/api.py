@@ -73,15 +73,18 @@ def run_sweep(
         Locked: another sweep is running in this output folder.
     """
     folder = None if output is None else str(path_of(output, "output"))
-    try:
-        overrides = flattened(mapping_of({} if settings is None else settings, "settings", '{"runs": 5}'))
-    except RecursionError as error:
-        raise contains_itself("settings") from error
-    places = {key: f"settings, {key}" for key in overrides}
-    request = Request(str(path_of(mode, "mode")), folder, overrides=overrides, places=places)
+    request = Request(str(path_of(mode, "mode")), folder, overrides=_overrides({} if settings is None else settings))
+    request.places = {key: f"settings, {key}" for key in request.overrides}
     request.force, request.quiet = flag_of(force, "force"), flag_of(quiet, "quiet")
     request.fail_fast = flag_of(fail_fast, "fail_fast")
     return execute(request)
+
+
+def _overrides(settings: object) -> dict[str, Any]:
+    try:
+        return flattened(mapping_of(settings, "settings", '{"runs": 5}'))
+    except RecursionError as error:
+        raise contains_itself("settings") from error
 
 
 def execute(request: Request, owns_process: bool = False) -> int:

@@ -23,5 +23,6 @@ def test_reports_of_ray_are_for_those_who_ask(verbose: bool, monkeypatch: pytest
     assert len(printed) == 1 + verbose, "afterwards Ray prints as ever"
 
 
-def test_without_a_ray_there_are_no_logs() -> None:
+def test_without_a_ray_there_are_no_logs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "_global_node", None)
     assert logs_folder() is None
