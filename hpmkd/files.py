@@ -50,12 +50,43 @@ def commit_bytes(path: Path, data: bytes | bytearray | memoryview) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             temp.unlink()
-        raise EnvironmentProblem(
-            f"{path}: cannot be written",
-            expected=f"{len(data):,} bytes free in a writable folder",
-            found=system_words(error),
-            todo="free space or correct the permissions, then start the same command again",
-        ) from error
+        raise cannot_write(path, error, f"{len(data):,} bytes free in a writable folder") from error
+
+
+def cannot_write(path: Path, error: OSError, expected: str) -> EnvironmentProblem:
+    """The error for what cannot be written, with what helps against its cause."""
+    found, todo = system_words(error), _WAYS_OUT.get(error.errno or 0, "free space or correct the permissions")
+    blocking = in_the_way(path)
+    if blocking is not None:
+        kind, needed = ("a folder", "a file") if blocking.is_dir() else ("a file", "a folder")
+        expected, found = f"{needed}, or nothing, at {blocking}", f"{kind} of that name"
+        todo = f"move or remove {blocking}"
+    return EnvironmentProblem(
+        f"{path}: cannot be written", expected=expected, found=found, todo=f"{todo}, then start the same command again"
+    )
+
+
+def in_the_way(path: Path) -> Path | None:
+    """A folder where the file `path` is to be, or what is no folder above it; None: neither."""
+    if path.is_dir():
+        return path
+    return next((one for one in reversed(path.parents) if os.path.lexists(one) and not one.is_dir()), None)
+
+
+_WAYS_OUT = {
+    errno.ENOSPC: "free space on that disk",
+    errno.EDQUOT: "free space: your share of that disk (quota) is used up",
+    errno.EFBIG: "raise the limit on the size of a file (ulimit -f)",
+    errno.EMFILE: "raise the limit on open files (ulimit -n)",
+    errno.ENFILE: "end other programs: this machine has too many open files",
+    errno.ENAMETOOLONG: "choose a folder with a shorter path",
+    errno.EROFS: "make that disk writable, or choose a folder on another one",
+    errno.EACCES: "correct the permissions, or choose another folder",
+    errno.EPERM: "correct the permissions, or choose another folder",
+    errno.EIO: "see to the disk or its connection",
+    errno.ESTALE: "see to the disk or its connection",
+    errno.ENOTCONN: "see to the disk or its connection",
+}
 
 
 def is_utf8(path: str | os.PathLike[str]) -> bool:
@@ -75,6 +106,14 @@ def system_words(error: OSError) -> str:
 def commit_json(path: Path, value: Mapping[str, Any] | Sequence[Any]) -> None:
     """`commit_bytes` for a JSON object or list."""
     commit_bytes(path, json.dumps(value, indent=1).encode())
+
+
+def parse_json(text: str | bytes, **options: Any) -> Any:
+    """`json.loads`; of text nested deeper than Python can read it raises ValueError, as of any that is no JSON."""
+    try:
+        return json.loads(text, **options)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 def move(path: Path, target: Path) -> None:

@@ -28,6 +28,16 @@ def cores() -> int:
     return psutil.cpu_count() or 1
 
 
+def address_space_gib() -> float | None:
+    """The limit on the address space of a process (`ulimit -v`) in GiB; None where there is none."""
+    try:
+        import resource
+    except ImportError:
+        return None  # Windows has no such thing
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return None if limit == resource.RLIM_INFINITY else limit / 2**30
+
+
 @functools.cache
 def machine() -> str:
     """CPU, usable cores and memory, such as `AMD EPYC 7B13, 2 cores, 23.5 GiB`."""

@@ -1,8 +1,9 @@
-"""Lines for people: two loggers, and how their lines reach a terminal.
+"""Lines for people: three loggers, and how their lines reach a terminal.
 
 `progress` has the lines of a sweep (a model is trained, one failed): they go to standard output, and `--quiet` hides
-them. `log` has errors and notices: they go to standard error in any case. A command, and `run_sweep`, prints both with
-`console_lines`; anywhere else they follow the logging that the program has set up.
+them. `log` has errors and notices: they go to standard error in any case. `steps` says what a command that prints its
+result at the end is doing: on standard error, and only to a terminal (`step_lines`). A command, and `run_sweep`, prints
+them with `console_lines`; anywhere else they follow the logging that the program has set up.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("hpmkd")
 progress = logging.getLogger("hpmkd.progress")
+steps = logging.getLogger("hpmkd.steps")
 
 Stream = Literal["stdout", "stderr"]
 _OFF = logging.CRITICAL + 1
@@ -72,6 +74,18 @@ def console_lines(show_progress: bool) -> Iterator[None]:
         for logger, level, propagate, disabled in before:
             logger.setLevel(level)
             logger.propagate, logger.disabled = propagate, disabled
+
+
+@contextlib.contextmanager
+def step_lines(show: bool) -> Iterator[None]:
+    """Prints the lines of `steps` while the body lasts, if `show` and if standard error is a terminal."""
+    before = steps.level
+    is_terminal = sys.stderr is not None and sys.stderr.isatty()
+    steps.setLevel(logging.INFO if show and is_terminal else _OFF)
+    try:
+        yield
+    finally:
+        steps.setLevel(before)
 
 
 @contextlib.contextmanager

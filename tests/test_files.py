@@ -16,6 +16,7 @@ import pytest
 
 from hpmkd import files
 from hpmkd.errors import EnvironmentProblem
+from hpmkd.files import cannot_write, commit_bytes, parse_json
 
 
 def full(*args: Any, **kwargs: Any) -> None:
@@ -173,3 +174,40 @@ def test_json(tmp_path: Path) -> None:
 
 def test_sha256_of_a_known_text() -> None:
     assert files.sha256_of(b"abc").startswith("ba7816bf8f01cfea414140de5dae2223")
+
+
+def test_json_that_is_nested_too_deeply_is_no_json() -> None:
+    """As all else that is none: whoever reads a file of ours that others may have written expects ValueError."""
+    with pytest.raises(ValueError, match="nested too deeply"):
+        parse_json("[" * 100_000)
+    assert parse_json(b'{"a": [1]}') == {"a": [1]}
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.ENOSPC, "free space on that disk"),
+        (errno.EDQUOT, "quota"),
+        (errno.EFBIG, "ulimit -f"),
+        (errno.EMFILE, "ulimit -n"),
+        (errno.EROFS, "writable"),
+        (errno.EACCES, "permissions"),
+        (errno.EIO, "connection"),
+    ],
+)
+def test_advice_fits_what_kept_a_file_from_being_written(tmp_path: Path, number: int, words: str) -> None:
+    assert words in (cannot_write(tmp_path / "x", OSError(number, "no"), "a disk").todo or "")
+
+
+def test_what_lies_in_the_way_of_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "page.html").mkdir()
+    (tmp_path / "figures").write_text("")
+    for path, blocking, kind in (
+        (tmp_path / "page.html", tmp_path / "page.html", "a folder of that name"),
+        (tmp_path / "figures" / "one.png", tmp_path / "figures", "a file of that name"),
+        (tmp_path / "figures" / "deep" / "one.png", tmp_path / "figures", "a file of that name"),
+    ):
+        with pytest.raises(EnvironmentProblem, match="cannot be written") as caught:
+            commit_bytes(path, b"x")
+        assert caught.value.found == kind
+        assert caught.value.todo == f"move or remove {blocking}, then start the same command again"

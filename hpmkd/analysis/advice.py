@@ -10,6 +10,7 @@ import pandas as pd
 
 from hpmkd.analysis import stats
 from hpmkd.analysis.stats.power import MAX_RUNS, POWER
+from hpmkd.data.listing import count
 from hpmkd.numeric import is_defined, whole
 
 # What one sentence can hold.
@@ -52,7 +53,7 @@ def _range(medians: list[pd.Series]) -> str:
     needs = sorted(float(row["runs_needed"]) for row in medians)
     ends = [min(float(row["runs_low"]) for row in medians), max(float(row["runs_high"]) for row in medians)]
     said = " to ".join(dict.fromkeys(map(runs_text, (needs[0], needs[-1]))))
-    return f"{said} runs over {len(medians)} groups ({' to '.join(map(runs_text, ends))})"
+    return f"{said} runs over {count(len(medians), 'group')} ({' to '.join(map(runs_text, ends))})"
 
 
 def runs_text(runs: float) -> str:

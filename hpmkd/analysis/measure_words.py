@@ -9,6 +9,7 @@ import pandas as pd
 
 from hpmkd.analysis.measure_groups import TEACHER, Group, mean_of
 from hpmkd.audit.measure_tables import summary
+from hpmkd.data.listing import count
 from hpmkd.numeric import fixed, percent
 
 
@@ -54,8 +55,9 @@ def _calibration(students: pd.DataFrame) -> list[str]:
     if len(fitted):
         over, lower = int((fitted["temperature"] > 1).sum()), int((fitted["ece_scaled_pct"] < fitted["ece_pct"]).sum())
         made.append(
-            f"The fitted temperature is above 1 (too sure of themselves) for {over} of {len(fitted)} baselines; with "
-            f"it the calibration error is lower for {lower} of {len(fitted)}: {_range(fitted['ece_scaled_pct'])}."
+            f"The fitted temperature is above 1 (too sure of themselves) for {over} of "
+            f"{count(len(fitted), 'baseline')}; with it the calibration error is "
+            f"lower for {lower} of {len(fitted)}: {_range(fitted['ece_scaled_pct'])}."
         )
     return made
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from hpmkd.data.listing import count
 from hpmkd.numeric import divide, fixed, is_defined
 from hpmkd.store.profile_file import Profile
 
@@ -82,6 +83,6 @@ def sentences(profile: Profile) -> list[str]:
         )
         share = 100 * divide(start["busy"], start["concurrent"] * start["parts"].get("rounds", 0.0))
         busy = f"; {start['concurrent']} side by side, busy {fixed(share, 0)} % of the training"
-        models = f"{start['models']} models in {fixed(start['seconds'], 1)} s"
+        models = f"{count(start['models'], 'model')} in {fixed(start['seconds'], 1)} s"
         made.append(f"One start: {models}: {parts}{busy if is_defined(share) else ''}.")
     return made

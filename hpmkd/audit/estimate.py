@@ -17,6 +17,7 @@ from typing import Any
 from hpmkd.config.specs import ModelSpec
 from hpmkd.config.sweep import SweepConfig, memory_folder
 from hpmkd.data.catalog import DATASETS
+from hpmkd.data.listing import count as number_of
 from hpmkd.hardware import cores, machine
 from hpmkd.monitor.eta import Times
 from hpmkd.plan.effort import effort, effort_around, trained
@@ -162,7 +163,8 @@ def _rate(memory: Path, device: str, threads: int) -> tuple[float, str]:
         mean = len(rates) / sum(1 / rate for rate in rates)
         return (
             mean,
-            f"from multiply-adds, at the pace of {len(rates)} teachers of other sweeps; a factor of 2 either way",
+            f"from multiply-adds, at the pace of {number_of(len(rates), 'teacher')} of other sweeps; "
+            "a factor of 2 either way",
         )
     if device != "cpu":
         return math.nan, "nothing was measured on this GPU yet"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from hpmkd.audit.lineage import ancestors
 from hpmkd.audit.places import AXES, groups, stems, teacher_pct
 from hpmkd.audit.result_row import result_row
 from hpmkd.audit.sweep_dir import Saved, open_saved
+from hpmkd.config.arguments import path_of
 from hpmkd.files import commit_bytes
 from hpmkd.numeric import divide, fixed, whole
 from hpmkd.plan.job import Job
@@ -98,9 +98,9 @@ def load_results(output_dir: str | os.PathLike[str]) -> pd.DataFrame:
             belong to that sweep; else all do.
 
     Raises:
-        UsageError: there is no such folder, or its config cannot be read.
+        UsageError: `output_dir` is no path, there is no such folder, or its config cannot be read.
     """
-    saved = open_saved(Path(output_dir))
+    saved = open_saved(path_of(output_dir, "output_dir"))
     return collect_saved(saved)[0]
 
 

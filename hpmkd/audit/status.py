@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import platform
 import shlex
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ import psutil
 
 from hpmkd.audit.findings import audit
 from hpmkd.audit.sweep_dir import Saved, open_saved
+from hpmkd.files import parse_json
 from hpmkd.plan.job import Job, place_name
 from hpmkd.store.inspection import Finding, inspect
 from hpmkd.store.output_dir import OutputDir, trial_folder
@@ -105,7 +105,7 @@ def _alive(output: OutputDir) -> tuple[Alive, str | None]:
     """
     path = output.lock_file.with_suffix(".owner.json")
     try:
-        values = json.loads(path.read_text())
+        values = parse_json(path.read_text())
         host, pid, written = str(values["host"]), int(values["pid"]), path.stat().st_mtime
     except (OSError, ValueError, KeyError, TypeError):
         return "stopped", None
@@ -179,7 +179,7 @@ def _saved_epochs(output: OutputDir) -> dict[str, int]:
     found: dict[str, int] = {}
     for path in output.tune.glob("round*/*/checkpoint_*/epoch.json"):
         try:
-            epoch = int(json.loads(path.read_text())["epoch"])
+            epoch = int(parse_json(path.read_text())["epoch"])
         except (OSError, ValueError, KeyError, TypeError):
             continue
         name = path.parent.parent.name

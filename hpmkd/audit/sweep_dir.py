@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import functools
-import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpmkd.config.load import is_of_0_1, parse_yaml, read_config_file, validate
+from hpmkd.config.load import is_of_0_1, load, read_config_file, validate
 from hpmkd.config.paths import user_path
 from hpmkd.config.specs import spec_from_json
 from hpmkd.config.sweep import SweepConfig
+from hpmkd.config.yaml_text import parse_yaml, read_yaml
 from hpmkd.data.listing import count, named
 from hpmkd.errors import ConfigMismatch, UsageError
+from hpmkd.files import parse_json
 from hpmkd.log import log
 from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.job import Job
@@ -45,14 +47,15 @@ def open_sweep(root: Path) -> Sweep:
         ValueError, KeyError, TypeError, AttributeError: `datasets.json` is not what a sweep wrote.
     """
     output = OutputDir(root)
-    return _open(str(root), output.config_file.read_text(), output.datasets_file.read_text())
+    return _open(str(root), read_yaml(output.config_file), output.datasets_file.read_text())
 
 
 @functools.lru_cache(maxsize=4)
 def _open(root: str, config_text: str, datasets_text: str) -> Sweep:
     output = OutputDir(Path(root))
-    config = validate(parse_yaml(config_text, str(output.config_file)), str(output.config_file))
-    specs = [spec_from_json(values) for values in json.loads(datasets_text)]
+    where = str(output.config_file)
+    config = validate(parse_yaml(config_text, where), where, text=config_text)
+    specs = [spec_from_json(values) for values in parse_json(datasets_text)]
     return Sweep(config, output, expand(config, specs, baselines_of(config)))
 
 
@@ -105,7 +108,7 @@ def sweeps_in(root: Path) -> list[Path]:
 def no_sweep(root: Path) -> UsageError:
     """The error for a folder that is no sweep; it names those that lie in it."""
     output, inside = OutputDir(root), sweeps_in(root)
-    found = "neither" if root.is_dir() else "no such folder"
+    found = "neither" if root.is_dir() else "a file" if os.path.lexists(root) else "no such folder"
     if inside:
         found += f", but {count(len(inside), 'sweep')} in it: {named(path.name for path in inside)}"
     return UsageError(
@@ -143,7 +146,7 @@ def open_saved(root: Path) -> Saved:
     try:
         sweep = open_sweep(output.root)
     except FileNotFoundError:
-        return Saved(output, validate(read_config_file(output.config_file), str(output.config_file)), ())
+        return Saved(output, load(output.config_file), ())
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
             f"{output.datasets_file}: cannot be read",

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from hpmkd.cli.parser import Arguments
 from hpmkd.config.paths import user_path
 from hpmkd.errors import EXIT_OK
+from hpmkd.log import step_lines, steps
 
 FORMATS = ("safetensors", "torchscript", "onnx")
 _EXAMPLES = """  hpmkd export results/quick/models/student_Digits_AT_run1.pt --to onnx
@@ -24,6 +25,7 @@ def build_parser(prog: str) -> Arguments:
     parser.add_argument("file", metavar="FILE", help="a model file of a sweep")
     parser.add_argument("--to", required=True, choices=FORMATS, help="the format")
     parser.add_argument("-o", "--output", metavar="PATH", help="default: the model's name, in exports/ next to models/")
+    parser.add_argument("-q", "--quiet", action="store_true", help="do not say what is being done")
     parser.add_argument("--json", action="store_true", help="print what was written as JSON")
     return parser
 
@@ -31,10 +33,12 @@ def build_parser(prog: str) -> Arguments:
 def export(argv: Sequence[str], prog: str) -> int:
     """Runs the command; returns the exit code."""
     given = build_parser(prog).parse_args(list(argv))
-    from hpmkd.store.export import export as write  # torch takes seconds: --help and wrong flags need not wait for it
-
     target = user_path(given.output, "--output") if given.output is not None else None
-    done = write(user_path(given.file, "FILE"), given.to, target)
+    with step_lines(not given.quiet):
+        steps.info(f"exporting {given.file} to {given.to}")
+        from hpmkd.store.export import export as write  # torch takes seconds: --help and wrong flags need not wait
+
+        done = write(user_path(given.file, "FILE"), given.to, target)
     if given.json:
         print(json.dumps({**asdict(done), "path": str(done.path)}, indent=1))
     else:

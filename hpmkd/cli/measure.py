@@ -13,6 +13,7 @@ from rich.text import Text
 from hpmkd.audit.sweep_dir import Saved, open_saved
 from hpmkd.cli.parser import Arguments
 from hpmkd.config.sweep import DataConfig
+from hpmkd.data.listing import count as number_of
 from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_SOME_FAILED
 from hpmkd.numeric import json_ready
 from hpmkd.plan.catalog import baselines_of
@@ -114,8 +115,8 @@ def _show(saved: Saved, frame: pd.DataFrame, outcome: Outcome | None) -> None:
 
     console = Console(highlight=False)
     known, count = int(frame["nll"].notna().sum()), 0 if outcome is None else len(outcome.made)
-    shown = f", {count} of them were shown the test images now" if count else ""
-    console.print(Text(f"{saved.output.root}: {known} models measured{shown}"), soft_wrap=True)
+    shown = f", {count} of them {'was' if count == 1 else 'were'} shown the test images now" if count else ""
+    console.print(Text(f"{saved.output.root}: {number_of(known, 'model')} measured{shown}"), soft_wrap=True)
     order = [one.label for one in baselines_of(saved.config)] if saved.config else []
     for table in tables(frame, order):
         console.print(table)

@@ -10,8 +10,9 @@ from typing import Any, NoReturn
 
 import jsonargparse
 
-from hpmkd.config.load import RENAMED_KEYS, default_of, leaves, parse_yaml, type_name
+from hpmkd.config.load import RENAMED_KEYS, default_of, leaves, type_name
 from hpmkd.config.request import Request
+from hpmkd.config.yaml_text import parse_yaml
 from hpmkd.errors import UsageError
 from hpmkd.log import log
 from hpmkd.version import __version__

@@ -9,6 +9,7 @@ from pathlib import Path
 from hpmkd.cli.parser import Arguments
 from hpmkd.config.paths import user_path
 from hpmkd.errors import EXIT_OK
+from hpmkd.log import step_lines, steps
 
 _EXAMPLES = """  hpmkd report results/quick      then open results/quick/report.html in a browser
   hpmkd report results/quick --watch          follow a sweep in a browser; Ctrl-C ends it"""
@@ -23,6 +24,7 @@ def build_parser(prog: str) -> Arguments:
     parser = Arguments(prog, _DESCRIPTION, _EXAMPLES)
     parser.add_argument("dir", metavar="DIR", help="the output folder of a sweep")
     parser.add_argument("--json", action="store_true", help="print what was written, or the page's address, as JSON")
+    parser.add_argument("-q", "--quiet", action="store_true", help="do not say what is being done")
     parser.add_argument("--watch", action="store_true", help="serve the page, made anew as the sweep goes on")
     parser.add_argument("--port", metavar="N", type=int, help="--watch: the port [a free one]")
     return parser
@@ -38,10 +40,12 @@ def report(argv: Sequence[str], prog: str) -> int:
         parser.error("--port: expected a number from 0 (any free port) to 65535")
     if given.watch:
         return _watch(user_path(given.dir, "DIR"), given.port or 0, given.json)
-    # matplotlib and scipy take a second: --help and wrong flags need not wait for them.
-    from hpmkd.analysis.report import write_report
+    with step_lines(not given.quiet):
+        steps.info(f"reporting on {given.dir}: reading its models")
+        # matplotlib and scipy take a second: --help and wrong flags need not wait for them.
+        from hpmkd.analysis.report import write_report
 
-    page = write_report(user_path(given.dir, "DIR"))
+        page = write_report(user_path(given.dir, "DIR"))
     if given.json:
         found = [*page.parent.glob("report.*"), *page.parent.glob("figures/*.*"), *page.parent.glob("tables/*.*")]
         names = sorted(str(path.relative_to(page.parent)) for path in found)

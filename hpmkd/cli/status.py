@@ -18,6 +18,7 @@ from hpmkd.audit.sweep_dir import sweeps_in
 from hpmkd.cli.overview import read_overview, show_overview
 from hpmkd.cli.parser import Arguments
 from hpmkd.config.paths import user_path
+from hpmkd.data.listing import count as number_of
 from hpmkd.errors import EXIT_OK, EXIT_SOME_FAILED
 from hpmkd.numeric import clock, json_ready
 from hpmkd.text_table import TextTable
@@ -120,7 +121,9 @@ def parts(found: Status) -> list[Text | TextTable]:
 def _headline(found: Status) -> str:
     done = sum(model.state == "done" for model in found.models)
     words = (
-        f"{done} of {len(found.models)} models done" if found.models else "no plan yet: the sweep has not read its data"
+        f"{done} of {number_of(len(found.models), 'model')} done"
+        if found.models
+        else "no plan yet: the sweep has not read its data"
     )
     left = seconds_left(found)
     soon = f", about {clock(left)} left" if left is not None else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,7 +19,7 @@ from hpmkd.cli.parser import Arguments
 from hpmkd.config.paths import user_path
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.listing import named
-from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_SOME_FAILED
+from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_SOME_FAILED, UsageError
 from hpmkd.numeric import divide, fixed, json_ready
 from hpmkd.plan.roles import NETWORK_SUFFIX
 from hpmkd.store.inspection import Finding
@@ -51,9 +52,11 @@ def verify(argv: Sequence[str], prog: str) -> int:
     """Runs the command; returns the exit code."""
     given = build_parser(prog).parse_args(list(argv))
     output = OutputDir(user_path(given.dir, "DIR").absolute())
-    if not output.models.is_dir():
+    if not (output.models.is_dir() or output.config_file.is_file()):
         raise no_sweep(output.root)
     plan, word = _plan(output)
+    if plan is None and not output.models.is_dir():
+        raise _no_models(output, word)
     findings = verify_output(output, plan.jobs if plan else None)
     if given.evaluate:
         data = plan.config.data if plan else DataConfig()
@@ -65,6 +68,16 @@ def verify(argv: Sequence[str], prog: str) -> int:
     else:
         _show(output, findings, word)
     return _exit_code(findings)
+
+
+def _no_models(output: OutputDir, word: str) -> UsageError:
+    """Of a sweep that was started and then went no further, or whose models were moved away."""
+    return UsageError(
+        f"{output.root}: this sweep has no models yet",
+        expected=f"{output.models.name}/ there, or a plan ({output.datasets_file.name}), to tell what is missing",
+        found=f"neither ({word})",
+        todo=f"continue it: hpmkd run --restore {shlex.quote(str(output.root))}",
+    )
 
 
 def _plan(output: OutputDir) -> tuple[Sweep | None, str]:

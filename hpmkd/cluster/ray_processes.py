@@ -8,7 +8,6 @@ it is ended.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import platform
 import time
@@ -20,7 +19,7 @@ from typing import Any
 import psutil
 
 from hpmkd.errors import EnvironmentProblem
-from hpmkd.files import commit_json
+from hpmkd.files import commit_json, parse_json
 
 MARK = "HPMKD_RAY_OF"
 VITAL = ("gcs_server", "raylet")
@@ -120,7 +119,7 @@ def end_leftovers(file: Path) -> int:
         EnvironmentProblem: one of them cannot be killed: it could still write into the output.
     """
     try:
-        values: dict[str, Any] = json.loads(file.read_text())
+        values: dict[str, Any] = parse_json(file.read_text())
         if {name: values[name] for name in machine()} != machine():
             return 0
         old = RayProcesses(file, str(values["mark"]), tuple((int(pid), float(at)) for pid, at in values["processes"]))

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,8 +15,9 @@ import ray
 
 from hpmkd.cluster.join import join, no_cluster
 from hpmkd.cluster.mps import MpsDaemon, refuse_mps
+from hpmkd.cluster.ray_output import logs_folder, without_ray_reports
 from hpmkd.cluster.ray_processes import VITAL, RayProcesses, lives
-from hpmkd.cluster.resources import prepare_environment, worker_env
+from hpmkd.cluster.resources import given_variables, prepare_environment, worker_env
 from hpmkd.cluster.stop_signals import Interrupted, StopSignals, hard_exit
 from hpmkd.cluster.surroundings import SHARED_MEMORY, advice, place_for_ray
 from hpmkd.cluster.worker_paths import cluster_paths, local_paths
@@ -77,7 +78,7 @@ def running_ray(
         try:
             with timings.part("ray_start"):
                 _start(ours, mps, stop, {**common, **place, **paths, "include_dashboard": config.resources.dashboard})
-            with _watched(ours, stop):
+            with without_ray_reports(verbose), _watched(ours, stop):
                 yield
         finally:
             with timings.part("ray_end"):
@@ -99,6 +100,7 @@ def _join(address: str, stop: StopSignals, deterministic: bool, settings: dict[s
 
 def _start(ours: RayProcesses, mps: MpsDaemon, stop: StopSignals, settings: dict[str, Any]) -> None:
     """Starts the private Ray; once more where the first attempt failed, as it can on a busy machine."""
+    given = given_variables()
     for last in (False, True):
         try:
             with ours.marking(), _hangup_kept_from_ray(), _limit(START_SECONDS, stop, TooSlow), mps.serving():
@@ -110,7 +112,7 @@ def _start(ours: RayProcesses, mps: MpsDaemon, stop: StopSignals, settings: dict
             _end(ours, mps, stop)
             stop.arm()
             if last:
-                raise _no_start(error) from error
+                raise _no_start(error, given) from error
 
 
 def _init(stop: StopSignals, settings: dict[str, Any]) -> None:
@@ -125,7 +127,7 @@ def _init(stop: StopSignals, settings: dict[str, Any]) -> None:
     stop.arm()
 
 
-def _no_start(error: BaseException) -> EnvironmentProblem:
+def _no_start(error: BaseException, given: Collection[str]) -> EnvironmentProblem:
     text = next(iter(str(error).splitlines()), "") or f"no answer within {START_SECONDS:g} seconds"
     with contextlib.suppress(OSError):
         free = psutil.disk_usage(str(SHARED_MEMORY)).free
@@ -134,7 +136,7 @@ def _no_start(error: BaseException) -> EnvironmentProblem:
         "Ray: does not start on this machine",
         expected=f"a local Ray with {cores()} cores and {_OBJECT_STORE_BYTES / 2**20:g} MiB of shared memory",
         found=f"{type(error).__name__}: {text}",
-        todo=advice(error),
+        todo=advice(error, given),
     )
 
 
@@ -204,10 +206,11 @@ def _watched(ours: RayProcesses, stop: StopSignals) -> Iterator[None]:
         while not over.wait(_LOOK_SECONDS):
             for process, name in vital.items():
                 if not lives(process):
-                    stop.interrupt(RayLost(f"Ray's {name} (process {process.pid}) died"), stuck)
+                    stop.interrupt(RayLost(f"Ray's {name} (process {process.pid}) died{where}"), stuck)
                     return
 
-    vital = ours.vital()
+    vital, logs = ours.vital(), logs_folder()
+    where = f" (its logs: {logs})" if logs is not None else ""
     over = threading.Event()
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()

@@ -26,6 +26,9 @@ _TUNE_ENV = {
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
 
+# Set by Ray itself, in each process that imports or starts it.
+_OF_RAY = ("RAY_CLIENT_MODE", "RAY_AUTH_MODE")
+
 
 @dataclass(frozen=True)
 class TrialResources:
@@ -113,6 +116,12 @@ def prepare_environment(address: str | None = None, deterministic: bool = False)
     os.environ.update(_TUNE_ENV)
     if address is None:
         os.environ.update(worker_env(deterministic))
+
+
+def given_variables() -> list[str]:
+    """The variables of the environment by which the user has set Ray; to be asked before Ray is started."""
+    others = {*_TUNE_ENV, *_OF_RAY}
+    return sorted(name for name in os.environ if name.startswith("RAY_") and name not in others)
 
 
 def wants_measuring(config: SweepConfig) -> bool:

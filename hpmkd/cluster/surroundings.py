@@ -13,7 +13,7 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -194,8 +194,8 @@ def _check_loopback() -> None:
     )
 
 
-def advice(error: BaseException) -> str:
-    """What to do about a start of Ray that has failed."""
+def advice(error: BaseException, variables: Collection[str] = ()) -> str:
+    """What to do about a start of Ray that has failed. `variables`: by which the user has set Ray, by name."""
     text = str(error)
     if "No space left" in text:
         return f"free space in {default_folder().parent} or {SHARED_MEMORY}, or set RAY_TMPDIR to another folder"
@@ -203,9 +203,12 @@ def advice(error: BaseException) -> str:
         return "make that path writable, or set RAY_TMPDIR (Ray's files) or HOME (its token) to a writable folder"
     if "AF_UNIX" in text or "File name too long" in text:
         return "set RAY_TMPDIR to a folder with a short path, such as /tmp"
+    if "failed to map segment" in text:
+        return "raise the limit on the address space (ulimit -v unlimited)"
     if "memory" in text.lower() or "Resource temporarily unavailable" in text:
         return "free memory, or raise the limits of the container or job (ulimit -u and -v show those of processes)"
+    first = f"correct or unset {', '.join(variables)}, which set Ray here; else " if variables else ""
     return (
-        "see how busy the machine is, and whether a firewall or proxy keeps it from connecting to itself; -v shows "
-        f"Ray's own output, {default_folder() / 'session_latest' / 'logs'} has its logs"
+        f"{first}see how busy the machine is, and whether a firewall or proxy keeps it from connecting to itself; "
+        f"-v shows Ray's own output, {default_folder() / 'session_latest' / 'logs'} has its logs"
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Collection
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
@@ -17,6 +18,44 @@ Smoothing = Annotated[float, Field(ge=0, lt=1)]
 OPTION: JsonDict = {"option": True}
 # A key that the plan reads, not the loss: what it does shows elsewhere in the recipe.
 PLAN: JsonDict = {"plan": True}
+
+
+class Rejected(ValueError):
+    """A value that a check of ours rejects. The message says what was expected.
+
+    Args:
+        expected: in words.
+        found: the part of the value that is wrong, as it is shown; the rest of the config is no part of it.
+        todo: what to do.
+        key: the config key, such as `fit.lr`, where the check is that of a whole section.
+        entry: the place of the wrong entry in a list, from 0.
+    """
+
+    def __init__(self, expected: str, *, found: str, todo: str, key: str = "", entry: int | None = None) -> None:
+        self.found, self.todo, self.key, self.entry = found, todo, key, entry
+        super().__init__(expected)
+
+
+def each_once(names: Any) -> Any:
+    """Rejected where a name comes twice. Upper and lower case do not make another: some file systems do not tell."""
+    first: dict[str, str] = {}
+    for entry, name in enumerate(names):
+        before = first.get(name.casefold())
+        if before is not None:
+            raise Rejected(
+                "each name once (upper and lower case do not tell two of them apart)",
+                found=f"{name!r} is named twice" if name == before else f"named twice: {before!r} and {name!r}",
+                todo="leave one of them out",
+                entry=entry,
+            )
+        first[name.casefold()] = name
+    return names
+
+
+def need_some(values: Collection[Any], key: str, expected: str) -> None:
+    """Rejected where there is no value."""
+    if not values:
+        raise Rejected(expected, found="none", todo="name what the sweep is to compare", key=key)
 
 
 class Section(BaseModel):

@@ -30,7 +30,9 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "dtype") and hasattr(value, "tolist"):  # an array or a scalar; numpy need not be imported
         return value.tolist()
     if isinstance(value, set | frozenset):
-        return sorted(map(_plain, value))
+        return sorted(
+            map(_plain, value), key=lambda one: (type(one).__name__, one if isinstance(one, str) else repr(one))
+        )
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
     return value

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
 import types
 from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,52 +13,17 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from hpmkd.config.fields import Rejected
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.config.wording import in_words
+from hpmkd.config.yaml_text import key_lines, parse_yaml, read_yaml
 from hpmkd.errors import UsageError
-
-
-class _Loader(yaml.SafeLoader):
-    """Plain YAML, but 1e-3 is a number (YAML 1.1 reads it as text), and a key given twice is an error. So are 010 and
-    1:30, which YAML 1.1 reads as 8 and 90.
-
-    A merge key (`<<: *other`) is none: what it brings is meant to be overridden.
-    """
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != _MERGE]
-        twice = [key for key in keys if keys.count(key) > 1]
-        if twice:
-            raise yaml.MarkedYAMLError(problem=f"key {twice[0]!r} is given twice", problem_mark=node.start_mark)
-        return super().construct_mapping(node, deep)
-
-    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
-        number = super().construct_yaml_int(node)
-        if _ODD_INT.match(node.value):
-            problem = f"{node.value} is not clear (YAML 1.1: {number}); write the number, or quote it as text"
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
-        return int(number)
-
-
-_ODD_INT = re.compile(r"[-+]?0\d|.*:")
-_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
-_MERGE = "tag:yaml.org,2002:merge"
-_FLOAT = re.compile(r"^[-+]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+$")
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+.0123456789"))
-
-
-def parse_yaml(text: str, where: str) -> Any:
-    """Parses YAML text; a syntax error names `where` with its line."""
-    try:
-        return yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
-        raise UsageError(f"{where}: not valid YAML", found=str(error), todo="correct what is written there") from error
 
 
 def read_config_file(path: Path) -> dict[str, Any]:
     """The raw mapping in a config file; UsageError where it can't be read or isn't a mapping."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_yaml(path)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
             f"{path}: cannot be read", expected="a YAML file", found=str(error), todo="correct the path or the file"
@@ -148,6 +112,7 @@ def validate(
     where: str,
     overrides: Mapping[str, Any] | None = None,
     places: Mapping[str, str] | None = None,
+    text: str = "",
 ) -> SweepConfig:
     """A SweepConfig from a raw mapping and overrides.
 
@@ -156,6 +121,7 @@ def validate(
         where: the file.
         overrides: values by dotted keys.
         places: where the user wrote them, by key; default: as a flag of the same name.
+        text: of the file, of which errors then name the line.
 
     Raises:
         UsageError: names the file (or the flag), the key, what was expected, what was found, the known keys.
@@ -164,16 +130,36 @@ def validate(
     try:
         return SweepConfig.model_validate(with_overrides(raw, overrides))
     except ValidationError as error:
-        written = {key: f"command line, --{key}" for key in overrides} | dict(places or {})
-        raise _readable(error, where, written) from error
+        raise _readable(error, where, written_places(where, overrides, places, text)) from error
+
+
+def load(
+    path: Path, overrides: Mapping[str, Any] | None = None, places: Mapping[str, str] | None = None
+) -> SweepConfig:
+    """`validate` of a config file, with `overrides` on top. An error of the file names the line."""
+    return validate(read_config_file(path), str(path), overrides, places, text=read_yaml(path))
+
+
+def written_places(
+    where: str, overrides: Mapping[str, Any], places: Mapping[str, str] | None, text: str
+) -> dict[str, str]:
+    """Key, or key and place in its list -> where the user wrote it: `command line, --fit.lr`, or `mine.yaml:3`."""
+    lines = {key: f"{where}:{line}" for key, line in key_lines(text).items()} if text else {}
+    below = tuple(f"{key}." for key in overrides)
+    # What an override replaces does not count.
+    kept = {key: place for key, place in lines.items() if not key.startswith(below)}
+    return kept | {key: f"command line, --{key}" for key in overrides} | dict(places or {})
 
 
 def _readable(error: ValidationError, where: str, written: Mapping[str, str]) -> UsageError:
     first, fields = error.errors()[0], dict(leaves())
     keys = [_key_of(one["loc"], fields) for one in error.errors()]
     names, key = [str(part) for part in first["loc"]], keys[0]
+    rejected = first.get("ctx", {}).get("error")
+    if isinstance(rejected, Rejected):
+        return _rejected(rejected, rejected.key or key, where, written)
     below = [at for name, at in written.items() if key in fields and name.startswith(f"{key}.")]
-    place = written.get(key) or next(iter(below), where)
+    place = written.get(".".join(names)) or written.get(key) or next(iter(below), where)
     # A key that may hold one of several types has a message for each: one problem.
     problems = len(set(keys))
     rest = f" ({problems} problems, this is the first)" if problems > 1 else ""
@@ -202,6 +188,11 @@ def _readable(error: ValidationError, where: str, written: Mapping[str, str]) ->
         found="nothing" if first["type"] == "missing" else repr(first["input"]),
         todo=f"it is called `{renamed}` since 0.2" if renamed else _advice(key, field),
     )
+
+
+def _rejected(fault: Rejected, key: str, where: str, written: Mapping[str, str]) -> UsageError:
+    place = written.get(f"{key}.{fault.entry}") or written.get(key, where)
+    return UsageError(f"{place}: bad value for `{key}`", expected=str(fault), found=fault.found, todo=fault.todo)
 
 
 def _advice(key: str, field: FieldInfo | None) -> str:

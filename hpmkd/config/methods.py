@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from hpmkd.config.fields import OPTION, PLAN, Fraction, NonNegative, Positive, PositiveInt, Section
+from hpmkd.config.fields import OPTION, PLAN, Fraction, NonNegative, Positive, PositiveInt, Rejected, Section
 
 
 class KDConfig(Section):
@@ -77,7 +77,12 @@ class TAKDConfig(Section):
     @model_validator(mode="after")
     def _one_size(self) -> TAKDConfig:
         if self.size is not None and self.steps > 1:
-            raise ValueError("takd.size is the size of one assistant: several (takd.steps) have geometric sizes")
+            raise Rejected(
+                "nothing beside takd.steps above 1: it is the size of one assistant, and several have geometric sizes",
+                found=f"{self.size:g} beside takd.steps: {self.steps}",
+                todo="leave one of them out",
+                key="takd.size",
+            )
         return self
 
 

@@ -30,6 +30,8 @@ def user_path(text: str | os.PathLike[str], what: str) -> Path:
     except RuntimeError as error:
         raise UsageError(f"{what}: no such user", found=shown, todo="correct the name after the ~") from error
     try:
+        if "\0" in written:  # `exists` says no, and whoever opens it gets a ValueError
+            raise ValueError("a zero byte")
         path.exists()
     except (ValueError, OSError) as error:
         if isinstance(error, OSError) and error.errno != errno.ENAMETOOLONG:

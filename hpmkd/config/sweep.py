@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, field_validator, model_validator
 
+from hpmkd.config import fields
 from hpmkd.config.fields import Epochs, Fraction, NonNegative, Positive, PositiveInt, Section, Smoothing
 from hpmkd.config.methods import (
     AdaptiveConfig,
@@ -222,19 +223,11 @@ class SweepConfig(Section):
         sections = {name: field.annotation for name, field in cls.model_fields.items()}
         return grids(value, cast("dict[str, Any]", sections))
 
+    _each_once = field_validator("datasets", "baselines", "pairs")(fields.each_once)
+
     @model_validator(mode="after")
-    def _no_repeats(self) -> SweepConfig:
-        if not self.baselines and not self.vary:
-            raise ValueError("baselines: at least 1, or a grid in vary")
-        for key in ("datasets", "baselines"):
-            values = [value.casefold() for value in getattr(self, key)]
-            twice = sorted({value for value in values if values.count(value) > 1})
-            if twice:
-                raise ValueError(f"{key}: named twice: {', '.join(twice)}")
-        if len({name.casefold() for name in self.pairs}) < len(self.pairs):
-            raise ValueError(
-                "pairs: two names differ by upper and lower case alone, which some file systems do not tell"
-            )
+    def _some_baseline(self) -> SweepConfig:
+        fields.need_some(self.baselines or self.vary, "baselines", "at least one, or a grid in `vary`")
         return self
 
 

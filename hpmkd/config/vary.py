@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from hpmkd.config.fields import Rejected
 from hpmkd.config.words import KEYS, WORDLESS
 
 BASELINES = "baselines"
@@ -62,7 +63,7 @@ def _check(key: str, values: Any, sections: Mapping[str, type[BaseModel]]) -> No
     section, _, name = key.partition(".")
     for place, value in enumerate(values):
         if value in values[:place]:
-            raise ValueError(f"{key}: {value!r} is given twice")
+            raise Rejected(f"{key}: each value once", found=f"{value!r} is given twice", todo="leave one of them out")
         try:
             sections[section].model_validate({name: value})
         except ValidationError as error:

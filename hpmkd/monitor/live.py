@@ -15,6 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from hpmkd.data.listing import count
 from hpmkd.log import lines_above, print_line
 from hpmkd.monitor.tracker import Running, Tracker
 from hpmkd.numeric import clock, is_defined, percent
@@ -163,7 +164,7 @@ def _headline(tracker: Tracker) -> Table:
     soon = "" if left is None else f"about {clock(left)} left" if left >= 1 else "finishing"
     # An empty total would be shown as done.
     bar = ProgressBar(total=total or 1, completed=done)
-    line.add_row(bar, f"{done}/{total} models", Text(clock(tracker.elapsed)), Text(soon, style="bold"))
+    line.add_row(bar, f"{done}/{count(total, 'model')}", Text(clock(tracker.elapsed)), Text(soon, style="bold"))
     return line
 
 

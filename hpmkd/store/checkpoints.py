@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from hpmkd.config.arguments import contains_itself, mapping_of, number_of, path_of, text_of, wrong
 from hpmkd.errors import HpmkdError
 from hpmkd.plan.roles import NETWORK_SUFFIX, SUFFIXES, Role
 from hpmkd.store.result_file import commit, load_weights, verify
@@ -36,8 +37,14 @@ def get_model_checkpoint_path(
             `teacher_CIFAR10.pt` is the first, `teacher_CIFAR10_2.pt` the second.
 
     Raises:
-        ValueError: an unknown `model_type`, or a part that is missing.
+        ValueError: an unknown `model_type`, or a part that is missing. UsageError: an argument of another kind.
     """
+    folder = path_of(output_dir, "output_dir")
+    text_of(dataset, "dataset", "the name of a data set")
+    if baseline is not None:
+        text_of(baseline, "baseline")
+    if run is not None and (not isinstance(run, int) or isinstance(run, bool)):
+        raise wrong("run", "a whole number", run)
     if model_type not in ROLES:
         raise ValueError(f"model_type: expected one of {', '.join(ROLES)}, found {model_type!r}")
     if model_type != "teacher" and baseline is None:
@@ -48,13 +55,14 @@ def get_model_checkpoint_path(
     if model_type == "teacher" and run == 1:
         number = None
     parts = [model_type, dataset, baseline, number]
-    return Path(output_dir) / "models" / ("_".join(part for part in parts if part) + NETWORK_SUFFIX)
+    return folder / "models" / ("_".join(part for part in parts if part) + NETWORK_SUFFIX)
 
 
 def model_checkpoint_exists(path: PathLike) -> bool:
-    """Whether a whole, undamaged model file lies at `path`."""
+    """Whether a whole, undamaged model file lies at `path`; UsageError where that is no path."""
+    file = path_of(path, "path")
     try:
-        verify(Path(path))
+        verify(file)
     except (HpmkdError, OSError):
         return False
     return True
@@ -77,12 +85,22 @@ def save_model_checkpoint(
         metadata: plain Python types (numpy scalars, paths and dates are converted).
 
     Raises:
-        ValueError: the path ends as the file of a search or of a logits cache does.
+        ValueError: the path ends as the file of a search or of a logits cache does. UsageError: an argument of another
+            kind. EnvironmentProblem: the file cannot be written.
     """
-    if Path(path).suffix in set(SUFFIXES) - {NETWORK_SUFFIX}:
-        raise ValueError(f"path: expected a name that ends in {NETWORK_SUFFIX}, found {Path(path).name!r}")
-    state = _own_names(_unwrapped(model).state_dict())
-    commit(Path(path), state, accuracy=accuracy, train_time=train_time, metadata=metadata or {})
+    file = path_of(path, "path")
+    if file.suffix in set(SUFFIXES) - {NETWORK_SUFFIX}:
+        raise ValueError(f"path: expected a name that ends in {NETWORK_SUFFIX}, found {file.name!r}")
+    state = _own_names(_unwrapped(_network(model)).state_dict())
+    numbers = {
+        "accuracy": number_of(accuracy, "accuracy", "a number, in percent"),
+        "train_time": number_of(train_time, "train_time", "a number, in seconds"),
+    }
+    about = mapping_of({} if metadata is None else metadata, "metadata", '{"dataset": "CIFAR10"}')
+    try:
+        commit(file, state, metadata=about, **numbers)
+    except RecursionError as error:
+        raise contains_itself("metadata") from error
 
 
 def load_model_checkpoint(model: Model, path: PathLike) -> tuple[Model, float, float]:
@@ -93,16 +111,24 @@ def load_model_checkpoint(model: Model, path: PathLike) -> tuple[Model, float, f
 
     Raises:
         FileNotFoundError: nothing at `path`. DamagedModel: the file is not what was written.
-        RuntimeError: the weights are those of another architecture.
+        RuntimeError: the weights are those of another architecture. UsageError: an argument of another kind.
     """
-    header, state = load_weights(Path(path))
-    network = _unwrapped(model)
+    network = _unwrapped(_network(model))
+    header, state = load_weights(path_of(path, "path"))
     wanted = {_own_name(name): name for name in network.state_dict()}
     plain = _own_names(state)
     if not plain.keys() & wanted.keys() and all(name.startswith(_PARALLEL) for name in plain):
         plain = {name.removeprefix(_PARALLEL): value for name, value in plain.items()}
     network.load_state_dict({wanted.get(name, name): value for name, value in plain.items()})
     return model, header.accuracy, header.train_time
+
+
+def _network(model: Model) -> Model:
+    from torch import nn
+
+    if not isinstance(model, nn.Module):
+        raise wrong("model", "a network (torch.nn.Module)", model)
+    return model
 
 
 def _unwrapped(model: nn.Module) -> nn.Module:

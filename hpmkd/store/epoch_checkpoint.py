@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import io
-import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any, Protocol
 
 import torch
 
-from hpmkd.files import commit_bytes, commit_json
+from hpmkd.files import commit_bytes, commit_json, parse_json
 from hpmkd.plan.job import Job
 from hpmkd.store.sidecar import file_hash
 
@@ -49,7 +48,7 @@ def resume(work: Resumable, job: Job, parents: Mapping[str, str], folders: list[
     found = []
     for folder in dict.fromkeys(folders):
         try:
-            meta = json.loads((folder / EPOCH_META).read_text())
+            meta = parse_json((folder / EPOCH_META).read_text())
             ours = all(meta[name] == value for name, value in about.items())
             if ours and int(meta["epoch"]) < work.total:
                 found.append((int(meta["epoch"]), str(folder), meta["sha256"]))

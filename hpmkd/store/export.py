@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from hpmkd.config.specs import ModelSpec
 from hpmkd.errors import EnvironmentProblem, HpmkdError, UsageError
 from hpmkd.files import commit_bytes
+from hpmkd.log import steps
 from hpmkd.models import build
 from hpmkd.plan.roles import NETWORK_SUFFIX, SUFFIXES
 from hpmkd.store.result_file import load_weights
@@ -73,7 +74,9 @@ def export(path: Path, kind: str, target: Path | None = None) -> Exported:
     images = [_images(spec, count) for count in (8, 3)]
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()), torch.no_grad():
         warnings.simplefilter("ignore")  # of the exporters, about themselves
+        steps.info("converting the network")
         data = encode(model, images[0], about)
+        steps.info("comparing its logits with those of the model")
         other = decode(data, spec)
         largest = max(float((model(batch) - other(batch)).abs().max()) for batch in images)
         scale = max(1.0, float(model(images[0]).abs().max()))
@@ -85,13 +88,8 @@ def export(path: Path, kind: str, target: Path | None = None) -> Exported:
             todo="another version of the exporting library may help",
         )
     commit_bytes(target, data)
-    return Exported(
-        target,
-        kind,
-        size=len(data),
-        max_difference=largest,
-        input_shape=(spec.in_channels, spec.image_size, spec.image_size),
-    )
+    shape = (spec.in_channels, spec.image_size, spec.image_size)
+    return Exported(target, kind, size=len(data), max_difference=largest, input_shape=shape)
 
 
 def _need(kind: str, modules: tuple[str, ...]) -> None:

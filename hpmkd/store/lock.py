@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import os
 import platform
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from pathlib import Path
 from filelock import Timeout
 
 from hpmkd.errors import EnvironmentProblem, Locked
-from hpmkd.files import acquire, commit_json
+from hpmkd.files import acquire, cannot_write, commit_json, in_the_way, parse_json
 from hpmkd.store.output_dir import OutputDir
 
 
@@ -36,10 +35,12 @@ def locked(output: OutputDir) -> Iterator[None]:
             todo="wait for it or stop it, or use another --output" + _by_hand(Path(error.lock_file)),
         ) from error
     except OSError as error:
+        told = cannot_write(output.lock_file, error, "an output folder that can be written")
         raise EnvironmentProblem(
             f"{output.root}: cannot be used as the output folder",
-            found=str(error),
-            todo="choose another one with --output",
+            expected=told.expected,
+            found=told.found if in_the_way(output.lock_file) else str(error),
+            todo=f"choose another one with --output, or {told.todo}",
         ) from error
     try:
         since = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -58,7 +59,7 @@ def _by_hand(file: Path) -> str:
 
 def _owner(file: Path) -> str:
     try:
-        values = json.loads(file.read_text())
+        values = parse_json(file.read_text())
         return f"process {values['pid']} on {values['host']}, since {values.get('since', 'an unknown time')}"
     except (OSError, ValueError, KeyError, TypeError):
         return "an unknown process"

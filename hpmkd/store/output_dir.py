@@ -113,6 +113,16 @@ class OutputDir:
         folders = [self.root, self.models, self.predictions, self.quarantine, self.archive, self.tune]
         return [*folders, *self.tune.glob("round*")]
 
+    def own_folders(self) -> list[Path]:
+        """Every folder that a sweep makes in its output."""
+        folders = [self.models, self.predictions, self.quarantine, self.archive, self.tune, self.progress]
+        return [*folders, self.tensorboard]
+
+    def own_files(self) -> list[Path]:
+        """Every file that a sweep writes into its output itself."""
+        tables = [self.root / "results.csv", self.root / "results.parquet", self.measures_file]
+        return [self.config_file, self.datasets_file, self.lock_file, self.ray_file, *tables]
+
     def model_file(self, job: Job) -> Path:
         """Canonical path of a job's model."""
         return self.models / job.file_name

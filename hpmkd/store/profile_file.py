@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hpmkd.files import commit_json
+from hpmkd.files import commit_json, parse_json
 from hpmkd.plan.events import JobProfile
 from hpmkd.store.output_dir import OutputDir
 
@@ -43,7 +42,7 @@ class Profile:
 def read_profile(output: OutputDir) -> Profile:
     """What an earlier start has noted; nothing where there is no file, or none that can be read."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        values = json.loads(output.profile_file.read_text())
+        values = parse_json(output.profile_file.read_text())
         return Profile(list(values["starts"]), dict(values["models"]))
     return Profile()
 

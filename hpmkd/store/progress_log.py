@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from hpmkd.files import parse_json
 from hpmkd.plan.events import EpochEnded, EpochResult, Event, Failed, Finished, Worker
 from hpmkd.store.output_dir import OutputDir
 
@@ -143,7 +144,7 @@ def read(path: Path) -> Progress | None:
         return None
     for line in lines:
         with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
-            found = _follow(found or Progress(path.name.removesuffix(SUFFIX)), json.loads(line))
+            found = _follow(found or Progress(path.name.removesuffix(SUFFIX)), parse_json(line))
     return found
 
 

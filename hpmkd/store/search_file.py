@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from hpmkd.errors import TRAIN_AGAIN, DamagedModel
-from hpmkd.files import sha256_of
+from hpmkd.files import parse_json, sha256_of
 from hpmkd.store.sidecar import Header
 
 _FIELDS = {"accuracy": float, "train_time": float, "timestamp": str, "metadata": dict}
@@ -46,7 +46,7 @@ class SearchHandler:
     def decode(self, data: bytes, where: str) -> tuple[Header, SearchResult]:
         """See `handlers.Handler`."""
         try:
-            values = json.loads(data)
+            values = parse_json(data)
             digest = values.pop("digest")
             typed = all(isinstance(values[name], kind) for name, kind in _FIELDS.items())
             whole = typed and set(values) == set(_FIELDS) and digest == _digest(values)

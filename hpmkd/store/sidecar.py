@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from hpmkd.files import commit_json, sha256_of
+from hpmkd.files import commit_json, parse_json, sha256_of
 
 CONTENT_HASH = "content_hash"
 HASH_KEYS = (CONTENT_HASH, "seal")  # what it is called in metadata, now and in hpmkd 0.1
@@ -80,7 +80,7 @@ def write_sidecar(path: Path, header: Header) -> None:
 def read_sidecar(path: Path) -> Header | None:
     """The sidecar of `path`, or None where it is missing, torn or altered: the model file then speaks for itself."""
     try:
-        values = json.loads(sidecar_path(path).read_text(encoding="utf-8"), object_pairs_hook=_shared)
+        values = parse_json(sidecar_path(path).read_text(encoding="utf-8"), object_pairs_hook=_shared)
         digest = values.pop("digest")
         typed = all(isinstance(values[field.name], _TYPES[field.name]) for field in fields(Header))
         return Header(**values) if typed and digest == _digest(values) else None

@@ -7,13 +7,14 @@ import os
 import shlex
 import signal
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from hpmkd.audit.findings import known_headers
 from hpmkd.audit.grid_columns import columns_of
+from hpmkd.cluster.environment import need_address_space, need_sound_variables
 from hpmkd.cluster.stop_signals import StopSignals
 from hpmkd.cluster.surroundings import need_temp, need_words
+from hpmkd.config.arguments import contains_itself, flag_of, mapping_of, path_of
 from hpmkd.config.from_python import flattened
 from hpmkd.config.load import to_yaml
 from hpmkd.config.request import Request
@@ -66,17 +67,24 @@ def run_sweep(
         disk), 130 after an interrupt.
 
     Raises:
-        UsageError: an unknown mode, key or value.
+        UsageError: an unknown mode, key or value, or an argument of another kind.
         EnvironmentProblem: a data set, a permission, a package is missing.
         ConfigMismatch: the output has models that were trained with other settings, and `force` is not set.
         Locked: another sweep is running in this output folder.
     """
-    folder = None if output is None else str(Path(output))
-    overrides = flattened(settings or {})
-    places = {key: f"settings, {key}" for key in overrides}
-    request = Request(str(mode), folder, force=force, quiet=quiet, overrides=overrides, places=places)
-    request.fail_fast = fail_fast
+    folder = None if output is None else str(path_of(output, "output"))
+    request = Request(str(path_of(mode, "mode")), folder, overrides=_overrides({} if settings is None else settings))
+    request.places = {key: f"settings, {key}" for key in request.overrides}
+    request.force, request.quiet = flag_of(force, "force"), flag_of(quiet, "quiet")
+    request.fail_fast = flag_of(fail_fast, "fail_fast")
     return execute(request)
+
+
+def _overrides(settings: object) -> dict[str, Any]:
+    try:
+        return flattened(mapping_of(settings, "settings", '{"runs": 5}'))
+    except RecursionError as error:
+        raise contains_itself("settings") from error
 
 
 def execute(request: Request, owns_process: bool = False) -> int:
@@ -147,6 +155,8 @@ def _train(
     stop: StopSignals,
     timings: Timings | None,
 ) -> tuple[int, str]:
+    need_address_space()
+    need_sound_variables()
     from hpmkd.audit.sweep_dir import open_sweep
     from hpmkd.store.profile_file import read_profile, write_profile
     from hpmkd.sweep.callbacks import Profiler, TrackerCallback
@@ -174,7 +184,8 @@ def _train(
         write_profile(profiler.profile, output)
     if failed and stop.caught is None:
         reasons = "".join(f"\n  {sweep.by_key[key].file_name}: {failure}" for key, failure in failed.items())
-        text = f"{len(failed)} models were not trained; the same command tries them again{reasons}"
+        many = count(len(failed), "model was", "models were")
+        text = f"{many} not trained; the same command tries {'it' if len(failed) == 1 else 'them'} again{reasons}"
         return exit_code(failed.values()), text
     return EXIT_OK, ""
 

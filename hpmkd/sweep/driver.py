@@ -11,6 +11,7 @@ from hpmkd.audit.sweep_dir import Sweep
 from hpmkd.cluster.ray_session import RayLost, running_ray
 from hpmkd.cluster.resources import Shares, shares, trial_resources, wants_measuring
 from hpmkd.cluster.stop_signals import StopSignals
+from hpmkd.data.listing import count
 from hpmkd.errors import EnvironmentProblem, HpmkdError
 from hpmkd.log import progress
 from hpmkd.plan.job import Job
@@ -75,7 +76,7 @@ def _keeps_dying(lost: RayLost, losses: int) -> EnvironmentProblem:
     return EnvironmentProblem(
         f"Ray: {lost}, {losses} times in a row without a finished model",
         expected="a Ray that keeps running",
-        todo="check the free memory (dmesg shows killed processes); the same command continues",
+        todo="check the free memory (dmesg shows killed processes); the same command continues, and so does --restore",
     )
 
 
@@ -108,7 +109,9 @@ class SweepState:
                 return
             part = whole.fewer(now.concurrent)
             if now.attempt:
-                progress.info(f"training {len(now.keys)} failed models again, {part.side_by_side} side by side")
+                progress.info(
+                    f"training {count(len(now.keys), 'failed model')} again, {part.side_by_side} side by side"
+                )
             self._round(now, part)
 
     def _shares(self) -> Shares:
@@ -166,7 +169,7 @@ class SweepState:
             self.attempts.round_stopped()
             # Whose fault it was is unknown; where nothing ran, it is that of all.
             tried &= {*queue.live.values(), *self.lines.failed_now} or now.keys
-            progress.error(f"Tune stopped this round, {len(tried)} models failed in it: {stopped}")
+            progress.error(f"Tune stopped this round, {count(len(tried), 'model')} failed in it: {stopped}")
         for key in self._count(tried, stopped, restored):
             records.recorder.failed(key, self.lines.failed[key].reason)
 

@@ -40,9 +40,10 @@ def dry_run(config: SweepConfig, output: OutputDir, force: bool) -> int:
         print(line)
     stale = sum(finding.state == "stale" for finding in findings.values())
     if stale and force:
-        print(f"--force moves {stale} models trained with other settings to {output.archive}")
+        print(f"--force moves {count(stale, 'model')} trained with other settings to {output.archive}")
     elif stale:
-        print(f"{stale} models were trained with other settings: without -n this is refused, unless --force is given")
+        many = count(stale, "model was", "models were")
+        print(f"{many} trained with other settings: without -n this is refused, unless --force is given")
     for line in _about_images(
         config, output, [job for job in jobs if job.key in findings and not findings[job.key].good]
     ):

@@ -61,6 +61,8 @@ def kind_of(error: BaseException) -> Kind:
     # Tune copies checkpoints itself, and meets a full disk as often as we do.
     if isinstance(error, EnvironmentProblem) or (isinstance(error, OSError) and error.errno in _MACHINE):
         return "machine"
+    if _no_addresses(error):
+        return "machine"
     return "error"
 
 
@@ -188,7 +190,14 @@ def first_line(error: BaseException) -> str:
     if lines and lines[0].startswith("Traceback "):
         return lines[-1]  # Tune puts the text of another error into its own
     line = f"{type(error).__name__}: {next(iter(lines), '')}"
+    if _no_addresses(error):
+        line += " (too little address space: raise it with ulimit -v unlimited)"
     return f"{line} ({NEIGHBOUR})" if neighbour_may_be_why(error) else line
+
+
+def _no_addresses(error: BaseException) -> bool:
+    """A library could not be loaded, because of a limit on the address space (`ulimit -v`)."""
+    return isinstance(error, ImportError) and "failed to map segment" in str(error)
 
 
 def _log(trial: Any) -> str:

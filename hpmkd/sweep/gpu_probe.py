@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import threading
 import time
@@ -16,7 +15,7 @@ import ray
 
 from hpmkd.audit.sweep_dir import Sweep, open_sweep
 from hpmkd.cluster.resources import Shares
-from hpmkd.files import commit_json
+from hpmkd.files import commit_json, parse_json
 from hpmkd.plan.gpu_share import GpuUsage, most_demanding
 from hpmkd.plan.job import Job
 from hpmkd.plan.roles import Role
@@ -74,7 +73,7 @@ def _kept(sweep: Sweep, about: Mapping[str, Any]) -> dict[Role, tuple[str, GpuUs
     """By role the fingerprint of the job and what was measured; empty where that is of other GPUs, or of an earlier
     version, or cannot be read."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-        file = json.loads(sweep.output.gpu_file.read_text())
+        file = parse_json(sweep.output.gpu_file.read_text())
         if all(file[name] == value for name, value in about.items()):
             return {
                 Role(role): (str(one["fingerprint"]), GpuUsage(**one["usage"])) for role, one in file["roles"].items()

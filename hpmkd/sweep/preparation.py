@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from hpmkd.data.catalog import DATASETS
 from hpmkd.data.conditions.catalog import canonical, conditioned
 from hpmkd.data.listing import count
 from hpmkd.errors import EnvironmentProblem
-from hpmkd.files import commit_bytes, commit_json, remove_leftovers
+from hpmkd.files import commit_bytes, commit_json, parse_json, remove_leftovers
 from hpmkd.log import progress
 from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.job import Job
@@ -34,7 +33,7 @@ def clean_up(config: SweepConfig, output: OutputDir) -> None:
     """Ends and removes what an earlier run left; writes the config of a new sweep before anything else."""
     ended = end_leftovers(output.ray_file)  # first of all: they could still write
     if ended:
-        progress.info(f"ended {ended} processes left over from an earlier run")
+        progress.info(f"ended {count(ended, 'process', 'processes')} left over from an earlier run")
     if not output.config_file.exists():
         commit_bytes(output.config_file, to_yaml(config).encode())
     remove_leftovers(*output.written_folders())
@@ -78,7 +77,7 @@ def need_images(config: SweepConfig, output: OutputDir, jobs: Sequence[Job]) -> 
 def _gone_specs(config: SweepConfig, output: OutputDir) -> dict[str, DataSpec]:
     """Of the entries of `datasets` whose folder is gone, what the sweep has noted of it, under the same condition."""
     try:
-        specs = [spec_from_json(values) for values in json.loads(output.datasets_file.read_text())]
+        specs = [spec_from_json(values) for values in parse_json(output.datasets_file.read_text())]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
     noted = {spec.source: replace(spec, condition=None) for spec in specs if spec.source}
@@ -131,7 +130,7 @@ def settle(
         stale = [finding for finding in findings.values() if finding.state == "stale"]
         moved = archive([*stale, *files_of_0_1(output)], output)
         if moved:
-            progress.info(f"moved {len(moved)} models trained with other settings to {output.archive}")
+            progress.info(f"moved {count(len(moved), 'model')} trained with other settings to {output.archive}")
     commit_bytes(output.config_file, to_yaml(config).encode())
     commit_json(output.datasets_file, [spec_to_json(spec) for spec in specs])
     for finding in [one for one in findings.values() if one.state == "damaged"]:

@@ -9,14 +9,15 @@ from typing import Any
 
 from hpmkd.audit.sweep_dir import refuse_older
 from hpmkd.config.from_python import flattened
-from hpmkd.config.load import read_config_file, validate
+from hpmkd.config.load import load, written_places
 from hpmkd.config.modes import config_file
 from hpmkd.config.paths import user_path
 from hpmkd.config.request import Request, absolute_folder, newest_sweep
 from hpmkd.config.sweep import SweepConfig
+from hpmkd.config.yaml_text import read_yaml
 from hpmkd.data.listing import shown
 from hpmkd.errors import ConfigMismatch, EnvironmentProblem, UsageError
-from hpmkd.files import is_utf8
+from hpmkd.files import in_the_way, is_utf8
 from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.job import differences
 from hpmkd.store.output_dir import OutputDir
@@ -44,11 +45,12 @@ def resolve(request: Request) -> tuple[SweepConfig, OutputDir]:
             raise UsageError(
                 f"--restore: no sweep in {output.root}",
                 expected=f"{source.name} there",
-                found="no such file",
+                found=_not_there(source),
                 todo="name the folder of a sweep that was started, or leave --restore out to start one",
             )
         refuse_older(output)
     _need_utf8(output, request)
+    _need_folders(output, request)
     config = _absolute_paths(_read(source, request))
     _check_baselines(config, source, request)
     if request.restore is not None and request.mode is not None:
@@ -73,16 +75,49 @@ def _need_utf8(output: OutputDir, request: Request) -> None:
     raise UsageError(f"{flag}: the path is not UTF-8", expected=expected, found=found, todo=todo)
 
 
+def _not_there(source: Path) -> str:
+    blocking = in_the_way(source)
+    if blocking is None:
+        return "no such file"
+    return f"a folder, {source.name}/" if blocking == source else f"{blocking} is a file"
+
+
+def _need_folders(output: OutputDir, request: Request) -> None:
+    """Before anything is read or trained: no file lies where the sweep keeps a folder, nor a folder in a file's place.
+
+    Raises:
+        UsageError: the output itself is a file, or lies below one. EnvironmentProblem: something in it.
+    """
+    blocking = in_the_way(output.root / "x")
+    if blocking is not None:
+        flag = "--restore" if request.restore else "--output"
+        raise UsageError(
+            f"{flag}: a folder is needed", expected="a folder, or a name that is free", found=f"{blocking} is a file",
+            todo="name another one, or move that file away",
+        )  # fmt: skip
+    inside = [
+        *(folder / "x" for folder in output.own_folders()),
+        *(file for file in output.own_files() if file.is_dir()),
+    ]
+    for blocking in filter(None, map(in_the_way, inside)):
+        kind, needed = ("a folder", "a file") if blocking.is_dir() else ("a file", "a folder")
+        raise EnvironmentProblem(
+            f"{blocking}: {kind} where the sweep keeps {needed}",
+            expected=f"{needed}, or nothing",
+            found=kind,
+            todo="move or remove it, or choose another --output",
+        )
+
+
 def _check_baselines(config: SweepConfig, source: Path, request: Request) -> None:
     """UsageError for names and grids that mean nothing; it begins with the place where the user wrote them."""
     try:
         baselines_of(config)
     except UsageError as error:
         key = re.split("[:,]", error.where, maxsplit=1)[0]
-        flag = f"command line, --{key}" if key in request.overrides else str(source)
-        place = request.places.get(key, flag)
+        written = written_places(str(source), request.overrides, request.places, read_yaml(source))
         raise UsageError(
-            f"{place}: {error.where}", expected=error.expected, found=error.found, todo=error.todo
+            f"{written.get(key, source)}: {error.where}", expected=error.expected, found=error.found, todo=error.todo
         ) from error
 
 
@@ -98,7 +133,7 @@ def _to_restore(request: Request) -> str | Path:
 
 
 def _read(source: Path, request: Request) -> SweepConfig:
-    return validate(read_config_file(source), str(source), overrides=request.overrides, places=request.places)
+    return load(source, request.overrides, request.places)
 
 
 def _absolute_paths(config: SweepConfig) -> SweepConfig:

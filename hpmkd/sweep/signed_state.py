@@ -17,7 +17,7 @@ from typing import Any
 from ray.tune import Callback
 
 from hpmkd.errors import EnvironmentProblem
-from hpmkd.files import commit_bytes, commit_json, sha256_of
+from hpmkd.files import commit_bytes, commit_json, parse_json, sha256_of
 from hpmkd.store.sidecar import file_hash
 
 SIGNATURE = "hpmkd-signature.json"
@@ -55,7 +55,7 @@ def sign(folder: Path, key: bytes) -> None:
 def why_invalid(folder: Path, key: bytes) -> str | None:
     """Why a round's state cannot be used; None where every file is what was signed. Executes nothing."""
     try:
-        values = json.loads((folder / SIGNATURE).read_text())
+        values = parse_json((folder / SIGNATURE).read_text())
         hashes = {str(name): str(digest) for name, digest in values["files"].items()}
         signature = str(values["signature"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

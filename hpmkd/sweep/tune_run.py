@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import platform
 import traceback
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,7 @@ from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig
 from hpmkd.audit.sweep_dir import Sweep
 from hpmkd.cluster.resources import Shares, TrialResources
 from hpmkd.config.sweep import cache_folder
-from hpmkd.files import commit_json
+from hpmkd.files import commit_json, parse_json
 from hpmkd.plan.grid import grid_of
 from hpmkd.plan.roles import Role
 from hpmkd.sweep.searcher import DependencySearcher, FifoScheduler, JobQueue
@@ -49,7 +48,7 @@ def restorable(sweep: Sweep) -> tuple[Path | None, str]:
         return None, ""
     newest = found[-1]
     try:
-        mark = json.loads((newest / _MARK).read_text())
+        mark = parse_json((newest / _MARK).read_text())
         finished, where, plan, versions = (mark[name] for name in ("finished", "where", "plan", "versions"))
     except (OSError, ValueError, KeyError, TypeError):
         return None, f"{newest}: {_MARK} is missing or incomplete"

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from support.frames import epoch, make_output
+from support.sweeps import ROOT
 
 from hpmkd.analysis.plots.style import FORMATS, render
 from hpmkd.analysis.report import write_report
@@ -208,3 +214,35 @@ def test_nothing_at_all(tmp_path: Path) -> None:
     OutputDir(tmp_path).models.mkdir()
     page = write_report(tmp_path).read_text()
     assert "Nothing can be compared yet" in page
+
+
+def test_a_report_does_not_depend_on_the_order_of_sets(finished: Path, tmp_path: Path) -> None:
+    """Python shuffles sets of text anew in each process; figures, tables and results are the same to the byte."""
+    found = []
+    for seed in ("1", "2"):
+        root = tmp_path / "sweep"
+        shutil.copytree(finished, root)
+        words = [sys.executable, "-m", "hpmkd", "report", str(root)]
+        subprocess.run(words, check=True, env={**os.environ, "PYTHONHASHSEED": seed}, cwd=ROOT, capture_output=True)
+        written = [*root.glob("figures/*"), *root.glob("tables/*"), *root.glob("results.*")]
+        assert len(written) > 25
+        found.append({path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in written})
+        shutil.rmtree(root)
+    assert {name for name in found[0] if found[0][name] != found[1][name]} == set()
+
+
+def test_a_terminal_is_told_what_a_report_is_at(
+    finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And nobody else: neither a file, nor who asks for quiet."""
+    assert main(["report", str(finished)]) == 0
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert main(["report", str(finished), "-q"]) == 0
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert main(["report", str(finished)]) == 0
+    said = capsys.readouterr()
+    assert said.err.splitlines()[0] == f"reporting on {finished}: reading its models"
+    assert len(said.err.splitlines()) == 3
+    assert said.out == f"{finished / 'report.html'}\n"

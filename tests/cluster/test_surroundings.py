@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from support.homes import set_home
 from support.sweeps import ROOT
 
 from hpmkd.cluster import surroundings
@@ -122,13 +123,7 @@ def test_folders_of_killed_sweeps_are_found(tmp_path: Path) -> None:
 def test_without_a_writable_home_the_token_is_this_process_own(
     home: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def no_home() -> Path:
-        raise RuntimeError("Could not determine home directory.")
-
-    if home is None:
-        monkeypatch.setattr(surroundings.Path, "home", no_home)
-    else:
-        monkeypatch.setenv("HOME", home)
+    set_home(monkeypatch, home)
     with place_for_ray(PREFIX):
         first = os.environ["RAY_AUTH_TOKEN"]
         assert len(first) == 64

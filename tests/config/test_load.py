@@ -15,7 +15,7 @@ from hpmkd.config.from_python import flattened
 from hpmkd.config.load import (
     default_of,
     leaves,
-    parse_yaml,
+    load,
     read_config_file,
     to_yaml,
     type_name,
@@ -23,6 +23,7 @@ from hpmkd.config.load import (
     with_overrides,
 )
 from hpmkd.config.sweep import SweepConfig
+from hpmkd.config.yaml_text import parse_yaml
 from hpmkd.errors import UsageError
 from hpmkd.plan.architecture import ARCHITECTURES
 
@@ -66,17 +67,6 @@ def test_errors_say_where_what_and_what_else(raw: dict[str, Any], parts: list[st
 def test_a_wrong_flag_is_called_a_flag() -> None:
     with pytest.raises(UsageError, match=r"command line, --fit\.lr: bad value"):
         validate(GOOD, "f.yaml", {"fit.lr": -1.0})
-
-
-def test_numbers_as_people_write_them() -> None:
-    parsed = parse_yaml("a: 1e-3\nb: 5E+2\nc: .5e1\nd: 1.5e-2\ne: 12\nf: 1e3x", "here")
-    assert parsed == {"a": 0.001, "b": 500.0, "c": 5.0, "d": 0.015, "e": 12, "f": "1e3x"}
-
-
-@pytest.mark.parametrize("text", ["a: 1\na: 2", "a: [1", "\tb: 1", "fit:\n  lr: 1\n  lr: 2", "010", "a: 1:30", "[01]"])
-def test_what_is_not_clear_yaml_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match=r"here: not valid YAML"):
-        parse_yaml(text, "here")
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
@@ -158,11 +148,6 @@ def test_merge_keys_bring_what_may_be_overridden(tmp_path: Path) -> None:
     assert (config.teacher_fit.lr, config.teacher_fit.batch_size) == (0.3, 8)
 
 
-def test_a_key_given_twice_beside_a_merge_key_is_still_an_error() -> None:
-    with pytest.raises(UsageError, match="key 'lr' is given twice"):
-        parse_yaml("fit: {<<: {lr: 1}, lr: 2, lr: 3}", "mine.yaml")
-
-
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
@@ -242,3 +227,66 @@ def test_a_bad_value_is_told_in_plain_words(key: str, value: Any, expected: str,
     assert todo in (caught.value.todo or "")
     assert "Input should" not in str(caught.value)
     assert "known keys" not in str(caught.value)
+
+
+REPEATS = """
+datasets:
+  - Digits
+  - pets=a
+  - digits
+baselines:
+  - Direct
+  - AT
+pairs: {small: {}, Small: {}}
+takd: {steps: 2, size: 5}
+vary: {baselines: [AT], at.beta: [1, 2, 1]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("overrides", "place", "found"),
+    [
+        ({}, "mine.yaml:5: bad value for `datasets`", "named twice: 'Digits' and 'digits'"),
+        (
+            {"datasets": ["Digits"], "vary": []},
+            "mine.yaml:9: bad value for `pairs`",
+            "named twice: 'small' and 'Small'",
+        ),
+        (
+            {"datasets": ["Digits"], "pairs": {}, "vary": []},
+            "mine.yaml:10: bad value for `takd.size`",
+            "5 beside takd.steps: 2",
+        ),
+        (
+            {"datasets": ["Digits"], "pairs": {}, "takd.steps": 1},
+            "mine.yaml:11: bad value for `vary`",
+            "1 is given twice",
+        ),
+        (
+            {"datasets": ["Digits"], "pairs": {}, "takd.steps": 1, "vary": [], "baselines": ["AT", "AT"]},
+            "settings, baselines: bad value for `baselines`",
+            "'AT' is named twice",
+        ),
+        (
+            {"datasets": ["MNIST", "mnist"]},
+            "command line, --datasets: bad value for `datasets`",
+            "named twice: 'MNIST' and 'mnist'",
+        ),
+    ],
+)
+def test_what_contradicts_itself_is_told_where_it_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overrides: dict[str, Any], place: str, found: str
+) -> None:
+    """The message has what is wrong, and nothing else of the config."""
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yaml").write_text(REPEATS)
+    with pytest.raises(UsageError) as caught:
+        load(Path("mine.yaml"), overrides, {"baselines": "settings, baselines"})
+    assert (caught.value.where, caught.value.found) == (place, found)
+
+
+def test_every_error_of_a_file_names_its_line(tmp_path: Path) -> None:
+    for text, line in (("fit:\n  batch_size: 3\n  lr: -1", 5), ("kd: {alpha: 1,\n lrr: 3}", 4), ("fit:\n- 1", 3)):
+        (tmp_path / "mine.yaml").write_text(f"datasets: [Digits]\nbaselines: [Direct]\n{text}\n")
+        with pytest.raises(UsageError, match=rf"mine\.yaml:{line}: "):
+            load(tmp_path / "mine.yaml")

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from support.homes import set_home
 
 from hpmkd.config import user_cache as module
 from hpmkd.config.sweep import DataConfig, cache_folder
@@ -41,13 +42,7 @@ def test_a_usual_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, temp: Pat
 def test_without_one_a_private_folder_stands_in_and_is_named_once(
     home: str | None, monkeypatch: pytest.MonkeyPatch, temp: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def no_home() -> Path:
-        raise RuntimeError("Could not determine home directory.")
-
-    if home is None:
-        monkeypatch.setattr(module.Path, "home", no_home)
-    else:
-        monkeypatch.setenv("HOME", home)
+    set_home(monkeypatch, home)
     with caplog.at_level("INFO", "hpmkd"):
         found = [cache_folder(DataConfig()) for _ in range(3)]
     assert set(found) == {stand_in(temp)}

@@ -9,7 +9,8 @@ import yaml
 
 from hpmkd.cli.parser import parse
 from hpmkd.config.from_python import flattened
-from hpmkd.config.load import parse_yaml, to_yaml, validate
+from hpmkd.config.load import to_yaml, validate
+from hpmkd.config.yaml_text import parse_yaml
 from hpmkd.errors import UsageError
 
 GRID = {"baselines": ["TraditionalKD"], "kd.temperature": [2, 4, 8], "kd.alpha": [0.5, 0.9]}
@@ -72,7 +73,7 @@ def test_what_is_refused_is_named_with_its_place(vary: Any, parts: list[str]) ->
 
 
 def test_no_baselines_at_all() -> None:
-    with pytest.raises(UsageError, match="at least 1"):
+    with pytest.raises(UsageError, match="at least one"):
         validate({"datasets": ["Digits"], "baselines": []}, "f.yaml")
     with pytest.raises(UsageError, match="key 'vary' is given twice"):
         parse_yaml("vary: []\nvary: []", "f.yaml")

@@ -51,7 +51,7 @@ def test_failing_trials_are_tried_again_with_more_and_then_alone(launch: Launch,
         "teacher_Digits.pt",
         *(f"student_Digits_{name}_run1.pt" for name in names if name != "AT"),
     }
-    assert "1 models were not trained" in error
+    assert "1 model was not trained; the same command tries it again" in error
     assert "student_Digits_AT_run1.pt: ValueError: mine" in error
     (log,) = re.findall(r"full error: (\S+)", error)
     assert "ValueError: mine" in Path(log).read_text()

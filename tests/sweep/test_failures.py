@@ -35,6 +35,8 @@ TEACHER, ASSISTANT = "teacher_D0", "assistant_D0_TAKD"
         (ValueError("mine"), "error"),
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), "error"),
         (EnvironmentProblem("the disk is full"), "machine"),
+        (ImportError("libtorch_cpu.so: failed to map segment from shared object"), "machine"),
+        (ImportError("no such package"), "error"),
         (OSError(errno.ENOSPC, "No space left on device"), "machine"),
         (FileNotFoundError(errno.ENOENT, "No such file"), "error"),
     ],

@@ -11,7 +11,7 @@ from hpmkd.analysis import stats
 from hpmkd.numeric import fixed, p_phrase
 
 LEVEL = 0.05
-_NOTHING = "0"
+_NOTHING = "nothing"
 # What runs do not vary, for the notes of tables.
 SHARED = (
     "All runs learn from the same teachers, assistants and search, so the intervals are about further students of "
@@ -29,10 +29,12 @@ def tested(values: Mapping[str, pd.Series]) -> pd.DataFrame:
         A row each: `name`, `n`, `difference` (the mean), `low`, `high`, `p`, `p_holm`.
     """
     columns = ["n", "difference", "low", "high", "p", "p_holm"]
-    known = {name: series.dropna() for name, series in values.items()}
+    # Contrasts may have any name, that of what they are compared with too.
+    keys = {name: f"contrast {place}" for place, name in enumerate(values)}
+    known = {keys[name]: series.dropna() for name, series in values.items()}
     rows = [
-        pd.DataFrame({"baseline": name, "run": series.index, "accuracy_pct": series.to_numpy(dtype=float)})
-        for name, series in known.items()
+        pd.DataFrame({"baseline": key, "run": series.index, "accuracy_pct": series.to_numpy(dtype=float)})
+        for key, series in known.items()
         if len(series)
     ]
     if not rows:
@@ -45,7 +47,7 @@ def tested(values: Mapping[str, pd.Series]) -> pd.DataFrame:
     runs = pd.concat(rows)["run"].unique()
     rows.append(pd.DataFrame({"baseline": _NOTHING, "run": runs, "accuracy_pct": 0.0}))
     made = stats.paired(pd.concat(rows, ignore_index=True), _NOTHING).set_index("baseline")
-    made = made.reindex(list(values))[columns]
+    made = made.reindex(list(keys.values()))[columns].set_axis(list(keys))
     return made.assign(n=made["n"].fillna(0).astype(int)).rename_axis("name").reset_index()
 
 

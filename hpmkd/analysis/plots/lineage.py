@@ -90,7 +90,7 @@ def lineage(frame: pd.DataFrame, order: Sequence[str]) -> Figure:
             shade = colours(order)
             for name, node in graph.items():
                 colour = shade.get(node.baseline or "", TEXT)
-                for parent in node.parents:
+                for parent in sorted(node.parents):  # a set has no order of its own
                     ends = zip(spots[parent], spots[name], strict=True)
                     one.plot(*ends, lw=0.9, alpha=0.55, color=colour, zorder=1)
             width = max(node.column for node in graph.values()) + 1

@@ -30,6 +30,8 @@ from hpmkd.audit.status import BAD, Status, read_status
 from hpmkd.audit.sweep_dir import Saved, open_saved
 from hpmkd.config.load import to_yaml
 from hpmkd.config.sweep import SweepConfig
+from hpmkd.data.listing import count
+from hpmkd.log import steps
 from hpmkd.numeric import fixed, whole
 from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.job import Job
@@ -92,6 +94,7 @@ def gather(root: Path, known: Mapping[str, Header] = MappingProxyType({})) -> Re
     saved = open_saved(root)
     frame, measured = results.collect_saved(saved, known)
     curves = curves_of(saved.output, {job.key: job.fingerprint for job in saved.jobs}, frame)
+    steps.info(f"statistics and figures of {count(len(frame), 'model')}")
     right = measuring.correctness(saved.output, stats.students(frame)["file"])
     return compose(saved, frame, read_status(root), curves, measured=measured, correctness=right)
 
@@ -156,9 +159,8 @@ def _missing(status: Status) -> list[str]:
     words = {"running": "in training", "ready": "not started", "interrupted": "interrupted"}
     states = [one.state for one in left]
     counts = [f"{states.count(state)} {words.get(state, state)}" for state in dict.fromkeys(states)]
-    line = (
-        f"{len(left)} of {len(status.models)} models are missing: {', '.join(counts)}. This report covers the others."
-    )
+    of = f"{len(left)} of {count(len(status.models), 'model')} {'is' if len(left) == 1 else 'are'}"
+    line = f"{of} missing: {', '.join(counts)}. This report covers the others."
     goes_on = status.sweep in ("running", "elsewhere")
     return [line, f"To continue: {status.command}"] if status.command and not goes_on else [line]
 
@@ -187,7 +189,7 @@ def _facts(frame: pd.DataFrame, config: SweepConfig | None, order: Sequence[str]
     if len(times):
         made.append(("trained between", f"{times.min()} and {times.max()}"))
     seconds = fixed(results.total(part["train_seconds"]), 1)
-    made.append(("total training time", f"{seconds} s over {len(part)} models"))
+    made.append(("total training time", f"{seconds} s over {count(len(part), 'model')}"))
     return [(label, text) for label, text in made if text]
 
 

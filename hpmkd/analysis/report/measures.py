@@ -61,7 +61,12 @@ def measures_of(frame: pd.DataFrame, measured: pd.DataFrame, order: Sequence[str
 def _missing(count: int, of: int, command: str) -> str:
     if not count:
         return ""
-    which = "None of the models is" if count == of else f"{count} of {of} models are not"
+    if of == 1:
+        which = "The model is not"
+    else:
+        which = (
+            "None of the models is" if count == of else f"{count} of {of} models {'is' if count == 1 else 'are'} not"
+        )
     return f"{which} measured here: what they answer to the test images is not kept. To measure them: {command}"
 
 

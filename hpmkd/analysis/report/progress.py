@@ -9,6 +9,7 @@ from typing import Any
 from hpmkd.analysis.report.write import environment
 from hpmkd.audit.forecast import seconds_left
 from hpmkd.audit.status import BAD, SWEEP, ModelStatus, Status, ago, row_name
+from hpmkd.data.listing import count
 from hpmkd.numeric import clock, divide, fixed, is_defined
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.progress_log import Progress, progress_file, read
@@ -40,7 +41,7 @@ def _headline(status: Status, done: int, total: int) -> str:
     if not total:
         return "No plan yet: the sweep has not read its data."
     left, bad = seconds_left(status), sum(one.state in BAD for one in status.models)
-    parts = [f"{done} of {total} models done"]
+    parts = [f"{done} of {count(total, 'model')} done"]
     parts += [f"{bad} failed"] if bad else []
     parts += [f"about {clock(left)} left"] if left is not None else []
     return ", ".join(parts)

@@ -13,7 +13,9 @@ from markupsafe import Markup
 from hpmkd.analysis.plots.style import FORMATS, inline, render
 from hpmkd.analysis.report.content import Report, gather
 from hpmkd.audit import measured, results
+from hpmkd.data.listing import count
 from hpmkd.files import commit_bytes
+from hpmkd.log import steps
 
 
 def write_report(root: Path) -> Path:
@@ -26,6 +28,8 @@ def write_report(root: Path) -> Path:
     """
     report = gather(root)
     folder = report.output.root
+    drawn = f"{count(len(report.all_drawings), 'figure')}, {count(len(report.all_tables), 'table')}"
+    steps.info(f"writing {drawn} and the page to {folder}")
     for name, make in files(report).items():
         commit_bytes(folder / name, make())
     return folder / "report.html"
