@@ -113,7 +113,7 @@ def _facts(census: Mapping[str, Any]) -> Table:
 def _classes(census: Mapping[str, Any], used: Mapping[str, Sequence[int]] | None) -> Table:
     """Images per class, and how many of the training part a sweep trains on; of many classes the first ones."""
     table = Table()
-    columns = {part: [one[part] for one in census["classes"]] for part in ("train", "test")}
+    columns: dict[str, Sequence[int]] = {part: [one[part] for one in census["classes"]] for part in ("train", "test")}
     if used is not None:
         trained = {"trained on": used["train"], "validation": used["validation"]}
         columns = {"train": columns["train"], **trained, "test": columns["test"]}
