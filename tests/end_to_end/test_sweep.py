@@ -91,22 +91,23 @@ def test_every_network_is_measured_at_the_end(finished: Path) -> None:
     assert len(pd.read_parquet(finished / "measures.parquet")) == len(MODELS)
 
 
-@pytest.mark.parametrize("answers", ["kept", "damaged", "gone"])
-def test_a_deleted_model_gets_answers_of_its_own(sweep: Path, answers: str) -> None:
+def test_a_deleted_model_gets_answers_of_its_own(sweep: Path) -> None:
     """Trained again, alone, whatever its old answers are; those of models that stay are never a reason to train."""
-    name, other = "student_Digits_AT_run1", "student_Digits_FitNets_run1"
-    before, path = stamps(sweep), sweep / "predictions" / f"{name}.npy"
-    (sweep / "models" / f"{name}.pt").unlink()
-    sidecar_path(sweep / "models" / f"{name}.pt").unlink()
-    if answers != "kept":
-        for one in (path, sweep / "predictions" / f"{other}.npy"):
-            one.write_bytes(b"damaged") if answers == "damaged" else one.unlink()
+    before, answers = stamps(sweep), sweep / "predictions"
+    gone = [f"student_Digits_{baseline}_run1" for baseline in ("AT", "Direct", "FitNets")]  # kept, damaged, gone
+    stay = [f"student_Digits_{baseline}_run1" for baseline in ("HPM-KD", "TAKD", "TraditionalKD")]
+    for name in gone:
+        (sweep / "models" / f"{name}.pt").unlink()
+        sidecar_path(sweep / "models" / f"{name}.pt").unlink()
+    for _, damaged, lost in (gone, stay):
+        (answers / f"{damaged}.npy").write_bytes(b"damaged")
+        (answers / f"{lost}.npy").unlink()
     assert restore(sweep) == 0
     after = stamps(sweep)
-    assert {model for model in after if after[model] != before[model]} == {f"{name}.pt"}
+    assert {model for model in after if after[model] != before[model]} == {f"{name}.pt" for name in gone}
     table = pd.read_parquet(sweep / "results.parquet").set_index("file")
-    assert table.loc[f"{name}.pt", "nll"] > 0
-    assert pd.isna(table.loc[f"{other}.pt", "nll"]) == (answers != "kept")
+    assert all(table.loc[f"{name}.pt", "nll"] > 0 for name in gone)
+    assert [bool(pd.isna(table.loc[f"{name}.pt", "nll"])) for name in stay] == [False, True, True]
 
 
 def test_second_start_trains_nothing(sweep: Path, cache_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -54,13 +54,17 @@ def close(one: Training, other: Training) -> None:
     ("method", "more"),
     [
         ("Direct", {}),
-        ("Direct", {"label_smoothing": 0.1, "mixup": 0.4}),
+        pytest.param("Direct", {"label_smoothing": 0.1, "mixup": 0.4}, marks=pytest.mark.slow),
         ("TraditionalKD", {}),
         ("TraditionalKD", {"hparams": {"kd.until": 0.5}}),
-        ("FitNets", {}),
+        pytest.param("FitNets", {}, marks=pytest.mark.slow),
         ("AT", {}),
-        ("HPM-KD", {"count": 2, "hparams": {"hpmkd.weighting": "confidence"}}),
-        ("HPM-KD", {"hparams": {"hpmkd.schedule": "cosine", "hpmkd.t_high": 1.5, "hpmkd.t_low": 0.5}}),
+        pytest.param("HPM-KD", {"count": 2, "hparams": {"hpmkd.weighting": "confidence"}}, marks=pytest.mark.slow),
+        pytest.param(
+            "HPM-KD",
+            {"hparams": {"hpmkd.schedule": "cosine", "hpmkd.t_high": 1.5, "hpmkd.t_low": 0.5}},
+            marks=pytest.mark.slow,
+        ),
         ("HPM-KD", {"hparams": {"hpmkd.schedule": "loss", "hpmkd.t_high": 1.5, "hpmkd.t_low": 0.5}}),
     ],
 )

@@ -84,7 +84,7 @@ def test_a_schedule_of_one_epoch_ranks_what_it_has() -> None:
     assert chosen in GRID
 
 
-@pytest.mark.parametrize("stop", [1, 3, 4, 5])
+@pytest.mark.parametrize("stop", [4, *(pytest.param(stop, marks=pytest.mark.slow) for stop in (1, 3, 5))])
 def test_resumed_it_chooses_the_same_on_the_same_evidence(stop: int) -> None:
     whole, first, second = search(), search(), search()
     list(whole.epochs())

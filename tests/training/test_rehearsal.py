@@ -160,9 +160,11 @@ def test_what_was_not_seen_is_not_idle(
     assert measured(job, cache_dir).busy == expected
 
 
-def test_every_job_can_be_rehearsed(gpu: list[str], cache_dir: Path) -> None:
+@pytest.mark.parametrize("baselines", [["HPM-KD", "FitNets"], pytest.param(None, marks=pytest.mark.slow)])
+def test_every_job_can_be_rehearsed(baselines: list[str] | None, gpu: list[str], cache_dir: Path) -> None:
     """Its parents' weights do not matter, and need not be there; that of a search is a student's training."""
-    every = make_jobs(make_config(cache_dir)) | make_jobs(make_config(cache_dir, kd__logits="cached"))
+    more = {} if baselines is None else {"baselines": baselines}
+    every = make_jobs(make_config(cache_dir, **more)) | make_jobs(make_config(cache_dir, kd__logits="cached", **more))
     assert {job.role for job in every.values()} == set(Role)
     for job in every.values():
         found = measured(job, cache_dir)
