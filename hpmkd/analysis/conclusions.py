@@ -83,7 +83,7 @@ def _found(rows: list[dict[str, Any]], shown: list[dict[str, Any]]) -> str:
         groups.setdefault((place, verdict(row), str(row["reference"])), []).append(str(row["baseline"]))
     if len(groups) > MAX_GROUPS or max(map(len, groups.values())) > MAX_NAMES:
         words = [verdict(row) for row in shown]
-        counts = ", ".join(f"{words.count(word)} times {word}" for word in _SHOWN if word in words)
+        counts = ", ".join(f"{words.count(word)} {word}" for word in _SHOWN if word in words)
         return f"Differences to the references are shown: {counts} ({evidence})."
     said = [
         f"{place}{_and(names)} {'is' if len(names) == 1 else 'are'} {word} than {reference}"

@@ -110,7 +110,7 @@ def test_several_data_sets_are_counted() -> None:
 def test_very_many_findings_are_counted_and_the_list_ends() -> None:
     frame = make_frame({"Direct": BASE, **{f"B{number}": plus(*UP) for number in range(20)}})
     found = conclude(stats.comparisons(frame))
-    assert found.headline.startswith("Differences to the references are shown: 20 times better (20 of 20 comparisons")
+    assert found.headline.startswith("Differences to the references are shown: 20 better (20 of 20 comparisons")
     assert len(found.findings) == 13
     assert found.findings[-1] == "8 more are in the table of paired differences."
 

@@ -38,6 +38,28 @@ def test_figures_have_a_panel_per_data_set_and_show_every_run() -> None:
     assert share == pytest.approx([mean / 0.8 for mean in means])
 
 
+LONGEST = "HPM-KD-noChain-noMultiTeacher-noMetaTemp-noAdaptive"
+
+
+@pytest.mark.parametrize("name", ["AT", LONGEST])
+@pytest.mark.parametrize("dataset", ["D", "photos-of-animals@n2500+resnet56-resnet8"])
+def test_names_and_titles_of_any_length_are_inside_the_figure_and_legible(name: str, dataset: str) -> None:
+    frame = make_frame({"Direct": [70.0, 71.0, 69.0], name: [71.0, 72.5, 70.2], "HPM-KD": [72.0, 71.9, 73.0]}, dataset)
+    order = ["Direct", "HPM-KD", name]
+    drawn = plots.accuracy(frame, order), plots.retention(frame, order), plots.times(costs(frame), order)
+    for figure in (*drawn, plots.differences(stats.comparisons(frame), order)):
+        FigureCanvasAgg(figure).draw()
+        for axes in figure.axes:
+            names = [label.get_window_extent() for label in axes.get_yticklabels()]
+            for first, second in itertools.combinations(names, 2):
+                assert not first.overlaps(second)
+            titles = [axes.title, axes._left_title, axes._right_title, axes.xaxis.label]  # type: ignore[attr-defined]
+            for box in [*names, *(title.get_window_extent() for title in titles if title.get_text())]:
+                assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
+            assert axes.get_window_extent().width > 0.4 * figure.bbox.width
+            assert "".join(label.get_text() for label in axes.get_yticklabels()).replace("\n", "").count(name)
+
+
 def test_the_forest_shows_what_is_significant() -> None:
     scores = {"Direct": [70.0, 71.0, 69.0], "AT": [75.0, 76.1, 74.2], "TAKD": [70.5, 70.6, 69.0]}
     table = stats.comparisons(make_frame(scores))

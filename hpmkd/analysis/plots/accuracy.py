@@ -52,7 +52,7 @@ def _dots(frame: pd.DataFrame, order: Sequence[str], relative: bool) -> Figure:
             if is_defined(teacher * scale):
                 one.axvline(teacher * scale, ls="--", lw=1, color=TEXT, alpha=0.7)
             rows(one, names)
-        axes[-1].set_xlabel("retention: % of the teacher's accuracy" if relative else "test accuracy, %")
+        axes[-1].set_xlabel("% of the teacher's accuracy" if relative else "test accuracy, %")
     return figure
 
 

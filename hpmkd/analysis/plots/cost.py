@@ -66,6 +66,6 @@ def times(costs: pd.DataFrame, order: Sequence[str]) -> Figure:
                     one.barh(range(len(names)), wide[role], left=left, height=0.65, color=colour, label=str(role))
                     left += wide[role]
             rows(one, names)
-        axes[-1].set_xlabel("training seconds, all models added up")
+        axes[-1].set_xlabel("training seconds of all models")
         legend(figure, axes, [str(role) for role in Role])
     return figure

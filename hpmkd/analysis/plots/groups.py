@@ -35,7 +35,7 @@ def interquartile(means: pd.DataFrame, order: Sequence[str]) -> Figure:
                 axes.plot([row["low"], row["high"]], [place] * 2, lw=1.8, color=shade[name])
             axes.plot(row["iqm"], place, "D", ms=5, color=shade[name])
         rows(axes, names)
-        axes.set_xlabel("retention: % of the teachers' accuracy")
+        axes.set_xlabel("% of the teachers' accuracy")
     return figure
 
 
@@ -63,7 +63,7 @@ def performance_profiles(profile: pd.DataFrame, order: Sequence[str]) -> Figure:
             one.set_ylim(-0.02, 1.02)
             one.set_yticks([0, 0.25, 0.5, 0.75, 1])
             one.set_ylabel("share of runs above")
-        axes[-1].set_xlabel("retention: % of the teachers' accuracy")
+        axes[-1].set_xlabel("% of the teachers' accuracy")
         legend(figure, axes, order)
     return figure
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import textwrap
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 WIDTH = 4.6  # inches
+_LETTER = 0.078  # inches, of a letter's width in a title; those of row names are a tenth smaller
+_NAME, _TITLE = 30, 56  # letters of a line
 TEXT = "#1b2631"  # replaced by the page's own colour in `inline`
 # Mid tones, legible on white and on black; told apart by people who do not see red and green, with the marks below.
 PALETTE = (
@@ -46,6 +49,10 @@ def plain(text: str) -> str:
     return text.replace("$", r"\$")
 
 
+def _wrapped(text: str, width: int) -> str:
+    return plain("\n".join(textwrap.wrap(text, width)))
+
+
 @contextmanager
 def styled() -> Iterator[None]:
     """Inside, figures look like ours; outside nothing is changed."""
@@ -58,13 +65,23 @@ def panels(heights: Sequence[float], titles: Sequence[str]) -> tuple[Figure, lis
     figure = Figure(figsize=(WIDTH, sum(heights) + 0.35 * len(heights)), layout="constrained")
     axes = figure.subplots(len(heights), 1, squeeze=False, height_ratios=list(heights))[:, 0]
     for one, title in zip(axes, titles, strict=True):
-        one.set_title(plain(title))
+        one.set_title(_wrapped(title, _TITLE))
     return figure, list(axes)
 
 
 def rows(axes: Axes, names: Sequence[str]) -> None:
-    """One named row per baseline, the first on top."""
-    axes.set_yticks(range(len(names)), [plain(name) for name in names])
+    """One named row per baseline, the first on top.
+
+    A long name takes several lines, so that the axes stay wide. A title that is wider than they are ends where they do.
+    """
+    axes.set_yticks(range(len(names)), [_wrapped(name, _NAME) for name in names])
+    for label in axes.get_yticklabels():
+        label.set_fontsize(_RC["ytick.labelsize"] - label.get_text().count("\n"))
+    longest = max((len(line) for label in axes.get_yticklabels() for line in label.get_text().split("\n")), default=0)
+    title = axes.get_title(loc="left")
+    if max(map(len, title.split("\n"))) * _LETTER > WIDTH - 0.9 * _LETTER * longest - 0.3:
+        axes.set_title("", loc="left")
+        axes.set_title(title, loc="right")
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
