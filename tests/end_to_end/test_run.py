@@ -168,7 +168,7 @@ def test_bad_key_in_a_file_names_file_and_known_keys(tmp_path: Path, capsys: pyt
     (tmp_path / "mine.yaml").write_text("datasets: [Digits]\nbaselines: [Direct]\nfit:\n  learning_rate: 0.1\n")
     assert call("--mode", "mine.yaml") == 2
     message = capsys.readouterr().err
-    assert "mine.yaml: unknown key `fit.learning_rate`" in message
+    assert "mine.yaml:4: unknown key `fit.learning_rate`" in message
     assert "lr, momentum" in message
 
 
@@ -186,7 +186,8 @@ def test_output_without_permission(tmp_path: Path) -> None:
 
 def test_output_that_is_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "out").write_text("mine")
-    assert call("-o", "out") == 3
+    assert call("-o", "out") == 2
+    assert capsys.readouterr().err.startswith("error: --output: a folder is needed")
     assert (tmp_path / "out").read_text() == "mine"
 
 
