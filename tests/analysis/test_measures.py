@@ -96,7 +96,7 @@ def test_without_answers_the_report_says_what_to_do(tmp_path: Path, cache_dir: P
     put_all(output, lambda number, key: made_up(number))
     output.predictions_file("student_Digits_AT_run1").unlink()
     assert unmeasured(results.collect(output, None)) == (1, 7)
-    assert "1 of 7 models are not measured here" in html(gather(output.root))
+    assert "1 of 7 models is not measured here" in html(gather(output.root))
 
 
 def test_groups_are_sums_and_means_over_runs(measured: OutputDir) -> None:
@@ -166,7 +166,7 @@ def test_calibration_sentences(tmp_path: Path, cache_dir: Path) -> None:
         measures.reliability(measures.log_softmax(sure.logits), labels, sure.predicted)
     )
     assert f"Calibration error (ECE): {before:.1f}% (Direct)." in said
-    assert "above 1 (too sure of themselves) for 1 of 1 baselines; with it the calibration error is lower for 1" in said
+    assert "above 1 (too sure of themselves) for 1 of 1 baseline; with it the calibration error is lower for 1" in said
     put_all(output, lambda _, key: replace(sure, temperature=0.5))
     said = " ".join(sentences(*read(output), ["Direct"]))
     assert "for 0 of 1 baselines; with it the calibration error is lower for 0 of 1" in said
