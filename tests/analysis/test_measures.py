@@ -169,7 +169,7 @@ def test_calibration_sentences(tmp_path: Path, cache_dir: Path) -> None:
     assert "above 1 (too sure of themselves) for 1 of 1 baseline; with it the calibration error is lower for 1" in said
     put_all(output, lambda _, key: replace(sure, temperature=0.5))
     said = " ".join(sentences(*read(output), ["Direct"]))
-    assert "for 0 of 1 baselines; with it the calibration error is lower for 0 of 1" in said
+    assert "for 0 of 1 baseline; with it the calibration error is lower for 0 of 1" in said
     put_all(output, lambda _, key: replace(sure, temperature=None))
     frame, found = read(output)
     assert "temperature" not in " ".join(sentences(frame, found, ["Direct"]))
