@@ -26,6 +26,7 @@ steps = logging.getLogger("hpmkd.steps")
 
 Stream = Literal["stdout", "stderr"]
 _OFF = logging.CRITICAL + 1
+steps.setLevel(_OFF)  # wherever `step_lines` has not turned them on
 
 
 class LineHandler(logging.Handler):

@@ -144,7 +144,7 @@ def test_teachers_of_other_sweeps_give_the_pace(tmp_path: Path, one_core: None) 
     commit(kept, state, accuracy=50.0, train_time=10.0, metadata=header.metadata)
     other, config, jobs = outputs(tmp_path / "b", cache, baselines=["Direct"])
     found = told(other, config, jobs)
-    assert "at the pace of 1 teachers of other sweeps" in found.basis
+    assert "at the pace of 1 teacher of other sweeps" in found.basis
     pace = 10 / effort(jobs["teacher_Digits"])
     students = 3 * pace * effort(jobs["student_Digits_Direct_run1"])
     assert found.seconds == pytest.approx(10 + students + around([*jobs.values()], pace), rel=0.03), (
