@@ -69,7 +69,7 @@ def test_predictions_cost_times_what_is_kept(
     assert [line["kept"] for line in lines[:2]] == [False, True]
     assert lines[2]["bytes"] > 355 * 22
     assert lines[2]["commit_ms"] > 0
-    assert lines[2]["measures_ms"] > 0
+    assert lines[2]["measures_ms"] >= 0  # a difference of two times: noise makes it 0
     parts = sum(value for name, value in lines[2].items() if name.endswith("_ms"))
     assert lines[2]["part_of_time"] == pytest.approx(parts / 1000 / lines[2]["seconds"], rel=0.05)
 
