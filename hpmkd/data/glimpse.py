@@ -22,16 +22,19 @@ def told_on_refusal() -> Iterator[list[Tree | Inventory]]:
     try:
         yield seen
     except HpmkdError:
-        if seen:
-            log.info(seen_so_far(seen[-1]))
+        if seen and (text := seen_so_far(seen[-1])):
+            log.info(text)
         raise
 
 
 def seen_so_far(seen: Tree | Inventory) -> str:
-    """A few lines for people: parts, classes and labels as far as they are known, else folders and files."""
+    """A few lines for people: parts, classes and labels as far as they are known, else folders and files; empty where
+    there are none."""
     tree = seen.tree if isinstance(seen, Inventory) else seen
     lines = _of_inventory(seen) if isinstance(seen, Inventory) else [*_of_tree(tree), *tree.counted]
     lines += [f"not used: {count(len(paths), 'file')} {why}, such as {paths[0]}" for why, paths in _aside(tree)]
+    if not lines:
+        return ""
     layout = f" ({seen.layout})" if isinstance(seen, Inventory) else ""
     return "\n  ".join(shown(line) for line in [f"{tree.source}{layout}: seen so far:", *lines])
 
@@ -67,7 +70,7 @@ def _of_tree(tree: Tree) -> list[str]:
         lines[_FOLDERS:] = [f"{count(len(rest), 'more folder')}: {_files(files)}"]
     if top.files:
         lines.append(f"{_files(list(top.files.values()))}: {named(sorted(top.files), _NAMES)}")
-    return lines or ["no files"]
+    return lines
 
 
 def _of_folder(folder: Folder) -> str:
