@@ -92,7 +92,7 @@ def test_null_is_a_value_only_where_the_config_says_null() -> None:
 def test_a_bad_name_is_said_where_it_was_written(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("datasets: [Digits]\nbaselines: [Direct-T2]\n")
-    with pytest.raises(UsageError, match=r"mine\.yaml: baselines: 'Direct-T2' has an unknown word"):
+    with pytest.raises(UsageError, match=r"mine\.yaml:2: baselines: 'Direct-T2' has an unknown word"):
         resolve(Request(str(file), str(tmp_path / "out")))
 
 

@@ -141,7 +141,7 @@ def test_what_the_driver_notes(monkeypatch: pytest.MonkeyPatch) -> None:
     (noted,) = profiler.profile.starts
     assert noted == {"models": 1, "concurrent": 2, "seconds": 20.0, "busy": 20.0, "parts": {"rounds": 20.0}}
     (line,) = time_profile.sentences(profiler.profile)
-    assert line == "One start: 1 models in 20.0 s: training 20.0; 2 side by side, busy 50 % of the training."
+    assert line == "One start: 1 model in 20.0 s: training 20.0; 2 side by side, busy 50 % of the training."
 
 
 def test_a_model_with_less_room_beside_it_keeps_more_slots_busy(monkeypatch: pytest.MonkeyPatch) -> None:
