@@ -6,11 +6,11 @@ import functools
 import os
 import shlex
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from hpmkd.audit.findings import known_headers
-from hpmkd.audit.grid_columns import columns_of
+from hpmkd.audit.sweep_dir import Saved
 from hpmkd.cluster.environment import need_address_space, need_sound_variables
 from hpmkd.cluster.stop_signals import StopSignals
 from hpmkd.cluster.surroundings import need_temp, need_words
@@ -27,7 +27,6 @@ from hpmkd.log import console_lines, log, progress, show
 from hpmkd.monitor.live import watching
 from hpmkd.monitor.tracker import Tracker
 from hpmkd.plan.catalog import baselines_of
-from hpmkd.plan.job import Job
 from hpmkd.store import inspection
 from hpmkd.store.lock import locked
 from hpmkd.store.output_dir import OutputDir
@@ -140,7 +139,7 @@ def _sweep(request: Request, config: SweepConfig, output: OutputDir, stop: StopS
             request, output, findings=findings, stop=stop, timings=timings if config.record.profile else None
         )
     order = [one.label for one in baselines_of(config)]
-    _report(output, findings, planned=columns_of(config, jobs), jobs=jobs, order=order, quiet=request.quiet)
+    _report(Saved(output, config, tuple(jobs)), findings, order=order, quiet=request.quiet)
     if config.record.profile and missing:
         progress.info(f"where the time went: {output.profile_file}, and a table in that page")
     if exit_message:
@@ -190,19 +189,11 @@ def _train(
     return EXIT_OK, ""
 
 
-def _report(
-    output: OutputDir,
-    findings: Mapping[str, inspection.Finding],
-    *,
-    planned: Mapping[str, Mapping[str, Any]],
-    jobs: Sequence[Job],
-    order: list[str],
-    quiet: bool,
-) -> None:
+def _report(saved: Saved, findings: Mapping[str, inspection.Finding], *, order: list[str], quiet: bool) -> None:
     from hpmkd.audit import results
 
-    datasets = results.datasets_in(jobs)
-    frame, measures = results.collect_measured(output, planned, known_headers(findings), datasets)
+    output = saved.output
+    frame, measures = results.collect_saved(saved, known_headers(findings))
     results.write(frame, output, measures)
     if not quiet and not frame.empty:
         show(results.tables(frame, order))
