@@ -6,7 +6,7 @@ import functools
 import os
 import shlex
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hpmkd.audit.findings import known_headers
@@ -27,12 +27,13 @@ from hpmkd.log import console_lines, log, progress, show
 from hpmkd.monitor.live import watching
 from hpmkd.monitor.tracker import Tracker
 from hpmkd.plan.catalog import baselines_of
+from hpmkd.plan.job import Job
 from hpmkd.store import inspection
 from hpmkd.store.lock import locked
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep.dry_run import dry_run
 from hpmkd.sweep.known_images import need_known
-from hpmkd.sweep.preparation import clean_up, known_data, need_images, settle
+from hpmkd.sweep.preparation import clean_up, known_data, need_images, plan_withdrawn, settle
 from hpmkd.sweep.resolution import resolve
 from hpmkd.timings import Timings
 
@@ -121,20 +122,10 @@ def _exit_message(program: str, output: OutputDir, number: int) -> str:
 
 def _sweep(request: Request, config: SweepConfig, output: OutputDir, stop: StopSignals) -> int:
     timings = Timings()
-    with timings.part("plan"):
-        clean_up(config, output)
-    with timings.part("images"):  # a user's own are decoded here, if they never were
-        specs = known_data(config, output)
-    with timings.part("plan"):
-        jobs, findings = settle(config, output, specs, request.force)
-    missing = [job for job in jobs if job.key in findings and not findings[job.key].good]
+    with plan_withdrawn(output):
+        jobs, findings, missing = _prepare(request, config, output, timings)
     code, exit_message = EXIT_OK, ""
     if missing:
-        with timings.part("images"):
-            need_images(config, output, missing)
-            need_known(config.data, missing)
-            for spec in dict.fromkeys(job.data for job in missing):
-                prepare(spec, config.data)
         code, exit_message = _train(
             request, output, findings=findings, stop=stop, timings=timings if config.record.profile else None
         )
@@ -145,6 +136,26 @@ def _sweep(request: Request, config: SweepConfig, output: OutputDir, stop: StopS
     if exit_message:
         log.error(exit_message)
     return code
+
+
+def _prepare(
+    request: Request, config: SweepConfig, output: OutputDir, timings: Timings
+) -> tuple[Sequence[Job], dict[str, inspection.Finding], list[Job]]:
+    """The plan, what its files are worth, and the jobs that are to be trained, whose images are then there."""
+    with timings.part("plan"):
+        clean_up(config, output)
+    with timings.part("images"):  # a user's own are decoded here, if they never were
+        specs = known_data(config, output)
+    with timings.part("plan"):
+        jobs, findings = settle(config, output, specs, request.force)
+    missing = [job for job in jobs if job.key in findings and not findings[job.key].good]
+    if missing:
+        with timings.part("images"):
+            need_images(config, output, missing)
+            need_known(config.data, missing)
+            for spec in dict.fromkeys(job.data for job in missing):
+                prepare(spec, config.data)
+    return jobs, findings, missing
 
 
 def _train(

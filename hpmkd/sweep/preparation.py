@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from hpmkd.audit.findings import archive, audit, mismatch, quarantine
@@ -18,7 +19,7 @@ from hpmkd.data.cache import describe
 from hpmkd.data.catalog import DATASETS
 from hpmkd.data.conditions.catalog import canonical, conditioned
 from hpmkd.data.listing import count
-from hpmkd.errors import EnvironmentProblem
+from hpmkd.errors import EnvironmentProblem, HpmkdError
 from hpmkd.files import commit_bytes, commit_json, parse_json, remove_leftovers
 from hpmkd.log import progress
 from hpmkd.plan.catalog import baselines_of
@@ -40,13 +41,31 @@ def clean_up(config: SweepConfig, output: OutputDir) -> None:
     output.remove_scratch()
 
 
+@contextlib.contextmanager
+def plan_withdrawn(output: OutputDir) -> Iterator[None]:
+    """Of a new sweep that is refused before anything is trained no plan stays: with it nothing could be continued."""
+    new = not output.config_file.exists()
+    try:
+        yield
+    except HpmkdError:
+        if new:
+            for file in (output.datasets_file, output.config_file):
+                file.unlink(missing_ok=True)
+        raise
+
+
 def known_data(config: SweepConfig, output: OutputDir) -> list[DataSpec]:
     """`describe`; of a folder whose images are gone, what the sweep has noted: finished models need no images.
 
+    The dry run and the run ask this, and then `expand`: what can be refused without an image is refused by both.
+
     Raises:
-        UsageError, EnvironmentProblem: a data set cannot be used, and nothing is known of it.
+        UsageError, EnvironmentProblem: a data set cannot be used, and nothing is known of it; there are fewer images
+            than are asked for.
     """
     found = _gone_specs(config, output)
+    for spec in found.values():
+        spec.check()
     there = [entry for entry in config.datasets if entry not in found]
     described = describe(config.model_copy(update={"datasets": there})) if there else []
     return [found.get(entry) or described[there.index(entry)] for entry in config.datasets]
