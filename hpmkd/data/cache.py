@@ -36,8 +36,7 @@ def describe(config: SweepConfig) -> list[DataSpec]:
         config: names them.
 
     Raises:
-        UsageError: an unknown name or condition, or more training images than there are. EnvironmentProblem: a data
-            set that can't be used.
+        UsageError: an unknown name or condition. EnvironmentProblem: a data set that can't be used.
     """
     specs: list[DataSpec] = []
     bare: dict[str, DataSpec] = {}
@@ -45,7 +44,8 @@ def describe(config: SweepConfig) -> list[DataSpec]:
         if dataset.name not in bare:  # looked at once, under however many conditions
             bare[dataset.name] = _describe(dataset, config)
         spec = conditioned(bare[dataset.name], condition)
-        spec.check()
+        if condition:
+            spec.check()
         _say_used(spec, config.data)
         specs.append(spec)
     for line in twins(bare.values()):

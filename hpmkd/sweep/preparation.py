@@ -64,11 +64,12 @@ def known_data(config: SweepConfig, output: OutputDir) -> list[DataSpec]:
             than are asked for.
     """
     found = _gone_specs(config, output)
-    for spec in found.values():
-        spec.check()
     there = [entry for entry in config.datasets if entry not in found]
     described = describe(config.model_copy(update={"datasets": there})) if there else []
-    return [found.get(entry) or described[there.index(entry)] for entry in config.datasets]
+    specs = [found.get(entry) or described[there.index(entry)] for entry in config.datasets]
+    for spec in specs:
+        spec.check()
+    return specs
 
 
 def need_images(config: SweepConfig, output: OutputDir, jobs: Sequence[Job]) -> None:
