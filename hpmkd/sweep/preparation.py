@@ -27,7 +27,7 @@ from hpmkd.plan.job import Job
 from hpmkd.plan.planner import expand
 from hpmkd.store import inspection
 from hpmkd.store.output_dir import OutputDir
-from hpmkd.sweep.left_out import warn_left_out
+from hpmkd.sweep.left_out import changed_settings, warn_left_out
 
 
 def clean_up(config: SweepConfig, output: OutputDir) -> None:
@@ -138,11 +138,12 @@ def settle(
         force: train models of other settings again.
 
     Raises:
-        ConfigMismatch: there are models that were trained with other settings, and no `force`.
+        ConfigMismatch: there are models that were trained with other settings, or that other settings leave out of
+            the plan, and no `force`.
     """
     jobs = expand(config, specs, baselines_of(config))
     findings = audit(jobs, output)
-    error = mismatch(findings, output)
+    error = mismatch(findings, output) or changed_settings(config, jobs, output)
     if error is not None and not force:
         raise error
     warn_left_out(jobs, output)

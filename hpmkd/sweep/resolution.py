@@ -151,7 +151,7 @@ def _refuse_other_settings(saved: SweepConfig, request: Request, output: OutputD
     """ConfigMismatch where the command, without `--restore`, would ask for other models than the output has: its mode
     is then not the one that it was started with, or flags are missing."""
     asked = _absolute_paths(_read(config_file(request.mode or ""), request))
-    then, now = (_models_of(config) for config in (saved, asked))
+    then, now = (settings_of_models(config) for config in (saved, asked))
     found = differences(then, now)
     if found:
         raise ConfigMismatch(
@@ -162,7 +162,7 @@ def _refuse_other_settings(saved: SweepConfig, request: Request, output: OutputD
         )
 
 
-def _models_of(config: SweepConfig) -> dict[str, Any]:
+def settings_of_models(config: SweepConfig) -> dict[str, Any]:
     """The settings that decide which models there are, by their keys."""
     elsewhere = {"data.dir", "data.cache_dir", "data.download"}
     flat = flattened(config.model_dump(exclude={"resources", "record"}))
