@@ -18,7 +18,7 @@ from hpmkd.data.catalog import DATASETS, Dataset, find_all
 from hpmkd.data.census import remarks, summary
 from hpmkd.data.conditions.catalog import conditioned
 from hpmkd.data.decode import FORMAT, decode, faults_of
-from hpmkd.data.selection import ORDER, limit_of, spread, twins, untrained, used
+from hpmkd.data.selection import ORDER, limit_of, overruled, spread, twins, untrained, used
 from hpmkd.errors import EnvironmentProblem
 from hpmkd.files import acquire
 from hpmkd.log import log, progress
@@ -48,6 +48,9 @@ def describe(config: SweepConfig) -> list[DataSpec]:
             spec.check()
         _say_used(spec, config.data)
         specs.append(spec)
+    if config.data.train_images is not None:
+        for line in overruled(specs, config.data.train_images):
+            log.info(line)
     for line in twins(bare.values()):
         log.warning(line)
     return specs

@@ -146,3 +146,14 @@ def test_two_conditions_behind_one_name() -> None:
         find_all(["Digits@n300@n200"])
     assert caught.value.expected == "one condition of a data set"
     assert caught.value.todo == "leave one of them out, or name two entries: Digits@n300 Digits@n200"
+
+
+def test_a_condition_beside_train_images_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "hpmkd")
+    datasets = ["Digits", "Digits@n200", "Digits@n300"]
+    describe(make_config(datasets=datasets, data__train_images=200))
+    assert "data.train_images: 200 is not for Digits@n300: the condition counts" in caplog.messages
+    caplog.clear()
+    describe(make_config(datasets=datasets, data__train_images=None))
+    describe(make_config(datasets=["Digits"], data__train_images=200))
+    assert not [line for line in caplog.messages if "data.train_images" in line]
