@@ -79,10 +79,10 @@ def _about_images(config: SweepConfig, output: OutputDir, missing: Sequence[Job]
 
 
 def grid_lines(jobs: Sequence[Job], baselines: Sequence[Baseline]) -> list[str]:
-    """The axes with their values, the settings that are varied, and how many students and other models that makes."""
+    """Axes with their values, settings of which there are several, and how many students and other models that makes."""
     grid = {**grid_of(jobs), "baseline": [one.label for one in baselines]}
     shown = {_AXES[axis]: values for axis, values in grid.items() if values != [None]}
-    shown |= _settings(baselines)
+    shown |= {key: values for key, values in _settings(baselines).items() if len(values) > 1}
     width = max(map(len, shown))
     lines = [f"  {name:<{width}}  {len(values):>5}  {_listed(values)}" for name, values in shown.items()]
     counts = Counter(job.role for job in jobs)
@@ -117,10 +117,19 @@ def _listed(values: Sequence[Any]) -> str:
         and values == list(range(1, len(values) + 1))
     ):
         return f"1 to {len(values)}"
-    text = ", ".join(
-        "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value) for value in values
-    )
-    return text if len(text) <= _WIDTH else text[:_WIDTH].rpartition(",")[0] + ", ..."
+    words = list(map(_word, values))
+    held = next((n for n in range(len(words), 1, -1) if len(", ".join(words[:n])) <= _WIDTH), 1)
+    rest = len(words) - held
+    return ", ".join(words[:held]) + (f" and {rest:,} more" if rest else "")
+
+
+def _word(value: Any) -> str:
+    """As in a YAML file."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def time_line(found: Estimate) -> str:
