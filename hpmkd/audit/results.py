@@ -107,7 +107,10 @@ def load_results(output_dir: str | os.PathLike[str]) -> pd.DataFrame:
 def collect_saved(
     saved: Saved, known: Mapping[str, Header] = MappingProxyType({})
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """`collect_measured`, by the plan of an output folder, if it has one; data sets in the order of the command."""
+    """`collect_measured`, by the plan of an output folder, if it has one; data sets in the order of the command.
+
+    Every command that writes the tables makes them here, so that none has fewer columns than another's.
+    """
     planned = None if saved.config is None else columns_of(saved.config, saved.jobs)
     return collect_measured(saved.output, planned, known, datasets=datasets_in(saved.jobs))
 

@@ -21,7 +21,7 @@ from hpmkd.store.output_dir import OutputDir, trial_folder
 from hpmkd.store.progress_log import Progress, read_all
 
 State = Literal[
-    "done", "unchecked", "running", "interrupted", "waiting", "ready", "failed", "stale", "damaged"
+    "done", "unchecked", "running", "interrupted", "lost", "waiting", "ready", "failed", "stale", "damaged"
 ]  # fmt: skip
 Alive = Literal["running", "elsewhere", "killed", "stopped"]
 BAD: tuple[State, ...] = ("failed", "stale", "damaged")
@@ -40,7 +40,8 @@ class ModelStatus:
     """One planned model.
 
     `state`: `done`; `unchecked` (a file without its sidecar: the next start verifies it); `running`; `interrupted`
-    (started; continues after epoch `epoch`, the last that was saved); `waiting` for the models in `waits_for`;
+    (started; continues after epoch `epoch`, the last that was saved); `lost` (was finished, its file is gone; trained
+    again, after epoch `epoch` where one was saved); `waiting` for the models in `waits_for`;
     `ready` (can start); `failed` (why is in `reason`); `stale` (trained with other settings, or its parents have other
     weights now); `damaged`. `epoch`: the newest that ended, of `of`. `since`, `updated`: ISO 8601; `by`: host
     and process. `accuracy_pct`: on the test set, of a search on validation images. `train_seconds`: of one that is
@@ -164,6 +165,9 @@ def _model(
     if waits := tuple(parent.key for parent in job.parents if not findings[parent.key].good):
         return ModelStatus(**names, state="waiting", waits_for=waits)
     epoch = checkpoints.get(trial_folder(job))
+    if record is not None and record.state == "ended":
+        why = finding.reason or "it was finished, and its file is gone"
+        return ModelStatus(**names, state="lost", reason=why, epoch=epoch, of=_of(job, record))
     if epoch is not None:
         return ModelStatus(**names, state="interrupted", epoch=epoch, of=_of(job, record))
     return ModelStatus(**names, state="ready")

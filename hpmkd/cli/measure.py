@@ -55,8 +55,7 @@ def measure(argv: Sequence[str], prog: str) -> int:
 
     found = headers(saved.output)
     outcome = _predict(saved, found, given.data_dir)
-    planned = {job.key for job in saved.jobs} if saved.config else None
-    frame, measures = results.collect_measured(saved.output, planned, found)
+    frame, measures = results.collect_saved(saved, found)
     if given.json:
         print(json.dumps(_as_json(saved, frame, outcome), indent=1))
     else:

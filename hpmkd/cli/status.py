@@ -35,7 +35,7 @@ _COLUMNS = {
     "done": ("done",),
     "running": ("running",),
     "waiting": ("waiting",),
-    "to do": ("ready", "interrupted", "unchecked", "damaged"),
+    "to do": ("ready", "interrupted", "lost", "unchecked", "damaged"),
     "failed": ("failed",),
     "stale": ("stale",),
 }
@@ -155,6 +155,9 @@ def _lines(found: Status) -> list[tuple[str, bool]]:
             lines.append((f"running: {model.key}, {epoch}, for {ago(model.since or '')}, {model.by}, {heard}", False))
         elif model.state == "interrupted":
             lines.append((f"interrupted: {model.key}, continues after epoch {model.epoch}/{model.of}", False))
+        elif model.state == "lost":
+            again = f"again after epoch {model.epoch}/{model.of}" if model.epoch else "again"
+            lines.append((f"lost: {model.key}, {model.reason}; it is trained {again}", False))
         elif model.state == "waiting":
             waits[model.waits_for] = waits.get(model.waits_for, 0) + 1
         elif model.state in (*BAD, "unchecked"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import Annotated, Any
 
@@ -34,6 +35,20 @@ class Rejected(ValueError):
     def __init__(self, expected: str, *, found: str, todo: str, key: str = "", entry: int | None = None) -> None:
         self.found, self.todo, self.key, self.entry = found, todo, key, entry
         super().__init__(expected)
+
+
+_FILE_WORD = re.compile(r"[A-Za-z0-9]+([.-][A-Za-z0-9]+)*")
+
+
+def file_word(name: str) -> str:
+    """Rejected where a name cannot be a part of file names, beside `@`, `+` and `_`, which separate such parts."""
+    if len(name) > 40 or not _FILE_WORD.fullmatch(name):
+        raise Rejected(
+            "letters and digits, with single dots and dashes between them, at most 40 characters",
+            found=repr(name),
+            todo="rename it, for example r56-r20",
+        )
+    return name
 
 
 def each_once(names: Any) -> Any:

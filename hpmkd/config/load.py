@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 
 from hpmkd.config.fields import Rejected
 from hpmkd.config.sweep import SweepConfig
-from hpmkd.config.wording import in_words
+from hpmkd.config.wording import first_problem, in_words, inside_a_mapping
 from hpmkd.config.yaml_text import key_lines, parse_yaml, read_yaml
 from hpmkd.errors import UsageError
 
@@ -152,9 +152,9 @@ def written_places(
 
 
 def _readable(error: ValidationError, where: str, written: Mapping[str, str]) -> UsageError:
-    first, fields = error.errors()[0], dict(leaves())
+    first, fields = first_problem(error), dict(leaves())
     keys = [_key_of(one["loc"], fields) for one in error.errors()]
-    names, key = [str(part) for part in first["loc"]], keys[0]
+    names, key = [str(part) for part in first["loc"]], _key_of(first["loc"], fields)
     rejected = first.get("ctx", {}).get("error")
     if isinstance(rejected, Rejected):
         return _rejected(rejected, rejected.key or key, where, written)
@@ -178,15 +178,17 @@ def _readable(error: ValidationError, where: str, written: Mapping[str, str]) ->
         )
     field = fields.get(key)
     renamed = _RENAMED_VALUES.get((key, str(first["input"])))
-    messages = dict.fromkeys(one["msg"] for one, own in zip(error.errors(), keys, strict=True) if own == key)
-    if field is not None and get_origin(field.annotation) is dict and len(names) > 1:
-        messages = {f"{'.'.join(names)}: {message}": None for message in messages}
+    messages = dict.fromkeys(in_words(one["msg"]) for one, own in zip(error.errors(), keys, strict=True) if own == key)
+    expected, near = inside_a_mapping(field, first, messages)
     return UsageError(
         f"{place}: bad value for `{key}`{rest}" if key else f"{place}: {first['msg']}{rest}",
-        expected=", or: ".join(dict.fromkeys(map(in_words, messages)))
-        + (f" ({type_name(field.annotation)}: {field.description})" if field else ""),
+        expected=", or: ".join(expected) + (f" ({type_name(field.annotation)}: {field.description})" if field else ""),
         found="nothing" if first["type"] == "missing" else repr(first["input"]),
-        todo=f"it is called `{renamed}` since 0.2" if renamed else _advice(key, field),
+        todo=f"it is called `{renamed}` since 0.2"
+        if renamed
+        else f"did you mean `{near}`?"
+        if near
+        else _advice(key, field),
     )
 
 
@@ -199,6 +201,8 @@ def _advice(key: str, field: FieldInfo | None) -> str:
     """What to do about a bad value: of a key that has a default, that is an example."""
     if field is None:
         return "known keys here: " + ", ".join(_known_keys(key.split(".")[:-1]))
+    if field.examples:
+        return f"correct it, for example {key}: {field.examples[0]}, or leave it out"
     default = default_of(key)
     if field.is_required() or default in (None, [], ""):
         return "correct it, or leave it out" if not field.is_required() else "correct it"

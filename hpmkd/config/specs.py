@@ -57,19 +57,33 @@ class DataSpec:
         """How many of `images` training images are kept for validation, whether the others are enough or not."""
         return max(1, round(images * self.validation_fraction))
 
+    def check(self) -> None:
+        """Whether there are enough images, as far as their number is known; UsageError: see `validation_count`."""
+        if self.images:
+            self.validation_count(self.images)
+
     def validation_count(self, images: int) -> int:
         """The same, where the others are enough.
 
         Raises:
-            UsageError: `train_images` asks for more than are left.
+            UsageError: `train_images` asks for more than are left, or none is left.
         """
         kept = self.kept_of(images)
         if self.train_images is not None and self.train_images > images - kept:
+            plain = self.condition is None
             raise UsageError(
-                f"{'data.train_images' if self.condition is None else 'datasets'}: {self.label} has fewer images",
+                f"{'data.train_images' if plain else 'datasets'}: {self.label} has fewer images",
                 expected=f"at most {images - kept} ({images} minus {kept} for validation)",
                 found=str(self.train_images),
-                todo="ask for fewer, or --train-images null to train on all",
+                todo="ask for fewer, or "
+                + ("--train-images null to train on all" if plain else f"leave the condition @{self.condition} out"),
+            )
+        if kept >= images:
+            raise UsageError(
+                f"data.validation_fraction: no image of {self.label} is left to train on",
+                expected="at least one beside those for validation",
+                found=f"{kept} for validation, of {images}",
+                todo="add training images",
             )
         return kept
 

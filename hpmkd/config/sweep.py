@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from hpmkd.config import fields
 from hpmkd.config.fields import Epochs, Fraction, NonNegative, Positive, PositiveInt, Section, Smoothing
@@ -56,8 +56,7 @@ class DataConfig(Section):
     )
 
 
-# As names of data sets: it stands in the names of files.
-PairName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]+([.-][A-Za-z0-9]+)*$", max_length=40)]
+PairName = Annotated[str, AfterValidator(fields.file_word)]
 
 
 class ModelConfig(Section):
@@ -188,7 +187,8 @@ class SweepConfig(Section):
     )  # fmt: skip
     pairs: dict[PairName, PairConfig] = Field(
         {}, description="several pairs of networks, such as {r56-r20: {teacher: {arch: resnet56}, student: {arch: "
-        "resnet20}}, ...}: every baseline is trained for each of them; default: the pair in `teacher` and `student`"
+        "resnet20}}, ...}: every baseline is trained for each of them; default: the pair in `teacher` and `student`",
+        examples=["{r56-r20: {teacher: {arch: resnet56}, student: {arch: resnet20}}}"],
     )  # fmt: skip
     data: DataConfig = DataConfig()
     teacher: ModelConfig = ModelConfig(arch="lenet5_teacher")

@@ -56,8 +56,11 @@ def _check(key: str, values: Any, sections: Mapping[str, type[BaseModel]]) -> No
         raise ValueError(f"{key} cannot be varied: {WORDLESS[key]}")
     if key not in KEYS:
         close = difflib.get_close_matches(key, KEYS, 1)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        raise ValueError(f"{key} cannot be varied{hint} Settings of methods can: {', '.join(sorted(KEYS))}")
+        raise Rejected(
+            f"a setting of a method: {', '.join(sorted(KEYS))}",
+            found=f"{key}, which cannot be varied",
+            todo=f"did you mean {close[0]}?" if close else "leave it out: it is the same for all models of a sweep",
+        )
     if not isinstance(values, list) or not values:
         raise ValueError(f"{key}: a list of values, such as [2, 4, 8], not {values!r}")
     section, _, name = key.partition(".")

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from hpmkd.config.fields import Rejected
+from hpmkd.config.wording import in_words
 from hpmkd.errors import UsageError
 from hpmkd.numeric import digits
 
@@ -143,12 +145,13 @@ def with_values(config: SweepConfig, values: Mapping[str, Any], where: str) -> S
             made[section] = type(before).model_validate({**before.model_dump(), **changes})
         except ValidationError as error:
             first = error.errors()[0]
-            key = ".".join([section, *map(str, first["loc"])])
+            key, fault = ".".join([section, *map(str, first["loc"])]), first.get("ctx", {}).get("error")
+            found = repr(first["input"]) if first["loc"] else str(changes)
             raise UsageError(
                 f"{where} sets `{key}` to a value that it cannot have",
-                expected=first["msg"],
-                found=repr(first["input"]) if first["loc"] else str(changes),
-                todo="correct the number",
+                expected=in_words(first["msg"]),
+                found=fault.found if isinstance(fault, Rejected) else found,
+                todo=fault.todo if isinstance(fault, Rejected) else "correct the number",
             ) from error
     return config.model_copy(update=made)
 

@@ -18,7 +18,7 @@ from hpmkd.data.catalog import DATASETS, Dataset, find_all
 from hpmkd.data.census import remarks, summary
 from hpmkd.data.conditions.catalog import conditioned
 from hpmkd.data.decode import FORMAT, decode, faults_of
-from hpmkd.data.selection import ORDER, limit_of, spread, twins, untrained, used
+from hpmkd.data.selection import ORDER, limit_of, overruled, spread, twins, untrained, used
 from hpmkd.errors import EnvironmentProblem
 from hpmkd.files import acquire
 from hpmkd.log import log, progress
@@ -44,10 +44,13 @@ def describe(config: SweepConfig) -> list[DataSpec]:
         if dataset.name not in bare:  # looked at once, under however many conditions
             bare[dataset.name] = _describe(dataset, config)
         spec = conditioned(bare[dataset.name], condition)
-        if condition and spec.images:
-            spec.validation_count(spec.images)
+        if condition:
+            spec.check()
         _say_used(spec, config.data)
         specs.append(spec)
+    if config.data.train_images is not None:
+        for line in overruled(specs, config.data.train_images):
+            log.info(line)
     for line in twins(bare.values()):
         log.warning(line)
     return specs

@@ -143,6 +143,13 @@ def find_all(entries: list[str]) -> list[tuple[Dataset, str | None]]:
             raise UsageError(
                 f"datasets: {entry!r}: no condition behind the @", todo="add one such as n2500, or leave it out"
             )
+        if condition and split_condition(images)[1]:
+            first = images.rpartition("@")[0]
+            raise UsageError(
+                f"datasets: {entry!r} has more than one @",
+                expected="one condition of a data set",
+                todo=f"leave one of them out, or name two entries: {images} {first}@{condition}",
+            )
         found.append((find(images), canonical(condition, entry)))
     _distinct(entries, found)
     return found

@@ -55,6 +55,12 @@ def limit_of(spec: DataSpec) -> str:
     return f"{spec.name}: {spec.train_images:,} of {there:,} training images are used (data.train_images; {kept})"
 
 
+def overruled(specs: Iterable[DataSpec], train_images: int) -> list[str]:
+    """A line where the number in a condition stands in place of `data.train_images`."""
+    labels = [spec.label for spec in specs if spec.condition and spec.train_images != train_images]
+    return [f"data.train_images: {train_images:,} is not for {named(labels)}: the condition counts"] if labels else []
+
+
 def spread(found: Used) -> str:
     """`25 to 34 images of each class`."""
     least, most = min(found.train), max(found.train)

@@ -56,6 +56,13 @@ def resolve(config: ModelConfig, data: DataSpec, where: str) -> ModelSpec:
     return ModelSpec(arch, channels, in_channels=data.channels, image_size=data.image_size, classes=data.classes)
 
 
+def identity_of(config: ModelConfig) -> tuple[str, tuple[int, ...]]:
+    """What two configs of one network have alike, however they write it: `lenet5` has its widths by several names."""
+    lenet = config.arch in LENET5_NAMES
+    default = LENET5_WIDTHS[config.arch] if lenet else RESNET_STAGES
+    return "lenet5" if lenet else config.arch, tuple(config.channels or default)
+
+
 def network_name(spec: ModelSpec) -> str:
     """A network's name in files: `resnet56`, `lenet5-10-20-100`; widths only where they are not the default ones."""
     default = LENET5_TEACHER if spec.arch in LENET5_NAMES else RESNET_STAGES

@@ -72,11 +72,13 @@ def parsed(kind: Kind, words: Sequence[str], config: SweepConfig, where: str) ->
         if setting is None:
             raise _unknown(kind, word, config, where)
         key, value = setting
-        if key in values or {_CHAIN, _LENGTH} <= {key, *values}:
+        other = {_CHAIN: _LENGTH, _LENGTH: _CHAIN}.get(key, key)
+        said = key if key in values else other
+        if said in values:
             raise UsageError(
                 f"{where} sets `{key}` twice",
                 expected="each setting once",
-                found=f"{word} beside {word_of(key, values[key]) if key in values else 'another word for the chain'}",
+                found=f"{word} beside {word_of(said, values[said])}",
                 todo=f"leave one of the words out, here {word}",
             )
         values[key] = value

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec, view_count
-from hpmkd.config.sweep import ModelConfig, SweepConfig
+from hpmkd.config.sweep import SweepConfig
 from hpmkd.plan.architecture import geometric_sizes, network_name, parameter_count, resolve, sized
 from hpmkd.plan.baseline import Baseline, hparams_of
 from hpmkd.plan.job import Job, seed_of
+from hpmkd.plan.pairs import pairs_of
 from hpmkd.plan.roles import Role
 from hpmkd.plan.work import training_cost
 
@@ -210,20 +211,6 @@ def _add(jobs: dict[str, Job], job: Job) -> None:
     other = jobs.setdefault(job.key, job)
     # Two models under one name would be trained over one another for ever.
     assert other is job or other.fingerprint == job.fingerprint, f"two models are called {job.key}"
-
-
-def pairs_of(config: SweepConfig) -> dict[str | None, dict[str, ModelConfig]]:
-    """Name of each pair -> where its teacher and its student are set, and what they are.
-
-    The name is None where there is one pair only: then it is not in the names of files.
-    """
-    found: dict[str | None, dict[str, ModelConfig]] = {}
-    for name, pair in config.pairs.items():
-        networks = {"teacher": (pair.teacher, config.teacher), "student": (pair.student, config.student)}
-        found[name if len(config.pairs) > 1 else None] = {
-            f"pairs.{name}.{role}" if own else role: own or common for role, (own, common) in networks.items()
-        }
-    return found or {None: {"teacher": config.teacher, "student": config.student}}
 
 
 def _share(jobs: Iterable[Job], baselines: Sequence[Baseline]) -> list[Job]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hpmkd.audit.findings import known_headers
-from hpmkd.audit.grid_columns import columns_of
+from hpmkd.audit.sweep_dir import Saved
 from hpmkd.cluster.environment import need_address_space, need_sound_variables
 from hpmkd.cluster.stop_signals import StopSignals
 from hpmkd.cluster.surroundings import need_temp, need_words
@@ -33,7 +33,7 @@ from hpmkd.store.lock import locked
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep.dry_run import dry_run
 from hpmkd.sweep.known_images import need_known
-from hpmkd.sweep.preparation import clean_up, known_data, need_images, settle
+from hpmkd.sweep.preparation import clean_up, known_data, need_images, plan_withdrawn, settle
 from hpmkd.sweep.resolution import resolve
 from hpmkd.timings import Timings
 
@@ -122,6 +122,26 @@ def _exit_message(program: str, output: OutputDir, number: int) -> str:
 
 def _sweep(request: Request, config: SweepConfig, output: OutputDir, stop: StopSignals) -> int:
     timings = Timings()
+    with plan_withdrawn(output):
+        jobs, findings, missing = _prepare(request, config, output, timings)
+    code, exit_message = EXIT_OK, ""
+    if missing:
+        code, exit_message = _train(
+            request, output, findings=findings, stop=stop, timings=timings if config.record.profile else None
+        )
+    order = [one.label for one in baselines_of(config)]
+    _report(Saved(output, config, tuple(jobs)), findings, order=order, quiet=request.quiet)
+    if config.record.profile and missing:
+        progress.info(f"where the time went: {output.profile_file}, and a table in that page")
+    if exit_message:
+        log.error(exit_message)
+    return code
+
+
+def _prepare(
+    request: Request, config: SweepConfig, output: OutputDir, timings: Timings
+) -> tuple[Sequence[Job], dict[str, inspection.Finding], list[Job]]:
+    """The plan, what its files are worth, and the jobs that are to be trained, whose images are then there."""
     with timings.part("plan"):
         clean_up(config, output)
     with timings.part("images"):  # a user's own are decoded here, if they never were
@@ -129,23 +149,13 @@ def _sweep(request: Request, config: SweepConfig, output: OutputDir, stop: StopS
     with timings.part("plan"):
         jobs, findings = settle(config, output, specs, request.force)
     missing = [job for job in jobs if job.key in findings and not findings[job.key].good]
-    code, exit_message = EXIT_OK, ""
     if missing:
         with timings.part("images"):
             need_images(config, output, missing)
             need_known(config.data, missing)
             for spec in dict.fromkeys(job.data for job in missing):
                 prepare(spec, config.data)
-        code, exit_message = _train(
-            request, output, findings=findings, stop=stop, timings=timings if config.record.profile else None
-        )
-    order = [one.label for one in baselines_of(config)]
-    _report(output, findings, planned=columns_of(config, jobs), jobs=jobs, order=order, quiet=request.quiet)
-    if config.record.profile and missing:
-        progress.info(f"where the time went: {output.profile_file}, and a table in that page")
-    if exit_message:
-        log.error(exit_message)
-    return code
+    return jobs, findings, missing
 
 
 def _train(
@@ -190,19 +200,11 @@ def _train(
     return EXIT_OK, ""
 
 
-def _report(
-    output: OutputDir,
-    findings: Mapping[str, inspection.Finding],
-    *,
-    planned: Mapping[str, Mapping[str, Any]],
-    jobs: Sequence[Job],
-    order: list[str],
-    quiet: bool,
-) -> None:
+def _report(saved: Saved, findings: Mapping[str, inspection.Finding], *, order: list[str], quiet: bool) -> None:
     from hpmkd.audit import results
 
-    datasets = results.datasets_in(jobs)
-    frame, measures = results.collect_measured(output, planned, known_headers(findings), datasets)
+    output = saved.output
+    frame, measures = results.collect_saved(saved, known_headers(findings))
     results.write(frame, output, measures)
     if not quiet and not frame.empty:
         show(results.tables(frame, order))

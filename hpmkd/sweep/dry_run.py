@@ -18,9 +18,10 @@ from hpmkd.plan.grid import grid_of
 from hpmkd.plan.job import Job
 from hpmkd.plan.planner import expand
 from hpmkd.plan.roles import Role
+from hpmkd.store.inspection import Finding
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep.known_images import notes
-from hpmkd.sweep.left_out import warn_left_out
+from hpmkd.sweep.left_out import changed_settings, warn_left_out
 from hpmkd.sweep.preparation import known_data, need_images
 
 _WIDTH = 110  # of a line that lists values
@@ -38,15 +39,12 @@ def dry_run(config: SweepConfig, output: OutputDir, force: bool) -> int:
         print(f"{job.file_name:<{width}}  {describe_finding(findings[job.key], findings)}")
     for line in grid_lines(jobs, baselines):
         print(line)
-    stale = sum(finding.state == "stale" for finding in findings.values())
-    if stale and force:
-        print(f"--force moves {count(stale, 'model')} trained with other settings to {output.archive}")
-    elif stale:
-        many = count(stale, "model was", "models were")
-        print(f"{many} trained with other settings: without -n this is refused, unless --force is given")
-    for line in _about_images(
-        config, output, [job for job in jobs if job.key in findings and not findings[job.key].good]
-    ):
+    missing = [job for job in jobs if job.key in findings and not findings[job.key].good]
+    about = [
+        *_about_settings(config, output, jobs, findings=findings, force=force),
+        *_about_images(config, output, missing),
+    ]
+    for line in about:
         print(line)
     done = sum(finding.good for finding in findings.values())
     if done < len(findings):
@@ -54,6 +52,20 @@ def dry_run(config: SweepConfig, output: OutputDir, force: bool) -> int:
     print(f"{count(len(findings), 'model')} in {output.root}: {done} done, {len(findings) - done} to train")
     print("dry run: nothing was trained; without -n this command does it")
     return EXIT_OK
+
+
+def _about_settings(
+    config: SweepConfig, output: OutputDir, jobs: Sequence[Job], findings: Mapping[str, Finding], *, force: bool
+) -> list[str]:
+    """Where models were trained with other settings, or other settings leave them out."""
+    stale = sum(finding.state == "stale" for finding in findings.values())
+    if stale and force:
+        return [f"--force moves {count(stale, 'model')} trained with other settings to {output.archive}"]
+    if stale:
+        many = count(stale, "model was", "models were")
+        return [f"{many} trained with other settings: without -n this is refused, unless --force is given"]
+    error = None if force else changed_settings(config, jobs, output)
+    return [] if error is None else [f"without -n this is refused, unless --force is given: {error.where}{error.found}"]
 
 
 def _about_images(config: SweepConfig, output: OutputDir, missing: Sequence[Job]) -> list[str]:
@@ -67,10 +79,10 @@ def _about_images(config: SweepConfig, output: OutputDir, missing: Sequence[Job]
 
 
 def grid_lines(jobs: Sequence[Job], baselines: Sequence[Baseline]) -> list[str]:
-    """The axes with their values, the settings that are varied, and how many students and other models that makes."""
+    """Axes with their values, settings of which there are several, and how many students and other models that makes."""
     grid = {**grid_of(jobs), "baseline": [one.label for one in baselines]}
     shown = {_AXES[axis]: values for axis, values in grid.items() if values != [None]}
-    shown |= _settings(baselines)
+    shown |= {key: values for key, values in _settings(baselines).items() if len(values) > 1}
     width = max(map(len, shown))
     lines = [f"  {name:<{width}}  {len(values):>5}  {_listed(values)}" for name, values in shown.items()]
     counts = Counter(job.role for job in jobs)
@@ -105,10 +117,19 @@ def _listed(values: Sequence[Any]) -> str:
         and values == list(range(1, len(values) + 1))
     ):
         return f"1 to {len(values)}"
-    text = ", ".join(
-        "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value) for value in values
-    )
-    return text if len(text) <= _WIDTH else text[:_WIDTH].rpartition(",")[0] + ", ..."
+    words = list(map(_word, values))
+    held = next((n for n in range(len(words), 1, -1) if len(", ".join(words[:n])) <= _WIDTH), 1)
+    rest = len(words) - held
+    return ", ".join(words[:held]) + (f" and {rest:,} more" if rest else "")
+
+
+def _word(value: Any) -> str:
+    """As in a YAML file."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def time_line(found: Estimate) -> str:

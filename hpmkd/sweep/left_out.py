@@ -1,16 +1,25 @@
-"""What a command leaves out of the plan of an output folder: finished models that the sweep before it had."""
+"""What a command leaves out of the plan of an output folder: finished models that the sweep before it had.
+
+More or fewer values on the axes of the grid are a matter of taste, and said. A setting that all models share is another
+matter: with it finished models may only have other names, and would be trained again under these.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from hpmkd.audit.sweep_dir import open_sweep
+from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.listing import count, named
-from hpmkd.errors import HpmkdError
+from hpmkd.errors import ConfigMismatch, HpmkdError
 from hpmkd.log import log
-from hpmkd.plan.job import Job
+from hpmkd.plan.job import Job, differences
 from hpmkd.store.inspection import inspect_job
 from hpmkd.store.output_dir import OutputDir
+from hpmkd.sweep.resolution import settings_of_models
+
+_AXES = ("datasets", "baselines", "vary", "pairs", "runs")
 
 
 def warn_left_out(jobs: Sequence[Job], output: OutputDir) -> None:
@@ -27,6 +36,35 @@ def warn_left_out(jobs: Sequence[Job], output: OutputDir) -> None:
             f"({_which(left_out, jobs)}): the files stay, but results and report will not count them; "
             "for a sweep of its own name another folder: -o DIR"
         )
+
+
+def changed_settings(config: SweepConfig, jobs: Sequence[Job], output: OutputDir) -> ConfigMismatch | None:
+    """The error for finished models that a setting, no axis of the grid, leaves out of the plan; None: there are none.
+
+    Args:
+        config: the new one.
+        jobs: its plan; the output still has the last one.
+        output: where both sweeps write.
+    """
+    left_out = [job for job in _left_out(jobs, output) if not job.role.is_rebuildable]
+    if not left_out:
+        return None
+    then, now = (_settings(one) for one in (open_sweep(output.root).config, config))
+    found = differences(then, now)
+    if not found:
+        return None
+    return ConfigMismatch(
+        f"{output.root}: other settings would leave {count(len(left_out), 'finished model')} out of the plan "
+        f"({_which(left_out, jobs)})",
+        expected=f"the settings of {output.config_file}; data sets, baselines, grids, pairs and runs may be added",
+        found="\n    " + "\n    ".join(found),
+        todo="go back to those settings, choose another --output, or add --force: the files stay where they are, and "
+        "what the new plan has under other names is trained",
+    )
+
+
+def _settings(config: SweepConfig) -> dict[str, Any]:
+    return {key: value for key, value in settings_of_models(config).items() if key.partition(".")[0] not in _AXES}
 
 
 def _left_out(jobs: Sequence[Job], output: OutputDir) -> list[Job]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from hpmkd.audit.findings import archive, audit, mismatch, quarantine
@@ -18,7 +19,7 @@ from hpmkd.data.cache import describe
 from hpmkd.data.catalog import DATASETS
 from hpmkd.data.conditions.catalog import canonical, conditioned
 from hpmkd.data.listing import count
-from hpmkd.errors import EnvironmentProblem
+from hpmkd.errors import EnvironmentProblem, HpmkdError
 from hpmkd.files import commit_bytes, commit_json, parse_json, remove_leftovers
 from hpmkd.log import progress
 from hpmkd.plan.catalog import baselines_of
@@ -26,7 +27,7 @@ from hpmkd.plan.job import Job
 from hpmkd.plan.planner import expand
 from hpmkd.store import inspection
 from hpmkd.store.output_dir import OutputDir
-from hpmkd.sweep.left_out import warn_left_out
+from hpmkd.sweep.left_out import changed_settings, warn_left_out
 
 
 def clean_up(config: SweepConfig, output: OutputDir) -> None:
@@ -40,16 +41,35 @@ def clean_up(config: SweepConfig, output: OutputDir) -> None:
     output.remove_scratch()
 
 
+@contextlib.contextmanager
+def plan_withdrawn(output: OutputDir) -> Iterator[None]:
+    """Of a new sweep that is refused before anything is trained no plan stays: with it nothing could be continued."""
+    new = not output.config_file.exists()
+    try:
+        yield
+    except HpmkdError:
+        if new:
+            for file in (output.datasets_file, output.config_file):
+                file.unlink(missing_ok=True)
+        raise
+
+
 def known_data(config: SweepConfig, output: OutputDir) -> list[DataSpec]:
     """`describe`; of a folder whose images are gone, what the sweep has noted: finished models need no images.
 
+    The dry run and the run ask this, and then `expand`: what can be refused without an image is refused by both.
+
     Raises:
-        UsageError, EnvironmentProblem: a data set cannot be used, and nothing is known of it.
+        UsageError, EnvironmentProblem: a data set cannot be used, and nothing is known of it; there are fewer images
+            than are asked for.
     """
     found = _gone_specs(config, output)
     there = [entry for entry in config.datasets if entry not in found]
     described = describe(config.model_copy(update={"datasets": there})) if there else []
-    return [found.get(entry) or described[there.index(entry)] for entry in config.datasets]
+    specs = [found.get(entry) or described[there.index(entry)] for entry in config.datasets]
+    for spec in specs:
+        spec.check()
+    return specs
 
 
 def need_images(config: SweepConfig, output: OutputDir, jobs: Sequence[Job]) -> None:
@@ -118,11 +138,12 @@ def settle(
         force: train models of other settings again.
 
     Raises:
-        ConfigMismatch: there are models that were trained with other settings, and no `force`.
+        ConfigMismatch: there are models that were trained with other settings, or that other settings leave out of
+            the plan, and no `force`.
     """
     jobs = expand(config, specs, baselines_of(config))
     findings = audit(jobs, output)
-    error = mismatch(findings, output)
+    error = mismatch(findings, output) or changed_settings(config, jobs, output)
     if error is not None and not force:
         raise error
     warn_left_out(jobs, output)

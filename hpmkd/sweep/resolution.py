@@ -20,6 +20,7 @@ from hpmkd.errors import ConfigMismatch, EnvironmentProblem, UsageError
 from hpmkd.files import in_the_way, is_utf8
 from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.job import differences
+from hpmkd.plan.pairs import need_distinct_pairs
 from hpmkd.store.output_dir import OutputDir
 
 
@@ -52,7 +53,7 @@ def resolve(request: Request) -> tuple[SweepConfig, OutputDir]:
     _need_utf8(output, request)
     _need_folders(output, request)
     config = _absolute_paths(_read(source, request))
-    _check_baselines(config, source, request)
+    _check_plan(config, source, request)
     if request.restore is not None and request.mode is not None:
         _refuse_other_settings(config, request, output)
     return config, output
@@ -109,16 +110,19 @@ def _need_folders(output: OutputDir, request: Request) -> None:
         )
 
 
-def _check_baselines(config: SweepConfig, source: Path, request: Request) -> None:
-    """UsageError for names and grids that mean nothing; it begins with the place where the user wrote them."""
+def _check_plan(config: SweepConfig, source: Path, request: Request) -> None:
+    """UsageError for names, grids and pairs that mean nothing; it begins with the place where the user wrote them."""
     try:
         baselines_of(config)
+        need_distinct_pairs(config)
     except UsageError as error:
         key = re.split("[:,]", error.where, maxsplit=1)[0]
         written = written_places(str(source), request.overrides, request.places, read_yaml(source))
-        raise UsageError(
-            f"{written.get(key, source)}: {error.where}", expected=error.expected, found=error.found, todo=error.todo
-        ) from error
+        place = written.get(key, str(source))
+        # A flag, and a setting from Python, is called as the key: once is enough.
+        told = error.where.removeprefix(f"{key}: ") if place.endswith(key) else error.where
+        where = f"{place}: {told}"
+        raise UsageError(where, expected=error.expected, found=error.found, todo=error.todo) from error
 
 
 def _absolute(folder: str | os.PathLike[str], what: str) -> Path:
@@ -151,7 +155,7 @@ def _refuse_other_settings(saved: SweepConfig, request: Request, output: OutputD
     """ConfigMismatch where the command, without `--restore`, would ask for other models than the output has: its mode
     is then not the one that it was started with, or flags are missing."""
     asked = _absolute_paths(_read(config_file(request.mode or ""), request))
-    then, now = (_models_of(config) for config in (saved, asked))
+    then, now = (settings_of_models(config) for config in (saved, asked))
     found = differences(then, now)
     if found:
         raise ConfigMismatch(
@@ -162,7 +166,7 @@ def _refuse_other_settings(saved: SweepConfig, request: Request, output: OutputD
         )
 
 
-def _models_of(config: SweepConfig) -> dict[str, Any]:
+def settings_of_models(config: SweepConfig) -> dict[str, Any]:
     """The settings that decide which models there are, by their keys."""
     elsewhere = {"data.dir", "data.cache_dir", "data.download"}
     flat = flattened(config.model_dump(exclude={"resources", "record"}))

@@ -18,6 +18,7 @@ from support.frames import epoch, make_output, put_model
 from hpmkd.audit.forecast import seconds_left
 from hpmkd.audit.status import ModelStatus, ago, read_status
 from hpmkd.cli.main import main
+from hpmkd.plan.events import Finished
 from hpmkd.plan.job import Job
 from hpmkd.store.lock import locked
 from hpmkd.store.output_dir import OutputDir, trial_folder
@@ -311,3 +312,25 @@ def test_a_single_sweep_and_its_end(tmp_path: Path, cache_dir: Path, capsys: pyt
     with locked(output):
         assert main(["status", str(tmp_path)]) == 0
     assert "│ running " in capsys.readouterr().out
+
+
+def test_a_finished_model_whose_file_is_gone_is_lost_not_interrupted(
+    tmp_path: Path, cache_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output, _, jobs = make_output(tmp_path, cache_dir, lambda job: 80.0, **CHOOSE)
+    job = jobs["student_Digits_AT_run2"]
+    Recorder(output, {job.key: job.fingerprint}).record(
+        Finished(job.key, "trained", accuracy_pct=80.0, train_seconds=1.0, message="")
+    )
+    checkpoint = output.tune / "round000" / trial_folder(job) / "checkpoint_000000"
+    checkpoint.mkdir(parents=True)
+    (checkpoint / "epoch.json").write_text(json.dumps({"epoch": 1}))
+    assert models(tmp_path)[job.key].state == "done"
+    output.model_file(job).unlink()
+    found = models(tmp_path)[job.key]
+    assert (found.state, found.epoch, found.of) == ("lost", 1, 2)
+    assert main(["status", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert f"lost: {job.key}, it was finished, and its file is gone; it is trained again after epoch 1/2" in said
+    assert "interrupted" not in said
+    assert main(["status", str(tmp_path), "--json"]) == 0

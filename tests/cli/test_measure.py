@@ -170,3 +170,36 @@ def test_an_empty_folder_and_none(tmp_path: Path, capsys: pytest.CaptureFixture[
     (tmp_path / "models").mkdir()
     assert main(["measure", str(tmp_path)]) == 0
     assert "0 models measured" in capsys.readouterr().out
+
+
+@pytest.fixture
+def grid(tmp_path: Path, cache_dir: Path) -> Path:
+    """A finished grid over a setting, before any command has written its tables."""
+    config = make_config(
+        cache_dir, baselines=["Direct"], vary={"baselines": ["TraditionalKD"], "kd.temperature": [2, 4]},
+        runs=1, fit__teacher_epochs=1, fit__student_epochs=1,
+    )  # fmt: skip
+    output, specs = OutputDir(tmp_path / "grid"), cache.describe(config)
+    commit_bytes(output.config_file, to_yaml(config).encode())
+    commit_json(output.datasets_file, [spec_to_json(spec) for spec in specs])
+    for job in expand(config, specs, baselines_of(config)):
+        list(run_job(job, output, config.data, torch.device("cpu")))
+    return output.root
+
+
+def test_the_tables_are_the_same_whichever_command_writes_them(grid: Path) -> None:
+    """All columns, those of the plan too, and all values: of the sweep, of its report, and of this command."""
+    made = {}
+    for command in (["run", "--restore"], ["report"], ["measure"]):
+        for name in ("results.parquet", "results.csv"):
+            (grid / name).unlink(missing_ok=True)
+        assert main([*command, str(grid)]) == 0
+        made[command[0]] = (pd.read_parquet(grid / "results.parquet"), (grid / "results.csv").read_text())
+    frame, text = made["run"]
+    students = frame[frame["role"] == "student"]
+    assert set(students["kd.temperature"].dropna()) == {2.0, 4.0}
+    assert set(students["teacher"]) == {TEACHER}
+    assert frame["training_multiply_adds"].gt(0).any()
+    for other, other_text in (made["report"], made["measure"]):
+        pd.testing.assert_frame_equal(other, frame)
+        assert other_text == text

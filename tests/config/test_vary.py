@@ -47,7 +47,10 @@ def test_from_the_command_line_and_from_python() -> None:
     ("vary", "parts"),
     [
         ({"baselines": ["AT"], "kd.temprature": [2]}, ["did you mean kd.temperature?"]),
-        ({"baselines": ["AT"], "fit.lr": [2]}, ["fit.lr cannot be varied", "kd.alpha"]),
+        (
+            {"baselines": ["AT"], "fit.lr": [2]},
+            ["expected: a setting of a method: adaptive.part", "fit.lr, which cannot be varied", "the same for all"],
+        ),
         ({"baselines": ["AT"], "kd.logits": ["live"]}, ["kd.logits cannot be varied", "how the teachers' logits"]),
         ({"baselines": ["AT"], "kd.alpha": 0.5}, ["kd.alpha: a list of values"]),
         ({"baselines": ["AT"], "kd.alpha": []}, ["kd.alpha: a list of values"]),

@@ -126,3 +126,34 @@ def test_what_a_further_condition_does_reaches_the_training_images_alone(rotatio
     assert torch.equal(moved.train.labels, (plain.train.labels + 1) % 4)
     assert torch.equal(moved.train.pixels, plain.train.pixels)
     assert torch.equal(moved.validation.labels, plain.validation.labels)
+
+
+def test_a_split_that_leaves_nothing_to_train_on() -> None:
+    with pytest.raises(UsageError, match=r"data.validation_fraction: no image of Noise is left"):
+        make_spec(images=1).check()
+    make_spec(images=2).check()
+    make_spec(images=0).check()
+
+
+def test_too_many_under_a_condition_is_told_with_the_condition() -> None:
+    with pytest.raises(UsageError) as caught:
+        make_spec(images=100, condition="n95", train_images=95).check()
+    assert caught.value.todo == "ask for fewer, or leave the condition @n95 out"
+
+
+def test_two_conditions_behind_one_name() -> None:
+    with pytest.raises(UsageError, match="more than one @") as caught:
+        find_all(["Digits@n300@n200"])
+    assert caught.value.expected == "one condition of a data set"
+    assert caught.value.todo == "leave one of them out, or name two entries: Digits@n300 Digits@n200"
+
+
+def test_a_condition_beside_train_images_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "hpmkd")
+    datasets = ["Digits", "Digits@n200", "Digits@n300"]
+    describe(make_config(datasets=datasets, data__train_images=200))
+    assert "data.train_images: 200 is not for Digits@n300: the condition counts" in caplog.messages
+    caplog.clear()
+    describe(make_config(datasets=datasets, data__train_images=None))
+    describe(make_config(datasets=["Digits"], data__train_images=200))
+    assert not [line for line in caplog.messages if "data.train_images" in line]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +13,12 @@ from hypothesis import strategies as st
 from support.builders import make_config, make_jobs
 
 from hpmkd.config.load import to_yaml, validate
+from hpmkd.config.request import Request
 from hpmkd.errors import UsageError
 from hpmkd.plan.catalog import BASELINES
 from hpmkd.plan.grid import grid_of
 from hpmkd.plan.job import Job, place_name
+from hpmkd.sweep.resolution import resolve
 
 WIDE = {"student": {"arch": "lenet5", "channels": [5, 10, 50]}}
 NARROW = {"student": {"arch": "lenet5", "channels": [2, 3, 10]}}
@@ -145,10 +148,13 @@ def test_the_grid_of_a_plan() -> None:
 @pytest.mark.parametrize(
     ("pairs", "parts"),
     [
-        ({"a_b": {}}, ["`pairs`", "pattern"]),
-        ({"a+b": {}}, ["`pairs`", "pattern"]),
-        ({"a": {"teacher": {"arc": "x"}}}, ["`pairs`", "pairs.a.teacher.arc"]),
-        ({"a": {"pupil": {"arch": "x"}}}, ["`pairs`", "pairs.a.pupil"]),
+        ({"a_b": {}}, ["`pairs`", "expected: letters and digits, with single dots and dashes", "'a_b'", "r56-r20"]),
+        ({"a+b": {}}, ["`pairs`", "letters and digits", "found: 'a+b'"]),
+        ({"a" * 41: {}}, ["at most 40"]),
+        ({"a": {"teacher": {"arc": "x"}}}, ["`pairs`", "pairs.a.teacher.arc: one of the keys arch,", "mean `arch`?"]),
+        ({"a": {"teachr": {"arch": "x"}}}, ["pairs.a.teachr: one of the keys teacher, student", "mean `teacher`?"]),
+        ({"a": {"pupil": {"arch": "x"}}}, ["`pairs`", "pairs.a.pupil: one of the keys", "pairs: {r56-r20: {teacher"]),
+        ({"a": "resnet8"}, ["pairs.a: a mapping of keys to values", "for example pairs: {r56-r20: {teacher: {arch:"]),
         ({"a": {}, "A": {"student": {"arch": "resnet8"}}}, ["upper and lower case"]),
         (["a"], ["`pairs`"]),
     ],
@@ -158,6 +164,8 @@ def test_pairs_that_are_refused(pairs: Any, parts: list[str]) -> None:
         validate({"datasets": ["Digits"], "baselines": ["Direct"], "pairs": pairs}, "f.yaml")
     for part in [*parts, "f.yaml"]:
         assert part in str(caught.value)
+    for word in ("pattern", "PairConfig", "Extra inputs"):
+        assert word not in str(caught.value)
 
 
 def test_a_network_that_is_none_is_named_with_its_pair() -> None:
@@ -184,3 +192,18 @@ def test_every_baseline_in_a_pair_is_another_model() -> None:
     jobs = jobs_of(pairs={"wide": WIDE, "narrow": NARROW}, baselines=list(BASELINES))
     students = [job for job in jobs.values() if job.role == "student"]
     assert len({job.fingerprint for job in students}) == len(students) == 2 * len(BASELINES)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "found"),
+    [
+        ({"a": {}, "b": {}}, "a and b"),
+        ({"a": {"student": {"arch": "resnet8"}}, "c": {}, "b": {"student": {"arch": "resnet8"}}}, "a and b"),
+        ({"a": {}, "b": {"teacher": {"arch": "lenet5", "channels": [20, 50, 500]}}}, "a and b"),
+    ],
+)
+def test_the_same_networks_under_two_names_are_refused(pairs: Any, found: str, tmp_path: Path) -> None:
+    """Else each student of one is a copy of the other's, and the statistics would count both."""
+    with pytest.raises(UsageError, match=r"^command line, --pairs: the same networks under two names") as caught:
+        resolve(Request("quick", str(tmp_path), overrides={"pairs": pairs}))
+    assert caught.value.found == found

@@ -71,10 +71,10 @@ def test_grids_that_are_refused(grid: dict[str, Any], parts: list[str], tmp_path
     for part in parts:
         assert part in str(caught.value)
     for request, place in (
-        (Request("quick", str(tmp_path), overrides={"vary": grid}), "command line, --vary: vary"),
+        (Request("quick", str(tmp_path), overrides={"vary": grid}), "command line, --vary: '"),
         (
             Request("quick", str(tmp_path), overrides={"vary": grid}, places={"vary": "settings, vary"}),
-            "settings, vary:",
+            "settings, vary: '",
         ),
     ):
         with pytest.raises(UsageError) as caught:
@@ -94,6 +94,14 @@ def test_a_bad_name_is_said_where_it_was_written(tmp_path: Path) -> None:
     file.write_text("datasets: [Digits]\nbaselines: [Direct-T2]\n")
     with pytest.raises(UsageError, match=r"mine\.yaml:2: baselines: 'Direct-T2' has an unknown word"):
         resolve(Request(str(file), str(tmp_path / "out")))
+
+
+def test_a_flag_and_its_key_are_named_once(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"^command line, --baselines: 'Direct-T2' has an unknown word"):
+        resolve(Request("quick", str(tmp_path), overrides={"baselines": ["Direct-T2"]}))
+    grids = [{"baselines": ["AT"], "at.beta": [1]}, {"baselines": ["AT-foo"], "at.beta": [1]}]
+    with pytest.raises(UsageError, match=r"^command line, --vary: vary, grid 2: 'AT-foo' has"):
+        resolve(Request("quick", str(tmp_path), overrides={"vary": grids}))
 
 
 def test_every_cell_is_a_model_of_its_own() -> None:

@@ -35,13 +35,12 @@ def test_a_whole_grid(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkey
         "baselines 6 Direct, HPM-KD-chain2, TraditionalKD-T8-a0.5, TraditionalKD-T8, TraditionalKD-T2-a0.5, "
         "TraditionalKD-T2",
         "runs 3 1 to 3",
-        "hpmkd.chain_length 1 2",
         "kd.alpha 2 0.5, 0.9",
+        "kd.temperature 2 2, 8",
     ]
-    assert " ".join(lines[start + 8].split()) == "kd.temperature 2 2, 8"
-    assert lines[start + 9] == ("  makes 72 students, 12 logits caches, 4 searches, 8 assistants, 4 teachers")
-    assert lines[start + 10].startswith("about ")
-    assert "models at a time (from multiply-adds" in lines[start + 10] or "model at a time" in lines[start + 10]
+    assert lines[start + 8] == ("  makes 72 students, 12 logits caches, 4 searches, 8 assistants, 4 teachers")
+    assert lines[start + 9].startswith("about ")
+    assert "models at a time (from multiply-adds" in lines[start + 9] or "model at a time" in lines[start + 9]
     assert lines[-2] == f"100 models in {tmp_path}/out: 0 done, 100 to train"
     assert lines[-1].startswith("dry run: nothing was trained")
     assert len([line for line in lines[:start] if ".pt" in line]) == 72 + 8 + 4
@@ -54,8 +53,18 @@ def test_a_long_list_of_values_is_cut_and_whole_numbers_are_a_range() -> None:
     )
     lines = grid_lines(list(make_jobs(config).values()), baselines_of(config))
     assert all(len(line) < 150 for line in lines)
-    assert any(line.endswith(", ...") for line in lines)
+    (said,) = [line for line in lines if line.strip().startswith("baselines")]
+    shown, _, rest = said.rpartition(" and ")
+    assert rest == f"{89 - shown.count('AT-beta')} more"
     assert [line.split()[-3:] for line in lines if "runs" in line] == [["1", "to", "9"]]
+
+
+def test_values_are_written_as_in_yaml_and_a_single_one_is_no_axis() -> None:
+    grid = {"baselines": ["HPM-KD"], "hpmkd.chain": [True, False], "hpmkd.teachers": [2]}
+    config = make_config(baselines=[], vary=grid)
+    lines = [" ".join(line.split()) for line in grid_lines(list(make_jobs(config).values()), baselines_of(config))]
+    assert "hpmkd.chain 2 false, true" in lines
+    assert not [line for line in lines if line.startswith("hpmkd.teachers")]
 
 
 @pytest.mark.parametrize(

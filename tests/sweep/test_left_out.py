@@ -69,3 +69,45 @@ def test_a_plan_that_cannot_be_read_says_nothing(
     output.datasets_file.write_text(text)
     warn_left_out([], output)
     assert not caplog.messages
+
+
+_GRID = {"baselines": ["Direct"], "vary": {"baselines": ["TraditionalKD"], "kd.temperature": [2, 4]}, "runs": 1}
+
+
+def test_another_default_beside_a_grid_is_a_changed_setting(
+    tmp_path: Path, cache_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """T = 4 is what `TraditionalKD` means; beside another default the same model would be `TraditionalKD-T4`."""
+    make_output(tmp_path, cache_dir, lambda job: 90.0, **_GRID)
+    before = everything(tmp_path)
+    words = ["run", "--restore", str(tmp_path), "--kd.temperature", "5"]
+    assert main(words) == 4
+    said = capsys.readouterr().err
+    assert "other settings would leave 1 finished model out of the plan (all of TraditionalKD)" in said
+    assert "`kd.temperature` 4.0 -> 5" in said
+    after = {name: one for name, one in everything(tmp_path).items() if not name.startswith(".sweep")}
+    assert after == before
+    assert main([*words, "-n"]) == 0
+    out = capsys.readouterr().out
+    assert "without -n this is refused, unless --force is given: " in out
+    assert "`kd.temperature` 4.0 -> 5" in out
+    assert main([*words, "-n", "--force"]) == 0
+    assert "this is refused" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--vary", "{baselines: [TraditionalKD], kd.temperature: [2, 4, 8]}"],
+        ["--baselines", "Direct", "AT"],
+        ["--pairs", "{a: {}, b: {student: {arch: lenet5, channels: [2, 3, 10]}}}"],
+        ["--runs", "2", "--takd.steps", "2"],
+    ],
+)
+def test_a_grid_may_be_extended(
+    flags: list[str], tmp_path: Path, cache_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By axes, whatever they do to names; and by a setting that concerns nothing finished."""
+    make_output(tmp_path, cache_dir, lambda job: 90.0, **_GRID)
+    assert main(["run", "-n", "--restore", str(tmp_path), *flags]) == 0
+    assert "this is refused" not in capsys.readouterr().out

@@ -115,3 +115,48 @@ def test_decoding_is_no_planning(images: Path, tmp_path: Path, monkeypatch: pyte
     words = ["--profile", "-o", str(tmp_path / "out"), "--data.cache_dir", str(tmp_path / "cache"), "--runs", "1"]
     assert main(["run", "--datasets", str(images), "Digits", "--train-images", "30", *words]) == 0
     assert taken == {"plan": 0.0, "images": 40.0}
+
+
+_MANY = ["--datasets", "Digits", "--train-images", "5000"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (_MANY, "data.train_images: Digits has fewer images"),
+        (["--mode", "ablation_cpu", "--datasets", "Digits"], "data.train_images: Digits has fewer images"),
+        (["--datasets", "Digits@n1299"], "datasets: Digits@n1299 has fewer images"),
+        ([*_MANY[:3], "1200", "--data.validation_fraction", "0.5"], "at most 721 (1442 minus 721 for validation)"),
+        (["--teacher.channels", "[1, 2]"], "teacher.channels: wrong number of widths"),
+    ],
+)
+def test_what_needs_no_image_is_refused_by_both_and_leaves_nothing(
+    flags: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the dry run and by the run, alike; the folder of a new sweep has then nothing that could be continued."""
+    words = [*flags, "-o", str(tmp_path / "out"), "--data.cache_dir", str(tmp_path / "cache")]
+    told = []
+    for more in ([], ["-n"]):
+        assert main(["run", *words, *more]) == 2
+        told.append(capsys.readouterr().err)
+    assert said in told[0]
+    assert told[0] == told[1]
+    assert not list((tmp_path / "out").glob("[!.]*"))
+    assert main(["status", str(tmp_path / "out")]) == 2
+    assert "no sweep here" in capsys.readouterr().err
+
+
+def test_a_refused_change_leaves_a_sweep_as_it_was(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = everything(finished)
+    assert main(["run", "--restore", str(finished), "--train-images", "5000"]) == 2
+    assert "has fewer images" in capsys.readouterr().err
+    assert {name: one for name, one in everything(finished).items() if not name.startswith(".")} == before
+
+
+def test_images_that_are_missing_leave_no_plan_in_a_new_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--datasets", "MNIST", "--data-dir", str(tmp_path), "--data.download", "false"]
+    assert main(["run", *words, "-o", str(tmp_path / "out"), "--data.cache_dir", str(tmp_path / "cache")]) == 3
+    assert "MNIST is not there" in capsys.readouterr().err
+    assert not list((tmp_path / "out").glob("[!.]*"))

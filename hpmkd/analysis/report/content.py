@@ -156,7 +156,7 @@ def _missing(status: Status) -> list[str]:
         return ["The sweep has not planned its models yet."]
     if not left:
         return []
-    words = {"running": "in training", "ready": "not started", "interrupted": "interrupted"}
+    words = {"running": "in training", "ready": "not started", "lost": "finished before (the file is gone)"}
     states = [one.state for one in left]
     counts = [f"{states.count(state)} {words.get(state, state)}" for state in dict.fromkeys(states)]
     of = f"{len(left)} of {count(len(status.models), 'model')} {'is' if len(left) == 1 else 'are'}"
