@@ -169,14 +169,15 @@ def _facts(frame: pd.DataFrame, config: SweepConfig | None, order: Sequence[str]
     part = frame[frame["planned"].astype(bool)]
     made = [
         ("data sets", _kinds(part, "dataset")),
-        ("conditions", _kinds(part, "condition")),
+        ("conditions", _conditions(part)),
         ("pairs", _kinds(part, "pair")),
     ]
     made += [("baselines", ", ".join(order))]
     if config is not None:
         train = config.data.train_images
         made += [("runs per baseline", str(config.runs)), ("seed of the sweep", str(config.seed))]
-        made += [("training images", "all" if train is None else whole(train))]
+        but = "; where a condition says how many, so many" if part["condition"].notna().any() else ""
+        made += [("training images", f"{'all' if train is None else whole(train)}{but}")]
     networks = part[part["architecture"].notna()]
     for role in ("teacher", "student"):
         rows = networks.loc[networks["role"] == role, ["architecture", "channels", "parameters"]].drop_duplicates()
@@ -191,6 +192,13 @@ def _facts(frame: pd.DataFrame, config: SweepConfig | None, order: Sequence[str]
     seconds = fixed(results.total(part["train_seconds"]), 1)
     made.append(("total training time", f"{seconds} s over {count(len(part), 'model')}"))
     return [(label, text) for label, text in made if text]
+
+
+def _conditions(part: pd.DataFrame) -> str:
+    """`none, n300`; empty where there are none."""
+    named = part.loc[part["dataset"].notna(), "condition"]
+    known = [*map(str, dict.fromkeys(named.dropna()))]
+    return ", ".join(["none"] * bool(known and named.isna().any()) + known)
 
 
 def _kinds(part: pd.DataFrame, column: str, between: str = ", ") -> str:
