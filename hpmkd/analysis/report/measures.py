@@ -117,8 +117,9 @@ def _agreement_table(table: pd.DataFrame) -> Table:
     }  # fmt: skip
     note = (
         "With the first teacher that a student was trained from; Direct and further teachers with the first of their "
-        "data set, as a reference. Agrees: the same class (Stanton et al. 2021). On its errors: the same wrong class, "
-        "of the images that the teacher gets wrong. KL: mean divergence KL(teacher || student) at T = 1, nats."
+        "data set, condition and pair, as a reference. Agrees: the same class (Stanton et al. 2021). On its errors: "
+        "the same wrong class, of the images that the teacher gets wrong. KL: mean divergence KL(teacher || student) at "
+        "T = 1, nats."
     )
     shown = table[table["agreement_pct"].notna()]
     return Table("agreement", "Agreement with the teacher", frame=shown, columns=columns, note=note)
