@@ -199,12 +199,14 @@ def _report(
     order: list[str],
     quiet: bool,
 ) -> None:
-    from hpmkd.audit import results
+    from hpmkd.audit import chance, results
 
     datasets = results.datasets_in(jobs)
     frame, measures = results.collect_measured(output, planned, known_headers(findings), datasets)
     results.write(frame, output, measures)
     if not quiet and not frame.empty:
         show(results.tables(frame, order))
+        for line in chance.remarks(frame, {job.data.name: job.data.classes for job in jobs}):
+            log.warning(line)
         progress.info(f"one row per model: {output.root / 'results.csv'}")
         progress.info(f"a page with figures and statistics: hpmkd report {shlex.quote(str(output.root))}")

@@ -24,8 +24,8 @@ from hpmkd.analysis.report.drawings import curves_of, drawings_of
 from hpmkd.analysis.report.measures import Measures, measures_of
 from hpmkd.analysis.report.statistics import statistics_of
 from hpmkd.analysis.section import Drawing, Section, Table
+from hpmkd.audit import chance, results
 from hpmkd.audit import measured as measuring
-from hpmkd.audit import results
 from hpmkd.audit.status import BAD, Status, read_status
 from hpmkd.audit.sweep_dir import Saved, open_saved
 from hpmkd.config.load import to_yaml
@@ -125,7 +125,7 @@ def compose(
         failures=tuple(f"{one.key}: {one.state}, {one.reason}" for one in status.models if one.state in BAD),
         conclusions=(found.headline, *found.findings),
         not_shown=tables.not_shown_table(found.not_shown) if len(found.not_shown) else None,
-        cautions=(*cautions(shown, compared), *unchosen_text(frame.loc[hidden, "baseline"])),
+        cautions=(*_at_chance(shown, saved), *cautions(shown, compared), *unchosen_text(frame.loc[hidden, "baseline"])),
         advice=beside.advice,
         statistics=beside.sentences,
         tables=(*made, *beside.tables, *beyond.tables, *_profile(saved.output, saved.jobs)),
@@ -136,6 +136,10 @@ def compose(
         config=to_yaml(saved.config) if saved.config else "",
         datasets=tuple(datasets_of((job.data for job in saved.jobs), saved.config.data if saved.config else None)),
     )
+
+
+def _at_chance(shown: pd.DataFrame, saved: Saved) -> list[str]:
+    return chance.remarks(shown, {job.data.name: job.data.classes for job in saved.jobs})
 
 
 def _measure(output: OutputDir) -> str:
