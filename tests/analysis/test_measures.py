@@ -96,7 +96,7 @@ def test_without_answers_the_report_says_what_to_do(tmp_path: Path, cache_dir: P
     put_all(output, lambda number, key: made_up(number))
     output.predictions_file("student_Digits_AT_run1").unlink()
     assert unmeasured(results.collect(output, None)) == (1, 7)
-    assert "1 of 7 models are not measured here" in html(gather(output.root))
+    assert "1 of 7 models is not measured here" in html(gather(output.root))
 
 
 def test_groups_are_sums_and_means_over_runs(measured: OutputDir) -> None:

@@ -106,7 +106,8 @@ def _dataset(conditions: Sequence[DataSpec], config: DataConfig) -> DataShown | 
     except (HpmkdError, OSError, KeyError, TypeError, ValueError, AttributeError, ArithmeticError, IndexError):
         return None  # the cache is gone, or is not what it was: the report is about the models
     names = tuple(one.label for one in conditions) if len(conditions) > 1 else ()
-    return DataShown(spec.name, *about, tuple(shown_classes), len(classes) - len(shown_classes), names)
+    more = len(classes) - len(shown_classes)
+    return DataShown(spec.name, *about, tuple(shown_classes), more=more, conditions=names)
 
 
 def _tiles(picture: Path, about: Mapping[str, int], census: Mapping[str, Any]) -> dict[int, str]:
