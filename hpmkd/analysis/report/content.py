@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from hpmkd.analysis import stats, time_profile
-from hpmkd.analysis.conclusions import cautions, conclude
+from hpmkd.analysis.conclusions import cautions, conclude, elsewhere
 from hpmkd.analysis.costs import costs
 from hpmkd.analysis.experiments.registry import sections_of
 from hpmkd.analysis.experiments.sensitivity import unchosen
@@ -114,7 +114,7 @@ def compose(
     beyond = measures_of(shown, pd.DataFrame() if measured is None else measured, order, _measure(saved.output))
     compared = tables.ordered(stats.comparisons(shown), order)
     found, beside = conclude(compared), statistics_of(shown, compared, order, correctness)
-    made = _tables(frame, shown, compared, order)
+    made, sections = _tables(frame, shown, compared, order), sections_of(frame, order, saved)
     return Report(
         title=f"{saved.output.root.name}: knowledge-distillation sweep",
         made=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -123,14 +123,14 @@ def compose(
         facts=tuple(_facts(frame, saved.config, order)),
         missing=tuple(_missing(status)),
         failures=tuple(f"{one.key}: {one.state}, {one.reason}" for one in status.models if one.state in BAD),
-        conclusions=(found.headline, *found.findings),
+        conclusions=(found.headline + elsewhere(sections), *found.findings),
         not_shown=tables.not_shown_table(found.not_shown) if len(found.not_shown) else None,
         cautions=(*_at_chance(shown, saved), *cautions(shown, compared), *unchosen_text(frame.loc[hidden, "baseline"])),
         advice=beside.advice,
         statistics=beside.sentences,
         tables=(*made, *beside.tables, *beyond.tables, *_profile(saved.output, saved.jobs)),
         drawings=(*drawings_of(shown, compared, curves, order), *beside.drawings, *beyond.drawings),
-        sections=sections_of(frame, order, saved),
+        sections=sections,
         curves=curves,
         measures=beyond,
         config=to_yaml(saved.config) if saved.config else "",
