@@ -62,8 +62,12 @@ def runs_text(runs: float) -> str:
 
 
 def practical(comparisons: pd.DataFrame) -> str:
-    """How many comparisons are equivalent, different, undecided; empty where none could be tested."""
-    rows = comparisons[comparisons["equivalence"].notna()]
+    """How many comparisons are equivalent, different, undecided; empty where none could be tested.
+
+    Each counts once: two references stand in the tables twice, once in each direction.
+    """
+    same = comparisons["n"].gt(0) & comparisons["same_weights"].eq(comparisons["n"])
+    rows = comparisons[comparisons["equivalence"].notna() & ~same]
     if rows.empty:
         return ""
     told: set[tuple[str, frozenset[str]]] = set()

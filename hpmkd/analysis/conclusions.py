@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from hpmkd.analysis import stats
+from hpmkd.analysis.section import Section
 from hpmkd.numeric import fixed, is_defined, p_phrase
 
 LEVEL = stats.LEVEL
@@ -17,10 +18,14 @@ BOOTSTRAP_RUNS = 15
 # What one line and a short list can hold.
 MAX_GROUPS, MAX_NAMES, MAX_FINDINGS = 4, 6, 12
 _SHOWN = ("better", "worse")
+_ALL_SAME = "Nothing can be compared: the baselines have the same weights in every run."
 
 
 def verdict(row: Mapping[str, Any]) -> str:
-    """One row of `stats.comparisons` -> `better`, `worse`, `open` (no difference is shown), `untested`."""
+    """One row of `stats.comparisons` -> `better`, `worse`, `open` (no difference is shown), `untested`, or `same`: the
+    same models in every run, of which there is nothing to test."""
+    if 0 < row["n"] == row.get("same_weights", 0):
+        return "same"
     if not is_defined(row["p_holm"]):
         return "untested"
     if row["p_holm"] >= LEVEL:
@@ -43,7 +48,8 @@ class Conclusions:
     Args:
         headline: one sentence: what was found, and on how much evidence; else that nothing was.
         findings: a sentence with its numbers for each difference that is shown, better before worse.
-        not_shown: the other rows of `stats.comparisons`, with a column `why`.
+        not_shown: the other rows of `stats.comparisons`, with a column `why`; of models that are the same in every run
+            the findings tell.
     """
 
     headline: str
@@ -56,11 +62,40 @@ def conclude(comparisons: pd.DataFrame) -> Conclusions:
     rows = [{str(name): value for name, value in row.items()} for row in comparisons.to_dict("records")]
     # A pair of references would be said twice, once in each direction.
     rows = [row for row in rows if (row["reference"], row["baseline"]) != ("HPM-KD", "Direct")]
+    same, rows = [row for row in rows if verdict(row) == "same"], [row for row in rows if verdict(row) != "same"]
     shown = sorted((row for row in rows if verdict(row) in _SHOWN), key=verdict)  # better before worse
     rest = [{**row, "why": why_not(row)} for row in rows if verdict(row) not in _SHOWN]
     left = pd.DataFrame(rest, columns=[*comparisons.columns, "why"])
-    headline = _found(rows, shown) if shown else _nothing_found(rows)
-    return Conclusions(headline, tuple(_findings(rows, shown)), left)
+    headline = _found(rows, shown) if shown else _nothing_found(rows) if rows or not same else _ALL_SAME
+    return Conclusions(headline, (*_findings(rows, shown), *_same(same, {row["place"] for row in rows + same})), left)
+
+
+def _same(same: list[dict[str, Any]], places: Collection[str]) -> list[str]:
+    """Of comparisons of models with themselves; they count nowhere else."""
+    groups: dict[tuple[str, str, int], list[str]] = {}
+    for row in same:
+        place = f"{row['place']}: " if len(places) > 1 else ""
+        groups.setdefault((place, str(row["reference"]), int(row["n"])), []).append(str(row["baseline"]))
+    return [
+        f"{place}{_and(names)} {'has' if len(names) == 1 else 'have'} the same weights as {reference} in {n} of {n} "
+        f"run{'s' * (n > 1)}; that is no comparison."
+        for (place, reference, n), names in groups.items()
+    ]
+
+
+def elsewhere(sections: Iterable[Section]) -> str:
+    """What stands beside the headline where sections, whose families of comparisons are their own, show something."""
+    titles = [
+        f"“{one.title}”"
+        for one in sections
+        if any((part.frame["p_holm"] < LEVEL).any() for part in (*one.tables, *one.folded) if "p_holm" in part.frame)
+    ]
+    if not titles:
+        return ""
+    of = "This is corrected over all baselines that a reference is compared with; the"
+    if len(titles) == 1:
+        return f" {of} section {titles[0]} asks fewer questions, corrected over those alone, and shows differences."
+    return f" {of} sections {_and(titles)} ask fewer questions, corrected over those alone, and show differences."
 
 
 def _nothing_found(rows: list[dict[str, Any]]) -> str:

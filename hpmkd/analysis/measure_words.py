@@ -53,11 +53,16 @@ def _calibration(students: pd.DataFrame) -> list[str]:
     made = [f"Calibration error (ECE): {_range(before)}."]
     fitted = students.dropna(subset=["temperature", "ece_scaled_pct"])
     if len(fitted):
-        over, lower = int((fitted["temperature"] > 1).sum()), int((fitted["ece_scaled_pct"] < fitted["ece_pct"]).sum())
+        over, scaled = int((fitted["temperature"] > 1).sum()), fitted["ece_scaled_pct"]
+        lower, rest = (scaled[part] for part in (scaled < fitted["ece_pct"], ~(scaled < fitted["ece_pct"])))
+        said = f": {_range(lower)}" if len(lower) else ""
+        if len(rest):
+            said += f"; for the other{'s' * (len(rest) > 1)}" if said else ":"
+            said += f" it is {_range(rest)}"
         made.append(
             f"The fitted temperature is above 1 (too sure of themselves) for {over} of "
-            f"{count(len(fitted), 'baseline')}; with it the calibration error is "
-            f"lower for {lower} of {len(fitted)}: {_range(fitted['ece_scaled_pct'])}."
+            f"{count(len(fitted), 'baseline')}; with it the calibration error is lower for {len(lower)} of "
+            f"{len(fitted)}{said}."
         )
     return made
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hpmkd.audit.measured import COLUMNS, NUMBERS
-from hpmkd.audit.places import groups
+from hpmkd.audit.places import distinct, groups
 from hpmkd.numeric import fixed, whole
 
 if TYPE_CHECKING:
@@ -72,10 +72,15 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
 
 def by_place(frame: pd.DataFrame) -> pd.DataFrame:
     """The planned teachers (as baseline `teacher`) and students, with a column `place`; a teacher that several places
-    share is there once for each."""
+    share is there once for each, one with the weights of another not at all."""
     import pandas as pd
 
-    parts = [part.assign(place=names["place"]) for names, part in groups(frame)]
+    parts = [_each_once(part).assign(place=names["place"]) for names, part in groups(frame)]
     part = pd.concat(parts) if parts else frame.iloc[:0].assign(place=None)
     part = part[part["role"].isin(["teacher", "student"])]
     return part.assign(baseline=part["baseline"].where(part["role"] == "student", "teacher"))
+
+
+def _each_once(part: pd.DataFrame) -> pd.DataFrame:
+    teachers = part["role"] == "teacher"
+    return part[~teachers | part.index.isin(distinct(part[teachers]).index)]

@@ -48,6 +48,14 @@ def stems(frame: pd.DataFrame) -> pd.Series:
     return frame["file"].str.rsplit(".", n=1).str[0]
 
 
+def distinct(part: pd.DataFrame) -> pd.DataFrame:
+    """Each network once: of rows with the same weights, as a second training of the same recipe gives, the first."""
+    if "weights_sha256" not in part:
+        return part
+    weights = part["weights_sha256"]
+    return part[weights.isna() | ~weights.duplicated()]
+
+
 def teacher_pct(part: pd.DataFrame, place: str) -> float:
     """Test accuracy of the teacher that the students of a place are measured against; NaN where there is none.
 

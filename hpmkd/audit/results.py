@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hpmkd.audit.findings import headers
 from hpmkd.audit.grid_columns import columns_of
 from hpmkd.audit.lineage import ancestors
-from hpmkd.audit.places import AXES, groups, stems, teacher_pct
+from hpmkd.audit.places import AXES, distinct, groups, stems, teacher_pct
 from hpmkd.audit.result_row import result_row
 from hpmkd.audit.sweep_dir import Saved, open_saved
 from hpmkd.config.arguments import path_of
@@ -148,7 +148,8 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
     depend on, each counted once.
 
     Retention is student / teacher accuracy in percent, and missing where there is no teacher or it has 0 %. The teacher
-    is the students' own one (`places.teacher_pct`), whose accuracy is in `teacher_pct`; the row `teacher` is of all.
+    is the students' own one (`places.teacher_pct`), whose accuracy is in `teacher_pct`; the row `teacher` is of all,
+    each network once, though it was trained twice to the same weights.
     The standard deviation is the sample's (n - 1), and missing for a single run. A cost of which a part is not known is
     missing.
     """
@@ -161,14 +162,15 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
         students = part[part["role"] == "student"]
         named += [(str(name), group) for name, group in students.groupby("baseline", sort=False)]
         for name, group in named:
-            accuracy = group["accuracy_pct"]
+            networks = distinct(group) if name == "teacher" else group
+            accuracy = networks["accuracy_pct"]
             rows.append(
                 {
                     **names,
                     "baseline": name,
-                    "runs": len(group),
+                    "runs": len(networks),
                     "mean_pct": float(accuracy.mean()),
-                    "sd_pct": float(accuracy.std(ddof=1)) if len(group) > 1 else float("nan"),
+                    "sd_pct": float(accuracy.std(ddof=1)) if len(networks) > 1 else float("nan"),
                     "retention_pct": 100 * divide(accuracy.mean(), reference),
                     "train_seconds": float(group["train_seconds"].mean()),
                     "total_seconds": total(group["train_seconds"]) + _shared_seconds(group, frame),

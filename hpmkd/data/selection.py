@@ -7,7 +7,7 @@ only need to be counted.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,13 +46,23 @@ def used(spec: DataSpec, order: Path) -> Used | None:
 
 
 def limit_of(spec: DataSpec) -> str:
-    """How many of the training images are used, where data.train_images (a mode may set it) leaves some out; else
-    empty."""
-    there = spec.images - replace(spec, train_images=None).validation_count(spec.images)
+    """How many of the training images are used, where data.train_images (a mode may set it) or the condition leaves
+    some out; else empty."""
+    there = spec.images - spec.kept_of(spec.images)
     if spec.train_images is None or spec.train_images >= there:
         return ""
+    why = "data.train_images" if spec.condition is None else f"the condition {spec.condition}"
     kept = f"{spec.images - there:,} kept for validation"
-    return f"{spec.name}: {spec.train_images:,} of {there:,} training images are used (data.train_images; {kept})"
+    return f"{spec.label}: {spec.train_images:,} of {there:,} training images are used ({why}; {kept})"
+
+
+def amount_of(spec: DataSpec) -> str:
+    """The same, said also where all of them are used; empty where their number is not known."""
+    there = spec.images - spec.kept_of(spec.images)
+    if limit := limit_of(spec):
+        return limit
+    kept = f"{spec.images - there:,} kept for validation"
+    return f"{spec.label}: all {there:,} training images are used ({kept})" if spec.images else ""
 
 
 def overruled(specs: Iterable[DataSpec], train_images: int) -> list[str]:

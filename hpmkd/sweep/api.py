@@ -201,12 +201,14 @@ def _train(
 
 
 def _report(saved: Saved, findings: Mapping[str, inspection.Finding], *, order: list[str], quiet: bool) -> None:
-    from hpmkd.audit import results
+    from hpmkd.audit import chance, results
 
     output = saved.output
     frame, measures = results.collect_saved(saved, known_headers(findings))
     results.write(frame, output, measures)
     if not quiet and not frame.empty:
         show(results.tables(frame, order))
+        for line in chance.remarks(frame, {job.data.name: job.data.classes for job in saved.jobs}):
+            log.warning(line)
         progress.info(f"one row per model: {output.root / 'results.csv'}")
         progress.info(f"a page with figures and statistics: hpmkd report {shlex.quote(str(output.root))}")

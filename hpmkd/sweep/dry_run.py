@@ -79,7 +79,7 @@ def _about_images(config: SweepConfig, output: OutputDir, missing: Sequence[Job]
 
 
 def grid_lines(jobs: Sequence[Job], baselines: Sequence[Baseline]) -> list[str]:
-    """Axes with their values, settings of which there are several, and how many students and other models that makes."""
+    """Axes with their values, settings that vary, and how many students and other models that makes."""
     grid = {**grid_of(jobs), "baseline": [one.label for one in baselines]}
     shown = {_AXES[axis]: values for axis, values in grid.items() if values != [None]}
     shown |= {key: values for key, values in _settings(baselines).items() if len(values) > 1}

@@ -9,9 +9,11 @@ import pytest
 from support.frames import make_frame
 
 from hpmkd.analysis import stats
-from hpmkd.analysis.conclusions import Conclusions, cautions, conclude, verdict
+from hpmkd.analysis.advice import practical
+from hpmkd.analysis.conclusions import Conclusions, cautions, conclude, elsewhere, verdict
 from hpmkd.analysis.costs import costs
 from hpmkd.analysis.report.tables import not_shown_table
+from hpmkd.analysis.section import Section, Table
 
 BASE = [70.0, 71.0, 69.5, 70.4, 70.8]
 
@@ -92,6 +94,40 @@ def test_references_are_compared_once_and_findings_come_first() -> None:
     assert list(why(found)) == ["AT"]
 
 
+def with_twins(scores: dict[str, list[float]], twin: str, of: str) -> pd.DataFrame:
+    """One baseline has the weights of another in every run."""
+    frame = make_frame(scores)
+    weights = frame[frame["baseline"] == of].set_index("run")["weights_sha256"]
+    mine = frame["baseline"] == twin
+    frame.loc[mine, "weights_sha256"] = frame.loc[mine, "run"].map(weights)
+    return frame
+
+
+def test_the_same_models_are_no_comparison() -> None:
+    compared = stats.comparisons(with_twins({"HPM-KD": BASE, "AT": plus(*NONE), "Twin": BASE}, "Twin", "HPM-KD"))
+    found = conclude(compared)
+    assert found.headline == "No difference is shown in 1 comparison (5 pairs of runs each)."
+    assert found.findings == ("Twin has the same weights as HPM-KD in 5 of 5 runs; that is no comparison.",)
+    assert found.not_shown["baseline"].tolist() == ["AT"]
+    assert "(TOST), 1 comparison:" in practical(compared)
+    alone = conclude(stats.comparisons(with_twins({"HPM-KD": BASE, "Twin": BASE}, "Twin", "HPM-KD")))
+    assert alone.headline == "Nothing can be compared: the baselines have the same weights in every run."
+    equal = conclude(stats.comparisons(make_frame({"HPM-KD": BASE, "AT": BASE})))
+    assert equal.findings == (), "equal accuracies of other weights are a comparison"
+
+
+def test_what_sections_show_is_said_beside_the_headline() -> None:
+    def section(title: str, p_holm: float) -> Section:
+        table = Table(title, title, pd.DataFrame({"p_holm": [0.3, p_holm]}), columns={})
+        return Section(title, title, ("said",), tables=(table,))
+
+    assert elsewhere([section("A", 0.2), section("B", float("nan"))]) == ""
+    assert elsewhere([section("A", 0.2), section("B", 0.01)]).endswith(
+        "the section “B” asks fewer questions, corrected over those alone, and shows differences."
+    )
+    assert "the sections “A” and “B” ask fewer questions" in elsewhere([section("A", 0.02), section("B", 0.01)])
+
+
 def test_nothing_to_compare() -> None:
     found = conclude(stats.comparisons(make_frame({"AT": BASE})))
     assert "Nothing can be compared yet: that needs students of a reference" in found.headline
@@ -134,7 +170,7 @@ def test_enough_runs_need_no_caution_and_mixed_devices_do() -> None:
 
 
 def test_verdicts_of_missing_numbers() -> None:
-    assert verdict({"p_holm": float("nan"), "difference": 1.0}) == "untested"
+    assert verdict({"p_holm": float("nan"), "difference": 1.0, "n": 2}) == "untested"
 
 
 def test_costs_count_what_is_shared_in_each_baseline_and_once_in_all() -> None:

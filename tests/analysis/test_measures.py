@@ -178,6 +178,23 @@ def test_calibration_sentences(tmp_path: Path, cache_dir: Path) -> None:
     FigureCanvasAgg(plots.reliability(found, ["Direct"])).draw()
 
 
+def test_the_range_of_calibration_errors_is_of_those_that_fall(tmp_path: Path, cache_dir: Path) -> None:
+    """One baseline is too sure and T mends it; the others have a T that makes theirs worse."""
+    output, labels = make(tmp_path / "out", cache_dir), np.arange(100) % 10
+    sure = confused(labels, 3, 4)
+
+    def answers(mended: str) -> None:
+        put_all(output, lambda _, key: replace(sure, temperature=2.0 if f"_{mended}_" in key else 0.5))
+
+    answers("Direct")
+    frame, found = read(output)
+    error = summary(frame).set_index("baseline")["ece_scaled_pct"]
+    said = " ".join(sentences(frame, found, ORDER))
+    assert f"is lower for 1 of 3: {error['Direct']:.1f}% (Direct); for the others it is {error['AT']:.1f}%." in said
+    answers("none")
+    assert f"is lower for 0 of 3: it is {error['AT']:.1f}%." in " ".join(sentences(*read(output), ORDER))
+
+
 def test_a_temperature_of_some_models_only_is_not_averaged(tmp_path: Path, cache_dir: Path) -> None:
     output = make(tmp_path / "out", cache_dir, baselines=["Direct"])
     put_all(output, lambda number, key: made_up(number, temperature=None if key.endswith("run1") else 1.5))

@@ -17,7 +17,7 @@ from hpmkd.analysis import plots, stats
 from hpmkd.analysis.costs import costs
 from hpmkd.analysis.plots.cost import pareto_front
 from hpmkd.analysis.plots.lineage import nodes
-from hpmkd.analysis.plots.style import inline, render
+from hpmkd.analysis.plots.style import colours, inline, marks, render
 from hpmkd.plan.catalog import BASELINES
 
 
@@ -73,6 +73,38 @@ def test_the_front_of_accuracy_and_cost() -> None:
     rows = {"a": (10, 70.0), "b": (20, 69.0), "c": (30, 72.0), "d": (30, 71.0), "e": (40, 72.0)}
     part = pd.DataFrame([{"baseline": k, "total_seconds": s, "mean_pct": a} for k, (s, a) in rows.items()])
     assert list(pareto_front(part)["baseline"]) == ["a", "c"]
+
+
+def test_among_many_baselines_no_two_look_alike() -> None:
+    names = [f"B{number}" for number in range(40)]
+    looks = [(colours(names)[name], marks(names)[name]) for name in names]
+    assert len(set(looks)) == len(names)
+    frame = make_frame({name: [70.0 + place] for place, name in enumerate(names)})
+    drawn = [line for line in plots.pareto(stats.summary(frame), names).axes[0].lines if line.get_marker() != "None"]
+    assert len({(line.get_color(), line.get_marker()) for line in drawn}) == len(names)
+    epochs = pd.DataFrame(
+        [("D", name, 1, epoch, 2.0 + epoch, 50.0) for name in names for epoch in (1, 2)],
+        columns=["place", "baseline", "run", "epoch", "train_loss", "validation_accuracy_pct"],
+    )
+    means = [line for line in plots.curves(epochs, names).axes[0].lines if line.get_linewidth() > 1]
+    assert len({(line.get_color(), line.get_linestyle()) for line in means}) == len(names)
+
+
+@pytest.mark.parametrize(("low", "high"), [(3.0, 6.5), (0.02, 2.0), (1e-6, 2.0)])
+def test_epochs_and_losses_have_plain_ticks(low: float, high: float) -> None:
+    epochs = pd.DataFrame(
+        [("D", "AT", 1, 1, high, 50.0), ("D", "AT", 1, 2, low, 60.0)],
+        columns=["place", "baseline", "run", "epoch", "train_loss", "validation_accuracy_pct"],
+    )
+    figure = plots.curves(epochs, ["AT"])
+    FigureCanvasAgg(figure).draw()
+    axes = figure.axes[1]
+    assert all(float(tick) == int(tick) for tick in axes.get_xticks())
+    labels = [label for label in axes.get_yticklabels(which="both") if label.get_text()]
+    boxes = [one.get_window_extent() for one in labels]
+    assert not any("^" in one.get_text() for one in labels)
+    assert sum(axes.get_ylim()[0] <= one.get_position()[1] <= axes.get_ylim()[1] for one in labels) > 0
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
 
 
 def test_bars_add_up_to_the_time_of_the_sweep() -> None:

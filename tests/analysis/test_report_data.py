@@ -106,6 +106,32 @@ def test_fewer_training_images_than_there_are_are_said(tmp_path: Path) -> None:
     assert line in markdown(gather(output.root))
 
 
+def test_each_condition_has_its_line_and_its_counts(tmp_path: Path) -> None:
+    """The data set as it is among them: what is true of one is not said of the other."""
+    root = many(tmp_path / "x", 3, train=20)
+    output, _ = sweep(tmp_path, f"x={root}", f"x={root}@n30")
+    (one,) = shown(output)
+    assert one.conditions == ("x", "x@n30")
+    assert "x: all 54 training images are used (6 kept for validation)" in one.remarks
+    assert "x@n30: 30 of 54 training images are used (the condition n30; 6 kept for validation)" in one.remarks
+    assert not any("data.train_images" in said for said in one.remarks)
+    used = [[int(number) for number in part.used.split(" / ")] for part in one.classes]
+    assert [sum(numbers) for numbers in zip(*used, strict=True)] == [54, 30]
+    page = html(gather(output.root))
+    assert "images that are trained on (x / x@n30) + kept for" in page
+    facts = dict(gather(output.root).facts)
+    assert facts["conditions"] == "none, n30"
+    assert facts["training images"] == "all; where a condition says how many, so many"
+
+
+def test_a_condition_wins_over_the_number_of_all_others(tmp_path: Path) -> None:
+    root = many(tmp_path / "x", 3, train=20)
+    output, _ = sweep(tmp_path, f"x={root}", f"x={root}@n30", train_images=20)
+    (one,) = shown(output)
+    assert "x: 20 of 54 training images are used (data.train_images; 6 kept for validation)" in one.remarks
+    assert "x@n30: 30 of 54 training images are used (the condition n30; 6 kept for validation)" in one.remarks
+
+
 def test_of_very_many_classes_the_rest_is_counted(tmp_path: Path) -> None:
     output, _ = sweep(tmp_path, f"x={many(tmp_path / 'x', 103, train=1)}")
     (one,) = shown(output)

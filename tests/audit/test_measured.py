@@ -84,6 +84,22 @@ def test_conditions_have_teachers_of_their_own(output: OutputDir) -> None:
     assert reference_teachers(found)[KD] == f"{TEACHER}_2", "of the same condition"
 
 
+def test_direct_in_a_pair_is_compared_with_the_first_teacher_of_its_pair(tmp_path: Path, cache_dir: Path) -> None:
+    """Two pairs share the teacher of their network, a third has another one."""
+    pairs = {
+        "big": {"teacher": {"arch": "resnet20"}},
+        "small": {"teacher": {"arch": "resnet20"}, "student": {"arch": "lenet5"}},
+        "tiny": {"teacher": {"arch": "resnet8"}},
+    }
+    made, _, _ = make_output(tmp_path / "out", cache_dir, _accuracy, baselines=BASELINES[:2], runs=1, pairs=pairs)
+    found = reference_teachers(headers(made))
+    assert {pair: found[f"student_Digits+{pair}_Direct_run1"] for pair in pairs} == {
+        "big": "teacher_Digits+resnet20",
+        "small": "teacher_Digits+resnet20",
+        "tiny": "teacher_Digits+resnet8",
+    }
+
+
 def test_the_arrays(output: OutputDir) -> None:
     _, frame = results.collect_measured(output, None)
     row = frame.set_index("key").loc[KD]

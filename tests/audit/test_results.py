@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 import torch
 from rich.console import Console
-from support.frames import make_output
+from support.frames import make_frame, make_output
 
 import hpmkd
 from hpmkd.analysis.costs import costs
-from hpmkd.audit import results
+from hpmkd.audit import measure_tables, results
 from hpmkd.audit.findings import headers
 from hpmkd.errors import UsageError
 from hpmkd.plan.architecture import parameter_count
@@ -145,3 +145,23 @@ def test_no_models_no_tables(tmp_path: Path) -> None:
     assert results.tables(frame, ["Direct"]) == []
     results.write(frame, OutputDir(tmp_path))
     assert (tmp_path / "results.csv").read_text().startswith("file,dataset")
+
+
+def test_a_teacher_under_two_names_counts_once() -> None:
+    """As the teachers that noSharedMemory trains for itself: the same weights, so the same network."""
+    frame = make_frame({"Direct": [70.0, 72.0]}, teacher=80.0)
+    rows = [frame.iloc[:1].assign(file=f"teacher_D_{name}.pt") for name in ("2", "HPM-KD-noSharedMemory_2")]
+    second = [row.assign(accuracy_pct=84.0, weights_sha256="one network") for row in rows]
+    table = results.summary(pd.concat([frame, *second], ignore_index=True)).set_index("baseline")
+    assert table.loc["teacher", ["runs", "mean_pct"]].tolist() == [2, 82.0]
+    assert table.loc["teacher", "train_seconds"] == 10
+    assert table.loc["teacher", "total_seconds"] == 30, "all of them were trained"
+    unknown = pd.concat([frame, *(row.assign(weights_sha256=None) for row in rows)], ignore_index=True)
+    assert results.summary(unknown).set_index("baseline").loc["teacher", "runs"] == 3
+
+
+def test_measures_count_it_once() -> None:
+    frame = make_frame({"Direct": [70.0]}, teacher=80.0).assign(nll=1.0)
+    twin = frame.iloc[:1].assign(file="teacher_D_2.pt")
+    table = measure_tables.summary(pd.concat([frame, twin], ignore_index=True)).set_index("baseline")
+    assert table["runs"].to_dict() == {"teacher": 1, "Direct": 1}

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.frames import make_output
 from support.sweeps import stamps, tiny
 
 import hpmkd
+from hpmkd.audit.grid_columns import columns_of
 from hpmkd.errors import ConfigMismatch, Locked, UsageError
+from hpmkd.plan.job import Job
 from hpmkd.store.lock import locked
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep import api
@@ -64,3 +67,15 @@ def test_errors_are_raised(tmp_path: Path) -> None:
         hpmkd.run_sweep(output=tmp_path, settings={"runs": "many"})
     with locked(OutputDir(tmp_path)), pytest.raises(Locked):
         hpmkd.run_sweep(output=tmp_path)
+
+
+def test_a_teacher_at_chance_is_said_after_a_sweep(
+    tmp_path: Path, cache_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def accuracy(job: Job) -> float:
+        return 10.0 if job.role == "teacher" else 50.0
+
+    output, config, jobs = make_output(tmp_path / "out", cache_dir, accuracy, baselines=["Direct", "AT"], runs=1)
+    planned = columns_of(config, [*jobs.values()])
+    api._report(output, {}, planned=planned, jobs=[*jobs.values()], order=["Direct", "AT"], quiet=False)
+    assert "The teacher of Digits is at or near chance (10.00 % of 10 classes)" in caplog.text

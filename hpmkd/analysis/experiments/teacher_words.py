@@ -64,6 +64,8 @@ def _cost(rows: Rows) -> str:
     first, last = rows[0], rows[-1]
     for column, unit in (("multiply_adds", "multiply-adds"), ("seconds", "seconds")):
         times = divide(last[column], first[column])
+        if is_defined(times) and root_of(str(first["name"])) == BUDGET:  # it has one teacher
+            return f"; at M = {last['teachers']} it takes {fixed(times, 2)} times the {unit} of M = {first['teachers']}"
         if is_defined(times):
             return f"; {last['teachers']} teachers take {fixed(times, 2)} times the {unit} of {first['teachers']}"
     return ""

@@ -26,6 +26,11 @@ def section(frame: pd.DataFrame, order: Sequence[str], saved: Saved) -> Section 
     if not found:
         return None
     several, costs = len(found) > 1, Costs(frame, saved)
+    shared = "" if saved.config is None else f" = {saved.config.kd_budget.students}"
+    budget = (
+        f"KD-Budget trains one student for what HPM-KD with M teachers costs, its teachers shared by kd_budget.students"
+        f"{shared}; with another number of runs the multiply-adds of a sweep are not the same."
+    )
     numbers = pd.concat([_numbers(one, costs) for one in found], ignore_index=True)
     beside = pd.concat([_beside(one) for one in found], ignore_index=True)
     spread = pd.concat([spreads(one) for one in found], ignore_index=True)
@@ -40,12 +45,12 @@ def section(frame: pd.DataFrame, order: Sequence[str], saved: Saved) -> Section 
         "Number of teachers",
         tuple(said),
         tables=(
-            _number_table(numbers, several),
+            _number_table(numbers, several, budget),
             *[attention_table(spread, several)] * (len(spread) > 0),
         ),
         drawings=tuple(_drawings(found, numbers, spread, several)),
         folded=(
-            *[_beside_table(beside, several)] * (len(beside) > 0),
+            *[_beside_table(beside, several, budget)] * (len(beside) > 0),
             *[pairs_table(apart, several)] * (len(apart) > 0),
         ),
     )
@@ -90,7 +95,7 @@ def _places(several: bool) -> dict[str, tuple[str, Format]]:
     return {"place": ("data set", str), **about} if several else about
 
 
-def _number_table(numbers: pd.DataFrame, several: bool) -> Table:
+def _number_table(numbers: pd.DataFrame, several: bool, budget: str) -> Table:
     signed = digits(2, sign=True)
     columns: dict[str, tuple[str, Format]] = {
         **_places(several), "teachers": ("M", whole), "runs": ("runs", whole), "mean_pct": ("accuracy %", digits(2)),
@@ -101,13 +106,13 @@ def _number_table(numbers: pd.DataFrame, several: bool) -> Table:
     note = (
         "Test accuracy of the students by number of teachers, and the difference to the same method with the fewest, "
         "run by run, with its 95 % interval by Student's t; Holm over the M of a method. KD-Budget has one teacher "
-        "whatever M is: it trains its student for as long as HPM-KD with M teachers takes. Cost: these students with "
-        f"everything that they depend on. {SHARED} M teachers are the first M of one set, so M is that of one set."
+        f"whatever M is. {budget} Cost: these students with everything that they depend on. {SHARED} "
+        "M teachers are the first M of one set, so M is that of one set."
     )
     return Table("teachers", "Accuracy and cost by number of teachers", numbers, columns=columns, note=note)
 
 
-def _beside_table(beside: pd.DataFrame, several: bool) -> Table:
+def _beside_table(beside: pd.DataFrame, several: bool, budget: str) -> Table:
     signed = digits(2, sign=True)
     columns: dict[str, tuple[str, Format]] = {
         **_places(several), "against": ("against", str), "teachers": ("M", whole), "n": ("pairs", whole),
@@ -115,8 +120,8 @@ def _beside_table(beside: pd.DataFrame, several: bool) -> Table:
         "p_holm": ("p (Holm)", p_value), "finding": ("finding", str),
     }  # fmt: skip
     note = (
-        "Two methods with the same number of teachers, run by run; against KD-Budget: at the same multiply-adds. Holm "
-        "over the M of each pair of methods."
+        "Two methods with the same number of teachers, run by run. Holm over the M of each pair of methods, fewer than "
+        f"in the table of paired differences. {budget}"
     )
     return Table("teachers-methods", "Methods with equally many teachers", beside, columns=columns, note=note)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hpmkd.analysis.plots.style import MARKS, PALETTE, TEXT, colours, legend, panels, rows, styled
+from hpmkd.analysis.plots.style import PALETTE, TEXT, colours, legend, marks, panels, rows, styled
 from hpmkd.plan.roles import Role
 
 
@@ -18,7 +18,7 @@ def pareto(summary: pd.DataFrame, order: Sequence[str]) -> Figure:
         summary: of `stats.summary`.
         order: the baselines.
     """
-    shade, marks = colours(order), dict(zip(order, [*MARKS] * (1 + len(order) // len(MARKS)), strict=False))
+    shade, mark = colours(order), marks(order)
     places = list(dict.fromkeys(summary["place"]))
     with styled():
         figure, axes = panels([2.2] * len(places), places)
@@ -29,7 +29,7 @@ def pareto(summary: pd.DataFrame, order: Sequence[str]) -> Figure:
             for row in part.to_dict("records"):
                 name = str(row["baseline"])
                 if name in shade:
-                    one.plot(row["total_seconds"], row["mean_pct"], marks[name], ms=7, color=shade[name], label=name)
+                    one.plot(row["total_seconds"], row["mean_pct"], mark[name], ms=7, color=shade[name], label=name)
             if len(part) and part["total_seconds"].max() > 20 * part["total_seconds"].min() > 0:
                 one.set_xscale("log")
             one.set_ylabel("mean test accuracy, %")

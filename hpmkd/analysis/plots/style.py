@@ -106,6 +106,13 @@ def colours(names: Iterable[str]) -> dict[str, str]:
     return {name: PALETTE[place % len(PALETTE)] for place, name in enumerate(dict.fromkeys(names))}
 
 
+def marks(names: Iterable[str]) -> dict[str, str]:
+    """Name -> mark; with its colour it is the only one of its kind among a hundred names."""
+    return {
+        name: MARKS[(place + place // len(PALETTE)) % len(MARKS)] for place, name in enumerate(dict.fromkeys(names))
+    }
+
+
 def render(figure: Figure, kind: str, **options: Any) -> bytes:
     """The bytes of a png, svg or pdf file; the same figure gives the same bytes."""
     buffer = io.BytesIO()

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from hpmkd.analysis import stats, time_profile
-from hpmkd.analysis.conclusions import cautions, conclude
+from hpmkd.analysis.conclusions import cautions, conclude, elsewhere
 from hpmkd.analysis.costs import costs
 from hpmkd.analysis.experiments.registry import sections_of
 from hpmkd.analysis.experiments.sensitivity import unchosen
@@ -24,8 +24,8 @@ from hpmkd.analysis.report.drawings import curves_of, drawings_of
 from hpmkd.analysis.report.measures import Measures, measures_of
 from hpmkd.analysis.report.statistics import statistics_of
 from hpmkd.analysis.section import Drawing, Section, Table
+from hpmkd.audit import chance, results
 from hpmkd.audit import measured as measuring
-from hpmkd.audit import results
 from hpmkd.audit.status import BAD, Status, read_status
 from hpmkd.audit.sweep_dir import Saved, open_saved
 from hpmkd.config.load import to_yaml
@@ -114,7 +114,7 @@ def compose(
     beyond = measures_of(shown, pd.DataFrame() if measured is None else measured, order, _measure(saved.output))
     compared = tables.ordered(stats.comparisons(shown), order)
     found, beside = conclude(compared), statistics_of(shown, compared, order, correctness)
-    made = _tables(frame, shown, compared, order)
+    made, sections = _tables(frame, shown, compared, order), sections_of(frame, order, saved)
     return Report(
         title=f"{saved.output.root.name}: knowledge-distillation sweep",
         made=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -123,19 +123,23 @@ def compose(
         facts=tuple(_facts(frame, saved.config, order)),
         missing=tuple(_missing(status)),
         failures=tuple(f"{one.key}: {one.state}, {one.reason}" for one in status.models if one.state in BAD),
-        conclusions=(found.headline, *found.findings),
+        conclusions=(found.headline + elsewhere(sections), *found.findings),
         not_shown=tables.not_shown_table(found.not_shown) if len(found.not_shown) else None,
-        cautions=(*cautions(shown, compared), *unchosen_text(frame.loc[hidden, "baseline"])),
+        cautions=(*_at_chance(shown, saved), *cautions(shown, compared), *unchosen_text(frame.loc[hidden, "baseline"])),
         advice=beside.advice,
         statistics=beside.sentences,
         tables=(*made, *beside.tables, *beyond.tables, *_profile(saved.output, saved.jobs)),
         drawings=(*drawings_of(shown, compared, curves, order), *beside.drawings, *beyond.drawings),
-        sections=sections_of(frame, order, saved),
+        sections=sections,
         curves=curves,
         measures=beyond,
         config=to_yaml(saved.config) if saved.config else "",
         datasets=tuple(datasets_of((job.data for job in saved.jobs), saved.config.data if saved.config else None)),
     )
+
+
+def _at_chance(shown: pd.DataFrame, saved: Saved) -> list[str]:
+    return chance.remarks(shown, {job.data.name: job.data.classes for job in saved.jobs})
 
 
 def _measure(output: OutputDir) -> str:
@@ -169,14 +173,15 @@ def _facts(frame: pd.DataFrame, config: SweepConfig | None, order: Sequence[str]
     part = frame[frame["planned"].astype(bool)]
     made = [
         ("data sets", _kinds(part, "dataset")),
-        ("conditions", _kinds(part, "condition")),
+        ("conditions", _conditions(part)),
         ("pairs", _kinds(part, "pair")),
     ]
     made += [("baselines", ", ".join(order))]
     if config is not None:
         train = config.data.train_images
         made += [("runs per baseline", str(config.runs)), ("seed of the sweep", str(config.seed))]
-        made += [("training images", "all" if train is None else whole(train))]
+        but = "; where a condition says how many, so many" if part["condition"].notna().any() else ""
+        made += [("training images", f"{'all' if train is None else whole(train)}{but}")]
     networks = part[part["architecture"].notna()]
     for role in ("teacher", "student"):
         rows = networks.loc[networks["role"] == role, ["architecture", "channels", "parameters"]].drop_duplicates()
@@ -191,6 +196,13 @@ def _facts(frame: pd.DataFrame, config: SweepConfig | None, order: Sequence[str]
     seconds = fixed(results.total(part["train_seconds"]), 1)
     made.append(("total training time", f"{seconds} s over {count(len(part), 'model')}"))
     return [(label, text) for label, text in made if text]
+
+
+def _conditions(part: pd.DataFrame) -> str:
+    """`none, n300`; empty where there are none."""
+    named = part.loc[part["dataset"].notna(), "condition"]
+    known = [*map(str, dict.fromkeys(named.dropna()))]
+    return ", ".join(["none"] * bool(known and named.isna().any()) + known)
 
 
 def _kinds(part: pd.DataFrame, column: str, between: str = ", ") -> str:

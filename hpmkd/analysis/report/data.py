@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from hpmkd.config.sweep import DataConfig
 from hpmkd.data.cache import remembered
 from hpmkd.data.census import remarks, summary
 from hpmkd.data.listing import shown
-from hpmkd.data.selection import ORDER, limit_of, untrained, used
+from hpmkd.data.selection import ORDER, amount_of, limit_of, untrained, used
 from hpmkd.errors import HpmkdError
 from hpmkd.numeric import whole
 
@@ -23,8 +23,8 @@ FOLDED = 30  # with more classes their images are shown on demand
 
 @dataclass(frozen=True)
 class ClassShown:
-    """A class: its name, how many images it has, how many of these are trained on and kept for validation (empty: not
-    known), and the first training image as a `data:` address, if there is one."""
+    """A class: its name, how many images it has, how many of these are trained on (under each condition, `130 / 30`)
+    and kept for validation (empty: not known), and the first training image as a `data:` address, if there is one."""
 
     name: str
     train: str
@@ -37,13 +37,15 @@ class ClassShown:
 @dataclass(frozen=True)
 class DataShown:
     """A data set: one line, what should be known of it, its classes (all of them), and how many have no picture because
-    the cache keeps those of the first only."""
+    the cache keeps those of the first only. `conditions`: its labels in the sweep (`Digits`, `Digits@n300`), where
+    there are several."""
 
     name: str
     summary: str
     remarks: tuple[str, ...]
     classes: tuple[ClassShown, ...]
     more: int
+    conditions: tuple[str, ...] = ()
 
     @property
     def is_used_known(self) -> bool:
@@ -65,38 +67,47 @@ def datasets_of(specs: Iterable[DataSpec], config: DataConfig | None) -> list[Da
     """
     if config is None:
         return []
-    found = (_dataset(spec, config) for spec in {spec.name: spec for spec in specs}.values())
+    named: dict[str, dict[str, DataSpec]] = {}
+    for spec in specs:
+        named.setdefault(spec.name, {})[spec.label] = spec
+    found = (_dataset([*conditions.values()], config) for conditions in named.values())
     return [one for one in found if one is not None]
 
 
-def _dataset(spec: DataSpec, config: DataConfig) -> DataShown | None:
+def _dataset(conditions: Sequence[DataSpec], config: DataConfig) -> DataShown | None:
+    """Of a data set, as it is and under its conditions, whose split and validation images are the same."""
+    spec = conditions[0]
     try:
         known = remembered(spec, config)
         if known is None:
             return None
         meta, picture = known
         census = meta["census"]
-        found = used(spec, picture.with_suffix(ORDER))
+        parts = [used(one, picture.with_suffix(ORDER)) for one in conditions]
+        found = [one for one in parts if one is not None] if None not in parts else []
         images = _tiles(picture, meta["pictures"], census)
-        taken = {"used": found.train, "validation": found.validation} if found else {}
         classes = [
             ClassShown(
                 shown(str(one["name"])),
                 train=whole(one["train"]),
                 test=whole(one["test"]),
                 image=images.get(place, ""),
-                **{name: whole(numbers[place]) for name, numbers in taken.items()},
+                used=" / ".join(whole(part.train[place]) for part in found),
+                validation=whole(found[0].validation[place]) if found else "",
             )
             for place, one in enumerate(census["classes"])
         ]
-        limit = limit_of(spec)
-        limits = [limit if found else f"{limit}; below are all images of each class"] if limit else []
-        limits += [line] if found and (line := untrained(spec.label, found, census["classes"])) else []
+        said = [(amount_of if len(conditions) > 1 else limit_of)(one) for one in conditions]
+        limits = [line if found else f"{line}; below are all images of each class" for line in said if line]
+        for one, part in zip(conditions, found, strict=False):
+            limits += [line] if (line := untrained(one.label, part, census["classes"])) else []
         about = summary(spec.name, census), (*limits, *remarks(spec.name, census))
         shown_classes = [one for place, one in enumerate(classes) if place < meta["pictures"]["classes"]]
     except (HpmkdError, OSError, KeyError, TypeError, ValueError, AttributeError, ArithmeticError, IndexError):
         return None  # the cache is gone, or is not what it was: the report is about the models
-    return DataShown(spec.name, *about, tuple(shown_classes), more=len(classes) - len(shown_classes))
+    names = tuple(one.label for one in conditions) if len(conditions) > 1 else ()
+    more = len(classes) - len(shown_classes)
+    return DataShown(spec.name, *about, tuple(shown_classes), more=more, conditions=names)
 
 
 def _tiles(picture: Path, about: Mapping[str, int], census: Mapping[str, Any]) -> dict[int, str]:

@@ -104,7 +104,8 @@ def _calibration_table(table: pd.DataFrame) -> Table:
     note = (
         f"ECE: expected calibration error over {BINS} bins of equal width (Guo et al. 2017). T: what the logits are "
         "divided by so that validation images are likeliest; above 1 the model was too sure. Where a model has all of "
-        "them right there is no such T. The error of a few hundred images is above 0 even without any miscalibration."
+        "them right, or its logits say no more than chance, there is no such T. The error of a few hundred images is "
+        "above 0 even without any miscalibration."
     )
     return Table("calibration", "Calibration", frame=table, columns=columns, note=note)
 
@@ -117,8 +118,9 @@ def _agreement_table(table: pd.DataFrame) -> Table:
     }  # fmt: skip
     note = (
         "With the first teacher that a student was trained from; Direct and further teachers with the first of their "
-        "data set, as a reference. Agrees: the same class (Stanton et al. 2021). On its errors: the same wrong class, "
-        "of the images that the teacher gets wrong. KL: mean divergence KL(teacher || student) at T = 1, nats."
+        "data set, condition and pair, as a reference. Agrees: the same class (Stanton et al. 2021). On its errors: "
+        "the same wrong class, of the images that the teacher gets wrong. KL: mean KL(teacher || student) at T = 1, "
+        "nats."
     )
     shown = table[table["agreement_pct"].notna()]
     return Table("agreement", "Agreement with the teacher", frame=shown, columns=columns, note=note)

@@ -51,6 +51,10 @@ def practical_table(needed: pd.DataFrame) -> Table:
         f"t-test at {stats.LEVEL:g} / comparisons (the first step of Holm's correction), by that sd and by the ends of "
         "its 95 % interval (chi-square)."
     )
+    note += (
+        " Two references stand here twice, once in each direction, but count once. Without spread, as of models with "
+        "the same weights, there is no TOST."
+    )
     return Table("practical", "Equivalence, probabilities, runs needed", frame=needed, columns=columns, note=note)
 
 

@@ -50,18 +50,29 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
 
 def comparisons(frame: pd.DataFrame, references: Sequence[str] = REFERENCES) -> pd.DataFrame:
     """`paired` for every place (data set, condition, pair) and every reference that it has: columns `place`, `dataset`,
-    `condition`, `pair`, `reference`, and its."""
+    `condition`, `pair`, `reference`, its, and `same_weights`: in how many of the pairs both are the same model."""
     parts = []
     first = ["place", *AXES, "reference", "baseline"]
     for place, part in students(frame).groupby("place", sort=False):
         for reference in references:
             if reference in set(part["baseline"]):
                 names = {"place": place, **{axis: part[axis].iloc[0] for axis in AXES}, "reference": reference}
-                parts.append(paired(part, reference).assign(**names))
+                made = paired(part, reference).assign(**names)
+                same = [_same_weights(part, one, reference) for one in made["baseline"]]
+                parts.append(made.assign(same_weights=same))
     if not parts:
-        return pd.DataFrame(columns=[*first, *_compare(np.array([])), "p_holm"])
+        return pd.DataFrame(columns=[*first, *_compare(np.array([])), "p_holm", "same_weights"])
     table = pd.concat(parts, ignore_index=True)
     return table[[*first, *(name for name in table.columns if name not in first)]]
+
+
+def _same_weights(part: pd.DataFrame, one: str, other: str) -> int:
+    if "weights_sha256" not in part:
+        return 0
+    known = part[part["accuracy_pct"].notna()].dropna(subset=["weights_sha256"]).drop_duplicates(["baseline", "run"])
+    by_run = (known[known["baseline"] == name].set_index("run")["weights_sha256"] for name in (one, other))
+    both = pd.concat([*by_run], axis=1, join="inner")
+    return int((both.iloc[:, 0] == both.iloc[:, 1]).sum())
 
 
 def paired(frame: pd.DataFrame, reference: str) -> pd.DataFrame:

@@ -167,3 +167,14 @@ def test_the_page(tmp_path: Path) -> None:
         assert f'id="{name}"' in part
     assert not re.search(r">(nan|None|inf)<", part)
     assert "## Number of teachers" in text
+
+
+def test_what_the_budget_is_shared_by_is_said_and_it_has_one_teacher() -> None:
+    section = section_of(*numbers(lambda label, m: 0.0))
+    notes = [one.note for one in (*section.tables, *section.folded) if one.name in ("teachers", "teachers-methods")]
+    assert len(notes) == 2
+    assert all("its teachers shared by kd_budget.students = 5;" in note for note in notes)
+    assert not any("at the same multiply-adds" in note for note in notes)
+    said = [one for one in section.sentences if one.startswith("KD-Budget, with what")]
+    assert len(said) == 1
+    assert re.search(r"; at M = 4 it takes [\d.]+ times the multiply-adds of M = 1", said[0])
