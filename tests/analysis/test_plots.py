@@ -12,6 +12,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from support.builders import make_config, make_jobs
 from support.frames import make_frame
+from support.varied import GAP
 
 from hpmkd.analysis import plots, stats
 from hpmkd.analysis.costs import costs
@@ -152,6 +153,27 @@ def test_lineage_is_legible_where_there_are_tables() -> None:
     assert len(boxes) > len(BASELINES)
     for first, second in itertools.combinations(boxes, 2):
         assert not first.overlaps(second)
+
+
+LONG = ["HPM-KD", "TraditionalKD", "HPM-KD-noChain-noMultiTeacher-noMetaTemp-noAdaptive", "HPM-KD-noSharedMemory"]
+MANY = ["Direct", "TraditionalKD", "FitNets", "AT", "TAKD", "TAKD-steps2", "HPM-KD-chain3", "HPM-KD-noSharedMemory"]
+
+
+@pytest.mark.parametrize("order", [LONG, MANY, ["Direct", "TraditionalKD", "TAKD"]])
+def test_lineage_of_long_names_covers_nothing_and_no_line_runs_behind_a_box(order: list[str]) -> None:
+    figure = plots.lineage(planned(baselines=order, **GAP), order)
+    FigureCanvasAgg(figure).draw()
+    (axes,) = figure.axes
+    boxes = [text.get_bbox_patch().get_window_extent() for text in axes.texts]
+    assert not any(first.overlaps(second) for first, second in itertools.combinations(boxes, 2))
+    assert min(box.x0 for box in boxes) >= 0
+    assert max(box.x1 for box in boxes) <= figure.bbox.width
+    for line in axes.lines:
+        points = line.get_transform().transform(line.get_xydata())
+        ends = [box for box in boxes if any(box.contains(*point) for point in (points[0], points[-1]))]
+        assert len(ends) == 2
+        for step in np.linspace(points[:-1], points[1:], 50).reshape(-1, 2):
+            assert not any(box.contains(*step) for box in boxes if box not in ends)
 
 
 def over_groups(count: int, groups: int = 6) -> tuple[pd.DataFrame, list[str]]:

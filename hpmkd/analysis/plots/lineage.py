@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +14,9 @@ from hpmkd.analysis.plots.style import TEXT, WIDTH, colours, panels, plain, styl
 from hpmkd.audit.places import groups
 from hpmkd.plan.job import place_name
 
-_ROW = 0.42  # inches
+_ROW = 0.42  # inches, of a box of two lines
+_HALF = 0.41  # of a box's width, in columns at most; lines change their height between the columns alone
+_LETTER = 0.6 / 72  # inches per point of size
 
 
 @dataclass
@@ -83,26 +86,65 @@ def lineage(frame: pd.DataFrame, order: Sequence[str]) -> Figure:
     # A data set of which only a logits cache is left has nothing to draw.
     places, graphs = [name for name in drawn if drawn[name]], [graph for graph in drawn.values() if graph]
     with styled():
-        heights = [_ROW * max(map(len, _columns(graph).values())) for graph in graphs]
+        labels = [_labels(graph) for graph in graphs]
+        heights = [_height(graph, names) for graph, names in zip(graphs, labels, strict=True)]
         figure, axes = panels(heights, places)
-        for one, graph in zip(axes, graphs, strict=True):
+        for one, graph, names in zip(axes, graphs, labels, strict=True):
             spots = _places(graph)
             shade = colours(order)
             for name, node in graph.items():
                 colour = shade.get(node.baseline or "", TEXT)
                 for parent in sorted(node.parents):  # a set has no order of its own
-                    ends = zip(spots[parent], spots[name], strict=True)
-                    one.plot(*ends, lw=0.9, alpha=0.55, color=colour, zorder=1)
+                    one.plot(*_way(graph, spots[parent], spots[name]), lw=0.9, alpha=0.55, color=colour, zorder=1)
             width = max(node.column for node in graph.values()) + 1
-            size = min(7.5, 7.5 * WIDTH / (1.15 * width))
             for name, node in graph.items():
                 colour = shade.get(node.baseline or "", "#828a91")
                 box = {"boxstyle": "round,pad=0.25", "fc": colour, "ec": "none"}
-                one.text(*spots[name], plain(node.label), ha="center", va="center", size=size, bbox=box, color="white")
+                look: dict[str, Any] = {"size": _size(width), "bbox": box, "color": "white"}
+                one.text(*spots[name], plain(names[name]), ha="center", va="center", **look)
             one.set_xlim(-0.55, width - 0.45)
             one.set_ylim(-0.08, 1.08)
             one.axis("off")
     return figure
+
+
+def _size(width: int) -> float:
+    """Points of the letters, where there are so many columns."""
+    return min(7.5, 6.2 * WIDTH / (1.15 * width))
+
+
+def _labels(graph: Mapping[str, Node]) -> dict[str, str]:
+    """Each in lines that its column has room for."""
+    width = max(node.column for node in graph.values()) + 1
+    size = _size(width)
+    room = (2 * _HALF * WIDTH / (width + 0.1) - 0.6 * size / 72) / (_LETTER * size)
+    return {
+        name: "\n".join(part for line in node.label.split("\n") for part in textwrap.wrap(line, max(8, int(room))))
+        for name, node in graph.items()
+    }
+
+
+def _height(graph: dict[str, Node], labels: Mapping[str, str]) -> float:
+    """Inches: the boxes of a column stand at equal distances, so its tallest one says how far apart."""
+    tallest = {column: max(labels[name].count("\n") + 1 for name in names) for column, names in _columns(graph).items()}
+    return max(_ROW * len(names) * max(1.0, (1 + tallest[column]) / 3) for column, names in _columns(graph).items())
+
+
+def _way(
+    graph: dict[str, Node], start: tuple[float, float], end: tuple[float, float]
+) -> tuple[list[float], list[float]]:
+    """x and y of a line from parent to child that runs behind no other box: through each column between them at the
+    border of two boxes that is nearest to the straight line."""
+    columns = _columns(graph)
+    points = [start, (start[0] + _HALF, start[1])]
+    for column in range(int(start[0]) + 1, int(end[0])):
+        straight = start[1] + (end[1] - start[1]) * (column - start[0]) / (end[0] - start[0])
+        count = len(columns.get(column, ()))
+        borders = [place / count for place in range(count + 1)] if count else [straight]
+        border = min(borders, key=lambda y: abs(y - straight))
+        points += [(column - _HALF, border), (column + _HALF, border)]
+    points += [(end[0] - _HALF, end[1]), end]
+    return [x for x, _ in points], [y for _, y in points]
 
 
 def _columns(graph: dict[str, Node]) -> dict[int, list[str]]:
