@@ -12,7 +12,7 @@ from support.frames import make_output
 from support.sweeps import stamps, tiny
 
 import hpmkd
-from hpmkd.audit.grid_columns import columns_of
+from hpmkd.audit.sweep_dir import Saved
 from hpmkd.errors import ConfigMismatch, Locked, UsageError
 from hpmkd.plan.job import Job
 from hpmkd.store.lock import locked
@@ -76,6 +76,5 @@ def test_a_teacher_at_chance_is_said_after_a_sweep(
         return 10.0 if job.role == "teacher" else 50.0
 
     output, config, jobs = make_output(tmp_path / "out", cache_dir, accuracy, baselines=["Direct", "AT"], runs=1)
-    planned = columns_of(config, [*jobs.values()])
-    api._report(output, {}, planned=planned, jobs=[*jobs.values()], order=["Direct", "AT"], quiet=False)
+    api._report(Saved(output, config, tuple(jobs.values())), {}, order=["Direct", "AT"], quiet=False)
     assert "The teacher of Digits is at or near chance (10.00 % of 10 classes)" in caplog.text
