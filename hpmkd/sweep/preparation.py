@@ -19,7 +19,7 @@ from hpmkd.data.cache import describe
 from hpmkd.data.catalog import DATASETS
 from hpmkd.data.conditions.catalog import canonical, conditioned
 from hpmkd.data.listing import count
-from hpmkd.errors import EnvironmentProblem, HpmkdError
+from hpmkd.errors import EnvironmentProblem, UsageError
 from hpmkd.files import commit_bytes, commit_json, parse_json, remove_leftovers
 from hpmkd.log import progress
 from hpmkd.plan.catalog import baselines_of
@@ -43,11 +43,14 @@ def clean_up(config: SweepConfig, output: OutputDir) -> None:
 
 @contextlib.contextmanager
 def plan_withdrawn(output: OutputDir) -> Iterator[None]:
-    """Of a new sweep that is refused before anything is trained no plan stays: with it nothing could be continued."""
+    """Of a new sweep whose settings are refused no plan stays: with it nothing could be continued.
+
+    Where only the images are missing it stays, so that `--restore` needs no flag once they are there.
+    """
     new = not output.config_file.exists()
     try:
         yield
-    except HpmkdError:
+    except UsageError:
         if new:
             for file in (output.datasets_file, output.config_file):
                 file.unlink(missing_ok=True)

@@ -153,10 +153,8 @@ def test_a_refused_change_leaves_a_sweep_as_it_was(finished: Path, capsys: pytes
     assert {name: one for name, one in everything(finished).items() if not name.startswith(".")} == before
 
 
-def test_images_that_are_missing_leave_no_plan_in_a_new_folder(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_images_that_are_missing_leave_the_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--datasets", "MNIST", "--data-dir", str(tmp_path), "--data.download", "false"]
     assert main(["run", *words, "-o", str(tmp_path / "out"), "--data.cache_dir", str(tmp_path / "cache")]) == 3
     assert "MNIST is not there" in capsys.readouterr().err
-    assert not list((tmp_path / "out").glob("[!.]*"))
+    assert (tmp_path / "out" / "sweep.yaml").is_file(), "--restore needs no flag once they are there"
