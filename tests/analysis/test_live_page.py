@@ -362,7 +362,10 @@ def test_a_browser_is_told_that_the_server_has_ended(sweep: Sweep, chromium: bro
 
 @needs_browser
 def test_the_written_page_is_whole_without_a_server(tmp_path: Path, cache_dir: Path, chromium: browser.Browser) -> None:
-    make_output(tmp_path, cache_dir, lambda job: 90.0 + (job.run or 0), **CHOOSE)
+    def accuracy(job: Job) -> float:
+        return 90.0 + (job.run or 0) + (0.1 * (-1) ** (job.run or 0) if job.baseline == "TraditionalKD" else 0)
+
+    make_output(tmp_path, cache_dir, accuracy, **CHOOSE)
     assert main(["report", str(tmp_path)]) == 0
     chromium.open((tmp_path / "report.html").as_uri())
     assert chromium.run("document.querySelectorAll('figure svg').length") >= 5
