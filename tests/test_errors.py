@@ -10,7 +10,7 @@ import pytest
 
 import hpmkd
 from hpmkd import errors
-from hpmkd.data.listing import named
+from hpmkd.data.source.listing import named
 from hpmkd.errors import HpmkdError
 
 PACKAGE = Path(hpmkd.__file__).parent

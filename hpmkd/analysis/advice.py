@@ -10,7 +10,7 @@ import pandas as pd
 
 from hpmkd.analysis import stats
 from hpmkd.analysis.stats.power import MAX_RUNS, POWER
-from hpmkd.data.listing import count
+from hpmkd.data.source.listing import count
 from hpmkd.numeric import is_defined, whole
 
 # What one sentence can hold.

@@ -9,7 +9,7 @@ import pandas as pd
 
 from hpmkd.analysis.measure_groups import TEACHER, Group, mean_of
 from hpmkd.audit.measure_tables import summary
-from hpmkd.data.listing import count
+from hpmkd.data.source.listing import count
 from hpmkd.numeric import fixed, percent
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from hpmkd.data.listing import count
+from hpmkd.data.source.listing import count
 from hpmkd.numeric import divide, fixed, is_defined
 from hpmkd.store.profile_file import Profile
 

@@ -17,7 +17,7 @@ from typing import Any
 from hpmkd.config.specs import ModelSpec
 from hpmkd.config.sweep import SweepConfig, memory_folder
 from hpmkd.data.catalog import DATASETS
-from hpmkd.data.listing import count as number_of
+from hpmkd.data.source.listing import count as number_of
 from hpmkd.hardware import cores, machine
 from hpmkd.monitor.eta import Times
 from hpmkd.plan.effort import effort, effort_around, trained

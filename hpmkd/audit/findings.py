@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import get_args
 
-from hpmkd.data.listing import count, named
+from hpmkd.data.source.listing import count, named
 from hpmkd.errors import ConfigMismatch, HpmkdError
 from hpmkd.files import commit_json, move
 from hpmkd.numeric import percent

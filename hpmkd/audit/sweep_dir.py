@@ -12,7 +12,7 @@ from hpmkd.config.paths import user_path
 from hpmkd.config.specs import spec_from_json
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.config.yaml_text import parse_yaml, read_yaml
-from hpmkd.data.listing import count, named
+from hpmkd.data.source.listing import count, named
 from hpmkd.errors import ConfigMismatch, UsageError
 from hpmkd.files import parse_json
 from hpmkd.log import log

@@ -16,9 +16,9 @@ from hpmkd.cli.parser import Arguments, parse_value
 from hpmkd.config.load import leaves, type_name, validate
 from hpmkd.data.catalog import DATASETS, find
 from hpmkd.data.census import duplicate_counts, remarks, summary
-from hpmkd.data.layouts.parts import SPARE
-from hpmkd.data.listing import count, shown
 from hpmkd.data.selection import Used, untrained
+from hpmkd.data.source.listing import count, shown
+from hpmkd.data.source.parts import SPARE
 from hpmkd.errors import EXIT_OK
 
 _EXAMPLES = """  hpmkd data ~/my-images

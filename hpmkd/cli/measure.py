@@ -13,7 +13,7 @@ from rich.text import Text
 from hpmkd.audit.sweep_dir import Saved, open_saved
 from hpmkd.cli.parser import Arguments
 from hpmkd.config.sweep import DataConfig
-from hpmkd.data.listing import count as number_of
+from hpmkd.data.source.listing import count as number_of
 from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_SOME_FAILED
 from hpmkd.numeric import json_ready
 from hpmkd.plan.catalog import baselines_of

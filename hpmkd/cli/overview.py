@@ -13,7 +13,7 @@ from rich.text import Text
 
 from hpmkd.audit.status import BAD, Status, read_status
 from hpmkd.audit.sweep_dir import sweeps_in
-from hpmkd.data.listing import count as number_of
+from hpmkd.data.source.listing import count as number_of
 from hpmkd.errors import EXIT_OK, EXIT_SOME_FAILED, HpmkdError
 from hpmkd.numeric import json_ready
 from hpmkd.text_table import TextTable

@@ -18,7 +18,7 @@ from hpmkd.audit.sweep_dir import sweeps_in
 from hpmkd.cli.overview import read_overview, show_overview
 from hpmkd.cli.parser import Arguments
 from hpmkd.config.paths import user_path
-from hpmkd.data.listing import count as number_of
+from hpmkd.data.source.listing import count as number_of
 from hpmkd.errors import EXIT_OK, EXIT_SOME_FAILED
 from hpmkd.numeric import clock, json_ready
 from hpmkd.text_table import TextTable

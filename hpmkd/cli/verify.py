@@ -18,7 +18,7 @@ from hpmkd.audit.verification import verify_output
 from hpmkd.cli.parser import Arguments
 from hpmkd.config.paths import user_path
 from hpmkd.config.sweep import DataConfig
-from hpmkd.data.listing import named
+from hpmkd.data.source.listing import named
 from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_SOME_FAILED, UsageError
 from hpmkd.numeric import divide, fixed, json_ready
 from hpmkd.plan.roles import NETWORK_SUFFIX

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Collection
 
-from hpmkd.data.listing import named, shown
+from hpmkd.data.source.listing import named, shown
 from hpmkd.errors import EnvironmentProblem
 from hpmkd.files import parse_json
 from hpmkd.hardware import address_space_gib

@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 
-from hpmkd.data.listing import named, shown
+from hpmkd.data.source.listing import named, shown
 from hpmkd.errors import EnvironmentProblem
 from hpmkd.files import is_utf8, system_words
 from hpmkd.log import progress

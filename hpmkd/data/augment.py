@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from hpmkd.config.specs import OFFSETS, PAD, view_count
-from hpmkd.data.images import Images
+from hpmkd.data.source.images import Images
 
 
 def epoch_generator(seed: int, epoch: int) -> torch.Generator:

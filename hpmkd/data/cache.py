@@ -235,7 +235,8 @@ def _hash(path: Path, stat: os.stat_result) -> str:
 def _read(path: Path, meta: Mapping[str, Any]) -> RawData:
     import torch
 
-    from hpmkd.data.images import MAPPED_BYTES, Images, RawData
+    from hpmkd.data.images import MAPPED_BYTES, RawData
+    from hpmkd.data.source.images import Images
 
     # Of a large file each page is read once for all workers of the machine.
     saved = torch.load(path, weights_only=True, mmap=path.stat().st_size >= MAPPED_BYTES)

@@ -15,8 +15,8 @@ from hpmkd.config.request import split_condition
 from hpmkd.config.specs import DataSpec
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.conditions.catalog import canonical
-from hpmkd.data.regular import what_else
-from hpmkd.data.tree import stem
+from hpmkd.data.source.regular import what_else
+from hpmkd.data.source.tree import stem
 from hpmkd.errors import UsageError
 
 if TYPE_CHECKING:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hpmkd.data.layouts.parts import SPARE, WHY_SPARE
-from hpmkd.data.listing import count, named, shown
+from hpmkd.data.source.listing import count, named, shown
+from hpmkd.data.source.parts import SPARE, WHY_SPARE
 
 if TYPE_CHECKING:
-    from hpmkd.data.images import Images, RawData
+    from hpmkd.data.images import RawData
+    from hpmkd.data.source.images import Images
 
 _MAX_CLASSES, _MAX_TILE = 100, 64
 # Reasons to set a file aside that need not be said before each training.

@@ -14,8 +14,9 @@ from torchvision import datasets
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.catalog import Dataset
 from hpmkd.data.download import download_or_fail
-from hpmkd.data.images import Images, RawData
+from hpmkd.data.images import RawData
 from hpmkd.data.published import CIFAR, absent
+from hpmkd.data.source.images import Images
 from hpmkd.errors import EnvironmentProblem
 
 _CLASSES = {"CIFAR10": datasets.CIFAR10, "CIFAR100": datasets.CIFAR100}

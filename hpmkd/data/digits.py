@@ -9,7 +9,8 @@ from torch.nn import functional as F
 
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.catalog import Dataset
-from hpmkd.data.images import Images, RawData
+from hpmkd.data.images import RawData
+from hpmkd.data.source.images import Images
 
 _SIZE = 28
 

@@ -11,11 +11,11 @@ import numpy as np
 import psutil
 
 from hpmkd.config.sweep import DataConfig
-from hpmkd.data.faults import REPLACE, SCALE, WRITE_AGAIN, Fault, unopened, unreadable_images
-from hpmkd.data.inventory import Content, Inventory, Item, Problem
-from hpmkd.data.listing import count, listed
 from hpmkd.data.pictures import SIXTEEN, Picture, Unreadable, from_array, from_bytes
-from hpmkd.data.tree import File
+from hpmkd.data.source.faults import REPLACE, SCALE, WRITE_AGAIN, Fault, unopened, unreadable_images
+from hpmkd.data.source.inventory import Content, Inventory, Item, Problem
+from hpmkd.data.source.listing import count, listed
+from hpmkd.data.source.tree import File
 from hpmkd.errors import EnvironmentProblem
 
 _SMALL = 2**28  # bytes that are always there

@@ -12,9 +12,10 @@ from hpmkd.config.sweep import DataConfig
 from hpmkd.data.catalog import Dataset
 from hpmkd.data.examine import decoded
 from hpmkd.data.identity import identity
-from hpmkd.data.images import Images, RawData
-from hpmkd.data.inventory import Inventory
+from hpmkd.data.images import RawData
 from hpmkd.data.layouts.detect import take_inventory
+from hpmkd.data.source.images import Images
+from hpmkd.data.source.inventory import Inventory
 from hpmkd.errors import EnvironmentProblem
 
 _MANY_SIZES = 20

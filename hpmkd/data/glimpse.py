@@ -6,9 +6,9 @@ import contextlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from hpmkd.data.inventory import Inventory
-from hpmkd.data.listing import count, named, shown
-from hpmkd.data.tree import File, Folder, Tree
+from hpmkd.data.source.inventory import Inventory
+from hpmkd.data.source.listing import count, named, shown
+from hpmkd.data.source.tree import File, Folder, Tree
 from hpmkd.errors import HpmkdError
 from hpmkd.log import log
 

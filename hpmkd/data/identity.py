@@ -9,9 +9,9 @@ import numpy as np
 
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.examine import raise_faults
-from hpmkd.data.faults import Fault, unopened, unreadable_images
-from hpmkd.data.inventory import Inventory
-from hpmkd.data.tree import File
+from hpmkd.data.source.faults import Fault, unopened, unreadable_images
+from hpmkd.data.source.inventory import Inventory
+from hpmkd.data.source.tree import File
 
 # The values of the config that change decoded pixels.
 _PIXEL_KEYS = ("image_size",)

@@ -14,9 +14,10 @@ from torchvision.datasets.mnist import read_image_file, read_label_file
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.catalog import Dataset
 from hpmkd.data.download import download_or_fail
-from hpmkd.data.images import Images, RawData
+from hpmkd.data.images import RawData
 from hpmkd.data.published import absent, idx_folder
-from hpmkd.data.regular import read_regular
+from hpmkd.data.source.images import Images
+from hpmkd.data.source.regular import read_regular
 from hpmkd.errors import EnvironmentProblem
 
 _CLASSES = {"MNIST": datasets.MNIST, "FashionMNIST": datasets.FashionMNIST}

@@ -1,4 +1,4 @@
-"""Images in memory: what a reader returns, and the splits that a model trains on."""
+"""What a reader returns, and the splits that a model trains on."""
 
 from __future__ import annotations
 
@@ -12,54 +12,13 @@ from torch import Tensor
 
 from hpmkd.config.specs import DataSpec
 from hpmkd.data.conditions.catalog import apply
+from hpmkd.data.source.images import Images
 from hpmkd.errors import EnvironmentProblem
 
 # Training images of more bytes are mapped into memory and never copied as a whole, so that the workers of a machine
 # share them. Cutting crops out of each batch anew takes some time, so smaller ones are copied, with their border.
 MAPPED_BYTES = 2**29
 _COUNTED = 4096  # images whose values are counted at a time
-
-
-@dataclass(frozen=True)
-class Images:
-    """Images `(N, H, W, C)` uint8 and labels `(N,)` int64.
-
-    Channels last in memory: a gathered batch is then already in the layout that convolutions want.
-
-    Args:
-        pixels: of the images; where there are `places`, of more than these.
-        labels: of the images.
-        places: where their pixels lie in `pixels`, `(N,)`; None: one after the other. So a part of a file that is
-            mapped into memory is not copied, and the workers of a machine share it.
-    """
-
-    pixels: Tensor
-    labels: Tensor
-    places: Tensor | None = None
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    @property
-    def device(self) -> torch.device:
-        """Where they lie."""
-        return self.labels.device
-
-    def rows(self, index: Tensor | slice) -> Tensor:
-        """The pixels of the images at `index`."""
-        return self.pixels[index if self.places is None else self.places[index]]
-
-    def take(self, index: Tensor, copy: bool = True) -> Images:
-        """The images at `index`, in that order; without `copy` their pixels stay where they are."""
-        if copy:
-            return Images(self.rows(index), self.labels[index])
-        return Images(self.pixels, self.labels[index], index if self.places is None else self.places[index])
-
-    def to(self, device: torch.device) -> Images:
-        """The same on another device; on their own they stay as they are."""
-        if device == self.device:
-            return self
-        return Images(self.rows(slice(None)).to(device), self.labels.to(device))
 
 
 @dataclass(frozen=True)

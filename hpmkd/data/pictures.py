@@ -10,9 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from hpmkd.data.layouts.cells import kind_of
-from hpmkd.data.layouts.table_file import LFS_POINTER
-from hpmkd.data.suffixes import image_suffixes
+from hpmkd.data.source.cells import LFS_POINTER, kind_of
+from hpmkd.data.source.suffixes import image_suffixes
 
 SIXTEEN = "16 bits: scaled to 8"
 _GREY = ("L", "LA", "La", "1")

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from hpmkd.config.specs import DataSpec
-from hpmkd.data.listing import count, named, shown
+from hpmkd.data.source.listing import count, named, shown
 from hpmkd.errors import UsageError
 
 ORDER = ".npy"  # the suffix of the labels of the training part in the order of the split

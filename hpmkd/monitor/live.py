@@ -15,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from hpmkd.data.listing import count
+from hpmkd.data.source.listing import count
 from hpmkd.log import lines_above, print_line
 from hpmkd.monitor.tracker import Running, Tracker
 from hpmkd.numeric import clock, is_defined, percent

@@ -21,7 +21,7 @@ from hpmkd.config.request import Request
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.config.user_cache import need_home
 from hpmkd.data.cache import prepare
-from hpmkd.data.listing import count
+from hpmkd.data.source.listing import count
 from hpmkd.errors import EXIT_OK
 from hpmkd.log import console_lines, log, progress, show
 from hpmkd.monitor.live import watching

@@ -11,7 +11,7 @@ from hpmkd.audit.sweep_dir import Sweep
 from hpmkd.cluster.ray_session import RayLost, running_ray
 from hpmkd.cluster.resources import Shares, shares, trial_resources, wants_measuring
 from hpmkd.cluster.stop_signals import StopSignals
-from hpmkd.data.listing import count
+from hpmkd.data.source.listing import count
 from hpmkd.errors import EnvironmentProblem, HpmkdError
 from hpmkd.log import progress
 from hpmkd.plan.job import Job

@@ -9,7 +9,7 @@ from typing import Any
 from hpmkd.audit.estimate import Estimate, estimate
 from hpmkd.audit.findings import audit, describe_finding
 from hpmkd.config.sweep import SweepConfig
-from hpmkd.data.listing import count
+from hpmkd.data.source.listing import count
 from hpmkd.errors import EXIT_OK, EnvironmentProblem
 from hpmkd.numeric import is_defined
 from hpmkd.plan.baseline import Baseline

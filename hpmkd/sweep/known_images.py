@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.cache import remembered
-from hpmkd.data.listing import shown
 from hpmkd.data.published import Absent, absent
+from hpmkd.data.source.listing import shown
 from hpmkd.plan.job import Job
 
 

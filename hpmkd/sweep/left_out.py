@@ -11,7 +11,7 @@ from typing import Any
 
 from hpmkd.audit.sweep_dir import open_sweep
 from hpmkd.config.sweep import SweepConfig
-from hpmkd.data.listing import count, named
+from hpmkd.data.source.listing import count, named
 from hpmkd.errors import ConfigMismatch, HpmkdError
 from hpmkd.log import log
 from hpmkd.plan.job import Job, differences

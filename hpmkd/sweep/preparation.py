@@ -18,7 +18,7 @@ from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.cache import describe
 from hpmkd.data.catalog import DATASETS
 from hpmkd.data.conditions.catalog import canonical, conditioned
-from hpmkd.data.listing import count
+from hpmkd.data.source.listing import count
 from hpmkd.errors import EnvironmentProblem, UsageError
 from hpmkd.files import commit_bytes, commit_json, parse_json, remove_leftovers
 from hpmkd.log import progress

@@ -15,7 +15,7 @@ from hpmkd.config.paths import user_path
 from hpmkd.config.request import Request, absolute_folder, newest_sweep
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.config.yaml_text import read_yaml
-from hpmkd.data.listing import shown
+from hpmkd.data.source.listing import shown
 from hpmkd.errors import ConfigMismatch, EnvironmentProblem, UsageError
 from hpmkd.files import in_the_way, is_utf8
 from hpmkd.plan.catalog import baselines_of

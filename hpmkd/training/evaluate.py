@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hpmkd.data.augment import Normalise, plain_batches
-from hpmkd.data.images import Images
+from hpmkd.data.source.images import Images
 from hpmkd.store.predictions import LOWEST, Predictions
 from hpmkd.training.calibration import fit_temperature
 from hpmkd.training.device import autocast

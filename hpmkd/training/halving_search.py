@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from hpmkd.data.images import Images
+from hpmkd.data.source.images import Images
 from hpmkd.plan.events import EpochResult
 from hpmkd.plan.halving import rungs
 from hpmkd.store.search_file import SearchResult

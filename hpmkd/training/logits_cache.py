@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from hpmkd.config.specs import DataSpec, FitSpec
 from hpmkd.data.augment import Normalise, TrainBatches
-from hpmkd.data.images import Images, Splits
+from hpmkd.data.images import Splits
+from hpmkd.data.source.images import Images
 from hpmkd.plan.events import EpochResult
 from hpmkd.training.teachers import LiveTeacher
 from hpmkd.training.work import Product

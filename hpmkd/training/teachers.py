@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from hpmkd.data.augment import Batch, Normalise, plain_batches
-from hpmkd.data.images import Images
+from hpmkd.data.source.images import Images
 from hpmkd.models import ModelOutput
 from hpmkd.training.device import autocast, fp32
 

@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from hpmkd.data.augment import Normalise, TrainBatches, mix_weights
-from hpmkd.data.images import Images, Splits
+from hpmkd.data.images import Splits
+from hpmkd.data.source.images import Images
 from hpmkd.errors import Diverged
 from hpmkd.methods.base import Distiller
 from hpmkd.methods.build import build_distiller

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from hpmkd.data.images import Images
+from hpmkd.data.source.images import Images
 from hpmkd.plan.events import EpochResult
 from hpmkd.store.epoch_checkpoint import Resumable
 from hpmkd.store.predictions import Predictions

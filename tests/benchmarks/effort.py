@@ -25,7 +25,8 @@ from threadpoolctl import threadpool_limits
 from hpmkd.config.load import validate
 from hpmkd.config.specs import ModelSpec
 from hpmkd.data.cache import describe
-from hpmkd.data.images import Images, Splits
+from hpmkd.data.images import Splits
+from hpmkd.data.source.images import Images
 from hpmkd.plan.architecture import activation_count, forward_cost, layer_count
 from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.effort import passes

@@ -14,7 +14,8 @@ import torch
 from torch import nn
 
 from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec
-from hpmkd.data.images import Images, RawData, Splits, split
+from hpmkd.data.images import RawData, Splits, split
+from hpmkd.data.source.images import Images
 from hpmkd.methods.build import build_distiller
 from hpmkd.models import build
 from hpmkd.training.recipe import Recipe

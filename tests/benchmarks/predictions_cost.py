@@ -34,7 +34,7 @@ from hpmkd.cli.parser import parse
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.augment import Normalise
 from hpmkd.data.cache import describe, load
-from hpmkd.data.images import Images
+from hpmkd.data.source.images import Images
 from hpmkd.models import build
 from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.job import Job

@@ -12,7 +12,7 @@ from support.datasets import content, image_folder, read, refusal
 
 from hpmkd.cli.main import main
 from hpmkd.data.catalog import find
-from hpmkd.data.layouts.parts import WHY_SPARE
+from hpmkd.data.source.parts import WHY_SPARE
 
 CHANCE = np.random.default_rng(0)
 TRAIN, TEST = CHANCE.integers(0, 256, (9, 8, 8), dtype=np.uint8), CHANCE.integers(0, 256, (6, 8, 8), dtype=np.uint8)

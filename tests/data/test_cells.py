@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.datasets import parquet_pair, refusal, rows
 
-from hpmkd.data.layouts.cells import kind_of
+from hpmkd.data.source.cells import kind_of
 
 CASES: dict[str, Callable[[bytes], str]] = {
     "URLs": lambda data: f"https://example.com/{len(data)}.png",

@@ -15,7 +15,8 @@ from support.pictures import picture
 
 from hpmkd.data import cache
 from hpmkd.data.census import census_of, contact_sheet, duplicates, remarks, summary
-from hpmkd.data.images import Images, RawData
+from hpmkd.data.images import RawData
+from hpmkd.data.source.images import Images
 
 
 def part(numbers: list[int], labels: list[int]) -> Images:

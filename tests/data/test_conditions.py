@@ -14,7 +14,8 @@ from hpmkd.data.catalog import find_all
 from hpmkd.data.conditions import catalog
 from hpmkd.data.conditions.base import Condition
 from hpmkd.data.conditions.catalog import CONDITIONS, canonical, conditioned
-from hpmkd.data.images import Images, split
+from hpmkd.data.images import split
+from hpmkd.data.source.images import Images
 from hpmkd.errors import UsageError
 
 

@@ -10,7 +10,7 @@ from support.datasets import class_folders, content, image_folder, read, refusal
 from support.pictures import picture
 
 from hpmkd.data.census import census_of, remarks
-from hpmkd.data.layouts.parts import spare_part
+from hpmkd.data.source.parts import spare_part
 
 
 def test_hidden_files_and_folders_are_no_data(tmp_path: Path) -> None:

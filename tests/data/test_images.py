@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from hpmkd.data import augment
 from hpmkd.data.augment import Normalise, TrainBatches, plain_batches
-from hpmkd.data.images import Images, RawData, split
+from hpmkd.data.images import RawData, split
+from hpmkd.data.source.images import Images
 from hpmkd.errors import EnvironmentProblem
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hpmkd.config.sweep import DataConfig
-from hpmkd.data.labels import Labelling, assign
+from hpmkd.data.source.labels import Labelling, assign
 from hpmkd.errors import EnvironmentProblem
 
 

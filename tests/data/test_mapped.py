@@ -17,7 +17,8 @@ from hpmkd.config.specs import ModelSpec
 from hpmkd.data import cache
 from hpmkd.data import images as module
 from hpmkd.data.augment import Normalise, TrainBatches, plain_batches
-from hpmkd.data.images import Images, Splits, split
+from hpmkd.data.images import Splits, split
+from hpmkd.data.source.images import Images
 from hpmkd.methods.build import build_distiller
 from hpmkd.models import build
 from hpmkd.training.recipe import Recipe

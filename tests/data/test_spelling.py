@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hpmkd.data.spelling import remarks, says_nothing
+from hpmkd.data.source.spelling import remarks, says_nothing
 
 
 @pytest.mark.parametrize("text", ["", "  ", "nan", "NaN", "NA", "N/A", "<NA>", "None", "NULL", " NA\t"])

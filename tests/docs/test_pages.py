@@ -20,7 +20,7 @@ from hpmkd.cli.main import COMMANDS
 from hpmkd.cli.parser import build_parser, parse
 from hpmkd.config.load import read_config_file, validate
 from hpmkd.data.catalog import DATASETS
-from hpmkd.data.layouts.parts import PART_OF
+from hpmkd.data.source.parts import PART_OF
 from hpmkd.plan.catalog import BASELINES
 from hpmkd.store.output_dir import OutputDir
 

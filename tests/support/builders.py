@@ -12,7 +12,8 @@ import torch
 
 from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec
 from hpmkd.data.augment import Batch, TrainBatches
-from hpmkd.data.images import Images, RawData, Splits, split
+from hpmkd.data.images import RawData, Splits, split
+from hpmkd.data.source.images import Images
 
 if TYPE_CHECKING:
     from hpmkd.config.sweep import SweepConfig

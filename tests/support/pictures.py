@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from hpmkd.data.augment import Normalise
-from hpmkd.data.images import Images
+from hpmkd.data.source.images import Images
 
 CPU = torch.device("cpu")
 SAME = Normalise(torch.zeros(1), torch.ones(1), CPU)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hpmkd.data.augment import Normalise
-from hpmkd.data.images import Images
+from hpmkd.data.source.images import Images
 from hpmkd.models import ModelOutput, build
 from hpmkd.training.evaluate import answer, evaluate, to_predictions
 

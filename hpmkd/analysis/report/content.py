@@ -30,7 +30,7 @@ from hpmkd.audit.status import BAD, Status, read_status
 from hpmkd.audit.sweep_dir import Saved, open_saved
 from hpmkd.config.load import to_yaml
 from hpmkd.config.sweep import SweepConfig
-from hpmkd.data.listing import count
+from hpmkd.data.source.listing import count
 from hpmkd.log import steps
 from hpmkd.numeric import fixed, whole
 from hpmkd.plan.catalog import baselines_of

@@ -13,8 +13,8 @@ from hpmkd.config.specs import DataSpec
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.cache import remembered
 from hpmkd.data.census import remarks, summary
-from hpmkd.data.listing import shown
 from hpmkd.data.selection import ORDER, amount_of, limit_of, untrained, used
+from hpmkd.data.source.listing import shown
 from hpmkd.errors import HpmkdError
 from hpmkd.numeric import whole
 

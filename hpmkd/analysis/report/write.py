@@ -13,7 +13,7 @@ from markupsafe import Markup
 from hpmkd.analysis.plots.style import FORMATS, inline, render
 from hpmkd.analysis.report.content import Report, gather
 from hpmkd.audit import measured, results
-from hpmkd.data.listing import count
+from hpmkd.data.source.listing import count
 from hpmkd.files import commit_bytes
 from hpmkd.log import steps
 

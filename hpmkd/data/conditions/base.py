@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hpmkd.config.specs import DataSpec
 
 if TYPE_CHECKING:
-    from hpmkd.data.images import Images
+    from hpmkd.data.source.images import Images
 
 
 class Condition:

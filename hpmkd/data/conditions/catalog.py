@@ -14,7 +14,7 @@ from hpmkd.errors import UsageError
 from hpmkd.numeric import digits
 
 if TYPE_CHECKING:
-    from hpmkd.data.images import Images
+    from hpmkd.data.source.images import Images
 
 # Word -> condition, in the order in which they are applied, which is that of canonical names.
 CONDITIONS: dict[str, Condition] = {"n": Subset()}

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hpmkd.data.layouts import archive, csv_list
-from hpmkd.data.layouts.parts import part_of
-from hpmkd.data.listing import count, named
-from hpmkd.data.regular import NOT_REGULAR, what_else
-from hpmkd.data.suffixes import TABLES, is_image
-from hpmkd.data.tree import Folder, Tree, leads_nowhere
+from hpmkd.data.source.listing import count, named
+from hpmkd.data.source.parts import part_of
+from hpmkd.data.source.regular import NOT_REGULAR, what_else
+from hpmkd.data.source.suffixes import TABLES, is_image
+from hpmkd.data.source.tree import Folder, Tree, leads_nowhere
 from hpmkd.errors import EnvironmentProblem
 
 LAYOUT = (

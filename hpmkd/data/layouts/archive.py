@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from hpmkd.data.layouts.members import Member, check_depth, followed, inside
-from hpmkd.data.regular import NOT_REGULAR
-from hpmkd.data.tree import File, Folder, Tree, hidden
+from hpmkd.data.source.regular import NOT_REGULAR
+from hpmkd.data.source.tree import File, Folder, Tree, hidden
 from hpmkd.errors import EnvironmentProblem
 
 _OPENERS: dict[str, Callable[..., Any]] = {"gz": gzip.open, "bz2": bz2.open, "xz": lzma.open}

@@ -14,10 +14,10 @@ from typing import IO, NamedTuple
 import numpy as np
 
 from hpmkd.config.sweep import DataConfig
-from hpmkd.data.inventory import Content, Inventory, Item, Part, make
-from hpmkd.data.layouts.parts import ANY_PART, WHY_SPARE, choose, part_of
-from hpmkd.data.listing import named
-from hpmkd.data.tree import File, Folder, Tree
+from hpmkd.data.source.inventory import Content, Inventory, Item, Part, make
+from hpmkd.data.source.listing import named
+from hpmkd.data.source.parts import ANY_PART, WHY_SPARE, choose, part_of
+from hpmkd.data.source.tree import File, Folder, Tree
 from hpmkd.errors import EnvironmentProblem
 
 NAME = "NumPy arrays"

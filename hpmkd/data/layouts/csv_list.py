@@ -12,13 +12,13 @@ import pyarrow as pa
 from pyarrow import csv
 
 from hpmkd.config.sweep import DataConfig
-from hpmkd.data.inventory import Content, Inventory, Item, Part, make
-from hpmkd.data.layouts.cells import need_paths
 from hpmkd.data.layouts.csv_text import Trouble, columns, first_line, header, label_of, other_labels, separator, trouble
-from hpmkd.data.layouts.parts import choose, part_of
 from hpmkd.data.layouts.table_file import resolve
-from hpmkd.data.listing import named
-from hpmkd.data.tree import File, Folder, Tree
+from hpmkd.data.source.cells import need_paths
+from hpmkd.data.source.inventory import Content, Inventory, Item, Part, make
+from hpmkd.data.source.listing import named
+from hpmkd.data.source.parts import choose, part_of
+from hpmkd.data.source.tree import File, Folder, Tree
 from hpmkd.errors import EnvironmentProblem
 
 NAME = "CSV lists"

@@ -6,7 +6,7 @@ import codecs
 import csv
 from typing import NamedTuple
 
-from hpmkd.data.layouts.table_file import LFS_POINTER
+from hpmkd.data.source.cells import LFS_POINTER
 
 _LOOK = 4096  # bytes at the start that say what a file is
 _ABOVE = 20  # lines that may stand above the names of the columns

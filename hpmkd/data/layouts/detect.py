@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hpmkd.config.sweep import DataConfig
-from hpmkd.data.inventory import Inventory
 from hpmkd.data.layouts import archive, arrays, csv_list, image_folder, saved, tables
 from hpmkd.data.layouts.advice import no_data_set
-from hpmkd.data.layouts.parts import part_of
-from hpmkd.data.listing import count, listed, named
-from hpmkd.data.regular import NOT_REGULAR, what_else
-from hpmkd.data.suffixes import TABLES, is_image
-from hpmkd.data.tree import Folder, Tree, folder_tree, local_file
+from hpmkd.data.source.inventory import Inventory
+from hpmkd.data.source.listing import count, listed, named
+from hpmkd.data.source.parts import part_of
+from hpmkd.data.source.regular import NOT_REGULAR, what_else
+from hpmkd.data.source.suffixes import TABLES, is_image
+from hpmkd.data.source.tree import Folder, Tree, folder_tree, local_file
 from hpmkd.errors import EnvironmentProblem
 
 _MAX_NESTING = 2

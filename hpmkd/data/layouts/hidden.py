@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hpmkd.data.listing import count, named
-from hpmkd.data.suffixes import image_suffixes
-from hpmkd.data.tree import SYSTEM, Tree
+from hpmkd.data.source.listing import count, named
+from hpmkd.data.source.suffixes import image_suffixes
+from hpmkd.data.source.tree import SYSTEM, Tree
 
 # What programs make in folders of images: thumbnails, copies, what was deleted.
 _OF_PROGRAMS = (

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterator
 
 from hpmkd.config.sweep import DataConfig
-from hpmkd.data.faults import CORRECT_LINKS, together
-from hpmkd.data.inventory import Content, Inventory, Item, Part, make
 from hpmkd.data.layouts.hidden import hidden_images
-from hpmkd.data.layouts.parts import choose, part_of
-from hpmkd.data.listing import count, listed, named
-from hpmkd.data.suffixes import is_image, is_other, spelled
-from hpmkd.data.tree import File, Folder, Tree, leads_nowhere
+from hpmkd.data.source.faults import CORRECT_LINKS, together
+from hpmkd.data.source.inventory import Content, Inventory, Item, Part, make
+from hpmkd.data.source.listing import count, listed, named
+from hpmkd.data.source.parts import choose, part_of
+from hpmkd.data.source.suffixes import is_image, is_other, spelled
+from hpmkd.data.source.tree import File, Folder, Tree, leads_nowhere
 from hpmkd.errors import EnvironmentProblem
 
 NAME = "image folders"

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from hpmkd.data.links import Paths
-from hpmkd.data.tree import MAX_DEPTH
+from hpmkd.data.source.links import Paths
+from hpmkd.data.source.tree import MAX_DEPTH
 
 _MAX_LINKS = 40
 LEADS_BACK = "a link that leads back to a folder above it"

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from hpmkd.config.sweep import DataConfig
-from hpmkd.data.inventory import Inventory
-from hpmkd.data.layouts.parts import choose, part_of
 from hpmkd.data.layouts.tables import inventory_of
-from hpmkd.data.listing import named
-from hpmkd.data.tree import File, Folder, Tree
+from hpmkd.data.source.inventory import Inventory
+from hpmkd.data.source.listing import named
+from hpmkd.data.source.parts import choose, part_of
+from hpmkd.data.source.tree import File, Folder, Tree
 from hpmkd.errors import EnvironmentProblem
 
 NAME = "datasets.save_to_disk"

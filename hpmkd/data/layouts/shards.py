@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from hpmkd.data.listing import count, listed, named
-from hpmkd.data.tree import File
+from hpmkd.data.source.listing import count, listed, named
+from hpmkd.data.source.tree import File
 from hpmkd.errors import EnvironmentProblem
 
 _SHARD = re.compile(r"^(?P<start>.*-)(?P<number>\d+)-of-(?P<total>\d+)(?P<end>(?:-[^.]*)?\.\w+)$")

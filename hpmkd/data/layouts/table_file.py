@@ -14,16 +14,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hpmkd.data.inventory import Content, Problem
-from hpmkd.data.layouts.cells import need_paths
-from hpmkd.data.listing import cut, named
-from hpmkd.data.regular import read_regular
-from hpmkd.data.tree import File, local_file
+from hpmkd.data.source.cells import LFS_POINTER, need_paths
+from hpmkd.data.source.inventory import Content, Problem
+from hpmkd.data.source.listing import cut, named
+from hpmkd.data.source.regular import read_regular
+from hpmkd.data.source.tree import File, local_file
 from hpmkd.errors import EnvironmentProblem
 
 IMAGE_NAMES = ("image", "img", "images", "picture", "pixels")
 LABEL_NAMES = ("label", "labels", "fine_label", "class", "target", "category")
-LFS_POINTER = b"version https://git-lfs"
 # Columns that hold an image or its pixels; any other column may name a file.
 _IMAGES = (
     pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary, pa.types.is_binary_view,

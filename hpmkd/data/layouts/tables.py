@@ -11,12 +11,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hpmkd.config.sweep import DataConfig
-from hpmkd.data.inventory import Content, Inventory, Item, Part, make
-from hpmkd.data.layouts.parts import ANY_PART, choose, part_of
 from hpmkd.data.layouts.shards import gaps, ordered
 from hpmkd.data.layouts.table_file import TableFile
-from hpmkd.data.listing import named
-from hpmkd.data.tree import File, Folder, Tree
+from hpmkd.data.source.inventory import Content, Inventory, Item, Part, make
+from hpmkd.data.source.listing import named
+from hpmkd.data.source.parts import ANY_PART, choose, part_of
+from hpmkd.data.source.tree import File, Folder, Tree
 from hpmkd.errors import EnvironmentProblem
 
 NAME = "Parquet tables"

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from hpmkd.data.listing import count, listed
-from hpmkd.data.tree import File, leads_nowhere
+from hpmkd.data.source.listing import count, listed
+from hpmkd.data.source.tree import File, leads_nowhere
 from hpmkd.errors import EnvironmentProblem
 
 

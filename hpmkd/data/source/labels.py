@@ -12,8 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from hpmkd.config.sweep import DataConfig
-from hpmkd.data.listing import listed, named
-from hpmkd.data.spelling import composed, remarks, says_nothing
+from hpmkd.data.source.listing import listed, named
+from hpmkd.data.source.spelling import composed, remarks, says_nothing
 from hpmkd.errors import EnvironmentProblem
 
 

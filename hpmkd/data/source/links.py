@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Generic, TypeVar
 
-from hpmkd.data.listing import listed
+from hpmkd.data.source.listing import listed
 from hpmkd.errors import EnvironmentProblem
 
 # How often one folder may be reached over links within linked folders. Folders that link to one another have as many

@@ -7,7 +7,7 @@ import decimal
 import unicodedata
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
-from hpmkd.data.listing import named
+from hpmkd.data.source.listing import named
 
 # What pandas, R and Python write where there is no value; a class called `none` or `null` is another.
 _NOTHING = {"nan", "NaN", "NAN", "NA", "N/A", "n/a", "<NA>", "NaT", "None", "NULL"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable
 
-from hpmkd.data.tree import File
+from hpmkd.data.source.tree import File
 
 TABLES = (".parquet", ".arrow", ".npz", ".npy")
 # Pillow knows these by name only, or needs other programs for them.

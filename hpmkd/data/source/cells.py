@@ -8,9 +8,10 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from hpmkd.data.listing import cut, listed
+from hpmkd.data.source.listing import cut, listed
 from hpmkd.errors import EnvironmentProblem
 
+LFS_POINTER = b"version https://git-lfs"
 _URL = re.compile(r"^\s*([a-z][a-z0-9+.-]+)://", re.IGNORECASE)  # two letters at least: C:/ is a drive
 _DATA_URI = re.compile(r"^\s*data:[\w/+.-]*[;,]", re.IGNORECASE)
 _BASE64 = re.compile(r"^[A-Za-z0-9+/_-]{32,}={0,2}\s*$")

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from hpmkd.data.links import Paths
-from hpmkd.data.regular import NOT_REGULAR, read_regular, what_else
+from hpmkd.data.source.links import Paths
+from hpmkd.data.source.regular import NOT_REGULAR, read_regular, what_else
 from hpmkd.errors import EnvironmentProblem
 
 MAX_DEPTH = 100

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hpmkd.config.sweep import DataConfig
-from hpmkd.data.labels import Labelling, assign
-from hpmkd.data.layouts.parts import SPARE, spare_part
-from hpmkd.data.listing import count, named
-from hpmkd.data.suffixes import TABLES, image_suffixes
-from hpmkd.data.tree import File, Tree
+from hpmkd.data.source.labels import Labelling, assign
+from hpmkd.data.source.listing import count, named
+from hpmkd.data.source.parts import SPARE, spare_part
+from hpmkd.data.source.suffixes import TABLES, image_suffixes
+from hpmkd.data.source.tree import File, Tree
 from hpmkd.errors import EnvironmentProblem
 
 PARTS = ("train", "test")
