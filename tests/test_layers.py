@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +52,23 @@ def test_imports_point_down(path: Path) -> None:
         parts = name.split(".")
         if parts[0] == "hpmkd" and parts[1] != own:
             assert FLOOR[parts[1]] < FLOOR[own], f"{own} (floor {FLOOR[own]}) imports {name}"
+
+
+def test_no_packages_import_each_other() -> None:
+    """Not inside a unit either: `data.layouts` stands on `data.source`. `CycleError` names the circle."""
+
+    def package(name: str) -> str:
+        while not (PACKAGE.parent / name.replace(".", "/")).is_dir():
+            name = name.rpartition(".")[0]
+        return name
+
+    arrows: dict[str, set[str]] = {}
+    for path in FILES:
+        own = ".".join(path.relative_to(PACKAGE.parent).parent.parts)
+        others = {package(name) for name in imported(path) if name.startswith("hpmkd.")} - {own, "hpmkd"}
+        arrows.setdefault(own, set()).update(others)
+    arrows.pop("hpmkd")  # the public face and the first floor, see above
+    graphlib.TopologicalSorter(arrows).prepare()
 
 
 def test_every_unit_has_a_floor() -> None:
