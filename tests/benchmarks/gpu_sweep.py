@@ -75,7 +75,8 @@ def sweep(options: argparse.Namespace, seconds: float, say: Say) -> None:
 
 def _published(options: argparse.Namespace) -> list[str]:
     parquet = (Path(options.data) / "train.parquet").exists()
-    words = ["--mode", "full", "--datasets", f"CIFAR10={options.data}" if parquet else "CIFAR10"]
+    # The name of a known data set is not for a folder; what is made of the images is the same.
+    words = ["--mode", "full", "--datasets", f"CIFAR10-parquet={options.data}" if parquet else "CIFAR10"]
     return [*words, "--data-dir", options.data, "--fit.precision", options.precision]
 
 
