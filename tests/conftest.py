@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -28,6 +29,15 @@ settings.load_profile("hpmkd")
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """At least two, because tests with Ray often wait; each takes a gigabyte, and has a small Ray of its own."""
     return max(2, min(4, os.cpu_count() or 1))
+
+
+def pytest_collection_finish() -> None:
+    """Modules and tests stay to the end: the garbage collector need not look through them again and again.
+
+    Some libraries collect at each call; with torch and thousands of tests in memory that takes 0.2 s each time.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
