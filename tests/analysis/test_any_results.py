@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import math
 import re
+import tempfile
 import warnings
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -67,6 +70,20 @@ def frames(draw: st.DrawFn) -> pd.DataFrame:
     return frame
 
 
+def tried(examples: int) -> Callable[[Callable[[pd.DataFrame], None]], Callable[[], None]]:
+    """What is to hold for a frame, tried on so many."""
+
+    def wrap(check: Callable[[pd.DataFrame], None]) -> Callable[[], None]:
+        @settings(max_examples=examples, suppress_health_check=list(HealthCheck))
+        @given(frames())
+        def every(frame: pd.DataFrame) -> None:
+            check(frame)
+
+        return every
+
+    return wrap
+
+
 class Cells(HTMLParser):
     """The cells of a page, and whether each element that was opened was closed."""
 
@@ -91,9 +108,7 @@ class Cells(HTMLParser):
             self.cells[-1] += data
 
 
-@given(frames())
-@settings(max_examples=60, suppress_health_check=list(HealthCheck))
-def test_tables_of_any_frame(frame: pd.DataFrame) -> None:
+def tables_of_any_frame(frame: pd.DataFrame) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         stats.summary(frame), costs(frame), stats.ranks(frame), stats.friedman(frame)
@@ -105,9 +120,7 @@ def test_tables_of_any_frame(frame: pd.DataFrame) -> None:
             assert "…" not in text
 
 
-@given(frames())
-@settings(max_examples=40, suppress_health_check=list(HealthCheck))
-def test_statistics_of_any_frame(frame: pd.DataFrame) -> None:
+def statistics_of_any_frame(frame: pd.DataFrame) -> None:
     with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
         warnings.simplefilter("error")
         patch.setattr(pairs, "RESAMPLES", 99)
@@ -130,10 +143,8 @@ def test_statistics_of_any_frame(frame: pd.DataFrame) -> None:
     assert not any(set(one) < set(other) for one in tests.cliques for other in tests.cliques)
 
 
-@given(frames())
-@settings(max_examples=8, suppress_health_check=list(HealthCheck))
-def test_page_and_figures_of_any_frame(tmp_path_factory: pytest.TempPathFactory, frame: pd.DataFrame) -> None:
-    report = compose_report(frame, tmp_path_factory.mktemp("x"))
+def page_and_figures_of_any_frame(frame: pd.DataFrame, folder: Path) -> None:
+    report = compose_report(frame, Path(tempfile.mkdtemp(dir=folder)))
     page, text = html(report), markdown(report)
     parsed = Cells(page)
     assert parsed.open == []
@@ -143,6 +154,21 @@ def test_page_and_figures_of_any_frame(tmp_path_factory: pytest.TempPathFactory,
     assert "\N{EN DASH}" not in text
     shown = {row["dataset"] for row in frame[frame["planned"]].to_dict("records")}
     assert not shown or shown & set(parsed.cells), "names stand there as they are"
+
+
+@pytest.mark.parametrize("examples", [20, pytest.param(300, marks=pytest.mark.slow)])
+def test_tables_of_any_frame(examples: int) -> None:
+    tried(examples)(tables_of_any_frame)()
+
+
+@pytest.mark.parametrize("examples", [15, pytest.param(200, marks=pytest.mark.slow)])
+def test_statistics_of_any_frame(examples: int) -> None:
+    tried(examples)(statistics_of_any_frame)()
+
+
+@pytest.mark.parametrize("examples", [3, pytest.param(30, marks=pytest.mark.slow)])
+def test_page_and_figures_of_any_frame(examples: int, tmp_path: Path) -> None:
+    tried(examples)(functools.partial(page_and_figures_of_any_frame, folder=tmp_path))()
 
 
 def test_a_teacher_at_nothing_has_no_retention(tmp_path: Path) -> None:
@@ -181,7 +207,7 @@ def test_a_copied_student_is_no_second_pair(tmp_path: Path) -> None:
 
 
 def test_hundreds_of_rows(tmp_path: Path) -> None:
-    many = {f"B{number}": [70.0 + number, 71.0] for number in range(60)}
+    many = {f"B{number}": [70.0 + number, 71.0] for number in range(34)}
     frame = pd.concat([make_frame({"Direct": [70.0, 70.5], **many}, f"D{number}") for number in range(3)])
     report = compose_report(frame.reset_index(drop=True), tmp_path)
     assert len(report.conclusions) < 20

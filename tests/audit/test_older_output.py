@@ -141,6 +141,7 @@ def test_a_damaged_search_or_logits_cache_is_found(old: Path, capsys: pytest.Cap
     assert all(name in said for name in OTHERS)
 
 
+@pytest.mark.slow
 def test_force_starts_anew_and_leaves_nothing_of_0_1_among_the_models(
     old: Path, cache_dir: Path, small_ray: None, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -77,6 +77,7 @@ def test_every_student_is_a_model_of_its_own(finished: Path) -> None:
     assert len(set(found.values())) == len(MODELS)
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_it_continues_and_trains_nothing_twice(
     tmp_path: Path, cache_dir: Path, finished: Path
 ) -> None:

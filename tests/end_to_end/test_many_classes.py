@@ -31,6 +31,7 @@ def images(tmp_path: Path) -> Path:
     return tmp_path / "Own"
 
 
+@pytest.mark.slow
 def test_a_teacher_at_zero_has_a_sweep_and_a_report(
     images: Path, tmp_path: Path, small_ray: None, capsys: pytest.CaptureFixture[str]
 ) -> None:

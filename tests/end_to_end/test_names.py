@@ -94,6 +94,7 @@ def test_a_word_that_ray_cannot_note_is_refused_at_once(flag: str, odd: Path, tm
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_everything_but_the_output_may_have_such_a_name(odd: Path, tmp_path: Path) -> None:
     """Working folder, images, home, temp folder: a sweep trains, is restored from elsewhere, is printed in ASCII."""
     image_folder(odd / "data set")

@@ -140,6 +140,7 @@ def test_trains_exactly_the_damaged_ones_again_to_the_same_weights(
     assert kept == {"teacher_Digits.1.pt", "student_Digits_Direct_run1.1.pt"}
 
 
+@pytest.mark.slow
 def test_every_fault_of_files_at_once(
     sweep: Path, finished: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -205,6 +206,7 @@ def test_other_weights_of_a_teacher(sweep: Path, cache_dir: Path, capsys: pytest
     assert parents == {"teacher_Digits": new["teacher_Digits.pt"]}
 
 
+@pytest.mark.slow
 def test_deleting_every_model_trains_every_model(sweep: Path, finished: Path) -> None:
     shutil.rmtree(sweep / "models")
     assert restore(sweep) == 0
@@ -239,6 +241,7 @@ def test_changed_setting_is_refused_then_forced(
     assert len(list((sweep / "archive").glob("*.pt"))) == len(MODELS) - len(same)
 
 
+@pytest.mark.slow
 def test_moved_output_goes_on(sweep: Path, tmp_path: Path, finished: Path) -> None:
     """Into a path that contains the old one: that is where Tune's own restore breaks."""
     target = tmp_path / "elsewhere" / str(sweep).lstrip("/")
