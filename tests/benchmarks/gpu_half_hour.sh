@@ -13,7 +13,7 @@ set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)
 python=${PYTHON:-python3} device=${DEVICE:-cuda}
 names=("" correctness core side_by_side accuracy_and_sweep faults)
-limits=(0 360 420 360 480 180)
+limits=(0 240 480 420 420 240)
 does=("" "the machine, and tests/training/test_gpu.py: recorded steps are steps, bit for bit, for every method"
   "images per second, memory and settings of one trial: recorded or not, precisions, cuDNN's search, evaluation"
   "1, 2, 4, 8, 16 trials side by side, in turns and with MPS"
