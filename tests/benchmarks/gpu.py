@@ -3,6 +3,9 @@
     python tests/benchmarks/gpu.py --data path/to/cifar10 --json rows.json     # everything, in 9 minutes
     python tests/benchmarks/gpu.py                                             # made-up images: no accuracy, no sweep
     python tests/benchmarks/gpu.py --parts core side_by_side --budget 120
+    python tests/benchmarks/gpu.py --parts kernels --budget 60 --picture kernels.svg    # what a step's time goes to
+    python tests/benchmarks/gpu.py --parts formats --budget 90                 # channels_last, NCHW, precisions, search
+    python tests/benchmarks/gpu.py --parts together --budget 90                # several students' steps in one graph
     python tests/benchmarks/gpu.py --parts tests                               # tests/training/test_gpu.py
     python tests/benchmarks/gpu.py --parts faults                              # what a GPU does when something fails
 
@@ -118,7 +121,10 @@ PARTS = {
     "tests": Part(tests, 6.0, 10.0, 60.0),
     "core": Part(measured("core"), 4.0, 8.0, 20.0),
     "side_by_side": Part(side_by_side, 5.0, 10.0, gpu_side_by_side.fewest),
+    "together": Part(measured("together"), 2.0, 8.0, 20.0),
+    "kernels": Part(measured("kernels"), 1.5, 8.0, 22.0),
     "settings": Part(settings, 3.0, 10.0, 18.0),
+    "formats": Part(measured("formats"), 1.5, 8.0, 18.0),
     "loop": Part(measured("loop"), 1.0, 6.0, 18.0),
     "evaluation": Part(measured("evaluation"), 0.7, 6.0, 15.0),
     "accuracy": Part(measured("accuracy"), 1.5, 10.0, 18.0),
@@ -160,6 +166,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--images", type=int, default=50_000, help="training images, made up or of the data")
     parser.add_argument("--trials", type=int, nargs="+", default=[1, 2, 4, 8, 16])
     parser.add_argument("--timed-seconds", type=float, default=5.0, help="of trials side by side, at least")
+    parser.add_argument("--picture", help="file for a picture of the kernels (SVG), where matplotlib is there")
     parser.add_argument("--sweep", help="words for run_sweep.py instead of the published experiment")
     parser.add_argument("--more", default="", help="further words for run_sweep.py, in one string")
     return parser

@@ -15,6 +15,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import gpu_formats
+import gpu_kernels
+import gpu_together
 import torch
 from gpu_trainings import CASES, RESNET, STUDENT, TEACHER, Case, Runner, late, load, memory, training, wait
 from torch.nn import functional as F
@@ -182,6 +185,7 @@ def trial(splits: Splits, options: argparse.Namespace) -> Iterator[dict[str, Any
 
 
 PARTS = {"core": core, "setting": setting, "loop": loop, "evaluation": evaluation, "accuracy": accuracy, "trial": trial}
+PARTS |= {"kernels": gpu_kernels.measure, "formats": gpu_formats.measure, "together": gpu_together.measure}
 
 
 def main(words: list[str]) -> int:

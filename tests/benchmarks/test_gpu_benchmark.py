@@ -14,9 +14,12 @@ from typing import Any
 
 import gpu
 import gpu_faults
+import gpu_formats
+import gpu_kernels
 import gpu_one_fault
 import gpu_parts
 import gpu_sweep
+import gpu_together
 import gpu_trainings
 import pytest
 from gpu_workers import Row, Rows
@@ -46,6 +49,19 @@ def test_it_says_what_the_machine_is_and_trains_every_case(capfd: pytest.Capture
     kept = json.loads((tmp_path / "rows.json").read_text())
     assert kept["rows"] == [machine, images, *rows]
     assert kept["finished"]
+
+
+@pytest.mark.slow
+def test_the_parts_about_a_step_measure_what_they_want(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    picture = tmp_path / "kernels.svg"
+    words = [*TINY, "--parts", "kernels", "formats", "together", "--budget", "540", "--picture", str(picture)]
+    assert gpu.main(words) == 0
+    rows = said(capfd.readouterr().out)
+    counts = {name: sum(row["part"] == name for row in rows) for name in ("kernels", "formats", "together")}
+    wanted = {"kernels": len(gpu_kernels.WANTED) + 1, "formats": len(gpu_formats.WANTED)}
+    assert counts == {**wanted, "together": 2 * len(gpu_together.WANTED)}
+    assert [row for row in rows if "skipped" in row or "error" in row] == []
+    assert picture.read_text().startswith("<?xml")
 
 
 def test_torch_is_all_that_it_needs() -> None:
