@@ -1,15 +1,18 @@
 """How fast is a GPU here? Steps one by one and recorded, settings, trials side by side with and without MPS, a sweep.
 
-    python tests/benchmarks/gpu.py --data path/to/cifar10 --json rows.json     # everything, in less than 8 minutes
+    python tests/benchmarks/gpu.py --data path/to/cifar10 --json rows.json     # everything, in 9 minutes
     python tests/benchmarks/gpu.py                                             # made-up images: no accuracy, no sweep
     python tests/benchmarks/gpu.py --parts core side_by_side --budget 120
+    python tests/benchmarks/gpu.py --parts kernels --budget 60 --picture kernels.svg    # what a step's time goes to
+    python tests/benchmarks/gpu.py --parts formats --budget 90                 # channels_last, NCHW, precisions, search
+    python tests/benchmarks/gpu.py --parts together --budget 90                # several students' steps in one graph
     python tests/benchmarks/gpu.py --parts tests                               # tests/training/test_gpu.py
     python tests/benchmarks/gpu.py --parts faults                              # what a GPU does when something fails
 
 One JSON line per row, the first one about the machine; `--json` keeps all rows in one document, written after each.
 Parts run in the order of their worth, each in a process of its own: one that fails or takes too long ends with a row
-that says so, and the next one begins. `--budget` is in seconds and holds for all parts together: each gets its part of
-what is left, and leaves out what does not fit.
+that says so, and the next one begins. `--budget` is in seconds and holds for all parts together: a part for which there
+are not the seconds in which it can end is left out, and what is left over is divided among the others.
 
 Most parts need torch (and numpy) alone, `--data` also pyarrow and Pillow (a folder with train.parquet and test.parquet
 in the Hugging Face layout), or torchvision (a folder with cifar-10-batches-py). `sweep` needs everything that hpmkd
@@ -30,20 +33,31 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import gpu_faults
 import gpu_side_by_side
 import gpu_sweep
 from gpu_trainings import made_up, read, save
-from gpu_workers import Row, Rows, relay
+from gpu_workers import Row, Rows, allot, relay
 
 HERE = Path(__file__).resolve().parent
 
 
 class Part(NamedTuple):
-    """How a part is run (with the seconds that it has), its weight among others, and the fewest seconds for it."""
+    """How a part is run (with the seconds that it has), its weight among others, and the fewest seconds for it.
+
+    On a GPU they are those in which it can end: a process needs 7 to 10 s there until it trains.
+    """
 
     run: Callable[[argparse.Namespace, float, Rows], None]
     weight: float
     least: float
+    least_on_gpu: float | Callable[[argparse.Namespace], float]
+
+    def fewest(self, options: argparse.Namespace) -> float:
+        """On the device of the options."""
+        if options.device != "cuda":
+            return self.least
+        return self.least_on_gpu(options) if callable(self.least_on_gpu) else self.least_on_gpu
 
 
 def measured(name: str) -> Callable[[argparse.Namespace, float, Rows], None]:
@@ -57,7 +71,8 @@ def measured(name: str) -> Callable[[argparse.Namespace, float, Rows], None]:
 
 def command(name: str, options: argparse.Namespace, seconds: float, **more: Any) -> list[str]:
     """The command of a process of `gpu_parts`; it is to be done a little before it would be stopped."""
-    given = {**vars(options), "seconds": max(1.0, seconds - 5), "share": 0.0, "tf32": False, "benchmark": True, **more}
+    until = time.monotonic() + max(1.0, seconds - 5)
+    given = {**vars(options), "until": until, "share": 0.0, "tf32": False, "benchmark": True, **more}
     return [sys.executable, str(HERE / "gpu_parts.py"), name, json.dumps(given)]
 
 
@@ -69,14 +84,15 @@ SETTINGS += [("resnet20", "fp32", True, True), ("lenet5", "fp32", False, False),
 
 def settings(options: argparse.Namespace, seconds: float, say: Rows) -> None:
     """Each combination from the first epoch of a process on."""
-    until = time.monotonic() + seconds
-    for model, precision, tf32, search in SETTINGS:
+    until, least = time.monotonic() + seconds, PARTS["settings"].fewest(options)
+    for number, (model, precision, tf32, search) in enumerate(SETTINGS):
         given = {"part": "settings", "model": model, "precision": precision, "tf32": tf32, "benchmark": search}
         left = until - time.monotonic()
-        if left < PARTS["settings"].least:
-            say({**given, "skipped": f"{left:.0f} s left for it"})
+        own = allot([(least, 1.0)] * (len(SETTINGS) - number), left)
+        if own is None:
+            say({**given, "skipped": f"{left:.0f} s left for it, of {least:.0f}"})
         else:
-            relay(command("setting", options, min(left, 40.0), **given), given, min(left, 40.0), say)
+            relay(command("setting", options, own, **given), given, own, say)
 
 
 def machine(options: argparse.Namespace, say: Rows) -> bool:
@@ -92,9 +108,8 @@ def tests(options: argparse.Namespace, seconds: float, say: Rows) -> None:
 
 
 def faults(options: argparse.Namespace, seconds: float, say: Rows) -> None:
-    """`gpu_faults.py`."""
-    script = [sys.executable, str(HERE / "gpu_faults.py"), options.device, str(seconds - 5)]
-    relay(script, {"part": "faults"}, seconds, say)
+    """See `gpu_faults`."""
+    gpu_faults.run(options.device, seconds, say)
 
 
 def side_by_side(options: argparse.Namespace, seconds: float, say: Rows) -> None:
@@ -103,15 +118,18 @@ def side_by_side(options: argparse.Namespace, seconds: float, say: Rows) -> None
 
 
 PARTS = {
-    "tests": Part(tests, 6.0, 10.0),
-    "core": Part(measured("core"), 4.0, 8.0),
-    "side_by_side": Part(side_by_side, 5.0, 10.0),
-    "settings": Part(settings, 3.0, 10.0),
-    "loop": Part(measured("loop"), 1.0, 6.0),
-    "evaluation": Part(measured("evaluation"), 0.7, 6.0),
-    "accuracy": Part(measured("accuracy"), 1.5, 10.0),
-    "sweep": Part(gpu_sweep.sweep, 6.0, 10.0),
-    "faults": Part(faults, 3.0, 10.0),
+    "tests": Part(tests, 6.0, 10.0, 60.0),
+    "core": Part(measured("core"), 4.0, 8.0, 20.0),
+    "side_by_side": Part(side_by_side, 5.0, 10.0, gpu_side_by_side.fewest),
+    "together": Part(measured("together"), 2.0, 8.0, 20.0),
+    "kernels": Part(measured("kernels"), 1.5, 8.0, 22.0),
+    "settings": Part(settings, 3.0, 10.0, 18.0),
+    "formats": Part(measured("formats"), 1.5, 8.0, 18.0),
+    "loop": Part(measured("loop"), 1.0, 6.0, 18.0),
+    "evaluation": Part(measured("evaluation"), 0.7, 6.0, 15.0),
+    "accuracy": Part(measured("accuracy"), 1.5, 10.0, 18.0),
+    "sweep": Part(gpu_sweep.sweep, 6.0, 10.0, gpu_sweep.fewest),
+    "faults": Part(faults, 3.0, 10.0, gpu_faults.FAULTS["capture_fails"]),
 }
 
 
@@ -124,9 +142,10 @@ def run_parts(options: argparse.Namespace, until: float, say: Rows) -> None:
     wanted = [name for name in wanted if name not in reasons]
     for number, name in enumerate(wanted):
         part, left = PARTS[name], until - time.monotonic()
-        seconds = left * part.weight / sum(PARTS[other].weight for other in wanted[number:])
-        if seconds < part.least:
-            say({"part": name, "skipped": f"{left:.0f} s of {options.budget:.0f} left"})
+        needs = [(PARTS[other].fewest(options), PARTS[other].weight) for other in wanted[number:]]
+        seconds = allot(needs, left)
+        if seconds is None:
+            say({"part": name, "skipped": f"{left:.0f} s of {options.budget:.0f} left, and it needs {needs[0][0]:.0f}"})
         else:
             part.run(options, seconds, say)
 
@@ -137,7 +156,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", help="folder of CIFAR-10; default: made-up images, and no accuracy")
     default = [name for name in PARTS if name not in ("tests", "faults")]
     parser.add_argument("--parts", nargs="+", default=default, choices=list(PARTS))
-    parser.add_argument("--budget", type=float, default=450.0, help="seconds for everything together")
+    parser.add_argument("--budget", type=float, default=540.0, help="seconds for everything together")
     parser.add_argument("--json", type=Path, help="file for all rows")
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     parser.add_argument("--precision", default="bf16", choices=["fp32", "bf16"])
@@ -147,6 +166,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--images", type=int, default=50_000, help="training images, made up or of the data")
     parser.add_argument("--trials", type=int, nargs="+", default=[1, 2, 4, 8, 16])
     parser.add_argument("--timed-seconds", type=float, default=5.0, help="of trials side by side, at least")
+    parser.add_argument("--picture", help="file for a picture of the kernels (SVG), where matplotlib is there")
     parser.add_argument("--sweep", help="words for run_sweep.py instead of the published experiment")
     parser.add_argument("--more", default="", help="further words for run_sweep.py, in one string")
     return parser

@@ -13,13 +13,13 @@ set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)
 python=${PYTHON:-python3} device=${DEVICE:-cuda}
 names=("" correctness core side_by_side accuracy_and_sweep faults)
-limits=(0 360 420 360 480 180)
+limits=(0 240 480 420 420 240)
 does=("" "the machine, and tests/training/test_gpu.py: recorded steps are steps, bit for bit, for every method"
-  "images per second, memory and settings of one trial: recorded or not, precisions, cuDNN's search, evaluation"
-  "1, 2, 4, 8, 16 trials side by side, in turns and with MPS"
+  "images per second, memory, kernels of a step (and their picture), settings, memory formats, evaluation of one trial"
+  "1, 2, 4, 8, 16 trials side by side, in turns and with MPS; several students' steps in one graph of one process"
   "accuracy in each precision, and the published experiment from start to end (where Ray is)"
   "faults on purpose: a capture that fails, a full memory, a killed process, a killed neighbour, a loss of NaN")
-parts=("" tests "core settings loop evaluation" side_by_side "accuracy sweep" faults)
+parts=("" tests "core kernels settings formats loop evaluation" "side_by_side together" "accuracy sweep" faults)
 
 usage() {
   echo "usage: gpu_half_hour.sh STEP|all [RESULTS]"
@@ -48,7 +48,7 @@ run() {
   echo "step $step of 5, ${names[$step]}: at most $limit s, into $file.json" >&2
   # shellcheck disable=SC2046,SC2086
   timeout --kill-after=10 "$limit" "$python" "$root/tests/benchmarks/gpu.py" --device "$device" --json "$file.json" \
-    --budget "$((limit > 40 ? limit - 15 : limit))" --parts ${parts[$step]} $(words) ${sweep[@]+"${sweep[@]}"} \
+    --budget "$((limit > 40 ? limit - 15 : limit))" --picture "$file.svg" --parts ${parts[$step]} $(words) ${sweep[@]+"${sweep[@]}"} \
     >"$file.log" 2>&1
   local code=$?
   tail -n 3 "$file.log" | cut -c 1-300

@@ -1,7 +1,8 @@
 """What `gpu.py` measures, each part in a process of its own: `gpu_parts.py PART OPTIONS`, rows on standard output.
 
-`OPTIONS` is JSON: `device`, `images` (a file of them), `precision`, `batch`, `epochs` (timed ones, at most), `seconds`
-(to be done in) and more. A part that comes to the end of its seconds says what it leaves out.
+`OPTIONS` is JSON: `device`, `images` (a file of them), `precision`, `batch`, `epochs` (timed ones, at most), `until`
+(when to be done, by `time.monotonic()`, which is one for all processes) and more. A part that comes to the end of its
+time says what it leaves out.
 """
 
 from __future__ import annotations
@@ -14,8 +15,11 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import gpu_formats
+import gpu_kernels
+import gpu_together
 import torch
-from gpu_trainings import CASES, RESNET, STUDENT, TEACHER, Case, Runner, load, memory, training, wait
+from gpu_trainings import CASES, RESNET, STUDENT, TEACHER, Case, Runner, late, load, memory, training, wait
 from torch.nn import functional as F
 
 from hpmkd.config.specs import PAD
@@ -24,23 +28,32 @@ from hpmkd.models import build
 from hpmkd.training.device import prepare_device
 from hpmkd.training.evaluate import evaluate
 
+_PART_OF_CASE = 2.0  # of what is left for each case: the first ones matter most
 # Precision, recorded or not, seed.
 ACCURACIES = [("bf16", True, 1), ("fp32", True, 1), ("fp32", False, 1), ("bf16", True, 2), ("fp32", True, 2)]
 
 
 def core(splits: Splits, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Images per second of one trial, one by one and recorded, in turns; memory; the first epoch with its recording."""
-    for case in CASES:
+    """Images per second of one trial, one by one and recorded, in turns; memory; the first epoch with its recording.
+
+    Where time is short a case has fewer timed epochs, so that the next ones have some, too.
+    """
+    for number, case in enumerate(CASES):
+        now = time.monotonic()
         if late(options):
             yield {"part": "core", **case.words, "skipped": "no time left"}
             continue
+        until = now + _PART_OF_CASE * (options.until - now) / (len(CASES) - number)
         try:
-            yield {"part": "core", **case.words, **_one_by_one_and_recorded(case, splits, options)}
+            yield {"part": "core", **case.words, **_one_by_one_and_recorded(case, splits, options, until)}
+        except TimeoutError:
+            yield {"part": "core", **case.words, "skipped": "no time left after its first epoch"}
         except Exception as error:
             yield {"part": "core", **case.words, "error": f"{type(error).__name__}: {error}"}
 
 
-def _one_by_one_and_recorded(case: Case, splits: Splits, options: argparse.Namespace) -> dict[str, Any]:
+def _one_by_one_and_recorded(case: Case, splits: Splits, options: argparse.Namespace, until: float) -> dict[str, Any]:
+    """Raises TimeoutError where the part's time ends before an epoch of each was timed."""
     runners, row, rates = {}, dict[str, Any](), dict[str, list[float]]()
     for name, graph in (("one_by_one", False), ("recorded", True)):
         if options.device == "cuda":
@@ -50,8 +63,10 @@ def _one_by_one_and_recorded(case: Case, splits: Splits, options: argparse.Names
         row[f"{name}_first_epoch_s"] = round(runners[name].seconds(), 3)
         row[f"{name}_mib"] = None if before is None else round((memory(options) - before) / 2**20)
         rates[name] = []
+        if late(options):
+            raise TimeoutError
     for number in range(options.epochs):
-        if number and late(options):
+        if number and time.monotonic() > until:
             break
         for name, runner in runners.items():
             rates[name].append(runner.rate())
@@ -77,6 +92,9 @@ def loop(splits: Splits, options: argparse.Namespace) -> Iterator[dict[str, Any]
     """Against a training loop as people write it: eager, fp32, one loss read at each step."""
     options.precision = "fp32"
     for case in CASES[:2]:
+        if late(options):
+            yield {"part": "loop", **case.words, "skipped": "no time left"}
+            continue
         people, ours = _people(case, splits, options), Runner(training(case, splits, 1000, options, True), options)
         rates = [(people(), ours.rate())]  # the first ones load kernels and record
         while len(rates) <= options.epochs and not (len(rates) > 1 and late(options)):
@@ -122,6 +140,9 @@ def evaluation(splits: Splits, options: argparse.Namespace) -> Iterator[dict[str
     for model in (STUDENT, RESNET):
         for precision in ("fp32", "bf16"):
             options.precision = precision
+            if late(options):
+                yield {"part": "evaluation", "model": model.arch, "precision": precision, "skipped": "no time left"}
+                continue
             one = training(Case("Direct", model, 0), splits, 1, options, False)
             test, seconds = splits.test.to(one.device), list[float]()
             while len(seconds) <= max(2, options.epochs) and not (len(seconds) > 2 and late(options)):
@@ -151,31 +172,26 @@ def accuracy(splits: Splits, options: argparse.Namespace) -> Iterator[dict[str, 
 
 
 def trial(splits: Splits, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """One of several side by side: says that it is ready, waits for a line, trains for its seconds or two epochs."""
+    """One of several side by side: says that it is ready, waits for a line, trains for its seconds, or two epochs."""
     runner = Runner(training(CASES[1], splits, 1000, options, True), options)
     runner.seconds()
     yield {"ready": True}
     sys.stdin.readline()
     start, epochs = time.perf_counter(), 0
-    while epochs < options.epochs or time.perf_counter() - start < options.timed_seconds:
+    while epochs < min(2, options.epochs) or time.perf_counter() - start < options.timed_seconds:
         runner.seconds()
         epochs += 1
     yield {"images_s": epochs * len(splits.train) / (time.perf_counter() - start), "epochs": epochs}
 
 
-def late(options: argparse.Namespace) -> bool:
-    """Whether the part's time is over."""
-    return time.monotonic() > options.until
-
-
 PARTS = {"core": core, "setting": setting, "loop": loop, "evaluation": evaluation, "accuracy": accuracy, "trial": trial}
+PARTS |= {"kernels": gpu_kernels.measure, "formats": gpu_formats.measure, "together": gpu_together.measure}
 
 
 def main(words: list[str]) -> int:
     """Does one part."""
     name, given = words
     options = argparse.Namespace(**json.loads(given))
-    options.until = time.monotonic() + options.seconds
     torch.set_num_threads(1)
     prepare_device(torch.device(options.device), options.share, tf32=options.tf32, benchmark=options.benchmark)
     for row in PARTS[name](load(options.images), options):

@@ -50,6 +50,9 @@ class Case(NamedTuple):
 CASES = [Case("Direct", STUDENT, 0), Case("TraditionalKD", STUDENT), Case("Direct", RESNET, 0), Case("AT", STUDENT)]
 CASES += [Case("FitNets", STUDENT), Case("TraditionalKD", STUDENT, cached=True), Case("HPM-KD", STUDENT, 2)]
 CASES += [Case("TraditionalKD", RESNET)]
+# The same by short names, and the training of the teacher itself.
+NAMED = dict(zip(["Direct", "KD", "ResNet20", "AT", "FitNets", "KD cached", "HPM-KD"], CASES, strict=False))
+NAMED["teacher"] = Case("Direct", TEACHER, 0)
 
 
 def made_up(images: int) -> RawData:
@@ -120,6 +123,11 @@ def _cache(splits: Splits, device: torch.device) -> CachedTeacher:
     with tempfile.TemporaryDirectory() as folder:
         np.save(f"{folder}/logits.npy", np.random.default_rng(0).normal(size=(rows, 10)).astype(np.float32))
         return CachedTeacher(Path(folder, "logits.npy"), len(splits.train), device)
+
+
+def late(options: argparse.Namespace) -> bool:
+    """Whether a part's time is over."""
+    return time.monotonic() > float(options.until)
 
 
 def wait(options: argparse.Namespace) -> None:

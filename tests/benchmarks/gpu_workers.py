@@ -136,6 +136,30 @@ def one_row_each(workers: Sequence[Worker], until: float) -> list[Row]:
     return [rows[worker] for worker in workers]
 
 
+def allot(wanted: Sequence[tuple[float, float]], left: float) -> float | None:
+    """Seconds for the first of several pieces of work, which are done one after the other in the order of their worth.
+
+    Few are to be done whole rather than all in part: one that does not fit gets nothing, and so the others can end.
+
+    Args:
+        wanted: of each the fewest seconds in which it can end, and its weight.
+        left: seconds for all of them.
+
+    Returns:
+        Its fewest and its part, by weight, of what is left over by it and the later ones that fit; None where it does
+        not fit itself.
+    """
+    fitting, spare = list[tuple[float, float]](), left
+    for least, weight in wanted:
+        if least <= spare:
+            fitting.append((least, weight))
+            spare -= least
+        elif not fitting:
+            return None
+    least, weight = fitting[0]
+    return least + spare * weight / sum(weight for _, weight in fitting)
+
+
 def relay(command: Sequence[str], about: Row, seconds: float, say: Say) -> None:
     """Says a worker's rows as they come, and in a last row if it fails or takes more than `seconds`."""
     worker, until = Worker(command), time.monotonic() + seconds
