@@ -301,6 +301,25 @@ def test_damaged_tables(tmp_path: Path, at: str) -> None:
     assert ("git lfs pull" in said) == (at == "pointer")
 
 
+@pytest.mark.parametrize("name", ["image", "label", "bytes", "extra"])
+@pytest.mark.parametrize("form", ["parquet", "arrow"])
+def test_a_name_in_a_schema_that_is_no_text(tmp_path: Path, form: str, name: str) -> None:
+    """One flipped bit can make it so; pyarrow decodes names late, one by one."""
+    cells = [{"bytes": data, "path": None} for data, _ in rows(9)]
+    table = pa.table({"image": cells, "label": [label for _, label in rows(9)], "extra": range(9)})
+    for part in ("train", "test"):
+        place = tmp_path / f"data-{part}.{form}" if form == "arrow" else tmp_path / f"{part}.{form}"
+        if form == "parquet":
+            pq.write_table(table, place)
+        else:
+            with pa.OSFile(str(place), "wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
+                writer.write_table(table)
+        spoiled = b"\xe9" + name.encode()[1:]
+        place.write_bytes(place.read_bytes().replace(name.encode(), spoiled))
+    said = refusal(tmp_path)
+    assert f"corrupt {form.capitalize()} file" in said or "no image" in said
+
+
 def test_other_columns(tmp_path: Path) -> None:
     parquet_pair(tmp_path)
     pq.write_table(pa.table({"x": [1], "y": [2]}), tmp_path / "test.parquet")

@@ -109,7 +109,10 @@ class TableFile:
             return not any(holds(self.kind) for holds in _IMAGES)
         if self.path.suffix != ".parquet":
             return True
-        meta = self._safely(lambda: pq.ParquetFile(self.path).metadata)
+        return self._safely(self._may_have_nulls)
+
+    def _may_have_nulls(self) -> bool:
+        meta = pq.ParquetFile(self.path).metadata
         groups = [meta.row_group(number) for number in range(meta.num_row_groups)]
         columns = [group.column(place) for group in groups for place in range(group.num_columns)]
         wanted = [column for column in columns if column.path_in_schema == f"{self.image}.bytes"]
@@ -147,9 +150,10 @@ class TableFile:
                     f"{self.file.place}: a Git LFS pointer, not the file itself",
                     todo="run git lfs pull in the data set's folder",
                 )
-        if self.path.suffix.lower() == ".parquet":
-            return pq.ParquetFile(self.path).schema_arrow
-        return _reader(self.path).schema
+        is_parquet = self.path.suffix.lower() == ".parquet"
+        schema = pq.ParquetFile(self.path).schema_arrow if is_parquet else _reader(self.path).schema
+        _ = schema.names  # decoded when they are asked for: a damaged one is found here
+        return schema
 
     def _batches(self, name: str) -> Iterator[pa.Array]:
         """A column, some hundred rows at a time."""
