@@ -201,14 +201,18 @@ def _train(
 
 
 def _report(saved: Saved, findings: Mapping[str, inspection.Finding], *, order: list[str], quiet: bool) -> None:
-    from hpmkd.audit import chance, results
+    from hpmkd.audit import chance, chosen, results, terminal
 
     output = saved.output
     frame, measures = results.collect_saved(saved, known_headers(findings))
     results.write(frame, output, measures)
     if not quiet and not frame.empty:
-        show(results.tables(frame, order))
-        for line in chance.remarks(frame, {job.data.name: job.data.classes for job in saved.jobs}):
+        hidden = chosen.unchosen(frame, saved.config)
+        shown, others = frame.drop(hidden), frame.loc[hidden]
+        show([*terminal.tables(shown, order), *terminal.validation_tables(others, order)])
+        for line in chosen.unchosen_text(others["baseline"]):
+            progress.info(line)
+        for line in chance.remarks(shown, {job.data.name: job.data.classes for job in saved.jobs}):
             log.warning(line)
         progress.info(f"one row per model: {output.root / 'results.csv'}")
         progress.info(f"a page with figures and statistics: hpmkd report {shlex.quote(str(output.root))}")

@@ -46,6 +46,12 @@ def pareto_front(part: pd.DataFrame) -> pd.DataFrame:
     return ranked[ranked["mean_pct"] > best]
 
 
+def has_front(summary: pd.DataFrame) -> bool:
+    """Whether a line is drawn anywhere: a front of one baseline is a point."""
+    students = summary[summary["baseline"] != "teacher"]
+    return any(len(pareto_front(part)) > 1 for _, part in students.groupby("place"))
+
+
 def times(costs: pd.DataFrame, order: Sequence[str]) -> Figure:
     """Training seconds by role, of each baseline and of the whole sweep.
 
