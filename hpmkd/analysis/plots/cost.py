@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from hpmkd.analysis.plots.style import PALETTE, TEXT, colours, legend, marks, panels, rows, styled
 from hpmkd.plan.roles import Role
+
+_MARK = 7.0  # points
 
 
 def pareto(summary: pd.DataFrame, order: Sequence[str]) -> Figure:
@@ -26,16 +29,25 @@ def pareto(summary: pd.DataFrame, order: Sequence[str]) -> Figure:
             part = summary[(summary["place"] == where) & (summary["baseline"] != "teacher")]
             front = pareto_front(part)
             one.plot(front["total_seconds"], front["mean_pct"], lw=1, ls="--", color=TEXT, alpha=0.6)
-            for row in part.to_dict("records"):
+            known = part[part["baseline"].isin(set(shade))]
+            for row, size in zip(known.to_dict("records"), _sizes(known), strict=True):
                 name = str(row["baseline"])
-                if name in shade:
-                    one.plot(row["total_seconds"], row["mean_pct"], mark[name], ms=7, color=shade[name], label=name)
+                one.plot(row["total_seconds"], row["mean_pct"], mark[name], ms=size, color=shade[name], label=name)
             if len(part) and part["total_seconds"].max() > 20 * part["total_seconds"].min() > 0:
                 one.set_xscale("log")
             one.set_ylabel("mean test accuracy, %")
         axes[-1].set_xlabel("training seconds: students and their parents")
         legend(figure, axes, order)
     return figure
+
+
+def _sizes(part: pd.DataFrame) -> list[float]:
+    """Points of each mark: larger where later ones lie upon it, so that it is seen around them."""
+    points = part[["total_seconds", "mean_pct"]].to_numpy(dtype=float)
+    reach = 0.02 * np.maximum(np.ptp(points, axis=0), 1e-9) if len(points) else np.ones(2)
+    return [
+        _MARK + 4.0 * int((abs(points[n + 1 :] - points[n]) <= reach).all(axis=1).sum()) for n in range(len(points))
+    ]
 
 
 def pareto_front(part: pd.DataFrame) -> pd.DataFrame:

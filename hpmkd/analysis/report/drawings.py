@@ -51,7 +51,8 @@ def drawings_of(
     made.append(Drawing("pareto", "Accuracy against cost", plots.pareto(summary, order), text))
     text = "Models shared by several baselines count in each of them, and once in 'all'."
     made.append(Drawing("times", "Where the time went", plots.times(costs(frame), order), text))
-    text = "Lines lead from a model to those trained from it, directly or through a cache of its logits."
+    text = "Lines lead from a model to those trained from it, directly or through a cache of its logits;"
+    text += " grey where several run together, else in the colour of the baseline."
     return [*made, Drawing("lineage", "Lineage", plots.lineage(frame, order), text)]
 
 
