@@ -59,10 +59,10 @@ def p_value(value: Any, digits: int = 3) -> str:
     return f"<{least:.{digits}f}" if is_defined(value) and value < least else fixed(value, digits)
 
 
-def p_phrase(value: Any) -> str:
-    """`p = 0.034`, `p < 0.001`."""
+def p_phrase(value: Any, name: str = "p") -> str:
+    """`p = 0.034`, `p < 0.001`; `name`: what it is called, such as `p (Holm)`."""
     text = p_value(value)
-    return f"p < {text[1:]}" if text.startswith("<") else f"p = {text}"
+    return f"{name} < {text[1:]}" if text.startswith("<") else f"{name} = {text}"
 
 
 def clock(seconds: Any) -> str:

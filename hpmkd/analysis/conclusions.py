@@ -10,14 +10,18 @@ import pandas as pd
 
 from hpmkd.analysis import stats
 from hpmkd.analysis.section import Section
+from hpmkd.audit.places import AXES
 from hpmkd.numeric import fixed, is_defined, p_phrase
 
 LEVEL = stats.LEVEL
-# Below, the bootstrap covers less than about 92 % where it says 95 %; see `stats`.
-BOOTSTRAP_RUNS = 15
 # What one line and a short list can hold.
 MAX_GROUPS, MAX_NAMES, MAX_FINDINGS = 4, 6, 12
 _SHOWN = ("better", "worse")
+_NOUNS = {
+    "dataset": ("data set", "data sets"),
+    "condition": ("condition", "conditions"),
+    "pair": ("pair of networks", "pairs of networks"),
+}
 _ALL_SAME = "Nothing can be compared: the baselines have the same weights in every run."
 
 
@@ -37,7 +41,7 @@ def sentence(row: Mapping[str, Any]) -> str:
     """A difference that is shown, with its numbers: one row of `stats.comparisons`."""
     change = f"{fixed(row['difference'], 2, sign=True)} points"
     interval = f"{fixed(row['low'], 2, sign=True)} to {fixed(row['high'], 2, sign=True)}"
-    evidence = f"95 % interval {interval}, {int(row['n'])} pairs, {p_phrase(row['p_holm'])}"
+    evidence = f"95 % interval {interval}, {int(row['n'])} pairs, {p_phrase(row['p_holm'], stats.CORRECTED)}"
     return f"{row['baseline']} is {verdict(row)} than {row['reference']}: {change} ({evidence})."
 
 
@@ -147,7 +151,8 @@ def _findings(rows: list[dict[str, Any]], shown: list[dict[str, Any]]) -> list[s
     made = _overall([row for row in rows if (row["reference"], row["baseline"]) in told])
     made += [f"{row['place']}: " * several + sentence(row) for row in shown]
     more = len(made) - MAX_FINDINGS
-    return [*made[:MAX_FINDINGS], f"{more} more are in the table of paired differences."] if more > 0 else made
+    rest = [f"{more} more {'is' if more == 1 else 'are'} in the table of paired differences."] if more > 0 else []
+    return [*made[:MAX_FINDINGS], *rest]
 
 
 def why_not(row: Mapping[str, Any]) -> str:
@@ -174,38 +179,11 @@ def _overall(rows: list[dict[str, Any]]) -> list[str]:
     return made
 
 
-def places(rows: Iterable[Mapping[Any, Any]]) -> str:
-    """What the places of these rows differ in, for people: `data sets`, or `conditions`."""
-    plain = all(row["condition"] is None and row["pair"] is None for row in rows)
-    return "data sets" if plain else "conditions"
-
-
-def cautions(frame: pd.DataFrame, comparisons: pd.DataFrame) -> list[str]:
-    """What limits the conclusions: too few numbers, or numbers that cannot be compared."""
-    made = []
-    compared = comparisons[comparisons["n"] > 0]
-    if len(compared):
-        least = int(compared["n"].min())
-        if least < 2:
-            made.append("With one run per baseline there are no intervals and no tests; the order may be chance.")
-        elif least < 6:
-            attainable = 2.0 ** (1 - least)
-            made.append(
-                f"Where there are only {least} pairs an exact Wilcoxon test cannot give a p below "
-                f"{attainable:.4g}: it cannot reach {LEVEL:g}, however large the difference. The paired t-test can, if "
-                "differences are roughly normal."
-            )
-        if 2 <= least < BOOTSTRAP_RUNS:
-            made.append(
-                f"Where there are only {least} pairs bootstrap intervals are too narrow (see the method notes); use "
-                "Student's t interval instead."
-            )
-    students = stats.students(frame)
-    count, noun = students["place"].nunique(), places(students.to_dict("records"))
-    if 1 < count < 5:
-        made.append(f"Mean ranks over {count} {noun} describe these {noun}; they do not generalise to others.")
-    for column, name in (("device", "kinds of device"), ("torch", "versions of torch"), ("hpmkd", "versions of hpmkd")):
-        kinds = sorted(map(str, frame.loc[frame["planned"].astype(bool), column].dropna().unique()))
-        if len(kinds) > 1:
-            made.append(f"The models come from {len(kinds)} {name} ({', '.join(kinds)}): times cannot be compared.")
-    return made
+def places(rows: Collection[Mapping[Any, Any]]) -> str:
+    """What the places of these rows differ in, for people: `data sets`, `conditions`, `pairs of networks`, or
+    `combinations of data set and condition`."""
+    values: dict[str, set[Any]] = {axis: {row[axis] for row in rows} for axis in AXES}
+    differ = [_NOUNS[axis] for axis, found in values.items() if len(found) > 1] or [_NOUNS["dataset"]]
+    if len(differ) == 1:
+        return differ[0][1]
+    return f"combinations of {_and([one for one, _ in differ])}"

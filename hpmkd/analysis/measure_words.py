@@ -9,7 +9,7 @@ import pandas as pd
 
 from hpmkd.analysis.measure_groups import TEACHER, Group, mean_of
 from hpmkd.audit.measure_tables import summary
-from hpmkd.data.source.listing import count
+from hpmkd.data.source.listing import count, some_of
 from hpmkd.numeric import fixed, percent
 
 
@@ -76,8 +76,8 @@ def _agreement(students: pd.DataFrame) -> list[str]:
     own = alone["agreement_pct"].dropna()
     if len(own):
         above = int((same > own.iloc[0]).sum())
-        line += f"; Direct, which has not learnt from it, for {percent(own.iloc[0], 1)}: {above} of {len(same)} "
-        line += f"baseline{'s' * (len(same) > 1)} agree{'s' * (len(same) == 1)} more than that"
+        line += f"; Direct, which has not learnt from it, for {percent(own.iloc[0], 1)}: "
+        line += f"{some_of(above, len(same), 'baseline', verb='agrees')} more than that"
     made = [f"{line}."]
     if len(errors):
         line = f"Of the images that the teacher gets wrong, they give its very error for {_range(errors)}"

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hpmkd.audit.recalled import device_of, kept, recalled
 from hpmkd.config.specs import ModelSpec
 from hpmkd.config.sweep import SweepConfig, memory_folder
 from hpmkd.data.catalog import DATASETS
 from hpmkd.data.source.listing import count as number_of
 from hpmkd.hardware import cores, machine
 from hpmkd.monitor.eta import Times
-from hpmkd.plan.effort import effort, effort_around, trained
+from hpmkd.plan.effort import RAY_END, RAY_START, effort, effort_around, trained
 from hpmkd.plan.job import Job
 from hpmkd.plan.roles import NETWORK_SUFFIX
 from hpmkd.plan.schedule import Places
@@ -28,7 +29,6 @@ from hpmkd.plan.schedule import seconds_left as scheduled
 from hpmkd.store.inspection import Finding
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.progress_log import Progress, read_all
-from hpmkd.store.shared_cache import entry
 from hpmkd.store.sidecar import Header, read_sidecar
 
 _OTHERS = 50  # of other sweeps' teachers so many are looked at
@@ -42,14 +42,16 @@ class Estimate:
     Args:
         seconds: of the clock, with `side_by_side` models at a time; NaN where nothing is known.
         side_by_side: how many models are trained at a time.
-        recalled: how many of them the shared memory has.
+        recalled: how many of them come from the shared memory.
         basis: what the seconds are known from, for people.
+        ray: how many of the seconds are Ray's start and end.
     """
 
     seconds: float
     side_by_side: int
     recalled: int
     basis: str
+    ray: float = 0.0
 
 
 def estimate(config: SweepConfig, findings: Mapping[str, Finding], output: OutputDir) -> Estimate:
@@ -61,31 +63,30 @@ def estimate(config: SweepConfig, findings: Mapping[str, Finding], output: Outpu
         output: its records say how fast unfinished trainings were.
     """
     missing = [one.job for one in findings.values() if one.job is not None and not one.good]
-    device = "cuda" if uses_gpu(config) else "cpu"
-    memory, times, count = memory_folder(config.data), Times(), 0
-    records, recalled = read_all(output), set[str]()
+    device, records = device_of(config), read_all(output)
+    known, from_memory = kept(config, findings), recalled(config, findings, output)
+    times, count = Times(), 0
     for finding in findings.values():
         job = finding.job
         if job is None:
             continue
-        kept = read_sidecar(entry(memory, job, device)) if job.role.is_shareable and not finding.good else None
-        if job.shared and kept is not None:
-            recalled.add(job.key)
-        seconds = _measured(job, finding.header if finding.good else kept, records.get(job.key), device)
+        header = finding.header if finding.good else known.get(job.key)
+        seconds = _measured(job, header, records.get(job.key), device)
         if seconds is not None:
             times.earlier(job, seconds)
             count += 1
     pace, basis = times.pace(), f"from {count} measured model{'s' * (count != 1)}"
     if not count:
-        rate, basis = _rate(memory, device, config.fit.threads)
+        rate, basis = _rate(memory_folder(config.data), device, config.fit.threads)
         pace = 1 / rate
-    free = recalled | _made_once(missing)
+    free = from_memory.keys() | _made_once(missing)
     around = _around(records.values(), findings)
     each = {job.key: _seconds(job, times, pace, around) if job.key not in free else 0.0 for job in missing}
     together = config.resources.max_concurrent or _side_by_side(config)
     unknown = any(math.isnan(one) for one in each.values())
     seconds = math.nan if unknown else scheduled(missing, {}, each, Places.alike(together))
-    return Estimate(seconds, together, len(recalled), basis)
+    ray = 0.0 if config.resources.address else RAY_START + RAY_END
+    return Estimate(seconds + ray, together, len(from_memory), basis=basis, ray=ray)
 
 
 def _made_once(missing: Iterable[Job]) -> set[str]:
@@ -119,13 +120,6 @@ def _around(records: Iterable[Progress], findings: Mapping[str, Finding]) -> flo
             since, ended = (datetime.datetime.fromisoformat(text) for text in (one.since, one.updated))
             spans.append((ended - since).total_seconds() - float(one.epochs[-1]["train_seconds"]))
     return max(0.0, statistics.median(spans)) if len(spans) >= _FEW else None
-
-
-def uses_gpu(config: SweepConfig) -> bool:
-    """Whether trials would be on a GPU, as far as can be seen without torch."""
-    wanted = config.resources
-    there = any(Path("/proc/driver/nvidia/gpus").glob("*")) and wanted.gpus_per_trial != 0
-    return wanted.device == "cuda" or (wanted.device == "auto" and there)
 
 
 def _side_by_side(config: SweepConfig) -> int:

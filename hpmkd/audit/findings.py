@@ -89,10 +89,12 @@ def without_idle_caches(findings: Mapping[str, Finding], states: Collection[Stat
     }
 
 
-def describe_finding(finding: Finding, findings: Mapping[str, Finding]) -> str:
-    """The dry run's word on one model: what would happen, and why."""
+def describe_finding(finding: Finding, findings: Mapping[str, Finding], recalled: Collection[str] = ()) -> str:
+    """The dry run's word on one model: what would happen, and why; `recalled`: keys of what the shared memory gives."""
     if finding.good:
         return f"done ({percent(finding.header.accuracy if finding.header else None)})"
+    if finding.state == "missing" and finding.key in recalled:
+        return "missing: it comes from the shared memory"
     parents = finding.job.parents if finding.job else ()
     waits = [parent.key for parent in parents if not findings[parent.key].good]
     return "; ".join(

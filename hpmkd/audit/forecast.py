@@ -24,7 +24,8 @@ def seconds_left(status: Status) -> float | None:
     saved = open_saved(Path(status.root))
     now = [0.0]
     done = {one.key: one.train_seconds or math.nan for one in status.models if one.state == "done"}
-    tracker = Tracker(saved.jobs, done, lambda: now[0])
+    own_ray = saved.config is None or not saved.config.resources.address
+    tracker = Tracker(saved.jobs, done, lambda: now[0], own_ray=own_ray)
     wanted = [one.key for one in status.models if one.state not in ("done", "failed")]
     running = [one for one in status.models if one.state == "running"]
     # How many run side by side is known to the driver alone: as many as there are now.

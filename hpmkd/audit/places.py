@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hpmkd.plan.job import place_name
+from hpmkd.plan.job import Job, place_name
 
 if TYPE_CHECKING:
     import pandas as pd
 
 AXES = ("dataset", "condition", "pair")
+# Their values; a teacher that several pairs share has no pair.
+Place = tuple[str | None, str | None, str | None]
 
 
 def placed(frame: pd.DataFrame) -> pd.DataFrame:
@@ -20,6 +22,13 @@ def placed(frame: pd.DataFrame) -> pd.DataFrame:
         made[axis] = made[axis].astype(object).where(made[axis].notna(), None) if axis in made else None
     made["place"] = [place_name(str(name), condition, pair) for name, condition, pair in made[list(AXES)].to_numpy()]
     return made
+
+
+def students(frame: pd.DataFrame) -> pd.DataFrame:
+    """The planned students of a results frame, with a column `place`: what baselines are compared on. Those that do not
+    say of which data set, baseline and run they are cannot be."""
+    named = frame[["dataset", "baseline", "run"]].notna().all(axis=1)
+    return placed(frame[(frame["role"] == "student") & frame["planned"].astype(bool) & named])
 
 
 def groups(frame: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
@@ -41,6 +50,24 @@ def _of_pair(part: pd.DataFrame, pair: str) -> pd.DataFrame:
     needed = {name for text in part.loc[own, "ancestors"].dropna() for name in str(text).split()}
     needed |= set(part.loc[own, "teacher"].dropna()) if "teacher" in part else set()
     return part[own | (part["pair"].isna() & stems(part).isin(needed))]
+
+
+def places_in(jobs: Iterable[Job]) -> list[Place]:
+    """The places of a plan in the order of the command: all teachers stand before all else."""
+    return list(dict.fromkeys((job.axes["dataset"], job.axes["condition"], job.axes["pair"]) for job in jobs))
+
+
+def in_order(frame: pd.DataFrame, places: Sequence[Place]) -> pd.Index:
+    """The index of a frame, by place: data set with condition, then pair; rows of one place, and of no place that is
+    known, as they come."""
+    first: dict[tuple[str | None, str | None], int] = {}
+    pairs: dict[str | None, int] = {}
+    for dataset, condition, pair in places:
+        first.setdefault((dataset, condition), len(first))
+        pairs.setdefault(pair, len(pairs))
+    axes = placed(frame)[list(AXES)]
+    keys = [(first.get((one, two), len(first)), pairs.get(pair, len(pairs))) for one, two, pair in axes.to_numpy()]
+    return frame.index[sorted(range(len(keys)), key=keys.__getitem__)]
 
 
 def stems(frame: pd.DataFrame) -> pd.Series:

@@ -1,30 +1,27 @@
-"""Model files -> one row per file (pandas, CSV, Parquet), and the table at the end of a sweep."""
+"""Model files -> one row per file (pandas, CSV, Parquet)."""
 
 from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from hpmkd.audit.findings import headers
 from hpmkd.audit.grid_columns import columns_of
 from hpmkd.audit.lineage import ancestors
-from hpmkd.audit.places import AXES, distinct, groups, stems, teacher_pct
+from hpmkd.audit.places import AXES, Place, distinct, groups, in_order, places_in, stems, teacher_pct
 from hpmkd.audit.result_row import result_row
 from hpmkd.audit.sweep_dir import Saved, open_saved
 from hpmkd.config.arguments import path_of
 from hpmkd.files import commit_bytes
-from hpmkd.numeric import divide, fixed, whole
-from hpmkd.plan.job import Job
+from hpmkd.numeric import divide
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.sidecar import Header
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from hpmkd.text_table import TextTable
 
 _SUMMARY = [
     *AXES, "place", "baseline", "runs", "mean_pct", "sd_pct", "retention_pct", "train_seconds", "total_seconds",
@@ -36,26 +33,26 @@ def collect(
     output: OutputDir,
     planned: Mapping[str, Mapping[str, Any]] | Collection[str] | None,
     known: Mapping[str, Header] = MappingProxyType({}),
-    datasets: Sequence[str] = (),
+    places: Sequence[Place] = (),
 ) -> pd.DataFrame:
-    """One row per valid file in `models/`: networks with their measures, and searches with what they cost; by data set
-    and file name.
+    """One row per valid file in `models/`: networks with their measures, and searches with what they cost; by place and
+    file name.
 
     Args:
         output: the sweep's folder.
         planned: keys of the present plan, for the column `planned`, and what else it adds (see
             `grid_columns.columns_of`); None: there is no plan, all belong.
         known: by key, what was verified under the lock that is still held; all else is read from its file.
-        datasets: the order of data sets; others follow. Default: the order of file names alone.
+        places: the order of data sets, conditions and pairs; others follow. Default: the order of file names alone.
     """
-    return collect_measured(output, planned, known, datasets)[0]
+    return collect_measured(output, planned, known, places)[0]
 
 
 def collect_measured(
     output: OutputDir,
     planned: Mapping[str, Mapping[str, Any]] | Collection[str] | None,
     known: Mapping[str, Header] = MappingProxyType({}),
-    datasets: Sequence[str] = (),
+    places: Sequence[Place] = (),
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """`collect`, and of `measured.measure_models`."""
     import pandas as pd
@@ -85,9 +82,7 @@ def collect_measured(
     beyond = found_out.set_index("key")[[*measured.COLUMNS]].reindex(list(found)).set_axis(frame.index)
     text = beyond["agreement_with"].astype(object)
     beyond["agreement_with"] = text.where(text.notna(), None)
-    place = {name: number for number, name in enumerate(datasets)}
-    order = frame["dataset"].map(place).fillna(len(place)).sort_values(kind="stable").index
-    return pd.concat([frame, beyond], axis=1).loc[order].reset_index(drop=True), found_out
+    return pd.concat([frame, beyond], axis=1).loc[in_order(frame, places)].reset_index(drop=True), found_out
 
 
 def load_results(output_dir: str | os.PathLike[str]) -> pd.DataFrame:
@@ -107,17 +102,12 @@ def load_results(output_dir: str | os.PathLike[str]) -> pd.DataFrame:
 def collect_saved(
     saved: Saved, known: Mapping[str, Header] = MappingProxyType({})
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """`collect_measured`, by the plan of an output folder, if it has one; data sets in the order of the command.
+    """`collect_measured`, by the plan of an output folder, if it has one; places in the order of the command.
 
     Every command that writes the tables makes them here, so that none has fewer columns than another's.
     """
     planned = None if saved.config is None else columns_of(saved.config, saved.jobs)
-    return collect_measured(saved.output, planned, known, datasets=datasets_in(saved.jobs))
-
-
-def datasets_in(jobs: Iterable[Job]) -> list[str]:
-    """The names of a plan's data sets, in the order of the command: all teachers stand before all else."""
-    return list(dict.fromkeys(job.data.name for job in jobs))
+    return collect_measured(saved.output, planned, known, places=places_in(saved.jobs))
 
 
 def files(frame: pd.DataFrame) -> dict[str, Callable[[], bytes]]:
@@ -192,21 +182,3 @@ def shared_names(group: pd.DataFrame) -> set[str]:
 
 def _shared_seconds(group: pd.DataFrame, frame: pd.DataFrame) -> float:
     return total(frame.loc[stems(frame).isin(shared_names(group)), "train_seconds"])
-
-
-def tables(frame: pd.DataFrame, order: list[str]) -> list[TextTable]:
-    """The summary as one table per place, baselines in the order of the config."""
-    from hpmkd.text_table import TextTable
-
-    made: list[TextTable] = []
-    headings = ("baseline", "runs", "accuracy %", "sd", "retention %", "train s", "total s")
-    digits = {"mean_pct": 2, "sd_pct": 2, "retention_pct": 1, "train_seconds": 1, "total_seconds": 1}
-    place = {baseline: number for number, baseline in enumerate(["teacher", *order])}
-    for name, part in summary(frame).groupby("place", sort=False):
-        rows = sorted(part.to_dict("records"), key=lambda row: place.get(row["baseline"], len(place)))
-        cells = [
-            [str(row["baseline"]), whole(row["runs"]), *(fixed(row[column], count) for column, count in digits.items())]
-            for row in rows
-        ]
-        made.append(TextTable(str(name), headings, cells))
-    return made

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import psutil
 
 from hpmkd.audit.findings import audit
+from hpmkd.audit.recalled import recalled
 from hpmkd.audit.sweep_dir import Saved, open_saved
 from hpmkd.files import parse_json
 from hpmkd.plan.job import Job, place_name
@@ -45,7 +46,7 @@ class ModelStatus:
     `ready` (can start); `failed` (why is in `reason`); `stale` (trained with other settings, or its parents have other
     weights now); `damaged`. `epoch`: the newest that ended, of `of`. `since`, `updated`: ISO 8601; `by`: host
     and process. `accuracy_pct`: on the test set, of a search on validation images. `train_seconds`: of one that is
-    done.
+    done. `in_memory`: it is missing, and comes from the shared memory.
     """
 
     key: str
@@ -65,6 +66,7 @@ class ModelStatus:
     train_seconds: float | None = None
     condition: str | None = None
     pair: str | None = None
+    in_memory: bool = False
 
     @property
     def place(self) -> str:
@@ -129,11 +131,13 @@ def _models(saved: Saved, works: bool) -> list[ModelStatus]:
     findings = audit(saved.jobs, saved.output, repair=False, depth="size")
     records = read_all(saved.output)
     checkpoints = _saved_epochs(saved.output)
-    return [
+    made = [
         _model(finding.job, finding, findings=findings, record=records.get(key), works=works, checkpoints=checkpoints)
         for key, finding in findings.items()
         if finding.job is not None
     ]
+    memory = {} if saved.config is None else recalled(saved.config, findings, saved.output)
+    return [replace(one, in_memory=one.key in memory and one.state in ("ready", "waiting")) for one in made]
 
 
 def _model(

@@ -19,6 +19,7 @@ from hpmkd.cli.overview import read_overview, show_overview
 from hpmkd.cli.parser import Arguments
 from hpmkd.config.paths import user_path
 from hpmkd.data.source.listing import count as number_of
+from hpmkd.data.source.listing import named
 from hpmkd.errors import EXIT_OK, EXIT_SOME_FAILED
 from hpmkd.numeric import clock, json_ready
 from hpmkd.text_table import TextTable
@@ -165,4 +166,6 @@ def _lines(found: Status) -> list[tuple[str, bool]]:
     many = [
         (f"waiting: {count} model{'s' * (count > 1)} for {', '.join(keys)}", False) for keys, count in waits.items()
     ]
+    memory = [model.key for model in found.models if model.in_memory]
+    many += [(f"from the shared memory, when they are needed: {named(memory)}", False)] if memory else []
     return lines + many

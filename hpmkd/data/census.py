@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hpmkd.data.source.listing import count, named, shown
+from hpmkd.data.source.listing import count, named, shown, some_of
 from hpmkd.data.source.parts import SPARE, WHY_SPARE
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def remarks(name: str, census: Mapping[str, Any], counted: bool = True) -> list[
     alike = census["duplicates"]
     if alike["between"]:
         lines.append(
-            f"warning: {alike['between']:,} of {count(census['parts']['test']['images'], 'test image')} are also "
+            f"warning: {some_of(alike['between'], census['parts']['test']['images'], 'test image')} also among the "
             "training images (the same pixels), so test accuracy says less than it seems"
         )
     for part, words in (("train", "training image"), ("test", "test image")):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from hpmkd.config.specs import DataSpec
-from hpmkd.data.source.listing import count, named, shown
+from hpmkd.data.source.listing import count, named, shown, some_of
 from hpmkd.errors import UsageError
 
 ORDER = ".npy"  # the suffix of the labels of the training part in the order of the split
@@ -53,7 +53,7 @@ def limit_of(spec: DataSpec) -> str:
         return ""
     why = "data.train_images" if spec.condition is None else f"the condition {spec.condition}"
     kept = f"{spec.images - there:,} kept for validation"
-    return f"{spec.label}: {spec.train_images:,} of {there:,} training images are used ({why}; {kept})"
+    return f"{spec.label}: {some_of(spec.train_images, there, 'training image')} used ({why}; {kept})"
 
 
 def amount_of(spec: DataSpec) -> str:

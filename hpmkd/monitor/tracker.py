@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from hpmkd.monitor.eta import Times
 from hpmkd.numeric import divide, is_defined
+from hpmkd.plan.effort import RAY_END, RAY_START
 from hpmkd.plan.events import EpochEnded, EpochResult, Event, Resumed, Worker
 from hpmkd.plan.job import Job
 from hpmkd.plan.roles import Role
@@ -74,16 +75,23 @@ class Tracker:
         jobs: all planned ones, parents before children.
         done: keys of those that are there, each with its training time in seconds.
         clock: seconds, monotonic.
+        own_ray: a Ray of its own is started for the sweep, and ended.
     """
 
     def __init__(
-        self, jobs: Sequence[Job], done: Mapping[str, float], clock: Callable[[], float] = time.monotonic
+        self,
+        jobs: Sequence[Job],
+        done: Mapping[str, float],
+        clock: Callable[[], float] = time.monotonic,
+        own_ray: bool = True,
     ) -> None:
         self.jobs, self.clock, self.begun = {job.key: job for job in jobs}, clock, clock()
         self.done, self.running, self.places = set(done), dict[str, Running](), Places.alike(1)
         self.shares: Mapping[Role, str] = {}  # what a trial of each role gets of the machine, in words
         self._wanted = self.jobs.keys() - self.done
         self._lost: set[str] = set()
+        self._own_ray = own_ray
+        self._starting = True  # no worker has taken anything up yet
         self._workers: set[Worker | None] = set()
         self._guess: tuple[float, float | None] = (self.begun, None)
         self._think_at = self.begun
@@ -114,6 +122,7 @@ class Tracker:
         """A worker takes a job up."""
         if key in self.jobs:
             self._lost.discard(key)
+            self._starting = False
             self.running[key] = Running(self.jobs[key], self.clock())
 
     def reported(self, event: Event) -> None:
@@ -153,7 +162,7 @@ class Tracker:
             self.times.overhead(one.job, 0.0, 0.0)
 
     def seconds_left(self) -> float | None:
-        """Until the last wanted model is made; None where nothing was measured yet."""
+        """Until the last wanted model is made and Ray has ended; None where nothing was measured yet."""
         now = self.clock()
         if now >= self._think_at:
             self._guess = (now, self._estimate(now))
@@ -172,4 +181,11 @@ class Tracker:
             if guess is None:
                 return None
             (seconds if one is None else running)[job.key] = guess
-        return seconds_left(left, running, seconds, self.places)
+        if not left:
+            return 0.0
+        return self._ray_left(now) + seconds_left(left, running, seconds, self.places)
+
+    def _ray_left(self, now: float) -> float:
+        if not self._own_ray:
+            return 0.0
+        return RAY_END + (max(0.0, RAY_START - (now - self.begun)) if self._starting else 0.0)

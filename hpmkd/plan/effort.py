@@ -26,6 +26,9 @@ ATTENTION = 60e3
 # Of a job, besides its epochs and the look at the test images: to start it, to load its images and parents, to commit
 # its files: 0.2 s on that core (`tests/benchmarks/sweep_cost.py`: 0.03 to 0.07 s for the smallest models on two cores).
 AROUND = 1e10
+# Of a sweep, besides its models, in seconds of the clock: to start a private Ray with its workers, and to end it. On
+# two cores beside other work; an idle machine needs less. A Ray that runs already (`resources.address`) takes neither.
+RAY_START, RAY_END = 10.0, 1.5
 _EVALUATED = 512  # images of a batch without gradients
 _TESTED = 0.2  # test images, in parts of the training images of a whole data set
 _FORWARD = 1 / 3  # of a training step

@@ -15,14 +15,10 @@ from hpmkd.errors import EnvironmentProblem, HpmkdError
 from hpmkd.files import commit_bytes
 from hpmkd.plan.job import Job
 from hpmkd.store import predictions
+from hpmkd.store.memory_entry import entry
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.result_file import commit, read_whole, verify
 from hpmkd.store.sidecar import Header
-
-
-def entry(folder: Path, job: Job, device: str) -> Path:
-    """Where a job's result is kept."""
-    return folder / f"{job.fingerprint}-{device}{Path(job.file_name).suffix}"
 
 
 def _predictions(model: Path) -> Path:

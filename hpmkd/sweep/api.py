@@ -11,7 +11,6 @@ from typing import Any
 
 from hpmkd.audit.findings import known_headers
 from hpmkd.audit.sweep_dir import Saved
-from hpmkd.cluster.environment import need_address_space, need_sound_variables
 from hpmkd.cluster.stop_signals import StopSignals
 from hpmkd.cluster.surroundings import need_temp, need_words
 from hpmkd.config.arguments import contains_itself, flag_of, mapping_of, path_of
@@ -33,7 +32,7 @@ from hpmkd.store.lock import locked
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep.dry_run import dry_run
 from hpmkd.sweep.known_images import need_known
-from hpmkd.sweep.preparation import clean_up, known_data, need_images, plan_withdrawn, settle
+from hpmkd.sweep.preparation import clean_up, known_data, need_images, need_surroundings, plan_withdrawn, settle
 from hpmkd.sweep.resolution import resolve
 from hpmkd.timings import Timings
 
@@ -151,6 +150,7 @@ def _prepare(
     missing = [job for job in jobs if job.key in findings and not findings[job.key].good]
     if missing:
         with timings.part("images"):
+            need_surroundings(config)
             need_images(config, output, missing)
             need_known(config.data, missing)
             for spec in dict.fromkeys(job.data for job in missing):
@@ -165,8 +165,6 @@ def _train(
     stop: StopSignals,
     timings: Timings | None,
 ) -> tuple[int, str]:
-    need_address_space()
-    need_sound_variables()
     from hpmkd.audit.sweep_dir import open_sweep
     from hpmkd.store.profile_file import read_profile, write_profile
     from hpmkd.sweep.callbacks import Profiler, TrackerCallback
@@ -177,7 +175,8 @@ def _train(
     progress.info(f"training {missing} of {count(len(findings), 'model')} in {output.root}")
     sweep = open_sweep(output.root)
     done = {key: header.train_time for key, header in known_headers(findings).items()}
-    tracker = Tracker([sweep.by_key[key] for key in findings], done)
+    own_ray = not sweep.config.resources.address
+    tracker = Tracker([sweep.by_key[key] for key in findings], done, own_ray=own_ray)
     profiler = Profiler(read_profile(output), timings) if timings is not None else None
     with watching(tracker, sweep.config.runs, plain=request.quiet or request.verbose) as refresh:
         failed = train_missing(
@@ -201,14 +200,18 @@ def _train(
 
 
 def _report(saved: Saved, findings: Mapping[str, inspection.Finding], *, order: list[str], quiet: bool) -> None:
-    from hpmkd.audit import chance, results
+    from hpmkd.audit import chance, chosen, results, terminal
 
     output = saved.output
     frame, measures = results.collect_saved(saved, known_headers(findings))
     results.write(frame, output, measures)
     if not quiet and not frame.empty:
-        show(results.tables(frame, order))
-        for line in chance.remarks(frame, {job.data.name: job.data.classes for job in saved.jobs}):
+        hidden = chosen.unchosen(frame, saved.config)
+        shown, others = frame.drop(hidden), frame.loc[hidden]
+        show([*terminal.tables(shown, order), *terminal.validation_tables(others, order)])
+        for line in chosen.unchosen_text(others["baseline"]):
+            progress.info(line)
+        for line in chance.remarks(shown, {job.data.name: job.data.classes for job in saved.jobs}):
             log.warning(line)
         progress.info(f"one row per model: {output.root / 'results.csv'}")
         progress.info(f"a page with figures and statistics: hpmkd report {shlex.quote(str(output.root))}")

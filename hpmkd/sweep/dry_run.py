@@ -8,6 +8,7 @@ from typing import Any
 
 from hpmkd.audit.estimate import Estimate, estimate
 from hpmkd.audit.findings import audit, describe_finding
+from hpmkd.audit.recalled import recalled
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.source.listing import count
 from hpmkd.errors import EXIT_OK, EnvironmentProblem
@@ -22,9 +23,10 @@ from hpmkd.store.inspection import Finding
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep.known_images import notes
 from hpmkd.sweep.left_out import changed_settings, warn_left_out
-from hpmkd.sweep.preparation import known_data, need_images
+from hpmkd.sweep.preparation import known_data, need_images, need_surroundings
 
 _WIDTH = 110  # of a line that lists values
+_FEW = 20  # times what Ray takes: of a longer sweep it is not worth a word
 _AXES = {"dataset": "data sets", "condition": "conditions", "pair": "pairs", "baseline": "baselines", "run": "runs"}
 
 
@@ -34,12 +36,15 @@ def dry_run(config: SweepConfig, output: OutputDir, force: bool) -> int:
     jobs = expand(config, known_data(config, output), baselines)
     findings = audit(jobs, output, repair=False)
     warn_left_out(jobs, output)
+    missing = [job for job in jobs if job.key in findings and not findings[job.key].good]
+    if missing:
+        need_surroundings(config)
+    from_memory = recalled(config, findings, output)
     width = max(len(job.file_name) for job in jobs)
     for job in (one for one in jobs if one.key in findings):
-        print(f"{job.file_name:<{width}}  {describe_finding(findings[job.key], findings)}")
+        print(f"{job.file_name:<{width}}  {describe_finding(findings[job.key], findings, from_memory)}")
     for line in grid_lines(jobs, baselines):
         print(line)
-    missing = [job for job in jobs if job.key in findings and not findings[job.key].good]
     about = [
         *_about_settings(config, output, jobs, findings=findings, force=force),
         *_about_images(config, output, missing),
@@ -135,10 +140,11 @@ def _word(value: Any) -> str:
 def time_line(found: Estimate) -> str:
     """How long it takes, for people."""
     at_a_time = f"{found.side_by_side} model{'s' * (found.side_by_side > 1)} at a time"
-    recalled = f"; the shared memory has {found.recalled}" if found.recalled else ""
+    memory = f"; the shared memory has {found.recalled}" if found.recalled else ""
     if not is_defined(found.seconds):
-        return f"how long it takes is not known: {found.basis}{recalled}"
-    return f"about {hours(found.seconds)} on this machine, {at_a_time} ({found.basis}{recalled})"
+        return f"how long it takes is not known: {found.basis}{memory}"
+    ray = f", of which about {hours(found.ray)} are Ray's start and end" if found.seconds < _FEW * found.ray else ""
+    return f"about {hours(found.seconds)} on this machine{ray}, {at_a_time} ({found.basis}{memory})"
 
 
 def hours(seconds: float) -> str:

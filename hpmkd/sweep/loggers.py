@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -12,22 +11,11 @@ from hpmkd.config.sweep import RecordConfig
 from hpmkd.errors import EnvironmentProblem
 from hpmkd.log import progress
 from hpmkd.plan.events import EpochEnded, Event, Resumed
+from hpmkd.sweep.preparation import need_loggers
 from hpmkd.sweep.reports import EventCallback, chosen, to_report
 
 # At the end of a round, for what is not uploaded yet; Ctrl-C waits for it too.
 _UPLOAD_SECONDS = 10
-
-
-def require(record: RecordConfig) -> None:
-    """Raises EnvironmentProblem where a package that the config asks for is not installed."""
-    for name, wanted in (("wandb", record.wandb), ("mlflow", record.mlflow)):
-        if wanted and importlib.util.find_spec(name) is None:
-            raise EnvironmentProblem(
-                f"record.{name}: the package {name} is not installed",
-                expected=f"the optional extra {name}",
-                found="none",
-                todo=f"pip install -e '.[{name}]', or leave --record.{name} out",
-            )
 
 
 def mlflow_uri(where: str) -> str:
@@ -46,7 +34,7 @@ def open_loggers(record: RecordConfig, name: str) -> list[SafeLogger]:
     Raises:
         EnvironmentProblem: one is not installed, or cannot be reached or written.
     """
-    require(record)
+    need_loggers(record)
     made = []
     if record.wandb:
         made.append(_connect("wandb", lambda: _wandb(record.wandb, name)))

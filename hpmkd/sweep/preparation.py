@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import shlex
 from collections.abc import Iterator, Sequence
@@ -10,11 +11,12 @@ from dataclasses import replace
 
 from hpmkd.audit.findings import archive, audit, mismatch, quarantine
 from hpmkd.audit.sweep_dir import files_of_0_1
+from hpmkd.cluster.environment import need_address_space, need_sound_variables
 from hpmkd.cluster.ray_processes import end_leftovers
 from hpmkd.config.load import to_yaml
 from hpmkd.config.request import split_condition
 from hpmkd.config.specs import DataSpec, spec_from_json, spec_to_json
-from hpmkd.config.sweep import SweepConfig
+from hpmkd.config.sweep import RecordConfig, SweepConfig
 from hpmkd.data.cache import describe
 from hpmkd.data.catalog import DATASETS
 from hpmkd.data.conditions.catalog import canonical, conditioned
@@ -55,6 +57,30 @@ def plan_withdrawn(output: OutputDir) -> Iterator[None]:
             for file in (output.datasets_file, output.config_file):
                 file.unlink(missing_ok=True)
         raise
+
+
+def need_surroundings(config: SweepConfig) -> None:
+    """What is looked at before anything is trained, by the run and the dry run.
+
+    Raises:
+        EnvironmentProblem: a package of a service that is to be told is not there; a limit or a variable of this
+            process does not let Ray start.
+    """
+    need_loggers(config.record)
+    need_address_space()
+    need_sound_variables()
+
+
+def need_loggers(record: RecordConfig) -> None:
+    """Raises EnvironmentProblem where a package that the config asks for is not installed."""
+    for name, wanted in (("wandb", record.wandb), ("mlflow", record.mlflow)):
+        if wanted and importlib.util.find_spec(name) is None:
+            raise EnvironmentProblem(
+                f"record.{name}: the package {name} is not installed",
+                expected=f"the optional extra {name}",
+                found="none",
+                todo=f"pip install -e '.[{name}]', or leave --record.{name} out",
+            )
 
 
 def known_data(config: SweepConfig, output: OutputDir) -> list[DataSpec]:

@@ -27,7 +27,7 @@ from hpmkd.analysis.costs import costs
 from hpmkd.analysis.plots.style import render
 from hpmkd.analysis.report.write import html, markdown
 from hpmkd.analysis.stats import pairs
-from hpmkd.audit import results
+from hpmkd.audit import results, terminal
 from hpmkd.cli.main import main
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.result_file import commit
@@ -112,7 +112,7 @@ def tables_of_any_frame(frame: pd.DataFrame) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         stats.summary(frame), costs(frame), stats.ranks(frame), stats.friedman(frame)
-        for table in results.tables(frame, ["Direct", "HPM-KD", "AT", "TAKD"]):
+        for table in terminal.tables(frame, ["Direct", "HPM-KD", "AT", "TAKD"]):
             page = Console(file=io.StringIO(), width=100)
             page.print(table)
             text = page.file.getvalue()  # type: ignore[attr-defined]
@@ -186,7 +186,7 @@ def test_a_sweep_whose_teacher_has_learnt_nothing(tmp_path: Path, cache_dir: Pat
     choose = {"baselines": ["Direct", "TraditionalKD"], "runs": 2}
     make_output(tmp_path, cache_dir, lambda job: 0.0 if job.role == "teacher" else 1.0 * (job.run or 1), **choose)
     assert main(["report", str(tmp_path)]) == 0
-    (table,) = results.tables(results.load_results(tmp_path), ["Direct", "TraditionalKD"])
+    (table,) = terminal.tables(results.load_results(tmp_path), ["Direct", "TraditionalKD"])
     assert [row[4] for row in table.rows] == ["-", "-", "-"]
 
 

@@ -10,7 +10,7 @@ from support.frames import make_frame
 
 from hpmkd.analysis import stats
 from hpmkd.analysis.advice import practical
-from hpmkd.analysis.conclusions import Conclusions, cautions, conclude, elsewhere, verdict
+from hpmkd.analysis.conclusions import Conclusions, conclude, elsewhere, places, verdict
 from hpmkd.analysis.costs import costs
 from hpmkd.analysis.report.tables import not_shown_table
 from hpmkd.analysis.section import Section, Table
@@ -39,7 +39,7 @@ def test_a_clear_difference_is_said_with_its_numbers() -> None:
         "AT is better than Direct (1 of 1 comparison, 5 pairs of runs each, p < 0.05 after Holm's correction)."
     )
     assert found.findings == (
-        "AT is better than Direct: +1.04 points (95 % interval +0.90 to +1.18, 5 pairs, p < 0.001).",
+        "AT is better than Direct: +1.04 points (95 % interval +0.90 to +1.18, 5 pairs, p (Holm) < 0.001).",
     )
     assert found.not_shown.empty
     worse = say(Direct=BASE, AT=plus(-1.0, -1.2, -0.9, -1.1, -1.0))
@@ -151,24 +151,6 @@ def test_very_many_findings_are_counted_and_the_list_ends() -> None:
     assert found.findings[-1] == "8 more are in the table of paired differences."
 
 
-@pytest.mark.parametrize(
-    ("runs", "words"),
-    [(1, ["no intervals and no tests"]), (3, ["0.25", "Student's t"]), (5, ["0.0625", "Student's t"])],
-)
-def test_cautions_name_what_is_too_few(runs: int, words: list[str]) -> None:
-    frame = make_frame({"Direct": BASE[:runs], "AT": plus(1.0, 1.2, 0.9, 1.1, 1.0)[:runs]})
-    text = " ".join(cautions(frame, stats.comparisons(frame)))
-    assert all(word in text for word in words)
-
-
-def test_enough_runs_need_no_caution_and_mixed_devices_do() -> None:
-    values = [70 + (run * 7 % 10) / 10 for run in range(20)]
-    frame = make_frame({"Direct": values, "AT": [value + 0.1 * (run % 3) for run, value in enumerate(values)]})
-    assert cautions(frame, stats.comparisons(frame)) == []
-    frame.loc[1, "device"] = "GPU"
-    assert "2 kinds of device (GPU, cpu)" in cautions(frame, stats.comparisons(frame))[0]
-
-
 def test_verdicts_of_missing_numbers() -> None:
     assert verdict({"p_holm": float("nan"), "difference": 1.0, "n": 2}) == "untested"
 
@@ -178,3 +160,21 @@ def test_costs_count_what_is_shared_in_each_baseline_and_once_in_all() -> None:
     assert table["Direct"].to_dict() == {"student": 50.0}
     assert table["AT"].to_dict() == {"teacher": 10.0, "student": 50.0}
     assert table["all"].to_dict() == {"teacher": 10.0, "student": 100.0}
+
+
+def test_one_more_is_said_in_the_singular() -> None:
+    frame = make_frame({"Direct": BASE, **{f"B{number}": plus(*UP) for number in range(13)}})
+    found = conclude(stats.comparisons(frame))
+    assert found.findings[-1] == "1 more is in the table of paired differences."
+
+
+def test_places_are_named_by_what_they_differ_in() -> None:
+    def at(dataset: str, condition: str | None = None, pair: str | None = None) -> dict[str, str | None]:
+        return {"dataset": dataset, "condition": condition, "pair": pair}
+
+    assert places([at("D1"), at("D2")]) == "data sets"
+    assert places([at("D"), at("D", "n300")]) == "conditions"
+    assert places([at("D", "n300", "big"), at("D", "n300", "small")]) == "pairs of networks"
+    assert places([at("D", None, "big"), at("E", None, "small")]) == "combinations of data set and pair of networks"
+    every = places([at("D", None, "big"), at("E", "n300", "small")])
+    assert every == "combinations of data set, condition and pair of networks"

@@ -91,6 +91,32 @@ def test_among_many_baselines_no_two_look_alike() -> None:
     assert len({(line.get_color(), line.get_linestyle()) for line in means}) == len(names)
 
 
+@pytest.mark.parametrize("name", ["B{}", "HPM-KD-noMultiTeacher-noMetaTemp-{}", "TraditionalKD-{}"])
+@pytest.mark.parametrize("count", [13, 18, 40])
+def test_the_legend_of_many_baselines_covers_nothing_and_is_whole(count: int, name: str) -> None:
+    names = [name.format(number) for number in range(count)]
+    figure = plots.pareto(stats.summary(make_frame({one: [70.0 + n] for n, one in enumerate(names)})), names)
+    FigureCanvasAgg(figure).draw()
+    (legend,), (axes,) = figure.legends, figure.axes
+    box = legend.get_window_extent()
+    assert not box.overlaps(axes.get_tightbbox())
+    assert box.x0 >= 0
+    assert box.y0 >= 0
+    assert box.x1 <= figure.bbox.width
+    labels = [text.get_window_extent() for text in legend.get_texts()]
+    assert [text.get_text() for text in legend.get_texts()] == names
+    assert not any(first.overlaps(second) for first, second in itertools.combinations(labels, 2))
+    assert axes.get_window_extent().height > 0.4 * figure.dpi * 2, "the marks keep their room"
+
+
+def test_a_mark_that_lies_upon_another_leaves_it_to_be_seen() -> None:
+    frame = make_frame({"A": [70.0], "B": [70.0], "C": [80.0]})
+    frame.loc[frame["baseline"] == "C", "train_seconds"] = 90.0
+    drawn = plots.pareto(stats.summary(frame), ["A", "B", "C"]).axes[0].lines
+    sizes = {line.get_label(): line.get_markersize() for line in drawn if line.get_marker() != "None"}
+    assert sizes["A"] > sizes["B"] == sizes["C"]
+
+
 @pytest.mark.parametrize(("low", "high"), [(3.0, 6.5), (0.02, 2.0), (1e-6, 2.0)])
 def test_epochs_and_losses_have_plain_ticks(low: float, high: float) -> None:
     epochs = pd.DataFrame(
@@ -168,12 +194,33 @@ def test_lineage_of_long_names_covers_nothing_and_no_line_runs_behind_a_box(orde
     assert not any(first.overlaps(second) for first, second in itertools.combinations(boxes, 2))
     assert min(box.x0 for box in boxes) >= 0
     assert max(box.x1 for box in boxes) <= figure.bbox.width
+    names = [text.get_position() for text in axes.texts]
     for line in axes.lines:
-        points = line.get_transform().transform(line.get_xydata())
-        ends = [box for box in boxes if any(box.contains(*point) for point in (points[0], points[-1]))]
-        assert len(ends) == 2
-        for step in np.linspace(points[:-1], points[1:], 50).reshape(-1, 2):
+        points = line.get_xydata()
+        ends = [box for box, name in zip(boxes, names, strict=True) if name in {(x, y) for x, y in points}]
+        for step in line.get_transform().transform(np.linspace(*points, 50)):
             assert not any(box.contains(*step) for box in boxes if box not in ends)
+
+
+@pytest.mark.parametrize("order", [LONG, MANY, ["Direct", "TraditionalKD", "TAKD"], list(BASELINES)])
+def test_lines_of_the_lineage_lead_from_a_box_to_its_children_alone(order: list[str]) -> None:
+    """Whoever follows what is drawn, without knowing whose line it is, comes to no other box."""
+    frame = planned(baselines=order, **GAP)
+    graph = nodes(frame, "Digits", order)
+    (axes,) = plots.lineage(frame, order).axes
+    spots = dict(zip(graph, (text.get_position() for text in axes.texts), strict=True))
+    onward: dict[tuple[float, float], list[tuple[float, float]]] = {}
+    for line in axes.lines:
+        start, end = map(tuple, line.get_xydata())
+        onward.setdefault(start, []).append(end)
+    for name, spot in spots.items():
+        seen, reached = [spot], set()
+        while seen:
+            for point in onward.get(seen.pop(), []):
+                boxes = {other for other, at in spots.items() if at == point}
+                reached |= boxes
+                seen += [] if boxes else [point]
+        assert reached == {child for child, node in graph.items() if name in node.parents}
 
 
 def over_groups(count: int, groups: int = 6) -> tuple[pd.DataFrame, list[str]]:

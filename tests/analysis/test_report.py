@@ -22,7 +22,7 @@ from hpmkd.analysis.report.content import gather
 from hpmkd.analysis.report.tables import ordered
 from hpmkd.analysis.report.write import html
 from hpmkd.analysis.section import Table, digits
-from hpmkd.audit import results
+from hpmkd.audit import terminal
 from hpmkd.audit.results import load_results
 from hpmkd.cli.main import main
 from hpmkd.plan.job import Job
@@ -191,7 +191,7 @@ def test_data_sets_come_in_the_order_of_the_command(tmp_path: Path, cache_dir: P
         assert list(dict.fromkeys(frame["dataset"])) == names
     output.model_file(jobs["teacher_MNIST"]).unlink()
     assert list(load_results(tmp_path)["dataset"].unique()) == names
-    shown = results.tables(load_results(tmp_path), ["Direct"])
+    shown = terminal.tables(load_results(tmp_path), ["Direct"])
     assert [one.title for one in shown] == names
 
 

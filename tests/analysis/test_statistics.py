@@ -130,3 +130,20 @@ def test_without_comparisons_nothing_is_said(tmp_path: Path) -> None:
     single = report_on(sweep(1, runs=1), tmp_path)
     assert single.table("practical") is None
     assert single.advice == ()
+
+
+def test_of_a_p_that_is_not_given_nothing_is_said(tmp_path: Path) -> None:
+    """Two baselines in two conditions: no Friedman test, so no p that could be too small."""
+    for baselines, said in ((2, False), (4, True)):
+        frame = sweep(2, baselines)
+        table = report_on(frame.assign(condition=frame["dataset"], dataset="CIFAR10"), tmp_path).table("ranks")
+        assert table is not None
+        assert "The 2 groups are of 1 data set: they are not independent" in table.note
+        assert ("p is too small" in table.note) is said
+
+
+def test_the_dashed_front_is_explained_where_it_is_drawn(tmp_path: Path) -> None:
+    frame = sweep(1)
+    frame.loc[frame["baseline"] == "Direct", "accuracy_pct"] = 99.0  # the best, and the cheapest
+    captions = [report_on(one, tmp_path).drawing("pareto") for one in (sweep(1), frame)]
+    assert [one is not None and "Dashed" in one.caption for one in captions] == [True, False]

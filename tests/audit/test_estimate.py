@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import platform
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,12 @@ from hpmkd.audit.estimate import estimate
 from hpmkd.audit.findings import audit
 from hpmkd.config.sweep import SweepConfig, memory_folder
 from hpmkd.hardware import machine
-from hpmkd.plan.effort import effort, effort_around
+from hpmkd.plan.effort import RAY_END, RAY_START, effort, effort_around
 from hpmkd.plan.job import Job
+from hpmkd.store.memory_entry import entry
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.progress_log import Recorder
 from hpmkd.store.result_file import check, commit, load_weights
-from hpmkd.store.shared_cache import entry
 
 GRID = {"baselines": ["Direct", "TraditionalKD"], "runs": 3, "resources__device": "cpu"}
 
@@ -32,7 +33,9 @@ def outputs(root: Path, cache: Path, done: tuple[str, ...] = (), **more: Any) ->
 
 
 def told(output: OutputDir, config: SweepConfig, jobs: dict[str, Job]) -> module.Estimate:
-    return estimate(config, audit(list(jobs.values()), output, repair=False), output)
+    """Without the time of Ray, which no model takes."""
+    found = estimate(config, audit(list(jobs.values()), output, repair=False), output)
+    return replace(found, seconds=found.seconds - found.ray)
 
 
 def made_here(path: Path, hardware: str = "", device: str = "cpu") -> None:
@@ -215,3 +218,16 @@ def test_a_gpu_without_measurements_is_not_guessed(tmp_path: Path) -> None:
     found = told(output, config, jobs)
     assert math.isnan(found.seconds)
     assert "GPU" in found.basis
+
+
+def test_start_and_end_of_ray_count_once(tmp_path: Path, one_core: None) -> None:
+    done = ("teacher_Digits", "student_Digits_Direct_run1")
+    output, config, jobs = outputs(tmp_path / "out", tmp_path / "cache", done, baselines=["Direct"], runs=2)
+    for key in done:
+        made_here(output.model_file(jobs[key]))
+    findings = audit(list(jobs.values()), output, repair=False)
+    found, alone = estimate(config, findings, output), told(output, config, jobs)
+    assert found.ray == RAY_START + RAY_END
+    assert found.seconds == pytest.approx(alone.seconds + RAY_START + RAY_END)
+    there = config.model_copy(update={"resources": config.resources.model_copy(update={"address": "auto"})})
+    assert estimate(there, findings, output).seconds == pytest.approx(alone.seconds), "a Ray that runs already"

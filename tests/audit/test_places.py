@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from support.builders import make_config, make_jobs
 from support.frames import make_frame, make_output
+from support.varied import planned_frame
 
 import hpmkd
 from hpmkd.analysis import stats
@@ -15,7 +16,7 @@ from hpmkd.analysis.costs import costs
 from hpmkd.analysis.plots.lineage import nodes
 from hpmkd.analysis.report.write import write_report
 from hpmkd.audit import results
-from hpmkd.audit.places import groups, placed
+from hpmkd.audit.places import groups, in_order, placed, places_in
 from hpmkd.plan.architecture import forward_cost
 from hpmkd.plan.job import Job
 
@@ -152,3 +153,17 @@ def test_a_frame_of_no_grid_is_grouped_by_its_data_sets() -> None:
     frame = pd.concat([make_frame({"Direct": [1.0, 2.0]}, name) for name in ("D", "E")], ignore_index=True)
     assert [names["place"] for names, _ in groups(frame.drop(columns=["condition", "pair"]))] == ["D", "E"]
     assert placed(frame)["condition"].tolist() == [None] * len(frame)
+
+
+def test_rows_stand_in_the_order_of_the_sweep() -> None:
+    """Names of files would put `Digits@n300` before `Digits`."""
+    config = make_config(datasets=["Digits", "Digits@n300"], baselines=["Direct", "AT"], runs=2)
+    jobs = list(make_jobs(config).values())
+    frame = planned_frame(sorted(jobs, key=lambda job: job.file_name), lambda _: (80.0, 80.0))
+    assert frame["condition"].iloc[0] == "n300"
+    ordered = frame.loc[in_order(frame, places_in(jobs))]
+    assert list(dict.fromkeys(placed(ordered)["place"])) == ["Digits", "Digits@n300"]
+    assert list(ordered[ordered["condition"].isna()]["file"]) == sorted(frame[frame["condition"].isna()]["file"])
+    turned = [place for place in places_in(jobs) if place[1]] + [place for place in places_in(jobs) if not place[1]]
+    assert list(dict.fromkeys(placed(frame.loc[in_order(frame, turned)])["place"])) == ["Digits@n300", "Digits"]
+    assert list(in_order(frame, [])) == list(frame.index), "without a plan they stay"

@@ -14,7 +14,7 @@ from support.frames import make_frame, make_output
 
 import hpmkd
 from hpmkd.analysis.costs import costs
-from hpmkd.audit import measure_tables, results
+from hpmkd.audit import measure_tables, results, terminal
 from hpmkd.audit.findings import headers
 from hpmkd.errors import UsageError
 from hpmkd.plan.architecture import parameter_count
@@ -132,7 +132,7 @@ def test_a_plan_that_cannot_be_read_is_said(tmp_path: Path, cache_dir: Path) -> 
 
 
 def test_table_follows_the_order_of_the_config(output: OutputDir) -> None:
-    (table,) = results.tables(results.collect(output, PLANNED), ["Direct", "AT"])
+    (table,) = terminal.tables(results.collect(output, PLANNED), ["Direct", "AT"])
     text = io.StringIO()
     Console(file=text, width=100).print(table)
     lines = [line.split("│")[1].strip() for line in text.getvalue().splitlines() if line.startswith("│")]
@@ -142,7 +142,7 @@ def test_table_follows_the_order_of_the_config(output: OutputDir) -> None:
 def test_no_models_no_tables(tmp_path: Path) -> None:
     frame = results.collect(OutputDir(tmp_path), [])
     assert frame.empty
-    assert results.tables(frame, ["Direct"]) == []
+    assert terminal.tables(frame, ["Direct"]) == []
     results.write(frame, OutputDir(tmp_path))
     assert (tmp_path / "results.csv").read_text().startswith("file,dataset")
 

@@ -35,8 +35,8 @@ def test_lines_for_what_is_notable() -> None:
     census = census_of(raw)
     assert summary("x", census) == "x: 4 training and 2 test images of 2 classes, 8x8 in colour"
     assert remarks("x", census) == [
-        "x: warning: 1 of 2 test images are also training images (the same pixels), so test accuracy says less than it "
-        "seems",
+        "x: warning: 1 of 2 test images is also among the training images (the same pixels), so test accuracy says "
+        "less than it seems",
         "x: 2 training images with the pixels of another training image",
         "x: 1 training image with the pixels of one that has another label",
     ]
@@ -80,7 +80,7 @@ def test_duplicates_between_the_parts_are_told_before_training(
     for name in ("train", "test"):
         class_folders(tmp_path / "own" / name, rows(6))
     cache.describe(make_config(tmp_path / "cache", datasets=[f"x={tmp_path / 'own'}"]))
-    assert "x: warning: 6 of 6 test images are also training images" in caplog.text
+    assert "x: warning: 6 of 6 test images are also among the training images" in caplog.text
 
 
 @pytest.mark.parametrize(("channels", "classes", "size"), [(1, 4, 16), (3, 5, 16), (3, 2, 100), (1, 120, 16)])

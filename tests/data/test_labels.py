@@ -136,7 +136,7 @@ def test_names_of_a_schema() -> None:
     assert (found.train, found.names, found.notes) == ([0, 2, 1], ["c", "b", "a"], [])
     found = use([0, 2], names=["c", "b", "a"])
     assert (found.train, found.names) == ([0, 1], ["c", "a"])
-    assert "1 of 3 classes have no image and are left out: b" in found.notes[0]
+    assert "1 of 3 classes has no image and is left out: b" in found.notes[0]
     assert use(["x", "y"], names=["c", "b"]).names == ["x", "y"]
 
 

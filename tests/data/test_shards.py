@@ -63,8 +63,8 @@ def test_shards_beyond_their_own_number_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        (["part-00000.parquet", "part-00002.parquet"], "train: 1 of the numbers 0 to 2 of part-N are not there,"),
-        (["part-00001-5e.c000.snappy.parquet"], "train: 1 of the numbers 0 to 1 of part-N are not there, such as 0"),
+        (["part-00000.parquet", "part-00002.parquet"], "train: 1 of the numbers 0 to 2 of part-N is not there,"),
+        (["part-00001-5e.c000.snappy.parquet"], "train: 1 of the numbers 0 to 1 of part-N is not there, such as 0"),
         (["b_1.parquet", "b_9000000000.parquet"], "train: 8,999,999,998 of the numbers 1 to 9000000000 of b_N"),
         (["part-00000-5e.parquet", "part-00001-5f.parquet"], ""),
         (["b_1.parquet", "b_2.parquet"], ""),

@@ -8,6 +8,7 @@ import pytest
 from support.plans import plan
 
 from hpmkd.monitor.tracker import Tracker
+from hpmkd.plan.effort import RAY_END, RAY_START
 from hpmkd.plan.events import EpochEnded, EpochResult, Finished, Resumed, Worker
 from hpmkd.plan.schedule import Places
 
@@ -69,21 +70,21 @@ def test_the_estimate_is_exact_where_all_goes_on_as_before() -> None:
     sweep.train("logits_teacher_D0", 2, 1, 1, of=1)
     sweep.train(DIRECT[0], 2, 3, 1)
     sweep.train("student_D0_TraditionalKD_run1", 2, 6, 1)
-    assert sweep.tracker.seconds_left() == pytest.approx((2 + 15 + 1) + (2 + 30 + 1))
+    assert sweep.tracker.seconds_left() == pytest.approx((2 + 15 + 1) + (2 + 30 + 1) + RAY_END)
     sweep.tracker.started(DIRECT[1])
-    assert sweep.tracker.seconds_left() == pytest.approx(18 + 33)
+    assert sweep.tracker.seconds_left() == pytest.approx(18 + 33 + RAY_END)
     sweep.now += 5
     sweep.report(DIRECT[1], 1)
-    assert sweep.tracker.seconds_left() == pytest.approx(13 + 33)
+    assert sweep.tracker.seconds_left() == pytest.approx(13 + 33 + RAY_END)
     sweep.now += 2
-    assert sweep.tracker.seconds_left() == pytest.approx(11 + 33)
+    assert sweep.tracker.seconds_left() == pytest.approx(11 + 33 + RAY_END)
 
 
 def test_it_never_falls_below_nothing() -> None:
     sweep = Sweep(dict.fromkeys(KEYS[:-1], 5.0))
     sweep.tracker.started(KEYS[-1])
     sweep.now += 1e4
-    assert sweep.tracker.seconds_left() == 0
+    assert sweep.tracker.seconds_left() == RAY_END
 
 
 def test_what_a_worker_has_done_before_makes_it_no_newcomer() -> None:
@@ -105,7 +106,7 @@ def test_a_job_that_goes_on_is_none_of_a_known_worker() -> None:
 
 def test_an_earlier_start_gives_the_first_estimate() -> None:
     sweep = Sweep({key: 10.0 for key in KEYS if key not in DIRECT} | {DIRECT[0]: 7.0})
-    assert sweep.tracker.seconds_left() == 7.0
+    assert sweep.tracker.seconds_left() == RAY_START + 7.0 + RAY_END
     assert (len(sweep.tracker.done), sweep.tracker.total) == (5, 6)
 
 
@@ -114,7 +115,7 @@ def test_a_failed_job_and_its_descendants_are_not_waited_for() -> None:
     sweep.train(DIRECT[0], 0, 2, 0)
     sweep.tracker.started("teacher_D0")
     sweep.tracker.ended("teacher_D0", made=False)
-    assert sweep.tracker.seconds_left() == pytest.approx(10)
+    assert sweep.tracker.seconds_left() == pytest.approx(10 + RAY_END)
     assert sweep.tracker.total == 6
     sweep.tracker.started("teacher_D0")
     again = sweep.tracker.seconds_left()
@@ -163,3 +164,20 @@ def test_an_epoch_that_is_told_twice_is_no_pace() -> None:
     assert math.isfinite(left)
     sweep.tracker.ended(DIRECT[0], made=True)
     assert sweep.tracker.seconds_left() is not None
+
+
+def test_the_start_of_ray_runs_down_and_counts_until_a_worker_begins() -> None:
+    done = {key: 10.0 for key in KEYS if key not in DIRECT} | {DIRECT[0]: 7.0}
+    sweep = Sweep(done)
+    sweep.now += 4
+    assert sweep.tracker.seconds_left() == pytest.approx(RAY_START - 4 + 7 + RAY_END)
+    sweep.now += 1000
+    assert sweep.tracker.seconds_left() == pytest.approx(7 + RAY_END), "no longer than it usually takes"
+    early = Sweep(done)
+    early.tracker.started(DIRECT[1])
+    assert early.tracker.seconds_left() == pytest.approx(7 + RAY_END)
+    early.tracker.ended(DIRECT[1], made=True)
+    early.now += 1
+    assert early.tracker.seconds_left() == 0
+    there = Tracker(JOBS, done, lambda: 0.0, own_ray=False)
+    assert there.seconds_left() == 7

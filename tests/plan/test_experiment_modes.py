@@ -8,8 +8,8 @@ import pytest
 from support.arms import ALL_OFF, FULL, SINGLE
 
 from hpmkd.analysis.experiments.arms import LEARNING, families
-from hpmkd.analysis.experiments.grids import grids_of
-from hpmkd.analysis.experiments.sensitivity import KEYS
+from hpmkd.audit.chosen import KEYS
+from hpmkd.audit.grids import grids_of
 from hpmkd.config.load import read_config_file, validate
 from hpmkd.config.modes import shipped
 from hpmkd.config.sweep import SweepConfig

@@ -13,9 +13,10 @@ from support.sweeps import flip
 from hpmkd.config.sweep import memory_folder
 from hpmkd.plan.job import Job
 from hpmkd.store import predictions
+from hpmkd.store.memory_entry import entry
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.result_file import load_weights, verify
-from hpmkd.store.shared_cache import entry, recall
+from hpmkd.store.shared_cache import recall
 from hpmkd.training.trial import run_job
 
 CPU = torch.device("cpu")

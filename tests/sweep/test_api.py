@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import varied
 from support.frames import make_output
 from support.sweeps import stamps, tiny
 
 import hpmkd
+from hpmkd.audit import results
 from hpmkd.audit.sweep_dir import Saved
 from hpmkd.errors import ConfigMismatch, Locked, UsageError
+from hpmkd.log import console_lines
 from hpmkd.plan.job import Job
 from hpmkd.store.lock import locked
 from hpmkd.store.output_dir import OutputDir
@@ -78,3 +81,25 @@ def test_a_teacher_at_chance_is_said_after_a_sweep(
     output, config, jobs = make_output(tmp_path / "out", cache_dir, accuracy, baselines=["Direct", "AT"], runs=1)
     api._report(Saved(output, config, tuple(jobs.values())), {}, order=["Direct", "AT"], quiet=False)
     assert "The teacher of Digits is at or near chance (10.00 % of 10 classes)" in caplog.text
+
+
+def test_after_a_sweep_only_chosen_cells_of_a_grid_are_compared_on_test_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in the report: the cell that is best on test images alone is listed by its validation images."""
+
+    def score(job: Job) -> tuple[float, float]:
+        own = {"TraditionalKD-T8": (97.53, 61.0), "TraditionalKD-T2": (83.0, 93.0)}
+        return own.get(job.baseline or "", (82.0, 90.0))
+
+    vary = [{"baselines": ["TraditionalKD"], "kd.temperature": [2, 4, 8]}]
+    frame, saved = varied.sweep(score, tmp_path, baselines=["Direct"], vary=vary, runs=2)
+    monkeypatch.setattr(results, "collect_saved", lambda *_: (frame, None))
+    monkeypatch.setattr(results, "write", lambda *_: None)
+    with console_lines(show_progress=True):
+        api._report(saved, {}, order=[*dict.fromkeys(frame["baseline"].dropna())], quiet=False)
+    said = capsys.readouterr().out
+    assert "83.00" in said, "the chosen cell"
+    assert "97.53" not in said
+    assert "61.00" in said
+    assert "A cell of a grid is compared on validation images alone: whoever" in " ".join(said.split())

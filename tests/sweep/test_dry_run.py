@@ -78,6 +78,9 @@ def test_times_for_people(seconds: float, text: str) -> None:
 def test_the_line_about_time() -> None:
     line = time_line(Estimate(7200.0, 2, 3, "from 5 measured models"))
     assert line == ("about 2.0 h on this machine, 2 models at a time (from 5 measured models; the shared memory has 3)")
+    short = time_line(Estimate(24.0, 2, 0, "from 5 measured models", ray=11.5))
+    assert short.startswith("about 24 s on this machine, of which about 12 s are Ray's start and end, 2 models at a")
+    assert "Ray" not in time_line(Estimate(7200.0, 2, 0, "from 5 measured models", ray=11.5))
     assert time_line(Estimate(float("nan"), 1, 0, "nothing was measured on this GPU yet")) == (
         "how long it takes is not known: nothing was measured on this GPU yet"
     )

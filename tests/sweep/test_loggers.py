@@ -14,7 +14,6 @@ from support.sweeps import restore, start
 from hpmkd.config.sweep import RecordConfig
 from hpmkd.errors import EnvironmentProblem
 from hpmkd.plan.events import EpochEnded, EpochResult, Finished, Resumed
-from hpmkd.sweep import loggers
 from hpmkd.sweep.loggers import SafeLogger, mlflow_uri, open_loggers
 from hpmkd.sweep.reports import to_report
 
@@ -101,12 +100,16 @@ def test_one_that_fails_is_left_alone(last: int, caplog: pytest.LogCaptureFixtur
 def test_a_missing_extra_is_named_before_anything_is_done(
     name: str, tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(loggers.importlib.util, "find_spec", lambda name: None)  # type: ignore[attr-defined]
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert start(tmp_path / "out", cache_dir, f"--record.{name}", "mine") == 3
     message = capsys.readouterr().err
     assert f"record.{name}: the package {name} is not installed" in message
     assert f"pip install -e '.[{name}]'" in message
     assert not (tmp_path / "out" / "models").exists()
+    assert start(tmp_path / "other", cache_dir, f"--record.{name}", "mine", "-n") == 3
+    said = capsys.readouterr()
+    assert said.err == message, "the dry run refuses what the run refuses"
+    assert "dry run" not in said.out
 
 
 def test_off_by_default_and_no_setting_of_a_model() -> None:
@@ -132,7 +135,7 @@ def test_a_project_in_weights_and_biases(monkeypatch: pytest.MonkeyPatch) -> Non
             given.update(values)
 
     monkeypatch.setattr(integration, "WandbLoggerCallback", Recorder)
-    monkeypatch.setattr(loggers.importlib.util, "find_spec", lambda name: "there")  # type: ignore[attr-defined]
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: "there")
     (made,) = open_loggers(RecordConfig(wandb="mine"), "sweep")
     assert (given["project"], given["group"], given["resume"]) == ("mine", "sweep", "allow")
     assert made.inner.calls[0][0] == "setup"

@@ -13,10 +13,10 @@ from hpmkd.analysis.experiments.chains import Chain, chains_in
 from hpmkd.analysis.experiments.contrast import SHARED, is_shown, records, tested
 from hpmkd.analysis.experiments.corrected import holm
 from hpmkd.analysis.experiments.cost import Costs
-from hpmkd.analysis.experiments.grids import places
 from hpmkd.analysis.plots import series
 from hpmkd.analysis.section import Drawing, Format, Section, Table, digits
 from hpmkd.analysis.stats.tost import LEVEL, MARGIN, equivalence
+from hpmkd.audit.grids import places
 from hpmkd.audit.sweep_dir import Saved
 from hpmkd.numeric import is_defined, p_value, whole
 

@@ -8,6 +8,7 @@ from typing import Any
 from hpmkd.analysis.experiments.contrast import evidence, is_shown, listed, runs_text
 from hpmkd.analysis.experiments.cost import scaled
 from hpmkd.analysis.stats.tost import LEVEL, MARGIN
+from hpmkd.data.source.listing import count
 from hpmkd.numeric import divide, fixed, is_defined, p_phrase
 
 Rows = Sequence[Mapping[str, Any]]
@@ -73,9 +74,10 @@ def _from(name: str, rows: Rows) -> list[str]:
     if start is None:
         return []
     worst = max(row["p_equal"] for row in rows if row["shorter"] >= start["shorter"])
+    first = count(int(start["shorter"]), "assistant")
     return [
-        f"{name}: from {start['shorter']} assistants on, every length is shown to be within {MARGIN:g} points of the "
-        f"longest (largest {p_phrase(worst)})."
+        f"{name}: from {first} on, every length is shown to be within {MARGIN:g} points of the longest (largest "
+        f"{p_phrase(worst)})."
     ]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from hpmkd.analysis.experiments.grids import grids_of
+from hpmkd.audit.grids import grids_of
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.plan.roles import Role
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import pandas as pd
 
 from hpmkd.analysis.experiments.contrast import tested
-from hpmkd.analysis.experiments.grids import Grid
+from hpmkd.audit.chosen import VALIDATION, by_run, candidates, ranked, usual_in
+from hpmkd.audit.grids import Grid
 
 # Points below the best cell within which a cell counts as good as it.
 NEAR = 0.5
-_VALIDATION, _TEST = "validation_accuracy_pct", "accuracy_pct"
+_TEST = "accuracy_pct"
 
 
 @dataclass(frozen=True)
@@ -58,16 +59,13 @@ def choose(grid: Grid, part: pd.DataFrame) -> Choice | None:
         grid: the cells.
         part: students of one place.
     """
-    wide = _wide(part, _VALIDATION, grid)
-    if wide.shape[1] < 2:
+    complete = candidates(grid, part)
+    if complete is None:
         return None
-    runs = wide[wide.notna().sum().idxmax()].dropna().index
-    complete = wide.loc[runs].dropna(axis=1)
-    usual = grid.cells.get(grid.usual)
-    usual = usual if usual in complete else None
-    means = _ranked(complete, usual)
+    runs, usual = complete.index, usual_in(grid, complete)
+    means = ranked(complete, usual)
     chosen = str(means.index[0])
-    test = _wide(part, _TEST, grid).reindex(index=runs)
+    test = by_run(part, _TEST, grid).reindex(index=runs)
     compared = [name for name in (chosen, usual) if name is not None and name in test]
     empty = pd.Series(dtype="float64")
     return Choice(
@@ -79,25 +77,11 @@ def choose(grid: Grid, part: pd.DataFrame) -> Choice | None:
     )  # fmt: skip
 
 
-def _wide(part: pd.DataFrame, column: str, grid: Grid) -> pd.DataFrame:
-    """Run x cell; cells without a number are left out."""
-    known = part[part[column].notna()]
-    wide = known.pivot_table(index="run", columns="baseline", values=column, aggfunc="mean")
-    return wide[[label for label in grid.cells.values() if label in wide]]
-
-
-def _ranked(wide: pd.DataFrame, usual: str | None) -> pd.Series:
-    """Means, the highest first; of equal ones the usual cell, then the first in the grid."""
-    means = wide.mean()
-    order = sorted(means.index, key=lambda name: (-round(float(means[name]), 9), name != usual))
-    return means[order]
-
-
 def _anew(validation: pd.DataFrame, test: pd.DataFrame, usual: str) -> pd.Series:
     """See `Choice.anew`."""
     made = {}
     for run in validation.index if len(validation) > 1 else ():
-        chosen = str(_ranked(validation.drop(index=run), usual).index[0])
+        chosen = str(ranked(validation.drop(index=run), usual).index[0])
         if chosen in test and usual in test:
             made[run] = float(test.loc[run, chosen] - test.loc[run, usual])
     return pd.Series(made, dtype="float64").dropna()
@@ -106,7 +90,7 @@ def _anew(validation: pd.DataFrame, test: pd.DataFrame, usual: str) -> pd.Series
 def distances(choice: Choice, part: pd.DataFrame) -> pd.DataFrame:
     """Of every trained cell, on validation images: `label`, `n`, `mean_pct`, `sd_pct` over its own runs, and its paired
     difference to the chosen cell in points with a 95 % interval: `difference`, `low`, `high`."""
-    wide = _wide(part, _VALIDATION, choice.grid)
+    wide = by_run(part, VALIDATION, choice.grid)
     found = tested({str(name): wide[name] - wide[choice.chosen] for name in wide if name != choice.chosen})
     about = pd.DataFrame({"label": wide.columns, "n": wide.notna().sum().to_numpy()})
     about = about.assign(mean_pct=wide.mean().to_numpy(), sd_pct=wide.std(ddof=1).to_numpy())

@@ -62,13 +62,13 @@ def is_shown(row: Mapping[str, Any]) -> bool:
 
 
 def evidence(row: Mapping[str, Any]) -> str:
-    """`+0.84 points, 95 % interval +0.31 to +1.37, 5 runs, p = 0.012 (Holm)`."""
+    """`+0.84 points, 95 % interval +0.31 to +1.37, 5 runs, p (Holm) = 0.012`."""
     said = [f"{fixed(row['difference'], 2, sign=True)} points"]
     if pd.notna(row["low"]):
         said.append(f"95 % interval {fixed(row['low'], 2, sign=True)} to {fixed(row['high'], 2, sign=True)}")
     said.append(f"{row['n']} run{'s' * (row['n'] != 1)}")
     if pd.notna(row["p_holm"]):
-        said.append(p_phrase(row["p_holm"]))
+        said.append(p_phrase(row["p_holm"], stats.CORRECTED))
     return ", ".join(said)
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from hpmkd.analysis.experiments.teacher_arms import Arms
 from hpmkd.analysis.section import Format, Table, digits
+from hpmkd.data.source.listing import count
 from hpmkd.numeric import whole
 from hpmkd.plan.roles import Role
 from hpmkd.store import predictions
@@ -64,4 +65,4 @@ def pairs_table(apart: pd.DataFrame, several: bool) -> Table:
         "errors_pct": ("mean error, %", digits(2)),
     }  # fmt: skip
     note = "On test images: the two predict different classes; both are wrong; the mean of their error rates."
-    return Table("teachers-pairs", f"{len(apart)} pairs of teachers", apart, columns=columns, note=note)
+    return Table("teachers-pairs", f"{count(len(apart), 'pair')} of teachers", apart, columns=columns, note=note)

@@ -12,24 +12,16 @@ from hpmkd.analysis.experiments.choice import NEAR, choose, distances
 from hpmkd.analysis.experiments.contrast import records, tested
 from hpmkd.analysis.experiments.corrected import holm, shared_choice
 from hpmkd.analysis.experiments.cost import Costs
-from hpmkd.analysis.experiments.grids import Grid, grids_of, name_without, places
 from hpmkd.analysis.experiments.sensitivity_figures import Found, drawings
 from hpmkd.analysis.experiments.sensitivity_words import sentences
 from hpmkd.analysis.section import Format, Section, Table, digits
+from hpmkd.audit.chosen import grids_by_validation
+from hpmkd.audit.grids import Grid, name_without, places
 from hpmkd.audit.sweep_dir import Saved
 from hpmkd.config.sweep import SweepConfig
-from hpmkd.config.words import NUMBERS
+from hpmkd.data.source.listing import count
 from hpmkd.numeric import divide, p_value, whole
-from hpmkd.plan.catalog import baseline_of, baselines_of
-
-# Settings with several values, numbers and modes; switches that are on or off belong to the ablation.
-KEYS = (
-    *dict.fromkeys(key for keys in NUMBERS.values() for key in keys),
-    "fitnets.schedule", "hpmkd.weighting", "hpmkd.schedule",
-)  # fmt: skip
-# Grids over these alone have sections of their own.
-_OTHERS = {"hpmkd.chain_length", "takd.steps", "hpmkd.teachers"}
-_THEIRS = _OTHERS | {"hpmkd.weighting", "hpmkd.chain"}
+from hpmkd.plan.catalog import baselines_of
 
 
 def section(frame: pd.DataFrame, order: Sequence[str], saved: Saved) -> Section | None:
@@ -54,23 +46,8 @@ def section(frame: pd.DataFrame, order: Sequence[str], saved: Saved) -> Section 
     )
 
 
-def unchosen(frame: pd.DataFrame, saved: Saved) -> pd.Index:
-    """The rows of cells that come from `vary` and are neither the chosen one nor the default: of a grid only these two
-    are looked at on test images, in the whole report. What `baselines` names is asked for by itself, and stays."""
-    if saved.config is None:
-        return frame.index[:0]
-    named = {baseline_of(saved.config, entry).label for entry in saved.config.baselines}
-    made = frame.index[:0]
-    parts = dict(places(frame))
-    for one in _found(frame, saved):
-        shown = {one.choice.chosen, one.choice.usual} | named
-        part = parts[one.place]
-        made = made.union(part.index[part["baseline"].isin(set(one.cells["label"]) - shown)])
-    return made
-
-
 def _found(frame: pd.DataFrame, saved: Saved) -> list[Found]:
-    grids = [one for one in grids_of(saved.config, KEYS) if not (set(one.keys) <= _THEIRS and _OTHERS & set(one.keys))]
+    grids = grids_by_validation(saved.config)
     if not grids:
         return []
     costs, made = Costs(frame, saved), []
@@ -166,5 +143,5 @@ def _cells(found: Sequence[Found], several: bool) -> Table:
         "difference to the chosen cell (Student's t), which is the highest of all by luck, too."
     )
     return Table(
-        "sensitivity-cells", f"All {len(frame)} cells, on validation images", frame, columns=columns, note=note
+        "sensitivity-cells", f"All {count(len(frame), 'cell')}, on validation images", frame, columns=columns, note=note
     )

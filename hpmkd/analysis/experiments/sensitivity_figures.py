@@ -9,9 +9,9 @@ import pandas as pd
 
 from hpmkd.analysis.experiments.choice import Choice
 from hpmkd.analysis.experiments.contrast import records
-from hpmkd.analysis.experiments.grids import shown
 from hpmkd.analysis.plots import grids as plots
 from hpmkd.analysis.section import Drawing
+from hpmkd.audit.grids import shown
 
 MAX_PANELS = 12
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import pandas as pd
-
+from hpmkd.analysis import stats
 from hpmkd.analysis.experiments.choice import NEAR, Choice
 from hpmkd.analysis.experiments.contrast import LEVEL, runs_text
 from hpmkd.analysis.experiments.cost import scaled
-from hpmkd.analysis.experiments.grids import described, title
+from hpmkd.audit.grids import described, title
+from hpmkd.data.source.listing import some_of
 from hpmkd.numeric import divide, fixed, is_defined, p_phrase
 
 _FOLLOWS = {
@@ -42,7 +42,7 @@ def _headline(choice: Choice, row: Mapping[str, Any]) -> str:
     keys = " x ".join(title(key) for key in choice.grid.keys)
     said = f"{choice.grid.name}, {row['candidates']} cells over {keys}: the highest on validation images is "
     said += f"{choice.grid.text(choice.chosen)} ({fixed(row['validation_pct'], 2)} %, {runs_text([row['runs']])})"
-    share = f"{choice.near} of {row['candidates']} cells are within {NEAR:g} points of it"
+    share = f"{some_of(choice.near, row['candidates'], 'cell')} within {NEAR:g} points of it"
     return f"{said}; {share}, the lowest is {fixed(abs(row['worst']), 2)} points below."
 
 
@@ -83,7 +83,7 @@ def _finding(row: Mapping[str, Any]) -> str:
         if row["anew"] == 0:
             return "chosen anew for each run by the other runs, it is the default in every run."
         return f"chosen anew for each run by the other runs, it is {anew} from the default; that is not tested."
-    evidence = f"{anew}, {interval}, {p_phrase(row['p_holm'])}"
+    evidence = f"{anew}, {interval}, {p_phrase(row['p_holm'], stats.CORRECTED)}"
     if row["p_holm"] < LEVEL:
         word = "pays" if row["anew"] > 0 else "harms"
         return f"choosing {word}: chosen anew for each run by the other runs, {evidence} against the default."
@@ -111,20 +111,7 @@ def _cost(choice: Choice, row: Mapping[str, Any]) -> list[str]:
 def _partial(row: Mapping[str, Any]) -> list[str]:
     if row["candidates"] == row["cells"]:
         return []
-    return [
-        f"{row['name']}: {row['cells'] - row['candidates']} of {row['cells']} cells lack runs that the others have; "
-        "they are no candidates yet."
-    ]
-
-
-def unchosen_text(baselines: pd.Series) -> list[str]:
-    """What is said where cells of a grid are left out of the rest of a report; `baselines`: of their models."""
-    count = baselines.nunique()
-    if not count:
-        return []
-    cells = f"{count} cells of grids are" if count > 1 else "A cell of a grid is"
-    return [
-        f"{cells} compared on validation images alone, under “Sensitivity to settings”: whoever chooses among them by "
-        "test images finds luck. Test accuracy is shown of the chosen cells, of the defaults, and of what `baselines` "
-        "names."
-    ]
+    fewer = row["cells"] - row["candidates"]
+    lack = some_of(fewer, row["cells"], "cell", verb="lacks")
+    yet = "it is no candidate yet" if fewer == 1 else "they are no candidates yet"
+    return [f"{row['name']}: {lack} runs that the others have; {yet}."]

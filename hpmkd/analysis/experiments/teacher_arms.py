@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from hpmkd.analysis.experiments.grids import grids_of, root_of
+from hpmkd.audit.grids import grids_of, root_of
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.plan.ablations import NAME as HPM_KD
 

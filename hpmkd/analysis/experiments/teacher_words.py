@@ -7,8 +7,9 @@ from typing import Any
 
 from hpmkd.analysis.experiments.chain_words import amount
 from hpmkd.analysis.experiments.contrast import LEVEL, evidence, is_shown, listed, runs_text
-from hpmkd.analysis.experiments.grids import root_of
 from hpmkd.analysis.experiments.teacher_arms import BUDGET
+from hpmkd.audit.grids import root_of
+from hpmkd.data.source.listing import count
 from hpmkd.numeric import divide, fixed, is_defined
 
 __all__ = ["amount", "sentences"]
@@ -105,9 +106,9 @@ def _apart(apart: Rows) -> list[str]:
     if not apart:
         return []
     values = [float(row["differ_pct"]) for row in apart]
-    count = f"{len(values)} pair{'s' * (len(values) != 1)} of teachers"
+    pairs = f"{count(len(values), 'pair')} of teachers predict{'s' * (len(values) == 1)}"
     errors = sum(float(row["errors_pct"]) for row in apart) / len(apart)
     return [
-        f"{count} predict different classes on {fixed(sum(values) / len(values), 2)} % of the test images on average "
+        f"{pairs} different classes on {fixed(sum(values) / len(values), 2)} % of the test images on average "
         f"({fixed(min(values), 2)} to {fixed(max(values), 2)} %); the teachers err on {fixed(errors, 2)} %."
     ]

@@ -12,10 +12,10 @@ from hpmkd.analysis.experiments.attention import attention_table, spreads
 from hpmkd.analysis.experiments.contrast import SHARED, is_shown, records, tested
 from hpmkd.analysis.experiments.cost import Costs
 from hpmkd.analysis.experiments.disagreement import disagreements, pairs_table
-from hpmkd.analysis.experiments.grids import places
 from hpmkd.analysis.experiments.teacher_arms import Arms, arms_in
 from hpmkd.analysis.plots import series
 from hpmkd.analysis.section import Drawing, Format, Section, Table, digits
+from hpmkd.audit.grids import places
 from hpmkd.audit.sweep_dir import Saved
 from hpmkd.numeric import p_value, whole
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from hpmkd.analysis.plots.style import PALETTE, TEXT, colours, legend, marks, panels, rows, styled
 from hpmkd.plan.roles import Role
+
+_MARK = 7.0  # points
 
 
 def pareto(summary: pd.DataFrame, order: Sequence[str]) -> Figure:
@@ -26,10 +29,10 @@ def pareto(summary: pd.DataFrame, order: Sequence[str]) -> Figure:
             part = summary[(summary["place"] == where) & (summary["baseline"] != "teacher")]
             front = pareto_front(part)
             one.plot(front["total_seconds"], front["mean_pct"], lw=1, ls="--", color=TEXT, alpha=0.6)
-            for row in part.to_dict("records"):
+            known = part[part["baseline"].isin(set(shade))]
+            for row, size in zip(known.to_dict("records"), _sizes(known), strict=True):
                 name = str(row["baseline"])
-                if name in shade:
-                    one.plot(row["total_seconds"], row["mean_pct"], mark[name], ms=7, color=shade[name], label=name)
+                one.plot(row["total_seconds"], row["mean_pct"], mark[name], ms=size, color=shade[name], label=name)
             if len(part) and part["total_seconds"].max() > 20 * part["total_seconds"].min() > 0:
                 one.set_xscale("log")
             one.set_ylabel("mean test accuracy, %")
@@ -38,12 +41,27 @@ def pareto(summary: pd.DataFrame, order: Sequence[str]) -> Figure:
     return figure
 
 
+def _sizes(part: pd.DataFrame) -> list[float]:
+    """Points of each mark: larger where later ones lie upon it, so that it is seen around them."""
+    points = part[["total_seconds", "mean_pct"]].to_numpy(dtype=float)
+    reach = 0.02 * np.maximum(np.ptp(points, axis=0), 1e-9) if len(points) else np.ones(2)
+    return [
+        _MARK + 4.0 * int((abs(points[n + 1 :] - points[n]) <= reach).all(axis=1).sum()) for n in range(len(points))
+    ]
+
+
 def pareto_front(part: pd.DataFrame) -> pd.DataFrame:
     """The rows that no other row beats in accuracy at the same cost or less, by cost."""
     columns = ["total_seconds", "mean_pct"]
     ranked = part.dropna(subset=columns).sort_values(columns, ascending=[True, False])
     best = ranked["mean_pct"].cummax().shift(fill_value=float("-inf"))
     return ranked[ranked["mean_pct"] > best]
+
+
+def has_front(summary: pd.DataFrame) -> bool:
+    """Whether a line is drawn anywhere: a front of one baseline is a point."""
+    students = summary[summary["baseline"] != "teacher"]
+    return any(len(pareto_front(part)) > 1 for _, part in students.groupby("place"))
 
 
 def times(costs: pd.DataFrame, order: Sequence[str]) -> Figure:

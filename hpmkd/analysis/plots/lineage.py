@@ -8,15 +8,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from hpmkd.analysis.plots.routes import Box, pieces
 from hpmkd.analysis.plots.style import TEXT, WIDTH, colours, panels, plain, styled
 from hpmkd.audit.places import groups
 from hpmkd.plan.job import place_name
 
 _ROW = 0.42  # inches, of a box of two lines
-_HALF = 0.41  # of a box's width, in columns at most; lines change their height between the columns alone
-_LETTER = 0.6 / 72  # inches per point of size
+_HALF = 0.4  # of a box's width, in columns at most
+_LETTER = 0.66 / 72  # inches per point of size, of a name with many capitals
+_PAD = 0.25  # of a box, in sizes of its letters
+_AROUND, _APART = 0.04, 0.07  # inches that lines keep from boxes, and from lines of other parents
+_BOTTOM, _TOP = -0.08, 1.08
+Shade = Mapping[str, str]
 
 
 @dataclass
@@ -81,31 +87,63 @@ def _depth(node: Node, known: dict[str, Node], above: frozenset[str] = frozenset
 
 
 def lineage(frame: pd.DataFrame, order: Sequence[str]) -> Figure:
-    """Teachers, assistants and searches on the left, students on the right; lines lead from parent to child."""
+    """Teachers, assistants and searches on the left, students on the right; lines lead from parent to child. Where
+    several lines of a parent run together they are grey; a line to one baseline alone has its colour."""
     drawn = {names["place"]: _graph(names, part, order) for names, part in groups(frame)}
     # A data set of which only a logits cache is left has nothing to draw.
     places, graphs = [name for name in drawn if drawn[name]], [graph for graph in drawn.values() if graph]
+    shade = colours(order)
     with styled():
         labels = [_labels(graph) for graph in graphs]
         heights = [_height(graph, names) for graph, names in zip(graphs, labels, strict=True)]
         figure, axes = panels(heights, places)
-        for one, graph, names in zip(axes, graphs, labels, strict=True):
-            spots = _places(graph)
-            shade = colours(order)
-            for name, node in graph.items():
-                colour = shade.get(node.baseline or "", TEXT)
-                for parent in sorted(node.parents):  # a set has no order of its own
-                    one.plot(*_way(graph, spots[parent], spots[name]), lw=0.9, alpha=0.55, color=colour, zorder=1)
-            width = max(node.column for node in graph.values()) + 1
-            for name, node in graph.items():
-                colour = shade.get(node.baseline or "", "#828a91")
-                box = {"boxstyle": "round,pad=0.25", "fc": colour, "ec": "none"}
-                look: dict[str, Any] = {"size": _size(width), "bbox": box, "color": "white"}
-                one.text(*spots[name], plain(names[name]), ha="center", va="center", **look)
-            one.set_xlim(-0.55, width - 0.45)
-            one.set_ylim(-0.08, 1.08)
-            one.axis("off")
+        for one, graph, names, height in zip(axes, graphs, labels, heights, strict=True):
+            _draw(one, graph, names, height=height, shade=shade)
     return figure
+
+
+def _draw(axes: Axes, graph: Mapping[str, Node], labels: Mapping[str, str], height: float, shade: Shade) -> None:
+    spots, width = _places(graph), _width(graph)
+    tallest, unit = _tallest(graph, labels), (_TOP - _BOTTOM) / height  # of an inch
+    size = _size(width)
+    boxes = {
+        name: Box(node.column, spots[name][1], unit * (_box_height(tallest[node.column], size) / 2 + _AROUND))
+        for name, node in graph.items()
+    }
+    edges = [(parent, name) for name, node in graph.items() for parent in sorted(node.parents)]
+    for piece in pieces(boxes, edges, _reach(graph, labels), unit * _APART):
+        owners = {graph[child].baseline if graph[child].role == "student" else None for child in piece.children}
+        colour = shade.get(owners.pop() or "", TEXT) if len(owners) == 1 else TEXT
+        x, y = zip(piece.start, piece.end, strict=True)
+        axes.plot(x, y, lw=0.9, alpha=0.55, color=colour, zorder=1, solid_capstyle="butt")
+    for name, node in graph.items():
+        colour = shade.get(node.baseline or "", "#828a91")
+        box = {"boxstyle": f"round,pad={_PAD}", "fc": colour, "ec": "none"}
+        look: dict[str, Any] = {"size": size, "bbox": box, "color": "white"}
+        axes.text(*spots[name], plain(labels[name]), ha="center", va="center", **look)
+    axes.set_xlim(-0.55, width - 0.45)
+    axes.set_ylim(_BOTTOM, _TOP)
+    axes.axis("off")
+
+
+def _width(graph: Mapping[str, Node]) -> int:
+    """Columns."""
+    return max(node.column for node in graph.values()) + 1
+
+
+def _reach(graph: Mapping[str, Node], labels: Mapping[str, str]) -> dict[int, float]:
+    """Half of the width of each column's widest box, in columns."""
+    size, inches = _size(_width(graph)), WIDTH / (_width(graph) + 0.1)
+    made = {}
+    for column, names in _columns(graph).items():
+        longest = max(len(line) for name in names for line in labels[name].split("\n"))
+        made[column] = min(_HALF, ((_LETTER * longest + 3 * _PAD / 72) * size / 2 + _AROUND) / inches)
+    return made
+
+
+def _box_height(lines: int, size: float) -> float:
+    """Inches of a box, with its letters in points."""
+    return (1.25 * lines + 2 * _PAD) * size / 72
 
 
 def _size(width: int) -> float:
@@ -115,7 +153,7 @@ def _size(width: int) -> float:
 
 def _labels(graph: Mapping[str, Node]) -> dict[str, str]:
     """Each in lines that its column has room for."""
-    width = max(node.column for node in graph.values()) + 1
+    width = _width(graph)
     size = _size(width)
     room = (2 * _HALF * WIDTH / (width + 0.1) - 0.6 * size / 72) / (_LETTER * size)
     return {
@@ -124,37 +162,25 @@ def _labels(graph: Mapping[str, Node]) -> dict[str, str]:
     }
 
 
-def _height(graph: dict[str, Node], labels: Mapping[str, str]) -> float:
+def _tallest(graph: Mapping[str, Node], labels: Mapping[str, str]) -> dict[int, int]:
+    """Lines of the tallest box of each column."""
+    return {column: max(labels[name].count("\n") + 1 for name in names) for column, names in _columns(graph).items()}
+
+
+def _height(graph: Mapping[str, Node], labels: Mapping[str, str]) -> float:
     """Inches: the boxes of a column stand at equal distances, so its tallest one says how far apart."""
-    tallest = {column: max(labels[name].count("\n") + 1 for name in names) for column, names in _columns(graph).items()}
+    tallest = _tallest(graph, labels)
     return max(_ROW * len(names) * max(1.0, (1 + tallest[column]) / 3) for column, names in _columns(graph).items())
 
 
-def _way(
-    graph: dict[str, Node], start: tuple[float, float], end: tuple[float, float]
-) -> tuple[list[float], list[float]]:
-    """x and y of a line from parent to child that runs behind no other box: through each column between them at the
-    border of two boxes that is nearest to the straight line."""
-    columns = _columns(graph)
-    points = [start, (start[0] + _HALF, start[1])]
-    for column in range(int(start[0]) + 1, int(end[0])):
-        straight = start[1] + (end[1] - start[1]) * (column - start[0]) / (end[0] - start[0])
-        count = len(columns.get(column, ()))
-        borders = [place / count for place in range(count + 1)] if count else [straight]
-        border = min(borders, key=lambda y: abs(y - straight))
-        points += [(column - _HALF, border), (column + _HALF, border)]
-    points += [(end[0] - _HALF, end[1]), end]
-    return [x for x, _ in points], [y for _, y in points]
-
-
-def _columns(graph: dict[str, Node]) -> dict[int, list[str]]:
+def _columns(graph: Mapping[str, Node]) -> dict[int, list[str]]:
     columns: dict[int, list[str]] = {}
     for name, node in graph.items():
         columns.setdefault(node.column, []).append(name)
     return columns
 
 
-def _places(graph: dict[str, Node]) -> dict[str, tuple[float, float]]:
+def _places(graph: Mapping[str, Node]) -> dict[str, tuple[float, float]]:
     """Name -> (column, height in [0, 1]); the nodes of a column stand at equal distances."""
     places = {}
     for column, names in _columns(graph).items():

@@ -13,26 +13,26 @@ import numpy as np
 import pandas as pd
 
 from hpmkd.analysis import stats, time_profile
-from hpmkd.analysis.conclusions import cautions, conclude, elsewhere
+from hpmkd.analysis.cautions import cautions
+from hpmkd.analysis.conclusions import conclude, elsewhere
 from hpmkd.analysis.costs import costs
 from hpmkd.analysis.experiments.registry import sections_of
-from hpmkd.analysis.experiments.sensitivity import unchosen
-from hpmkd.analysis.experiments.sensitivity_words import unchosen_text
 from hpmkd.analysis.report import tables
 from hpmkd.analysis.report.data import DataShown, datasets_of
 from hpmkd.analysis.report.drawings import curves_of, drawings_of
 from hpmkd.analysis.report.measures import Measures, measures_of
+from hpmkd.analysis.report.setup import facts_of
 from hpmkd.analysis.report.statistics import statistics_of
 from hpmkd.analysis.section import Drawing, Section, Table
 from hpmkd.audit import chance, results
 from hpmkd.audit import measured as measuring
+from hpmkd.audit.chosen import unchosen, unchosen_text
 from hpmkd.audit.status import BAD, Status, read_status
 from hpmkd.audit.sweep_dir import Saved, open_saved
 from hpmkd.config.load import to_yaml
 from hpmkd.config.sweep import SweepConfig
-from hpmkd.data.source.listing import count
+from hpmkd.data.source.listing import count, some_of
 from hpmkd.log import steps
-from hpmkd.numeric import fixed, whole
 from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.job import Job
 from hpmkd.store import profile_file
@@ -109,7 +109,7 @@ def compose(
 ) -> Report:
     """The report on what was read: `frame`, `measured` by `results.collect_measured`, `curves` by `curves_of`,
     `correctness` by `measured.correctness`."""
-    order, hidden = _order(saved.config, frame), unchosen(frame, saved)
+    order, hidden = _order(saved.config, frame), unchosen(frame, saved.config)
     shown = frame.drop(hidden)
     beyond = measures_of(shown, pd.DataFrame() if measured is None else measured, order, _measure(saved.output))
     compared = tables.ordered(stats.comparisons(shown), order)
@@ -120,12 +120,12 @@ def compose(
         made=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         output=saved.output,
         frame=frame,
-        facts=tuple(_facts(frame, saved.config, order)),
+        facts=tuple(facts_of(frame, saved, order)),
         missing=tuple(_missing(status)),
         failures=tuple(f"{one.key}: {one.state}, {one.reason}" for one in status.models if one.state in BAD),
         conclusions=(found.headline + elsewhere(sections), *found.findings),
         not_shown=tables.not_shown_table(found.not_shown) if len(found.not_shown) else None,
-        cautions=(*_at_chance(shown, saved), *cautions(shown, compared), *unchosen_text(frame.loc[hidden, "baseline"])),
+        cautions=(*_at_chance(shown, saved), *cautions(shown, compared), *_unchosen(frame.loc[hidden, "baseline"])),
         advice=beside.advice,
         statistics=beside.sentences,
         tables=(*made, *beside.tables, *beyond.tables, *_profile(saved.output, saved.jobs)),
@@ -140,6 +140,10 @@ def compose(
 
 def _at_chance(shown: pd.DataFrame, saved: Saved) -> list[str]:
     return chance.remarks(shown, {job.data.name: job.data.classes for job in saved.jobs})
+
+
+def _unchosen(baselines: pd.Series) -> list[str]:
+    return unchosen_text(baselines, ", under “Sensitivity to settings”")
 
 
 def _measure(output: OutputDir) -> str:
@@ -163,50 +167,10 @@ def _missing(status: Status) -> list[str]:
     words = {"running": "in training", "ready": "not started", "lost": "finished before (the file is gone)"}
     states = [one.state for one in left]
     counts = [f"{states.count(state)} {words.get(state, state)}" for state in dict.fromkeys(states)]
-    of = f"{len(left)} of {count(len(status.models), 'model')} {'is' if len(left) == 1 else 'are'}"
+    of = some_of(len(left), len(status.models), "model")
     line = f"{of} missing: {', '.join(counts)}. This report covers the others."
     goes_on = status.sweep in ("running", "elsewhere")
     return [line, f"To continue: {status.command}"] if status.command and not goes_on else [line]
-
-
-def _facts(frame: pd.DataFrame, config: SweepConfig | None, order: Sequence[str]) -> list[tuple[str, str]]:
-    part = frame[frame["planned"].astype(bool)]
-    made = [
-        ("data sets", _kinds(part, "dataset")),
-        ("conditions", _conditions(part)),
-        ("pairs", _kinds(part, "pair")),
-    ]
-    made += [("baselines", ", ".join(order))]
-    if config is not None:
-        train = config.data.train_images
-        made += [("runs per baseline", str(config.runs)), ("seed of the sweep", str(config.seed))]
-        but = "; where a condition says how many, so many" if part["condition"].notna().any() else ""
-        made += [("training images", f"{'all' if train is None else whole(train)}{but}")]
-    networks = part[part["architecture"].notna()]
-    for role in ("teacher", "student"):
-        rows = networks.loc[networks["role"] == role, ["architecture", "channels", "parameters"]].drop_duplicates()
-        shapes = [f"{a} {c}, {whole(p)} parameters" for a, c, p in rows.dropna().itertuples(index=False)]
-        made += [(f"{role} network", "; ".join(shapes))] if shapes else []
-    names = {"device": "device", "hardware": "hardware", "hpmkd": "hpmkd", "torch": "torch", "python": "Python"}
-    names["git_revision"] = "git revision"
-    made += [(label, _kinds(part, column, "; " if column == "hardware" else ", ")) for column, label in names.items()]
-    times = part["timestamp"].dropna()
-    if len(times):
-        made.append(("trained between", f"{times.min()} and {times.max()}"))
-    seconds = fixed(results.total(part["train_seconds"]), 1)
-    made.append(("total training time", f"{seconds} s over {count(len(part), 'model')}"))
-    return [(label, text) for label, text in made if text]
-
-
-def _conditions(part: pd.DataFrame) -> str:
-    """`none, n300`; empty where there are none."""
-    named = part.loc[part["dataset"].notna(), "condition"]
-    known = [*map(str, dict.fromkeys(named.dropna()))]
-    return ", ".join(["none"] * bool(known and named.isna().any()) + known)
-
-
-def _kinds(part: pd.DataFrame, column: str, between: str = ", ") -> str:
-    return between.join(map(str, dict.fromkeys(part[column].dropna())))
 
 
 def _tables(frame: pd.DataFrame, shown: pd.DataFrame, compared: pd.DataFrame, order: Sequence[str]) -> list[Table]:

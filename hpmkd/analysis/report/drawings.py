@@ -10,6 +10,7 @@ import pandas as pd
 
 from hpmkd.analysis import plots, stats
 from hpmkd.analysis.costs import costs
+from hpmkd.analysis.plots.cost import has_front
 from hpmkd.analysis.plots.groups import has_bands
 from hpmkd.analysis.section import Drawing
 from hpmkd.audit.places import AXES
@@ -44,14 +45,14 @@ def drawings_of(
     if len(curves):
         text = "Thin: single runs. Thick: their mean. Losses of different methods have different terms."
         made.append(Drawing("curves", "Learning curves", plots.curves(curves, order), text))
-    text = (
-        "Cost: all students and everything that they depend on. Dashed: the Pareto front, which no baseline beats in "
-        "both accuracy and cost."
-    )
+    text = "Cost: all students and everything that they depend on."
+    if has_front(summary):
+        text += " Dashed: the Pareto front, which no baseline beats in both accuracy and cost."
     made.append(Drawing("pareto", "Accuracy against cost", plots.pareto(summary, order), text))
     text = "Models shared by several baselines count in each of them, and once in 'all'."
     made.append(Drawing("times", "Where the time went", plots.times(costs(frame), order), text))
-    text = "Lines lead from a model to those trained from it, directly or through a cache of its logits."
+    text = "Lines lead from a model to those trained from it, directly or through a cache of its logits;"
+    text += " grey where several run together, else in the colour of the baseline."
     return [*made, Drawing("lineage", "Lineage", plots.lineage(frame, order), text)]
 
 
@@ -97,9 +98,11 @@ def curves_of(output: OutputDir, fingerprints: dict[str, str], frame: pd.DataFra
         "train_seconds",
     ]
     rows: list[dict[str, Any]] = []
-    for key, progress in read_all(output).items():
-        if key in names and progress.fingerprint in ("", fingerprints.get(key, "")):
-            about = {name: names[key][name] for name in columns[:6]}
+    kept = read_all(output)
+    for key, row in names.items():  # places as they come in all tables, not as files are named
+        progress = kept.get(key)
+        if progress is not None and progress.fingerprint in ("", fingerprints.get(key, "")):
+            about = {name: row[name] for name in columns[:6]}
             rows += [{**about, **epoch} for epoch in progress.epochs]
     made = pd.DataFrame(rows, columns=columns)
     return made.astype(dict.fromkeys(("train_loss", "validation_accuracy_pct"), "float64"))

@@ -14,6 +14,7 @@ from hpmkd.analysis.report.tables import ordered
 from hpmkd.analysis.section import Drawing, Format, Table, digits
 from hpmkd.audit.measure_tables import summary
 from hpmkd.audit.measures import BINS, TOP
+from hpmkd.data.source.listing import some_of
 from hpmkd.numeric import whole
 
 MANY_PANELS = 9  # more reliability diagrams are folded
@@ -64,9 +65,7 @@ def _missing(count: int, of: int, command: str) -> str:
     if of == 1:
         which = "The model is not"
     else:
-        which = (
-            "None of the models is" if count == of else f"{count} of {of} models {'is' if count == 1 else 'are'} not"
-        )
+        which = "None of the models is" if count == of else f"{some_of(count, of, 'model')} not"
     return f"{which} measured here: what they answer to the test images is not kept. To measure them: {command}"
 
 

@@ -92,9 +92,10 @@ def rank_table(tests: stats.RankTests) -> Table:
         columns["p_holm"] = (f"p (Holm) to {tests.control}", p_value)
         said.append(f"p: of the difference of mean ranks to {tests.control}, corrected by Holm (Demsar 2006).")
     if 0 < tests.datasets < tests.groups:
+        known = tests.friedman is not None or tests.control is not None
         said.append(
             f"The {tests.groups} groups are of {tests.datasets} data set{'s' * (tests.datasets > 1)}: they are not "
-            "independent, which these tests suppose, so p is too small."
+            f"independent{', which these tests suppose, so p is too small' * known}."
         )
     return Table("ranks", "Mean ranks across groups", frame=tests.table, columns=columns, note=" ".join(said))
 

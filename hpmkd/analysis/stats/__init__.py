@@ -3,6 +3,7 @@
 from hpmkd.analysis.stats.aggregate import interquartile_means, performance_profiles, scores
 from hpmkd.analysis.stats.bayes import signed_rank
 from hpmkd.analysis.stats.groups import MIN_GROUPS, students
+from hpmkd.analysis.stats.holm import CORRECTED
 from hpmkd.analysis.stats.mcnemar import mcnemar_over_runs, mcnemar_test
 from hpmkd.analysis.stats.pairs import (
     BOOTSTRAP_SEED,
@@ -27,6 +28,7 @@ from hpmkd.analysis.stats.tost import LEVEL, MARGIN, equivalence
 
 __all__ = [
     "BOOTSTRAP_SEED",
+    "CORRECTED",
     "LEVEL",
     "MARGIN",
     "MIN_BASELINES",

@@ -6,6 +6,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+# What a p is called that is corrected, in sentences as in tables.
+CORRECTED = "p (Holm)"
+
 
 def holm(p: ArrayLike) -> np.ndarray:
     """Adjusted p in the order given: the k-th smallest of m times m - k + 1, at least the one before it, at most 1."""

@@ -9,7 +9,7 @@ from typing import Any
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.layouts.tables import inventory_of
 from hpmkd.data.source.inventory import Inventory
-from hpmkd.data.source.listing import named
+from hpmkd.data.source.listing import named, some_of
 from hpmkd.data.source.parts import choose, part_of
 from hpmkd.data.source.tree import File, Folder, Tree
 from hpmkd.errors import EnvironmentProblem
@@ -42,7 +42,7 @@ def _data_files(folder: Folder) -> list[File]:
     missing = [str(name) for name in names if name not in folder.files]
     if missing or not names:
         raise EnvironmentProblem(
-            f"{folder.place}: {len(missing)} of {len(names)} Arrow files are missing",
+            f"{folder.place}: {some_of(len(missing), len(names), 'Arrow file')} missing",
             expected=f"the files that {_STATE} lists",
             found="missing: " + named(missing) if missing else "a list without files",
             todo="copy them there, or save the data set again",

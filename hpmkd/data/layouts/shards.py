@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from hpmkd.data.source.listing import count, listed, named
+from hpmkd.data.source.listing import count, listed, named, some_of
 from hpmkd.data.source.tree import File
 from hpmkd.errors import EnvironmentProblem
 
@@ -54,7 +54,7 @@ def ordered(files: Sequence[File], place: str) -> list[File]:
     missing = [_name(key, number, found.values()) for number in wanted if number not in found]
     if missing:
         raise EnvironmentProblem(
-            f"{place}: {len(missing):,} of {len(wanted):,} shards are missing",
+            f"{place}: {some_of(len(missing), len(wanted), 'shard')} missing",
             expected=_expected([_name(key, number, found.values()) for number in wanted]),
             found="missing: " + named(missing),
             todo="fetch them, and start again",
@@ -78,9 +78,10 @@ def gaps(files: Sequence[File]) -> list[str]:
         missing = last - first + 1 - len(found)
         if missing:
             example = next(number for number in range(first, last) if number not in found)
+            verb = "is" if missing == 1 else "are"
             notes.append(
-                f"{folder or 'tables'}: {missing:,} of the numbers {first} to {last} of {start}N are not there, such "
-                f"as {example}; nothing says whether these files are missing"
+                f"{folder or 'tables'}: {missing:,} of the numbers {first} to {last} of {start}N {verb} not there, "
+                f"such as {example}; nothing says whether these files are missing"
             )
     return notes
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from hpmkd.config.sweep import DataConfig
-from hpmkd.data.source.listing import listed, named
+from hpmkd.data.source.listing import listed, named, some_of
 from hpmkd.data.source.spelling import composed, remarks, says_nothing
 from hpmkd.errors import EnvironmentProblem
 
@@ -185,7 +185,8 @@ def _inside(source: str, items: Sequence[Labelled], values: Sequence[int | str],
 def _renumbered(classes: Sequence[int | str], names: Sequence[str] | None) -> str:
     if names is not None:
         left_out = [name for place, name in enumerate(names) if place not in classes]
-        return f"{len(left_out)} of {len(names)} classes have no image and are left out: {named(left_out)}"
+        lack = some_of(len(left_out), len(names), "class", "classes", verb="has")
+        return f"{lack} no image and {'is' if len(left_out) == 1 else 'are'} left out: {named(left_out)}"
     return f"labels are not 0 to {len(classes) - 1} but {named(map(str, classes))}: numbered in this order"
 
 
@@ -209,7 +210,7 @@ def _complete(source: str, found: Labelling, config: DataConfig) -> None:
         todo = f"only upper and lower case differ in {named(alike)}: give each class the same name in both parts"
     if problems:
         raise EnvironmentProblem(
-            f"{source}: {len(problems):,} of {len(found.names):,} classes lack images",
+            f"{source}: {some_of(len(problems), len(found.names), 'class', 'classes', verb='lacks')} images",
             expected="training and test images of each class",
             found=listed(problems),
             todo=todo,

@@ -44,3 +44,10 @@ def named(names: Iterable[str], most: int = LIMIT) -> str:
 def count(number: int, one: str, many: str | None = None) -> str:
     """`1 image`, `1,200 images`."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def some_of(number: int, whole: int, one: str, many: str | None = None, verb: str = "is") -> str:
+    """`1 of 6 cells is`, `2 of 6 cells are`: the verb (`is`, `was`, `has`, `lacks`) agrees with the part."""
+    plurals = {"is": "are", "was": "were", "has": "have"}
+    said = verb if number == 1 else plurals.get(verb, verb.removesuffix("s"))
+    return f"{number:,} of {count(whole, one, many)} {said}"

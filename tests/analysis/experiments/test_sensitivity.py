@@ -15,10 +15,11 @@ from support.varied import Score, scored, sweep
 from hpmkd.analysis.experiments import sensitivity
 from hpmkd.analysis.experiments.choice import choose
 from hpmkd.analysis.experiments.corrected import holm, shared_choice
-from hpmkd.analysis.experiments.grids import grids_of
 from hpmkd.analysis.plots.grids import Panel, heat_maps
 from hpmkd.analysis.report.write import html, markdown
 from hpmkd.analysis.section import Section
+from hpmkd.audit.chosen import KEYS
+from hpmkd.audit.grids import grids_of
 from hpmkd.audit.sweep_dir import Saved
 
 KD = {"baselines": ["TraditionalKD"], "kd.temperature": [2, 4, 8], "kd.alpha": [0.5, 0.9]}
@@ -103,13 +104,16 @@ def test_a_planted_setting_is_found_and_its_worth_is_that_of_test_images() -> No
     assert row["p_holm"] < 0.05
     assert any("choosing pays" in line for line in section.sentences)
     assert row["near_pct"] == pytest.approx(100 / 6)
+    assert "; 1 of 6 cells is within 0.5 points of it" in section.sentences[0]
+    tested = re.compile(r"to [+-][\d.]+, p \(Holm\) [<=] 0\.\d+ against the default")
+    assert any(tested.search(line) for line in section.sentences)
 
 
 def test_noise_alone_gives_next_to_no_finding() -> None:
     """Of thirty cells the best looks better; chosen anew for each run it does not."""
     wide = {"baselines": ["TraditionalKD"], "kd.temperature": [1, 2, 4, 8], "kd.alpha": [0.1, 0.5, 0.9]}
     frame, saved = grid(scored(lambda _: 0.0), vary=[wide])
-    (own,) = grids_of(saved.config, sensitivity.KEYS)
+    (own,) = grids_of(saved.config, KEYS)
     found, regrets = [], []
     for seed in range(40):
         draw = np.random.default_rng(seed)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from hpmkd.analysis import stats
+from hpmkd.audit.places import students
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.config.words import read, value_of
 from hpmkd.plan.baseline import Baseline
 from hpmkd.plan.catalog import BASELINES, baselines_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # What people call the settings that have a short name.
 TITLES = {
@@ -74,8 +75,8 @@ def shown(value: Any) -> str:
 
 def places(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """The planned students with an accuracy in each place (data set, condition, pair of networks), with its name."""
-    students = stats.students(frame)
-    for place, part in students[students["accuracy_pct"].notna()].groupby("place", sort=False):
+    known = students(frame)
+    for place, part in known[known["accuracy_pct"].notna()].groupby("place", sort=False):
         yield str(place), part
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from support.builders import make_config
 
-from hpmkd.analysis.experiments.grids import Grid, grids_of, name_without, root_of
-from hpmkd.analysis.experiments.sensitivity import KEYS
+from hpmkd.audit.chosen import KEYS
+from hpmkd.audit.grids import Grid, grids_of, name_without, root_of
 from hpmkd.plan.catalog import baseline_of
 
 
