@@ -66,8 +66,7 @@ def practical(comparisons: pd.DataFrame) -> str:
 
     Each counts once: two references stand in the tables twice, once in each direction.
     """
-    same = comparisons["n"].gt(0) & comparisons["same_weights"].eq(comparisons["n"])
-    rows = comparisons[comparisons["equivalence"].notna() & ~same]
+    rows = comparisons[comparisons["equivalence"].notna()]  # none of the same models: they have no spread
     if rows.empty:
         return ""
     told: set[tuple[str, frozenset[str]]] = set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import xml.etree.ElementTree as ElementTree
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from support.builders import make_config, make_jobs
 from support.frames import make_frame
 from support.varied import GAP
@@ -286,3 +288,22 @@ def test_svg_takes_the_colour_of_the_page(count: int) -> None:
         assert "currentColor" in text
         assert "#1b2631" not in text
         assert render(figure, "png").startswith(b"\x89PNG")
+
+
+def test_the_last_digit_of_a_place_changes_no_byte() -> None:
+    """The solver of matplotlib's layout does not always give the same one."""
+
+    def drawn(shift: float) -> bytes:
+        figure = Figure(figsize=(2, 2))
+        for place in (0.1, 0.6):
+            axes = figure.add_axes((0.1, place + shift, 0.8, 0.3))
+            axes.plot([0, 1], [1, 2], "o-")
+        return render(figure, "svg")
+
+    assert drawn(0.0) == drawn(2e-15)
+    tree = ElementTree.fromstring(drawn(0.0))
+    ids = [one.get("id") for one in tree.iter() if one.get("id")]
+    assert len(ids) == len(set(ids))
+    used = re.findall(r'url\(#([^)]+)\)|href="#([^"]+)"', drawn(0.0).decode())
+    assert used
+    assert {one or other for one, other in used} <= set(ids)

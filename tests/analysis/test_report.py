@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from support.frames import epoch, make_output
 from support.sweeps import ROOT
 
 from hpmkd.analysis.plots.style import FORMATS, render
 from hpmkd.analysis.report import write_report
-from hpmkd.analysis.report.content import gather
+from hpmkd.analysis.report.content import Report, gather
 from hpmkd.analysis.report.tables import ordered
 from hpmkd.analysis.report.write import html
 from hpmkd.analysis.section import Table, digits
@@ -193,6 +194,31 @@ def test_data_sets_come_in_the_order_of_the_command(tmp_path: Path, cache_dir: P
     assert list(load_results(tmp_path)["dataset"].unique()) == names
     shown = terminal.tables(load_results(tmp_path), ["Direct"])
     assert [one.title for one in shown] == names
+
+
+def test_conditions_come_in_the_order_of_the_command_in_all_that_is_shown(tmp_path: Path, cache_dir: Path) -> None:
+    """Files of `Digits@n30` come before those of `Digits`."""
+    order = ["Digits", "Digits@n30"]
+    output, _, jobs = make_output(tmp_path, cache_dir, accuracy, datasets=order, **CHOOSE)
+    recorder = Recorder(output, {key: job.fingerprint for key, job in jobs.items()})
+    for key in sorted(key for key, job in jobs.items() if job.role == "student"):
+        recorder.started(key)
+        recorder.record(epoch(1, 1, job=key))
+    report = gather(tmp_path)
+    placed = [table.frame for table in report.all_tables if "place" in table.frame]
+    assert len(placed) >= 4
+    for frame in (*placed, report.curves):
+        assert list(dict.fromkeys(frame["place"])) == order
+    models = report.table("models")
+    assert models is not None
+    assert [one.get_title(loc="left") for one in drawing_of(report, "accuracy").axes] == order
+    assert list(dict.fromkeys(models.frame["condition"].isna())) == [True, False]
+
+
+def drawing_of(report: Report, name: str) -> Figure:
+    found = report.drawing(name)
+    assert found is not None
+    return found.figure
 
 
 def test_an_interval_is_spoken_of_where_there_is_one(tmp_path: Path, cache_dir: Path) -> None:

@@ -122,7 +122,18 @@ def render(figure: Figure, kind: str, **options: Any) -> bytes:
     with mpl.rc_context({**_RC, "svg.hashsalt": "hpmkd"}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # a name in letters that the font lacks; SVG shows them
         figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata, **options)
-    return buffer.getvalue()
+    return _renumbered(buffer.getvalue()) if kind == "svg" else buffer.getvalue()
+
+
+def _renumbered(svg: bytes) -> bytes:
+    """Ids by their order. Matplotlib makes them of numbers with all their digits, of which the solver of the layout
+    gives the last one now this way, now that way; what is drawn has six."""
+    places: dict[bytes, bytes] = {}
+
+    def number(found: re.Match[bytes]) -> bytes:
+        return found[1] + places.setdefault(found[2], found[2][:1] + str(len(places)).encode()) + found[3]
+
+    return re.sub(rb'(id="|url\(#|href="#)([A-Za-z][0-9a-f]{10})("|\))', number, svg)
 
 
 def inline(figure: Figure, name: str, description: str) -> str:
