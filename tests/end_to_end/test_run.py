@@ -118,7 +118,10 @@ def test_full_mode_is_the_published_experiment(capsys: pytest.CaptureFixture[str
     assert (config.runs, fit.teacher_epochs, fit.student_epochs, fit.batch_size) == (5, 50, 30, 256)
 
 
-def test_dry_run_names_every_model_and_writes_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_dry_run_names_every_model_and_writes_nothing(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "not there"))  # the user's own may have these models
     assert call("-n") == 0
     lines = capsys.readouterr().out.splitlines()
     # Teachers, assistants, the search, logits caches, students; the grid (a head, three axes, counts), time, the sums.
