@@ -71,6 +71,16 @@ def test_no_packages_import_each_other() -> None:
     graphlib.TopologicalSorter(arrows).prepare()
 
 
+def test_no_modules_import_each_other() -> None:
+    """Not for their types either. `CycleError` names the circle."""
+    names = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path for path in FILES}
+    arrows = {}
+    for name, path in names.items():
+        found = {one if one in names else one.rpartition(".")[0] for one in imported(path)}
+        arrows[name] = found & names.keys() - {name}
+    graphlib.TopologicalSorter(arrows).prepare()
+
+
 def test_every_unit_has_a_floor() -> None:
     assert {unit(path) for path in FILES} == set(FLOOR)
 

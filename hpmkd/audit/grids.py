@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hpmkd.audit.places import students
+from hpmkd.config.overrides import value_of
 from hpmkd.config.sweep import SweepConfig
-from hpmkd.config.words import read, value_of
+from hpmkd.config.words import read
 from hpmkd.plan.baseline import Baseline
 from hpmkd.plan.catalog import BASELINES, baselines_of
 

@@ -8,18 +8,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterator
+from typing import Any
 
-from pydantic import ValidationError
-
-from hpmkd.config.fields import Rejected
-from hpmkd.config.wording import in_words
-from hpmkd.errors import UsageError
 from hpmkd.numeric import digits
-
-if TYPE_CHECKING:
-    from hpmkd.config.sweep import SweepConfig
 
 # Word -> the config key that it sets, and to what. Those of the second block are for configs that differ from the
 # defaults: they put a setting back.
@@ -73,6 +65,9 @@ WORDLESS = {
     "adaptive.temperatures": "a list has no place in a name",
     "adaptive.alphas": "a list has no place in a name",
 }
+# The second block of `SWITCHES`: in a name only where the config differs from the default.
+PUT_BACK = ("joint", "chain", "multiTeacher", "attention", "metaTemp", "cosineTemp", "adaptive", "parallel",
+            "sharedMemory")  # fmt: skip
 KEYS = frozenset([*(key for key, _ in SWITCHES.values()), *(key for keys in NUMBERS.values() for key in keys)])
 _NUMBER = re.compile(r"([A-Za-z]+?)((?:\d+\.?\d*|\.\d+)(?:[eE]\+?\d+)?)")
 
@@ -106,12 +101,10 @@ def word_of(key: str, value: Any) -> str | None:
 
 def vocabulary(keys: Collection[str]) -> list[str]:
     """The words for these keys as people may write them: `T2`, `a0.5`, `noChain`; numbers by an example."""
-    switches = [word for word, (key, _) in SWITCHES.items() if key in keys and word not in _BACK]
+    switches = [word for word, (key, _) in SWITCHES.items() if key in keys and word not in PUT_BACK]
     return [*switches, *(f"{word}{digits(_EXAMPLES.get(word, 2))}" for word in _numbers(keys))]
 
 
-_BACK = ("joint", "chain", "multiTeacher", "attention", "metaTemp", "cosineTemp", "adaptive", "parallel",
-         "sharedMemory")  # fmt: skip
 _EXAMPLES = {
     "a": 0.5, "until": 0.5, "mixup": 0.2, "beta": 100, "hint": 0.3, "size": 20000, "bonus": 0.2, "gate": 100,
     "high": 1.5, "low": 0.5, "reduction": 3, "part": 0.5, "students": 5,
@@ -120,59 +113,3 @@ _EXAMPLES = {
 
 def _numbers(keys: Collection[str]) -> Iterator[str]:
     return (word for word, own in NUMBERS.items() if any(key in keys for key in own))
-
-
-def value_of(config: SweepConfig, key: str) -> Any:
-    """The value of a config key such as `kd.temperature`."""
-    section, _, name = key.partition(".")
-    return getattr(getattr(config, section), name)
-
-
-def with_values(config: SweepConfig, values: Mapping[str, Any], where: str) -> SweepConfig:
-    """The config with some settings of methods replaced.
-
-    Raises:
-        UsageError: a value out of its range; `where` says whose.
-    """
-    sections: dict[str, dict[str, Any]] = {}
-    for key, value in values.items():
-        section, _, name = key.partition(".")
-        sections.setdefault(section, {})[name] = value
-    made = {}
-    for section, changes in sections.items():
-        before = getattr(config, section)
-        try:
-            made[section] = type(before).model_validate({**before.model_dump(), **changes})
-        except ValidationError as error:
-            first = error.errors()[0]
-            key, fault = ".".join([section, *map(str, first["loc"])]), first.get("ctx", {}).get("error")
-            found = repr(first["input"]) if first["loc"] else str(changes)
-            raise UsageError(
-                f"{where} sets `{key}` to a value that it cannot have",
-                expected=in_words(first["msg"]),
-                found=fault.found if isinstance(fault, Rejected) else found,
-                todo=fault.todo if isinstance(fault, Rejected) else "correct the number",
-            ) from error
-    return config.model_copy(update=made)
-
-
-def written(config: SweepConfig, base: SweepConfig, keys: Collection[str], listed: Collection[str]) -> list[str]:
-    """The words of a canonical name: what a baseline sets otherwise than the config, in the order of the tables.
-
-    Args:
-        config: with the settings of the baseline.
-        base: the sweep's own.
-        keys: that the baseline depends on.
-        listed: of them, those whose switches stand in the name wherever they are not the default, even where that is
-            what the sweep's config says: file names of HPM-KD list every departure from the full method.
-    """
-    made = []
-    for word, (key, value) in SWITCHES.items():
-        if key in keys and value_of(config, key) == value:
-            departs = word not in _BACK if key in listed else value != value_of(base, key)
-            made += [word] if departs else []
-    for own in NUMBERS.values():
-        for key in own:
-            if key in keys and value_of(config, key) != value_of(base, key):
-                made.append(str(word_of(key, value_of(config, key))))
-    return made

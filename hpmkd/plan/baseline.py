@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from hpmkd.config.words import value_of
+from hpmkd.config.overrides import value_of
 from hpmkd.plan.job import Hparams
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from hpmkd.config.overrides import value_of
 from hpmkd.config.vary import BASELINES
-from hpmkd.config.words import value_of, vocabulary, word_of
+from hpmkd.config.words import vocabulary, word_of
 from hpmkd.errors import UsageError
 from hpmkd.plan.baseline import Baseline
 from hpmkd.plan.job import Job

@@ -10,7 +10,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from hpmkd.config.words import keys_of, read, vocabulary, with_values, word_of, written
+from hpmkd.config.overrides import with_values, written
+from hpmkd.config.words import keys_of, read, vocabulary, word_of
 from hpmkd.errors import UsageError
 from hpmkd.plan.baseline import SEARCHED, Baseline
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.builders import make_config
 
 from hpmkd.config.load import default_of, leaves
-from hpmkd.config.words import KEYS, NUMBERS, SWITCHES, WORDLESS, read, with_values, word_of
-from hpmkd.errors import UsageError
+from hpmkd.config.words import KEYS, NUMBERS, SWITCHES, WORDLESS, read, word_of
 from hpmkd.numeric import digits
 
 METHODS = ("kd", "fitnets", "at", "takd", "hpmkd", "kd_budget", "adaptive")
@@ -73,17 +71,3 @@ def test_a_word_is_read_only_where_its_key_is() -> None:
     assert read("beta3", {"fitnets.beta"}) == ("fitnets.beta", 3)
     assert word_of("hpmkd.chain", True) == "chain"
     assert word_of("takd.size", None) is None
-
-
-def test_values_are_checked_as_in_a_file() -> None:
-    config = make_config()
-    changed = with_values(config, {"kd.temperature": 2, "takd.steps": 3}, "here")
-    assert (changed.kd.temperature, changed.takd.steps, changed.kd.alpha) == (2.0, 3, config.kd.alpha)
-    assert config.kd.temperature == 4.0
-    for values, match in (
-        ({"kd.alpha": 1.5}, r"here sets `kd\.alpha`(.|\n)*less than or equal to 1"),
-        ({"takd.steps": 2.5}, "expected: a whole number"),
-        ({"takd.size": 9000, "takd.steps": 2}, "expected: nothing beside takd.steps above 1"),
-    ):
-        with pytest.raises(UsageError, match=match):
-            with_values(config, values, "here")

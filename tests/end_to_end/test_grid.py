@@ -113,6 +113,7 @@ def test_what_is_deleted_is_trained_again_alone_to_the_same_weights(
     assert weights(sweep) == weights(finished)
 
 
+@pytest.mark.slow
 def test_more_values_and_conditions_later_train_only_what_is_new(sweep: Path, cache_dir: Path) -> None:
     before = stamps(sweep)
     wide = grid("[2, 4, 8]", "Digits", "Digits@n60", "Digits@n120")

@@ -31,7 +31,7 @@ MODELS |= {f"student_Digits_{name}_run1.pt" for name in BASELINES}
 def finished(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Path:
     """A finished sweep over every baseline; tests take copies."""
     output = tmp_path_factory.mktemp("finished") / "sweep"
-    assert start(output, cache_dir) == 0
+    assert start(output, cache_dir, "--max-concurrent", "2") == 0
     return output
 
 
@@ -285,6 +285,7 @@ def test_fail_fast_stops_at_the_first_failure(
 ) -> None:
     """All of them diverge; two run side by side, so that at most three are tried, and the same command goes on."""
     given = ["--baselines", "Direct", "--runs", "8", "--fit.lr", "1e30", "--student-epochs", "30"]
+    given += ["--max-concurrent", "2"]
     assert start(tmp_path / "out", cache_dir, *given, "--fail-fast") == 1
     out, error = capfd.readouterr()
     assert 1 <= out.count("DIVERGED") <= 3

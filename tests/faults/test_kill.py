@@ -18,6 +18,7 @@ from support.sweeps import ROOT, restore, stamps, start, weights, words
 from hpmkd.store.output_dir import OutputDir
 
 LONG = ["--baselines", "TraditionalKD", "FitNets", "--student-epochs", "100", "--record.checkpoint_overhead", "1"]
+LONG += ["--max-concurrent", "2"]
 ONE = "student_Digits_FitNets_run1"
 
 
@@ -61,12 +62,23 @@ def running(output: Path, arguments: list[str]) -> Iterator[subprocess.Popen[str
         process.kill()
 
 
+@pytest.mark.parametrize(
+    "ways",
+    [
+        (signal.SIGKILL, signal.SIGINT),
+        pytest.param((signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGTERM), marks=pytest.mark.slow),
+    ],
+)
 def test_stopped_in_every_way_one_after_the_other(
-    tmp_path: Path, cache_dir: Path, uninterrupted: dict[str, str], capfd: pytest.CaptureFixture[str]
+    ways: tuple[signal.Signals, ...],
+    tmp_path: Path,
+    cache_dir: Path,
+    uninterrupted: dict[str, str],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     """Ctrl-C reaches the whole process group, Ray's processes included. What is done is never touched again."""
     output, done = tmp_path / "out", dict[str, int]()
-    for number in (signal.SIGKILL, signal.SIGINT, signal.SIGTERM):
+    for number in ways:
         arguments = ["--restore", str(output)] if done else words(output, cache_dir, *LONG)
         with running(output, arguments) as process:
             os.killpg(process.pid, number) if number == signal.SIGINT else os.kill(process.pid, number)

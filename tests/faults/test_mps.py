@@ -74,7 +74,9 @@ def test_a_real_sweep_runs_beside_its_daemon_and_ends_with_it(
     assert daemons(machine) == folders(OutputDir(tmp_path / "out")) == []
 
 
-@pytest.mark.parametrize(("number", "times"), [(signal.SIGTERM, 1), (signal.SIGINT, 2)])
+@pytest.mark.parametrize(
+    ("number", "times"), [pytest.param(signal.SIGTERM, 1, marks=pytest.mark.slow), (signal.SIGINT, 2)]
+)
 def test_a_real_sweep_that_is_stopped_leaves_nothing(
     number: int, times: int, machine: Path, tmp_path: Path, sweep: subprocess.Popen[str]
 ) -> None:

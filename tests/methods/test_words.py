@@ -8,7 +8,8 @@ import pytest
 import torch
 from support.builders import make_config, make_jobs
 
-from hpmkd.config.words import NUMBERS, SWITCHES, value_of
+from hpmkd.config.overrides import value_of
+from hpmkd.config.words import NUMBERS, SWITCHES
 from hpmkd.plan.roles import Role
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.result_file import verify

@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 900  # seconds; a busy machine is no failure
 Launch = Callable[..., "subprocess.Popen[str]"]  # see the fixture `launch`
 SMALL = ["--train-images", "200", "--teacher-epochs", "2", "--student-epochs", "2", "--runs", "1"]
+ALONE = ["--resources.device", "cpu", "--max-concurrent", "1"]
 CONTRACT = """
 --mode --datasets --dataset --baselines --runs --train-images --teacher-epochs --student-epochs -o --output --restore
 --resume -n --dry-run --data-dir --gpus-per-trial --cpus-per-trial --max-concurrent --address --force -v -q --version
@@ -23,8 +24,11 @@ CONTRACT = """
 
 
 def words(output: Path, cache_dir: Path, *more: str) -> list[str]:
-    """A sweep over Digits that takes seconds; what stands in `more` wins."""
-    return ["-o", str(output), "--data.cache_dir", str(cache_dir), "--resources.device", "cpu", *SMALL, *more]
+    """A sweep over Digits that takes seconds; what stands in `more` wins.
+
+    One worker: its start takes longer than all of its models.
+    """
+    return ["-o", str(output), "--data.cache_dir", str(cache_dir), *ALONE, *SMALL, *more]
 
 
 def start(output: Path, cache_dir: Path, *more: str) -> int:
