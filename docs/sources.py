@@ -25,7 +25,7 @@ SAVE_MODEL = "hpmkd.store.checkpoints:save_model_checkpoint"
 
 # What the pages of the Python API and of files show, by heading; mkdocstrings reads the source, nothing is imported.
 API: dict[str, list[str]] = {
-    "Run a sweep, read its results": ["hpmkd.sweep.api.run_sweep", "hpmkd.audit.results.load_results"],
+    "Run a sweep, read its results": ["hpmkd.programme.api.run_sweep", "hpmkd.audit.results.load_results"],
     "Model files": [
         "hpmkd.store.checkpoints.get_model_checkpoint_path",
         "hpmkd.store.checkpoints.model_checkpoint_exists",

@@ -12,13 +12,13 @@ from hpmkd.version import __version__
 
 if TYPE_CHECKING:
     from hpmkd.audit.results import load_results
+    from hpmkd.programme.api import run_sweep
     from hpmkd.store.checkpoints import (
         get_model_checkpoint_path,
         load_model_checkpoint,
         model_checkpoint_exists,
         save_model_checkpoint,
     )
-    from hpmkd.sweep.api import run_sweep
 
 __all__ = [
     "__version__",
@@ -38,7 +38,7 @@ def __getattr__(name):  # type: (str) -> Any  # noqa: ANN001, ANN202 - Python 2 
 
         return load_results
     if name == "run_sweep":
-        from hpmkd.sweep.api import run_sweep
+        from hpmkd.programme.api import run_sweep
 
         return run_sweep
     if name in __all__:

@@ -21,6 +21,7 @@ FLOORS = [
     {"methods", "store", "monitor"},
     {"training", "audit", "cluster"},
     {"sweep", "analysis"},
+    {"programme"},
     {"cli"},
     {"__main__"},
 ]

@@ -9,7 +9,7 @@ import math
 import platform
 import statistics
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,13 +54,16 @@ class Estimate:
     ray: float = 0.0
 
 
-def estimate(config: SweepConfig, findings: Mapping[str, Finding], output: OutputDir) -> Estimate:
+def estimate(
+    config: SweepConfig, findings: Mapping[str, Finding], output: OutputDir, before: Collection[str] = ()
+) -> Estimate:
     """The time of all that `findings` has no good file for, as the sweep would train it: parents first.
 
     Args:
         config: of the sweep.
         findings: by key, parents before children.
         output: its records say how fast unfinished trainings were.
+        before: fingerprints of models that other sweeps make before it, and leave in the shared memory.
     """
     missing = [one.job for one in findings.values() if one.job is not None and not one.good]
     device, records = device_of(config), read_all(output)
@@ -79,7 +82,7 @@ def estimate(config: SweepConfig, findings: Mapping[str, Finding], output: Outpu
     if not count:
         rate, basis = _rate(memory_folder(config.data), device, config.fit.threads)
         pace = 1 / rate
-    free = from_memory.keys() | _made_once(missing)
+    free = from_memory.keys() | _made_once(missing, before)
     around = _around(records.values(), findings)
     each = {job.key: _seconds(job, times, pace, around) if job.key not in free else 0.0 for job in missing}
     together = config.resources.max_concurrent or _side_by_side(config)
@@ -89,9 +92,9 @@ def estimate(config: SweepConfig, findings: Mapping[str, Finding], output: Outpu
     return Estimate(seconds + ray, together, len(from_memory), basis=basis, ray=ray)
 
 
-def _made_once(missing: Iterable[Job]) -> set[str]:
+def _made_once(missing: Iterable[Job], before: Collection[str]) -> set[str]:
     """Keys of those that another one gives: the same model under another name comes from the shared memory."""
-    made, found = set[str](), set[str]()
+    made, found = set(before), set[str]()
     for job in missing:
         if job.shared:
             (found if job.fingerprint in made else made).add(job.key if job.fingerprint in made else job.fingerprint)

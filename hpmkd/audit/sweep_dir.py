@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hpmkd.config.load import is_of_0_1, load, read_config_file, validate
 from hpmkd.config.paths import user_path
+from hpmkd.config.programme import modes_in
 from hpmkd.config.specs import spec_from_json
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.config.yaml_text import parse_yaml, read_yaml
@@ -97,10 +98,16 @@ def _is_sweep(root: Path) -> bool:
 
 
 def sweeps_in(root: Path) -> list[Path]:
-    """The sweeps of a folder that holds some and is none itself, such as `results/`; by name."""
+    """The sweeps of a folder that holds some and is none itself, such as `results/`: by name, those of a programme in
+    its order and before any other."""
     folder = user_path(root, "DIR").absolute()
     try:
-        return [] if _is_sweep(folder) else sorted(path for path in folder.iterdir() if _is_sweep(path))
+        if _is_sweep(folder):
+            return []
+        names = modes_in(folder)
+        places = {name: place for place, name in enumerate(names)}
+        found = (path for path in folder.iterdir() if _is_sweep(path))
+        return sorted(found, key=lambda path: (places.get(path.name, len(names)), path.name))
     except OSError:
         return []
 

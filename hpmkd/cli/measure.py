@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.text import Text
 
-from hpmkd.audit.sweep_dir import Saved, open_saved
+from hpmkd.audit.sweep_dir import Saved, open_saved, sweeps_in
 from hpmkd.cli.parser import Arguments
+from hpmkd.config.paths import user_path
+from hpmkd.config.programme import modes_in
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.source.listing import count as number_of
 from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_SOME_FAILED
@@ -38,7 +41,7 @@ files say; 3: images are missing, or the folder cannot be written."""
 def build_parser(prog: str) -> Arguments:
     """The flags of the command."""
     parser = Arguments(prog, _DESCRIPTION, _EXAMPLES)
-    parser.add_argument("dir", metavar="DIR", help="the output folder of a sweep")
+    parser.add_argument("dir", metavar="DIR", help="the output folder of a sweep, or of a programme")
     parser.add_argument(
         "--data-dir", metavar="DIR", help="folder of the data sets, if it is not the one of the sweep and is needed"
     )
@@ -49,21 +52,35 @@ def build_parser(prog: str) -> Arguments:
 def measure(argv: Sequence[str], prog: str) -> int:
     """Runs the command; returns the exit code."""
     given = build_parser(prog).parse_args(list(argv))
-    saved = open_saved(Path(given.dir))
+    root = user_path(given.dir, "DIR")
+    names = modes_in(root)
+    if not names:
+        code, told = _measured(open_saved(root), given)
+    else:
+        started = {path.name: open_saved(path) for path in sweeps_in(root) if path.name in names}
+        done = {name: _measured(saved, given) for name, saved in started.items() if saved.jobs}
+        code = max((one for one, _ in done.values()), default=EXIT_OK)
+        told = {"root": str(root), "sweeps": {name: one for name, (_, one) in done.items()}}
+    if given.json:
+        print(json.dumps(told, indent=1))
+    return code
+
+
+def _measured(saved: Saved, given: argparse.Namespace) -> tuple[int, dict[str, Any]]:
+    """Measures a sweep and prints its tables; the exit code, and what `--json` prints instead."""
     from hpmkd.audit import results  # pandas takes a second: --help and wrong flags need not wait for it
     from hpmkd.audit.findings import headers
 
     found = headers(saved.output)
     outcome = _predict(saved, found, given.data_dir)
     frame, measures = results.collect_saved(saved, found)
-    if given.json:
-        print(json.dumps(_as_json(saved, frame, outcome), indent=1))
-    else:
+    told = _as_json(saved, frame, outcome) if given.json else {}
+    if not given.json:
         _show(saved, frame, outcome)
     results.write(frame, saved.output, measures)
     if outcome is None:
-        return EXIT_OK
-    return EXIT_ENVIRONMENT if outcome.lacking else EXIT_SOME_FAILED if outcome.wrong else EXIT_OK
+        return EXIT_OK, told
+    return EXIT_ENVIRONMENT if outcome.lacking else EXIT_SOME_FAILED if outcome.wrong else EXIT_OK, told
 
 
 def _predict(saved: Saved, found: dict[str, Header], data_dir: str | None) -> Outcome | None:

@@ -1,4 +1,4 @@
-"""A folder that holds several sweeps: their names, and how far each is."""
+"""A folder that holds several sweeps, such as those of a programme: their names, and how far each is."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rich.text import Text
 
 from hpmkd.audit.status import BAD, Status, read_status
 from hpmkd.audit.sweep_dir import sweeps_in
+from hpmkd.config.programme import modes_in
 from hpmkd.data.source.listing import count as number_of
 from hpmkd.errors import EXIT_OK, EXIT_SOME_FAILED, HpmkdError
 from hpmkd.numeric import json_ready
@@ -46,11 +47,23 @@ def show_overview(root: Path, found: Mapping[str, Status | HpmkdError], as_json:
         console.print(TextTable("", _HEADINGS, [_row(name, one) for name, one in found.items()], words=["state"]))
         for error in errors.values():
             console.print(Text(str(error), style="red"), soft_wrap=True)
+        command = _continues(root, known)
+        if command:
+            console.print(Text(f"continue with: {command}"), soft_wrap=True)
         console.print(
             Text(f"more about one of them: hpmkd status {shlex.quote(str(root / next(iter(found))))}"), soft_wrap=True
         )
     bad = any(model.state in BAD for one in known.values() for model in one.models)
     return EXIT_SOME_FAILED if bad or errors else EXIT_OK
+
+
+def _continues(root: Path, known: Mapping[str, Status]) -> str | None:
+    """What continues all sweeps of a programme, where some are not done and none is running."""
+    names = modes_in(root)
+    mine = [known[name] for name in names if name in known]
+    at_work = any(one.sweep in ("running", "elsewhere") for one in mine)
+    left = len(mine) < len(names) or any(one.command for one in mine)
+    return f"hpmkd run --restore {shlex.quote(str(root))}" if names and left and not at_work else None
 
 
 def _row(name: str, one: Status | HpmkdError) -> list[str | Text]:
@@ -59,6 +72,8 @@ def _row(name: str, one: Status | HpmkdError) -> list[str | Text]:
     states = [model.state for model in one.models]
     done, running, bad = states.count("done"), states.count("running"), sum(state in BAD for state in states)
     left = len(states) - done - running - bad
-    state = "done" if done == len(states) > 0 and one.sweep not in ("running", "elsewhere") else one.sweep
+    state: str = "done" if done == len(states) > 0 and one.sweep not in ("running", "elsewhere") else one.sweep
+    if not states and state == "stopped":
+        return [name, "", "", "", "", "not started"]
     cells = [f"{done}/{len(states)}", *(str(count or "") for count in (running, left))]
     return [name, *cells, Text(str(bad or ""), style="red"), state]

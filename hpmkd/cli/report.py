@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hpmkd.cli.parser import Arguments
 from hpmkd.config.paths import user_path
+from hpmkd.config.programme import modes_in
 from hpmkd.errors import EXIT_OK
 from hpmkd.log import step_lines, steps
 
@@ -22,7 +23,7 @@ the time left, and the page follows the sweep by itself."""
 def build_parser(prog: str) -> Arguments:
     """The flags of the command."""
     parser = Arguments(prog, _DESCRIPTION, _EXAMPLES)
-    parser.add_argument("dir", metavar="DIR", help="the output folder of a sweep")
+    parser.add_argument("dir", metavar="DIR", help="the output folder of a sweep, or of a programme")
     parser.add_argument("--json", action="store_true", help="print what was written, or the page's address, as JSON")
     parser.add_argument("-q", "--quiet", action="store_true", help="do not say what is being done")
     parser.add_argument("--watch", action="store_true", help="serve the page, made anew as the sweep goes on")
@@ -44,10 +45,14 @@ def report(argv: Sequence[str], prog: str) -> int:
         steps.info(f"reporting on {given.dir}: reading its models")
         # matplotlib and scipy take a second: --help and wrong flags need not wait for them.
         from hpmkd.analysis.report import write_report
+        from hpmkd.programme.index import write_index
 
-        page = write_report(user_path(given.dir, "DIR"))
+        root = user_path(given.dir, "DIR")
+        page = write_index(root) if modes_in(root) else write_report(root)
     if given.json:
-        found = [*page.parent.glob("report.*"), *page.parent.glob("figures/*.*"), *page.parent.glob("tables/*.*")]
+        roots = [page.parent, *(page.parent / name for name in modes_in(page.parent))]
+        patterns = ("report.*", "figures/*.*", "tables/*.*")
+        found = [path for root in roots for pattern in patterns for path in root.glob(pattern)]
         names = sorted(str(path.relative_to(page.parent)) for path in found)
         print(json.dumps({"root": str(page.parent), "files": names}, indent=1))
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hpmkd.cli.parser import parse
-from hpmkd.sweep.api import execute
+from hpmkd.programme.api import execute
 
 
 def run(argv: Sequence[str], prog: str, owns_process: bool = False) -> int:

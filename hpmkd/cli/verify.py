@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import shlex
 from collections import Counter
@@ -17,6 +18,7 @@ from hpmkd.audit.sweep_dir import Sweep, is_older, no_sweep, open_sweep
 from hpmkd.audit.verification import verify_output
 from hpmkd.cli.parser import Arguments
 from hpmkd.config.paths import user_path
+from hpmkd.config.programme import modes_in
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.source.listing import named
 from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_SOME_FAILED, UsageError
@@ -39,7 +41,7 @@ _STYLES = {"good": "green", "damaged": "red", "unreadable": "red"}  # of all oth
 def build_parser(prog: str) -> Arguments:
     """The flags of the command."""
     parser = Arguments(prog, _DESCRIPTION, _EXAMPLES)
-    parser.add_argument("dir", metavar="DIR", help="the output folder of a sweep")
+    parser.add_argument("dir", metavar="DIR", help="the output folder of a sweep, or of a programme")
     parser.add_argument("--evaluate", action="store_true", help="measure the test accuracy of each model again")
     parser.add_argument(
         "--data-dir", metavar="DIR", help="--evaluate: folder of the data sets, if it is not the one of the sweep"
@@ -51,7 +53,21 @@ def build_parser(prog: str) -> Arguments:
 def verify(argv: Sequence[str], prog: str) -> int:
     """Runs the command; returns the exit code."""
     given = build_parser(prog).parse_args(list(argv))
-    output = OutputDir(user_path(given.dir, "DIR").absolute())
+    root = user_path(given.dir, "DIR").absolute()
+    names = modes_in(root)
+    if not names:
+        checked = _checked(root, given)
+        if given.json:
+            print(json.dumps(_as_json(*checked), indent=1))
+        else:
+            _show(*checked)
+        return _exit_code(checked[1])
+    return _several(root, names, given)
+
+
+def _checked(root: Path, given: argparse.Namespace) -> tuple[OutputDir, list[Finding], str]:
+    """A sweep's folder, what its files are worth, and a word on how they were checked."""
+    output = OutputDir(root)
     if not (output.models.is_dir() or output.config_file.is_file()):
         raise no_sweep(output.root)
     plan, word = _plan(output)
@@ -63,11 +79,28 @@ def verify(argv: Sequence[str], prog: str) -> int:
         if given.data_dir is not None:
             data = data.model_copy(update={"dir": str(user_path(given.data_dir, "--data-dir").absolute())})
         findings = [_measured(finding, output, data, _sources(plan)) for finding in findings]
+    return output, findings, word
+
+
+def _several(root: Path, names: Sequence[str], given: argparse.Namespace) -> int:
+    """Those of a programme, one after another; a sweep that was not started yet has no good files."""
+    codes, told = [EXIT_OK], dict[str, Any]()
+    for name in names:
+        try:
+            checked = _checked(root / name, given)
+        except UsageError as error:
+            codes.append(EXIT_SOME_FAILED)
+            told[name] = {"output": str(root / name), "remark": str(error), "counts": {}, "files": []}
+            if not given.json:
+                Console(highlight=False).print(Text(f"{root / name}: not started"), soft_wrap=True)
+            continue
+        codes.append(_exit_code(checked[1]))
+        told[name] = _as_json(*checked)
+        if not given.json:
+            _show(*checked)
     if given.json:
-        print(json.dumps(_as_json(output, findings, word), indent=1))
-    else:
-        _show(output, findings, word)
-    return _exit_code(findings)
+        print(json.dumps({"root": str(root), "sweeps": told}, indent=1))
+    return max(codes)
 
 
 def _no_models(output: OutputDir, word: str) -> UsageError:

@@ -57,10 +57,14 @@ def split_condition(entry: str) -> tuple[str, str]:
 
 
 def newest_sweep() -> Path:
-    sweeps = [path.parent for path in Path("results").glob("*/sweep.yaml")]
+    """The sweep, or the programme of several, below `results/` that was started last; UsageError: there is none."""
+    started = {
+        path.parent: path for name in ("sweep.yaml", "programme.yaml") for path in Path("results").glob(f"*/{name}")
+    }
+    sweeps = list(started)
     if not sweeps:
         raise UsageError("--restore: no sweep under results/", todo="name its folder: --restore DIR")
-    newest = max(sweeps, key=lambda path: (path / "sweep.yaml").stat().st_mtime)
+    newest = max(sweeps, key=lambda path: started[path].stat().st_mtime)
     if len(sweeps) > 1:
         # The only place where a clock decides anything; a wrong one must be seen.
         log.warning(f"--restore: continuing {newest}, the most recently started of {len(sweeps)} sweeps under results/")

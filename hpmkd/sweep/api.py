@@ -1,28 +1,22 @@
-"""Runs a sweep: for the command line, a notebook or a script."""
+"""Runs one sweep, from its settings to its results."""
 
 from __future__ import annotations
 
 import functools
-import os
 import shlex
 import signal
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import Path
 
 from hpmkd.audit.findings import known_headers
 from hpmkd.audit.sweep_dir import Saved
 from hpmkd.cluster.stop_signals import StopSignals
-from hpmkd.cluster.surroundings import need_temp, need_words
-from hpmkd.config.arguments import contains_itself, flag_of, mapping_of, path_of
-from hpmkd.config.from_python import flattened
-from hpmkd.config.load import to_yaml
 from hpmkd.config.request import Request
 from hpmkd.config.sweep import SweepConfig
-from hpmkd.config.user_cache import need_home
 from hpmkd.data.cache import prepare
 from hpmkd.data.source.listing import count
 from hpmkd.errors import EXIT_OK
-from hpmkd.log import console_lines, log, progress, show
+from hpmkd.log import log, progress, show
 from hpmkd.monitor.live import watching
 from hpmkd.monitor.tracker import Tracker
 from hpmkd.plan.catalog import baselines_of
@@ -30,92 +24,40 @@ from hpmkd.plan.job import Job
 from hpmkd.store import inspection
 from hpmkd.store.lock import locked
 from hpmkd.store.output_dir import OutputDir
-from hpmkd.sweep.dry_run import dry_run
 from hpmkd.sweep.known_images import need_known
 from hpmkd.sweep.preparation import clean_up, known_data, need_images, need_surroundings, plan_withdrawn, settle
-from hpmkd.sweep.resolution import resolve
 from hpmkd.timings import Timings
 
 
-def run_sweep(
-    mode: str | os.PathLike[str] = "quick",
-    output: str | os.PathLike[str] | None = None,
-    *,
-    settings: Mapping[str, Any] | None = None,
-    force: bool = False,
-    fail_fast: bool = False,
-    quiet: bool = False,
-) -> int:
-    """Trains a sweep in this process, or continues it: the same as `python run_sweep.py`, with a line per model.
-
-    It works where an event loop runs, as in a notebook. An interrupt (KeyboardInterrupt, the notebook's stop button)
-    lets the running models save their newest epoch and returns 130; the same call continues, in a new process too.
-    A handler added to the logger `hpmkd` gets every line that is printed.
+def execute(request: Request, config: SweepConfig, output: OutputDir, owns_process: bool = False) -> int:
+    """Trains a sweep in this process, or continues it; returns the exit code.
 
     Args:
-        mode: `quick`, `full`, another file of `tune_configs/`, or a path to a YAML file.
-        output: the output folder; default `results/<mode>`, below the working folder.
-        settings: config key -> value, such as `{"runs": 5, "fit.student_epochs": 30}` or `{"fit": {"lr": 1e-3}}`; as
-            the flags of the command, on top of the mode.
-        force: move models trained with other settings to `archive/` and train them again.
-        fail_fast: stop at the first model that fails, instead of making the others and trying it again.
-        quiet: print errors only.
-
-    Returns:
-        The exit code: 0 if every model is there, 1 if some failed, 3 if they failed because of the machine (a full
-        disk), 130 after an interrupt.
-
-    Raises:
-        UsageError: an unknown mode, key or value, or an argument of another kind.
-        EnvironmentProblem: a data set, a permission, a package is missing.
-        ConfigMismatch: the output has models that were trained with other settings, and `force` is not set.
-        Locked: another sweep is running in this output folder.
+        request: what the user asked for.
+        config, output: what it means, see `resolve`.
+        owns_process: see `StopSignals`.
     """
-    folder = None if output is None else str(path_of(output, "output"))
-    request = Request(str(path_of(mode, "mode")), folder, overrides=_overrides({} if settings is None else settings))
-    request.places = {key: f"settings, {key}" for key in request.overrides}
-    request.force, request.quiet = flag_of(force, "force"), flag_of(quiet, "quiet")
-    request.fail_fast = flag_of(fail_fast, "fail_fast")
-    return execute(request)
-
-
-def _overrides(settings: object) -> dict[str, Any]:
-    try:
-        return flattened(mapping_of(settings, "settings", '{"runs": 5}'))
-    except RecursionError as error:
-        raise contains_itself("settings") from error
-
-
-def execute(request: Request, owns_process: bool = False) -> int:
-    """Runs what is asked for; returns the exit code. `owns_process`: see `StopSignals`."""
-    with console_lines(show_progress=not (request.quiet or request.dry_run)):
-        return _execute(request, owns_process)
-
-
-def _execute(request: Request, owns_process: bool) -> int:
-    need_home()
-    need_temp()
-    config, output = resolve(request)
-    if request.print_config:
-        print(to_yaml(config), end="")
-        return EXIT_OK
-    need_words()
-    if request.dry_run:
-        return dry_run(config, output, request.force)
     code = EXIT_OK
-    with StopSignals(owns_process) as stop, locked(output):
-        stop.exit_message = functools.partial(_exit_message, request.command, output)
-        code = _sweep(request, config, output, stop)
+    with StopSignals(owns_process) as stop:
+        stop.exit_message = functools.partial(exit_message, request.command, output.root, output.config_file)
+        code = train(request, config, output, stop)
     if stop.caught is None:
         return code
-    log.warning(_exit_message(request.command, output, stop.caught))
+    log.warning(stop.exit_message(stop.caught))
     return 128 + stop.caught
 
 
-def _exit_message(program: str, output: OutputDir, number: int) -> str:
+def train(request: Request, config: SweepConfig, output: OutputDir, stop: StopSignals) -> int:
+    """The sweep itself, while its folder is locked; `stop` tells afterwards whether it was stopped."""
+    with locked(output):
+        return _sweep(request, config, output, stop)
+
+
+def exit_message(program: str, root: Path, written: Path, number: int) -> str:
+    """What is said of a signal, and how to go on: by `--restore` once the file `written` is there."""
     command = "run the same command to start again"
-    if output.config_file.exists():
-        command = f"continue with: {program} --restore {shlex.quote(str(output.root))}"
+    if written.exists():
+        command = f"continue with: {program} --restore {shlex.quote(str(root))}"
     return f"stopped by {signal.Signals(number).name}; {command}"
 
 

@@ -45,11 +45,7 @@ def dry_run(config: SweepConfig, output: OutputDir, force: bool) -> int:
         print(f"{job.file_name:<{width}}  {describe_finding(findings[job.key], findings, from_memory)}")
     for line in grid_lines(jobs, baselines):
         print(line)
-    about = [
-        *_about_settings(config, output, jobs, findings=findings, force=force),
-        *_about_images(config, output, missing),
-    ]
-    for line in about:
+    for line in about(config, output, jobs, findings=findings, force=force):
         print(line)
     done = sum(finding.good for finding in findings.values())
     if done < len(findings):
@@ -57,6 +53,15 @@ def dry_run(config: SweepConfig, output: OutputDir, force: bool) -> int:
     print(f"{count(len(findings), 'model')} in {output.root}: {done} done, {len(findings) - done} to train")
     print("dry run: nothing was trained; without -n this command does it")
     return EXIT_OK
+
+
+def about(
+    config: SweepConfig, output: OutputDir, jobs: Sequence[Job], findings: Mapping[str, Finding], *, force: bool
+) -> list[str]:
+    """What is said of the models beside their states: other settings, images that are gone."""
+    missing = [job for job in jobs if job.key in findings and not findings[job.key].good]
+    settings = _about_settings(config, output, jobs, findings=findings, force=force)
+    return [*settings, *_about_images(config, output, missing)]
 
 
 def _about_settings(

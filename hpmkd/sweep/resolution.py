@@ -12,6 +12,8 @@ from hpmkd.config.from_python import flattened
 from hpmkd.config.load import load, written_places
 from hpmkd.config.modes import config_file
 from hpmkd.config.paths import user_path
+from hpmkd.config.programme import FILE as PROGRAMME
+from hpmkd.config.programme import modes_in
 from hpmkd.config.request import Request, absolute_folder, newest_sweep
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.config.yaml_text import read_yaml
@@ -39,6 +41,7 @@ def resolve(request: Request) -> tuple[SweepConfig, OutputDir]:
         )
         if not request.force:
             refuse_older(output)
+        _need_no_programme(output)
     else:
         output = OutputDir(_absolute(_to_restore(request), "--restore" if request.restore else "--output"))
         source = output.config_file
@@ -57,6 +60,16 @@ def resolve(request: Request) -> tuple[SweepConfig, OutputDir]:
     if request.restore is not None and request.mode is not None:
         _refuse_other_settings(config, request, output)
     return config, output
+
+
+def _need_no_programme(output: OutputDir) -> None:
+    if modes_in(output.root):
+        raise UsageError(
+            f"--output: {output.root} is the folder of a programme of several sweeps",
+            expected="a folder for one sweep",
+            found=PROGRAMME,
+            todo="name another one, or one of its modes' folders",
+        )
 
 
 def _need_utf8(output: OutputDir, request: Request) -> None:

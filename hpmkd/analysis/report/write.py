@@ -26,7 +26,11 @@ def write_report(root: Path) -> Path:
     Raises:
         UsageError: there is no sweep. EnvironmentProblem: the folder cannot be written.
     """
-    report = gather(root)
+    return write_files(gather(root))
+
+
+def write_files(report: Report) -> Path:
+    """The same of what was gathered."""
     folder = report.output.root
     drawn = f"{count(len(report.all_drawings), 'figure')}, {count(len(report.all_tables), 'table')}"
     steps.info(f"writing {drawn} and the page to {folder}")

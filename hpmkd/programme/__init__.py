@@ -1,0 +1,1 @@
+"""One sweep, or a programme of several in one folder."""

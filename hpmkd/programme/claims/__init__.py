@@ -1,0 +1,1 @@
+"""What the published paper claims, and what the sweeps of a programme say of each claim."""

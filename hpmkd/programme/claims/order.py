@@ -1,0 +1,65 @@
+"""Claims about which method is better."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import pandas as pd
+
+from hpmkd.analysis.experiments.contrast import evidence, is_shown, records
+from hpmkd.analysis.report.content import Report
+from hpmkd.numeric import fixed
+from hpmkd.programme.claims.base import Evidence, Verdict
+
+# Those that the paper compares; a ranking needs most of them.
+PUBLISHED = ("Direct", "TraditionalKD", "FitNets", "AT", "TAKD", "HPM-KD")
+_ENOUGH = 4
+OWN = "HPM-KD"
+
+
+def first(report: Report) -> Iterator[Evidence]:
+    """Whether HPM-KD has the highest mean of the published methods, and is shown to be above the next."""
+    accuracy, differences = report.table("accuracy"), report.table("differences")
+    if accuracy is None or differences is None:
+        return
+    for place, part in accuracy.frame.groupby("place", sort=False):
+        means = part[part["baseline"].isin(PUBLISHED)].set_index("baseline")["mean_pct"].dropna()
+        if OWN not in means or len(means) < _ENOUGH:
+            continue
+        apart = differences.frame
+        apart = apart[(apart["place"] == place) & (apart["reference"] == OWN) & apart["baseline"].isin(means.index)]
+        yield _place_of(str(place), means.sort_values(ascending=False, kind="stable"), apart)
+
+
+def _place_of(place: str, means: pd.Series, apart: pd.DataFrame) -> Evidence:
+    """`apart`: the others minus HPM-KD, in the same runs."""
+    rank = list(means.index).index(OWN) + 1
+    rows = {str(row["baseline"]): row for row in records(apart)}
+    worse = [name for name, row in rows.items() if is_shown(row) and row["difference"] < 0]
+    better = [name for name, row in rows.items() if is_shown(row) and row["difference"] > 0]
+    verdict = Verdict.OPPOSITE if better else Verdict.UNDECIDED
+    if rank == 1 and not better:
+        verdict = Verdict.AGREES if len(worse) == len(means) - 1 else Verdict.IN_PART if worse else Verdict.UNDECIDED
+    listing = ", ".join(f"{name} {fixed(value, 2)}" for name, value in means.items())
+    said = [f"rank {rank} of {len(means)} by mean accuracy ({listing} %)"]
+    rival = next(name for name in means.index if name != OWN)
+    if rival in rows:
+        said.append(f"{rival} minus {OWN}: {evidence(rows[rival])}")
+    said.append(f"shown to be below it: {', '.join(worse) or 'none'}; above it: {', '.join(better) or 'none'}")
+    return Evidence(place, verdict, "; ".join(said))
+
+
+def cheaper_than_takd(report: Report) -> Iterable[Evidence]:
+    """Multiply-adds and seconds of all students with everything that they depend on."""
+    accuracy = report.table("accuracy")
+    if accuracy is None:
+        return []
+    made = []
+    for place, part in accuracy.frame.groupby("place", sort=False):
+        costs = part.set_index("baseline")["total_seconds"].dropna()
+        if {OWN, "TAKD"} <= set(costs.index) and costs["TAKD"] > 0:
+            share = costs[OWN] / costs["TAKD"]
+            verdict = Verdict.AGREES if share < 1 else Verdict.OPPOSITE
+            text = f"{OWN} took {fixed(share, 2)} times the training seconds of TAKD, with everything both depend on"
+            made.append(Evidence(str(place), verdict, text + "; seconds depend on what else the machine did"))
+    return made

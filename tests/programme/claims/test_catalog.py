@@ -1,0 +1,137 @@
+"""The paper's claims against planted tables: what is there is found, what is not is not claimed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pandas as pd
+import pytest
+
+from hpmkd.analysis.report.content import Report
+from hpmkd.analysis.section import Table
+from hpmkd.programme.claims import components, order
+from hpmkd.programme.claims.base import Claim, Verdict, answers
+from hpmkd.programme.claims.catalog import CLAIMS
+
+SHOWN = {"n": 5, "difference": 0.5, "low": 0.4, "high": 0.6, "p": 0.001, "p_holm": 0.002}
+HIDDEN = {**SHOWN, "low": -0.2, "p": 0.4, "p_holm": 0.8}
+
+
+@dataclass
+class Tables:
+    """What a claim asks a report for."""
+
+    frames: Mapping[str, pd.DataFrame]
+    facts: tuple[tuple[str, str], ...] = field(default=(("student network", "lenet5"), ("runs per baseline", "5")))
+
+    def table(self, name: str) -> Table | None:
+        return Table(name, name, self.frames[name], {}) if name in self.frames else None
+
+
+def report(**frames: list[dict[str, Any]]) -> Report:
+    """Rows of each table, all of them on MNIST."""
+    named = {name.replace("_", "-"): pd.DataFrame(rows).assign(place="MNIST") for name, rows in frames.items()}
+    return cast(Report, Tables(named))
+
+
+def ranking(means: Mapping[str, float], others: Mapping[str, Mapping[str, Any]]) -> Report:
+    """Means, and the others minus HPM-KD."""
+    return report(
+        accuracy=[{"baseline": name, "mean_pct": value, "total_seconds": 10.0} for name, value in means.items()],
+        differences=[{"reference": "HPM-KD", "baseline": name, **row} for name, row in others.items()],
+    )
+
+
+NAMES = ("Direct", "TraditionalKD", "TAKD")
+FIRST = {"HPM-KD": 99.0, "TAKD": 98.5, "TraditionalKD": 98.4, "Direct": 98.0}
+BELOW = {**SHOWN, "difference": -0.5, "low": -0.6, "high": -0.4}
+
+
+@pytest.mark.parametrize(
+    ("means", "others", "verdict", "words"),
+    [
+        (FIRST, dict.fromkeys(NAMES, BELOW), Verdict.AGREES, "rank 1 of 4"),
+        (FIRST, {**dict.fromkeys(NAMES, BELOW), "TAKD": HIDDEN}, Verdict.IN_PART, "TAKD minus HPM-KD"),
+        (FIRST, dict.fromkeys(NAMES, HIDDEN), Verdict.UNDECIDED, "below it: none"),
+        ({**FIRST, "TAKD": 99.5}, {**dict.fromkeys(NAMES, HIDDEN), "TAKD": SHOWN}, Verdict.OPPOSITE, "rank 2 of 4"),
+        ({**FIRST, "TAKD": 99.5}, dict.fromkeys(NAMES, HIDDEN), Verdict.UNDECIDED, "above it: none"),
+    ],
+)
+def test_first_of_all(means: dict[str, float], others: dict[str, Any], verdict: Verdict, words: str) -> None:
+    (found,) = order.first(ranking(means, others))
+    assert found.verdict == verdict
+    assert words in found.found
+
+
+def test_a_ranking_needs_the_published_methods() -> None:
+    few = {"HPM-KD": 99.0, "HPM-KD-noChain": 98.0, "HPM-KD-M4": 98.0, "Direct": 97.0}
+    assert not list(order.first(ranking(few, {"Direct": BELOW})))
+    assert not list(order.first(report()))
+
+
+@pytest.mark.parametrize(
+    ("findings", "verdict"),
+    [
+        (["pays"] * 4, Verdict.AGREES),
+        (["pays", "harms", "not shown: chance alone could give it", "pays"], Verdict.IN_PART),
+        (["not shown: chance alone could give it"] * 4, Verdict.UNDECIDED),
+        (["harms", *["not shown: chance alone could give it"] * 3], Verdict.OPPOSITE),
+    ],
+)
+def test_each_component_pays(findings: list[str], verdict: Verdict) -> None:
+    names = ("chain", "multi_teacher", "meta_temperature", "adaptive")
+    rows = [
+        {"component": one, "title": one, "finding": word, **SHOWN} for one, word in zip(names, findings, strict=True)
+    ]
+    (found,) = components.each_pays(report(ablation=[*rows, {"component": "together", "finding": "pays", **SHOWN}]))
+    assert found.verdict == verdict
+    assert found.found.count("points") == 4, "those that are no component are not counted"
+
+
+def test_synergy_is_positive_alone() -> None:
+    rows = [{"name": "a x b", "finding": "synergy", **SHOWN}, {"name": "a x c", "finding": "x", **HIDDEN}]
+    (found,) = components.work_together(report(interactions=rows))
+    assert (found.verdict, found.found.startswith("synergy: a x b (+0.50 points")) == (Verdict.IN_PART, True)
+
+
+@pytest.mark.parametrize(
+    ("early", "same", "verdict"),
+    [
+        ((SHOWN, SHOWN, SHOWN), (0.001, 0.001), Verdict.AGREES),
+        ((SHOWN, HIDDEN, SHOWN), (0.001, 0.9), Verdict.IN_PART),
+        ((HIDDEN, HIDDEN, HIDDEN), (0.001, 0.001), Verdict.UNDECIDED),
+        ((HIDDEN, BELOW, HIDDEN), (0.001, 0.001), Verdict.OPPOSITE),
+    ],
+)
+def test_saturation(early: tuple[Any, ...], same: tuple[float, float], verdict: Verdict) -> None:
+    rows = [{**row, "p_equal": 0.9} for row in early] + [{**HIDDEN, "p_equal": p} for p in same]
+    steps = [
+        {"name": "HPM-KD", "question": "next", "shorter": n, "longer": n + 1, "pair": f"{n} to {n + 1}", **row}
+        for n, row in enumerate(rows)
+    ]
+    longest = [{**steps[0], "question": "longest", "shorter": 0, "longer": 5}]
+    (found,) = components.saturates(report(chain_steps=[*steps, *longest]))
+    assert found.verdict == verdict
+    assert "of the steps up to 3 assistants" in found.found
+    assert not list(components.saturates(report(chain_steps=steps[:2]))), "no step beyond the third"
+
+
+def test_cost_is_compared_with_everything_it_takes() -> None:
+    rows = [{"baseline": "HPM-KD", "total_seconds": 30.0}, {"baseline": "TAKD", "total_seconds": 20.0}]
+    (found,) = order.cheaper_than_takd(report(accuracy=rows))
+    assert (found.verdict, "1.50 times" in found.found) == (Verdict.OPPOSITE, True)
+
+
+def test_answers_say_which_sweep_and_under_which_conditions() -> None:
+    claim = Claim("A claim.", "figures", order.cheaper_than_takd, "full")
+    rows = [{"baseline": "HPM-KD", "total_seconds": 10.0}, {"baseline": "TAKD", "total_seconds": 20.0}]
+    made = answers(claim, {"none": report(), "some": report(accuracy=rows)})
+    assert [(one.mode, one.evidence.place, one.conditions) for one in made] == [
+        ("some", "MNIST", "student lenet5; 5 runs")
+    ]
+
+
+def test_every_claim_is_silent_without_its_models() -> None:
+    assert all(not list(claim.look(report())) for claim in CLAIMS)
