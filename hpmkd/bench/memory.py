@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from hpmkd.bench.runtimes import Program, noise
 
@@ -44,14 +45,18 @@ def peak(program: Program, batch: int, device: str) -> int | None:
 
 def _of_this_process(program: Program, batch: int) -> int:
     images = program.images(batch)
-    # What torch takes at its first convolution and product, whatever they are of, is no memory of this network.
-    small = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.Flatten(), torch.nn.Linear(8, 2))
-    with torch.inference_mode():
-        small(noise((1, 4, 4), 1))
+    _use_the_libraries()
     _forget_peak()
     before = resident("VmRSS") or 0
     program.call(images)
     return max(0, (resident("VmHWM") or 0) - before)
+
+
+def _use_the_libraries() -> None:
+    """What torch takes at its first convolution and product, whatever they are of, is no memory of this network."""
+    layers = (nn.Conv2d(3, 8, 5), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 8, 3), nn.Flatten())
+    with torch.inference_mode():
+        nn.Sequential(*layers, nn.Linear(8 * 16, 10)).eval()(noise((3, 16, 16), 1))
 
 
 def _forget_peak() -> None:
