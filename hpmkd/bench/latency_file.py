@@ -69,8 +69,11 @@ class Control:
 
 @dataclass(frozen=True)
 class Latencies:
-    """A whole measurement. `settings`: what was asked for; `machine`: on what; `quiet`: how quiet it was before, and
-    during each block of device and threads; `left_out`: what could not be measured, and why."""
+    """A whole measurement.
+
+    `settings`: what was asked for; `machine`: on what; `quiet`: what was not quiet before, and during each block of
+    device and threads; `state`: load, frequency and heat before; `left_out`: what could not be measured, and why.
+    """
 
     settings: Mapping[str, Any]
     machine: Mapping[str, str]
@@ -78,6 +81,7 @@ class Latencies:
     cells: tuple[Cell, ...] = ()
     controls: tuple[Control, ...] = ()
     quiet: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    state: Mapping[str, str] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     made: str = ""
     complete: bool = False
@@ -129,6 +133,7 @@ def _read(values: Mapping[str, Any]) -> Latencies:
         cells=tuple(_cell(one) for one in values["cells"]),
         controls=tuple(Control(**{**one, "ratio": _estimate(one["ratio"])}) for one in values["controls"]),
         quiet={name: list(texts) for name, texts in values["quiet"].items()},
+        state=dict(values["state"]),
         left_out=tuple(values["left_out"]),
         made=str(values["made"]),
         complete=bool(values["complete"]),

@@ -17,7 +17,9 @@ def tables(found: Latencies) -> list[TextTable]:
     made = [_networks(found)]
     for device, threads in dict.fromkeys((one.device, one.threads) for one in found.cells):
         mine = [one for one in found.cells if (one.device, one.threads) == (device, threads)]
-        made.append(_cells(f"{device}, {threads} thread{'s' * (threads != 1)}: milliseconds per call", mine))
+        mine.sort(key=lambda cell: cell.batch)
+        where = f"{device}, {threads} thread{'s' * (threads != 1)}"
+        made += [_times(f"{where}: milliseconds per call", mine), _rates(f"{where}: throughput and memory", mine)]
     return made
 
 
@@ -35,29 +37,31 @@ def _networks(found: Latencies) -> TextTable:
     )
 
 
-def _cells(title: str, cells: Sequence[Cell]) -> TextTable:
+def _times(title: str, cells: Sequence[Cell]) -> TextTable:
     rows = []
-    for one in sorted(cells, key=lambda cell: cell.batch):
-        times = [_time(one.milliseconds[share]) for share in SHARES]
-        mark = "" if one.trusted else " ?"
-        rows.append(
-            [
-                one.network, one.runtime, whole(one.batch), interval(one.milliseconds[SHARES[0]]), *times[1:],
-                fixed(one.images_per_second.value, 0), fixed(one.speedup.value, 2) + mark,
-                MISSING if one.memory is None else size(one.memory),
-            ]
-        )  # fmt: skip
-    headings = ("network", "runtime", "batch", "median", "p90", "p95", "p99", "images/s", "speed-up", "peak MiB")
+    for one in cells:
+        first, *others = (one.milliseconds[share] for share in SHARES)
+        times = [digits(value) for value in (first.value, first.low, first.high, *(other.value for other in others))]
+        rows.append([one.network, one.runtime, whole(one.batch), *times])
+    headings = ("network", "runtime", "batch", "median", "from", "to", *(f"p{share}" for share in SHARES[1:]))
+    return TextTable(title, headings, rows, words=("runtime",))
+
+
+def _rates(title: str, cells: Sequence[Cell]) -> TextTable:
+    rows = []
+    for one in cells:
+        gain = [fixed(value, 2) for value in one.speedup]
+        memory = MISSING if one.memory is None else size(one.memory)
+        mark = "" if one.trusted else "?"
+        speed = fixed(one.images_per_second.value, 0)
+        rows.append([one.network, one.runtime, whole(one.batch), speed, *gain, mark, memory])
+    headings = ("network", "runtime", "batch", "images/s", "speed-up", "from", "to", "?", "peak MiB")
     return TextTable(title, headings, rows, words=("runtime",))
 
 
 def size(count: float) -> str:
     """Bytes in MiB."""
     return fixed(count / _MIB, 2)
-
-
-def _time(one: Estimate) -> str:
-    return digits(one.value)
 
 
 def digits(value: float) -> str:

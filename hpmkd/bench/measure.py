@@ -82,10 +82,11 @@ def measure(networks: Sequence[Network], settings: Settings, path: Path, wishes:
         if found.complete and not open_blocks:
             return found
         if open_blocks:
-            found = replace(found, quiet={**found.quiet, BEFORE: list(_look(wishes))})
+            seen = _look(wishes)
+            found = replace(found, quiet={**found.quiet, BEFORE: list(seen.warnings)}, state=dict(seen.facts))
         for device, threads in open_blocks:
-            block, seen, refused = _block(device, threads, prepared, settings=settings, tell=wishes.tell)
-            found = with_block(found, block, settings, seen)
+            block, disturbed, refused = _block(device, threads, prepared, settings=settings, tell=wishes.tell)
+            found = with_block(found, block, settings, disturbed)
             found = replace(found, left_out=tuple(dict.fromkeys((*found.left_out, *refused))))
             latency_file.write(found, path)
         found = replace(found, complete=True)
@@ -131,7 +132,7 @@ def machine_facts(settings: Settings) -> dict[str, str]:
     return made
 
 
-def _look(wishes: Wishes) -> tuple[str, ...]:
+def _look(wishes: Wishes) -> quiet.Quiet:
     wishes.tell("looking how quiet the machine is")
     found = quiet.now()
     for text in found.warnings:
@@ -141,7 +142,7 @@ def _look(wishes: Wishes) -> tuple[str, ...]:
             "the machine is not quiet enough to measure", expected="nothing else at work, and a fixed frequency",
             found="; ".join(found.warnings), todo="end what else is at work, or leave --need-quiet out",
         )  # fmt: skip
-    return (*found.warnings, *(f"{name}: {value}" for name, value in found.facts.items()))
+    return found
 
 
 def _block(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hpmkd.bench.scaling import efficiency, least_time, serial_fraction, speedup
 from hpmkd.bench.speedup_file import Speedups
 from hpmkd.bench.statistics import LEVEL, Estimate
-from hpmkd.numeric import MISSING, fixed, is_defined, whole
+from hpmkd.numeric import fixed, is_defined, whole
 from hpmkd.text_table import TextTable
 
 
@@ -74,21 +74,18 @@ def mean(values: Sequence[float]) -> Estimate:
 
 
 def table(found: Speedups) -> TextTable:
-    """For a terminal."""
+    """For a terminal; behind ± is half of the 95 % interval."""
     cells = [
         [
-            whole(one.workers), whole(one.repeats), _shown(one.seconds, 1), fixed(one.least, 1), _shown(one.speedup, 2),
-            fixed(one.most, 2), fixed(one.efficiency.value, 2), _shown(one.serial, 3),
+            whole(one.workers), whole(one.repeats), fixed(one.seconds.value, 1), _half(one.seconds, 1),
+            fixed(one.least, 1), fixed(one.speedup.value, 2), _half(one.speedup, 2), fixed(one.most, 2),
+            fixed(one.efficiency.value, 2), fixed(one.serial.value, 3),
         ]
         for one in rows(found)
     ]  # fmt: skip
-    headings = ("workers", "n", "seconds", "least", "speed-up", "at most", "efficiency", "serial fraction")
-    return TextTable("speed-up: means of repeats, with 95 % intervals", headings, cells)
+    headings = ("workers", "n", "seconds", "±", "least", "speed-up", "±", "at most", "efficiency", "serial")
+    return TextTable("speed-up: means of repeats", headings, cells)
 
 
-def _shown(one: Estimate, digits: int) -> str:
-    if not is_defined(one.value):
-        return MISSING
-    if not is_defined(one.low):
-        return fixed(one.value, digits)
-    return f"{fixed(one.value, digits)} [{fixed(one.low, digits)}, {fixed(one.high, digits)}]"
+def _half(one: Estimate, digits: int) -> str:
+    return fixed((one.high - one.low) / 2, digits)

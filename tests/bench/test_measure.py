@@ -62,7 +62,7 @@ def test_killed_and_continued(networks: list[Network], tmp_path: Path, monkeypat
     assert {(one.network, one.batch) for one in whole.cells} == {(n, b) for n in ("net3", "net6") for b in (1, 4)}
     assert {one.measurements for one in whole.cells if one.batch == 1} == {40}
     assert {one.network for one in whole.controls} == {"net3"}
-    assert whole.quiet["before"] == ["others: 0.0% of 2 cores"]
+    assert (whole.quiet["before"], whole.state) == ([], {"others": "0.0% of 2 cores"})
     stamp = path.stat().st_mtime_ns
     measure.measure(networks, SETTINGS, path, Wishes(again=False))
     assert path.stat().st_mtime_ns == stamp, "nothing is measured twice"
