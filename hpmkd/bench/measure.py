@@ -27,7 +27,7 @@ from hpmkd.bench.latency_file import Latencies
 from hpmkd.bench.networks import Network
 from hpmkd.bench.prepared import Prepared, prepare
 from hpmkd.bench.processes import Process, Refused
-from hpmkd.config.sweep import BenchConfig
+from hpmkd.config.bench import BenchConfig
 from hpmkd.errors import EnvironmentProblem
 from hpmkd.hardware import cores, machine
 from hpmkd.log import log

@@ -86,7 +86,8 @@ def _network(path: Path) -> Network | None:
     if spec is None:
         return None
     header: Header = finding.header
-    return Network(path.stem, path, spec, (str(header.metadata.get("role", "model")),), str(header.weights))
+    role = str(header.metadata.get("role", "model"))
+    return Network(path.stem, path, spec, roles=(role,), weights=str(header.weights))
 
 
 def spec_of(metadata: Any) -> ModelSpec | None:

@@ -35,7 +35,7 @@ class Worker:
     def __init__(self, device: str, threads: int, clock: Clock = time.perf_counter_ns) -> None:
         self.device, self.threads, self.clock = device, threads, clock
         self.programs: dict[str, Program] = {}
-        self.inputs: dict[tuple[int, ...], Any] = {}
+        self.inputs: dict[tuple[object, ...], Any] = {}
 
     def load(self, name: str, runtime: str, path: str, shape: Sequence[int]) -> dict[str, Any]:
         """Loads a network under a name; `shape` is that of an image."""
@@ -81,7 +81,7 @@ class Worker:
 
     def _call(self, name: str, batch: int) -> Callable[[], object]:
         program = self.programs[name]
-        key = (batch, *program.shape)
+        key = (program.version, batch, *program.shape)  # runtimes take arrays of other kinds
         if key not in self.inputs:
             self.inputs[key] = program.images(batch)
         images = self.inputs[key]

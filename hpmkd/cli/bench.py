@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpmkd.cli.parser import Arguments
+from hpmkd.config.bench import BenchConfig
 from hpmkd.config.paths import user_path
 from hpmkd.config.request import Request
-from hpmkd.config.sweep import BenchConfig
 from hpmkd.errors import EXIT_OK, EXIT_SOME_FAILED
 from hpmkd.log import step_lines, steps
 

@@ -19,8 +19,9 @@ from hpmkd.bench.processes import environment
 from hpmkd.bench.scaling import critical_path
 from hpmkd.bench.speedup_file import TimedRun
 from hpmkd.cluster.ray_processes import end_leftovers
+from hpmkd.config.bench import BenchConfig
 from hpmkd.config.load import to_yaml
-from hpmkd.config.sweep import BenchConfig, SweepConfig, memory_folder
+from hpmkd.config.sweep import SweepConfig, memory_folder
 from hpmkd.errors import EnvironmentProblem, HpmkdError, Locked
 from hpmkd.files import commit_bytes
 from hpmkd.plan.roles import Role

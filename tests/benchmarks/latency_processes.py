@@ -1,8 +1,8 @@
 """Should runtimes that are compared share a process? The same networks in both ways, in the same rounds.
 
 `apart`: a process per runtime, as `hpmkd bench latency` does it; `together`: one process for all. A ratio above 1 is
-what sharing costs a runtime: libraries keep threads of their own, and those of one are in the way of the next. Two networks
-per way, so that a ratio of one way to itself says what noise does.
+what sharing costs a runtime: libraries keep threads of their own, and those of one are in the way of the next. Two
+copies are apart, so that a ratio of one way to itself says what noise does.
 
     python tests/benchmarks/latency_processes.py --threads 1 2
 """

@@ -11,7 +11,8 @@ from support.frames import make_output
 
 from hpmkd.bench import speedup_file
 from hpmkd.bench.speedup_file import TimedRun
-from hpmkd.config.sweep import BenchConfig, SweepConfig
+from hpmkd.config.bench import BenchConfig
+from hpmkd.config.sweep import SweepConfig
 from hpmkd.errors import HpmkdError
 from hpmkd.plan.job import Job
 from hpmkd.store.output_dir import OutputDir
