@@ -160,7 +160,7 @@ def _block(
                 load({runtime: timer}, [one for one in prepared if one.runtime == runtime], control)
                 timers[runtime] = timer
             except Refused as error:
-                refused.append(f"{runtime} on {device}: {error}")
+                refused.append(f"{runtime} on {device}: {error.found}")
         usable = [one for one in prepared if one.runtime in timers]
         names = [(one.network.name, one.runtime) for one in usable]
         numbers = [timer.process.pid for timer in timers.values()]

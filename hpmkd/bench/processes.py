@@ -18,8 +18,8 @@ _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _PATIENCE = 5.0  # seconds, for a process to end by itself
 
 
-class Refused(Exception):
-    """A worker could not do what it was asked."""
+class Refused(EnvironmentProblem):
+    """A worker could not do what it was asked: a library that does not know the device, memory that is not enough."""
 
 
 class Timer(Protocol):
@@ -64,7 +64,10 @@ class Process:
             )
         answer: dict[str, Any] = parse_json(line)
         if "error" in answer:
-            raise Refused(answer["error"])
+            raise Refused(
+                "a network could not be measured", expected=f"an answer to {what!r}", found=answer["error"],
+                todo="leave its runtime, device or batch size out",
+            )  # fmt: skip
         return answer
 
     def _last_words(self) -> str:

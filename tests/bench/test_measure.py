@@ -126,3 +126,28 @@ def test_a_runtime_that_is_not_installed_is_left_out(
     found = measure.measure(networks, settings, tmp_path / "l.json", Wishes())
     assert {one.runtime for one in found.cells} == {"eager"}
     assert found.left_out[0].startswith("onnx: export to onnx: a library is missing")
+
+
+def test_a_runtime_that_does_not_know_the_device_is_left_out(
+    networks: list[Network], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = Process.ask
+
+    def refuses(self: Process, what: str, **values: Any) -> dict[str, Any]:
+        if what == "load" and values["runtime"] == "export":
+            values["path"] += " is not there"
+        return ask(self, what, **values)
+
+    monkeypatch.setattr(Process, "ask", refuses)
+    settings = replace(SETTINGS, threads=(1,), batch_sizes=(1,), runtimes=("eager", "export"))
+    found = measure.measure(networks, settings, tmp_path / "l.json", Wishes())
+    assert {one.runtime for one in found.cells} == {"eager"}
+    assert found.left_out[0].startswith("export on cpu: ")
+
+
+def test_a_batch_that_does_not_fit_is_an_error_that_says_so(
+    networks: list[Network], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = replace(SETTINGS, threads=(1,), batch_sizes=(2**40,))
+    with pytest.raises(EnvironmentProblem, match="could not be measured"):
+        measure.measure(networks, settings, tmp_path / "l.json", Wishes())
