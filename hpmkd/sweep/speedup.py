@@ -15,7 +15,7 @@ from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.cache import prepare
 from hpmkd.errors import HpmkdError
 from hpmkd.hardware import cores, machine
-from hpmkd.log import progress
+from hpmkd.log import log, progress
 from hpmkd.plan.job import Job
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep.timed_run import config_of, timed_run
@@ -43,6 +43,10 @@ def measure(
     folder, gpus = output.timed_runs, _gpus_per_trial(config)
     for spec in dict.fromkeys(job.data for job in jobs):  # decoding is timed in no run
         prepare(spec, config_of(config, folder, 1, gpus).data)
+    looked = quiet.now()
+    for text in looked.warnings:
+        log.warning(f"not a quiet machine: {text}")
+    found = replace(found, quiet={**found.quiet, "before": list(looked.warnings)})
     for workers, repeat in found.open:
         before = quiet.read()
         run, made = train(config_of(config, folder, workers, gpus), folder, workers, repeat)

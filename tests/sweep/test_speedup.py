@@ -9,7 +9,8 @@ import pytest
 from support.builders import make_config
 from support.frames import make_output
 
-from hpmkd.bench import speedup_file
+from hpmkd.bench import quiet, speedup_file
+from hpmkd.bench.quiet import Quiet
 from hpmkd.bench.speedup_file import TimedRun
 from hpmkd.config.bench import BenchConfig
 from hpmkd.config.sweep import SweepConfig
@@ -42,6 +43,7 @@ class Trainings:
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[SweepConfig, OutputDir, list[Job], dict[str, str]]:
     monkeypatch.setattr(speedup, "cores", lambda: 4)
     monkeypatch.setattr(speedup, "prepare", lambda *_: "")
+    monkeypatch.setattr(quiet, "now", lambda: Quiet(("other processes use 30.0% of 2 cores",)))
     output, config, jobs = make_output(tmp_path / "out", tmp_path / "cache", lambda job: 50.0, baselines=["Direct"])
     wanted = BenchConfig(workers=[1, 2, 4, 8], repeats=3)
     weights = {key: f"w{key}" for key, job in jobs.items() if job.role.is_network}
@@ -57,6 +59,7 @@ def test_numbers_of_workers_take_turns(made: Any) -> None:
     assert [one.resources.max_concurrent for one in train.configs[:3]] == [1, 2, 4]
     assert {one.fit.threads for one in train.configs} == {1}
     assert speedup_file.read(output.speedup_file) == found
+    assert found.quiet["before"] == ["other processes use 30.0% of 2 cores"]
 
 
 def test_killed_it_keeps_what_is_measured_and_does_the_rest(made: Any) -> None:
