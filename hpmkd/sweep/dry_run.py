@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hpmkd.audit.estimate import Estimate, estimate
@@ -21,9 +22,11 @@ from hpmkd.plan.planner import expand
 from hpmkd.plan.roles import Role
 from hpmkd.store.inspection import Finding
 from hpmkd.store.output_dir import OutputDir
+from hpmkd.sweep.benches import planned
 from hpmkd.sweep.known_images import notes
 from hpmkd.sweep.left_out import changed_settings, warn_left_out
 from hpmkd.sweep.preparation import known_data, need_images, need_surroundings
+from hpmkd.sweep.timed_run import config_of
 
 _WIDTH = 110  # of a line that lists values
 _FEW = 20  # times what Ray takes: of a longer sweep it is not worth a word
@@ -52,11 +55,19 @@ def dry_run(config: SweepConfig, output: OutputDir, force: bool) -> int:
     for line in about:
         print(line)
     done = sum(finding.good for finding in findings.values())
+    for line in planned(config, _seconds_alone(config, findings, output) if config.bench.workers else 0.0):
+        print(line)
     if done < len(findings):
         print(time_line(estimate(config, findings, output)))
     print(f"{count(len(findings), 'model')} in {output.root}: {done} done, {len(findings) - done} to train")
     print("dry run: nothing was trained; without -n this command does it")
     return EXIT_OK
+
+
+def _seconds_alone(config: SweepConfig, findings: Mapping[str, Finding], output: OutputDir) -> float:
+    """Of the whole training, with one worker and without the shared memory."""
+    whole = {key: replace(one, state="missing") for key, one in findings.items()}
+    return estimate(config_of(config, output.timed_runs, 1, None), whole, output).seconds
 
 
 def _about_settings(
