@@ -19,7 +19,7 @@ FLOORS = [
     {"config", "files"},
     {"plan", "data", "models"},
     {"methods", "store", "monitor"},
-    {"training", "audit", "cluster"},
+    {"training", "audit", "bench", "cluster"},
     {"sweep", "analysis"},
     {"programme"},
     {"cli"},

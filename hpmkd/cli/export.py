@@ -1,4 +1,4 @@
-"""`export`: converts a model to safetensors, torchscript or onnx."""
+"""`export`: converts a model to safetensors, torch.export (.pt2) or onnx."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from hpmkd.config.paths import user_path
 from hpmkd.errors import EXIT_OK
 from hpmkd.log import step_lines, steps
 
-FORMATS = ("safetensors", "torchscript", "onnx")
+FORMATS = ("safetensors", "pt2", "torchscript", "onnx")
 _EXAMPLES = """  hpmkd export results/quick/models/student_Digits_AT_run1.pt --to onnx
+  hpmkd export results/quick/models/student_Digits_AT_run1.pt --to pt2      torch.export.load(PATH).module()
   hpmkd export results/quick/models/teacher_Digits.pt --to safetensors -o teacher.safetensors"""
-_DESCRIPTION = """Writes a verified model as safetensors (weights), torchscript or onnx (network and weights, any batch
-size), after checking that the export gives the same logits. The input is normalised images (N, C, H, W), the output is
-logits. Exit code 3: a library is missing; the error says which."""
+_DESCRIPTION = """Writes a verified model as safetensors (weights), pt2 (a program of torch.export) or onnx (with the
+network, any batch size), after checking that the export gives the same logits. None of them needs hpmkd to be read.
+The input is normalised images (N, C, H, W), the output is logits. torchscript is deprecated, as in torch: it goes with
+hpmkd 0.3. Exit code 3: a library is missing; the error says which."""
 
 
 def build_parser(prog: str) -> Arguments:

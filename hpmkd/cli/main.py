@@ -30,7 +30,8 @@ COMMANDS = {
     "status": Command("hpmkd.cli.status:status", "show how far a sweep is; reads its files only"),
     "report": Command("hpmkd.cli.report:report", "write a report about a sweep, with figures and tables"),
     "measure": Command("hpmkd.cli.measure:measure", "compute calibration, agreement and more of a sweep's models"),
-    "export": Command("hpmkd.cli.export:export", "convert a model to safetensors, torchscript or onnx"),
+    "bench": Command("hpmkd.cli.bench:bench", "measure latencies of models, and a sweep's speed-up with more workers"),
+    "export": Command("hpmkd.cli.export:export", "convert a model to safetensors, torch.export (.pt2) or onnx"),
     "completion": Command(
         "hpmkd.cli.completion:completion", "print the script that completes commands and flags in a shell"
     ),

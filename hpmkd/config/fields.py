@@ -67,6 +67,16 @@ def each_once(names: Any) -> Any:
     return names
 
 
+def each_different(values: Any) -> Any:
+    """Rejected where a value comes twice."""
+    for entry, value in enumerate(values):
+        if value in values[:entry]:
+            raise Rejected(
+                "each value once", found=f"{value} is there twice", todo="leave one of them out", entry=entry
+            )
+    return values
+
+
 def need_some(values: Collection[Any], key: str, expected: str) -> None:
     """Rejected where there is no value."""
     if not values:

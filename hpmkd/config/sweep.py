@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from hpmkd.config import fields
+from hpmkd.config.bench import BenchConfig
 from hpmkd.config.fields import Epochs, Fraction, NonNegative, Positive, PositiveInt, Section, Smoothing
 from hpmkd.config.methods import (
     AdaptiveConfig,
@@ -204,6 +205,7 @@ class SweepConfig(Section):
     kd_budget: KDBudgetConfig = KDBudgetConfig()
     resources: ResourcesConfig = ResourcesConfig()
     record: RecordConfig = RecordConfig()
+    bench: BenchConfig = BenchConfig()
 
     @model_validator(mode="before")
     @classmethod

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from hpmkd.config.specs import ModelSpec
 from hpmkd.errors import EnvironmentProblem, HpmkdError, UsageError
 from hpmkd.files import commit_bytes
-from hpmkd.log import steps
+from hpmkd.log import log, steps
 from hpmkd.models import build
 from hpmkd.plan.roles import NETWORK_SUFFIX, SUFFIXES
 from hpmkd.store.result_file import load_weights
@@ -27,6 +27,10 @@ from hpmkd.store.result_file import load_weights
 TOLERANCE = 1e-4
 # The first version whose exporter, the one that traces with `torch.export`, is tested here.
 ONNX_TORCH = "2.6"
+# Of formats that go, why, and what comes in their place.
+DEPRECATED = {"torchscript": "deprecated by torch, and gone from hpmkd 0.3 on; export to pt2 (torch.export) instead"}
+# The member of a .pt2 or .torchscript file that says what the network is.
+_ABOUT = "hpmkd.json"
 Forward = Callable[[Tensor], Tensor]
 
 
@@ -69,7 +73,9 @@ def export(path: Path, kind: str, target: Path | None = None) -> Exported:
     """
     ending, modules, encode, decode = KINDS[kind]
     _need(kind, modules)
-    model, about, spec = _load(path)
+    if kind in DEPRECATED:
+        log.warning(f"export to {kind}: {DEPRECATED[kind]}")
+    model, about, spec = load_network(path)
     target = target or _beside(path) / f"{path.stem}{ending}"
     images = [_images(spec, count) for count in (8, 3)]
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()), torch.no_grad():
@@ -103,8 +109,12 @@ def _need(kind: str, modules: tuple[str, ...]) -> None:
         )
 
 
-def _load(path: Path) -> tuple[Logits, dict[str, str], ModelSpec]:
-    """The network in eval mode, what is known of it as text, and its shape."""
+def load_network(path: Path) -> tuple[Logits, dict[str, str], ModelSpec]:
+    """The network of a model file in eval mode, what is known of it as text, and its shape.
+
+    Raises:
+        UsageError: no such file, or not a network of ours. DamagedModel: it is not whole.
+    """
     if path.suffix in set(SUFFIXES) - {NETWORK_SUFFIX} or not path.is_file():
         raise UsageError(f"{path}: no model file", expected="a .pt file of a sweep", todo="see models/ in its output")
     header, state = load_weights(path)
@@ -152,10 +162,27 @@ def _from_safetensors(data: bytes, spec: ModelSpec) -> Forward:
     return Logits(model.to(memory_format=torch.contiguous_format)).eval()
 
 
+def _to_pt2(model: Logits, images: Tensor, about: Mapping[str, str]) -> bytes:
+    buffer = io.BytesIO()
+    program = torch.export.export(model, (images,), dynamic_shapes=_any_batch())
+    torch.export.save(program, buffer, extra_files={_ABOUT: json.dumps(dict(about))})
+    return buffer.getvalue()
+
+
+def _from_pt2(data: bytes, spec: ModelSpec) -> Forward:
+    loaded: Forward = torch.export.load(io.BytesIO(data)).module()
+    return loaded
+
+
+def _any_batch() -> dict[str, dict[int, Any]]:
+    """The first axis of the argument `images` may have any size."""
+    return {"images": {0: torch.export.Dim("batch", min=1)}}
+
+
 def _to_torchscript(model: Logits, images: Tensor, about: Mapping[str, str]) -> bytes:
     buffer = io.BytesIO()
     traced: Any = torch.jit.trace(model, (images,))  # type: ignore[no-untyped-call]
-    torch.jit.save(traced, buffer, _extra_files={"hpmkd.json": json.dumps(dict(about))})
+    torch.jit.save(traced, buffer, _extra_files={_ABOUT: json.dumps(dict(about))})
     return buffer.getvalue()
 
 
@@ -170,11 +197,10 @@ def _to_onnx(model: Logits, images: Tensor, about: Mapping[str, str]) -> bytes:
             "export to onnx: torch is too old",
             expected=f"torch {ONNX_TORCH} or newer",
             found=f"torch {torch.__version__}",
-            todo="install a newer torch, or export to torchscript or safetensors",
+            todo="install a newer torch, or export to pt2 or safetensors",
         )
-    shapes = {"images": {0: torch.export.Dim("batch", min=1)}}
     program = torch.onnx.export(
-        model, (images,), dynamo=True, dynamic_shapes=shapes, input_names=["images"], output_names=["logits"],
+        model, (images,), dynamo=True, dynamic_shapes=_any_batch(), input_names=["images"], output_names=["logits"],
         verbose=False,
     )  # fmt: skip
     assert program is not None
@@ -198,6 +224,7 @@ _Kind = tuple[
 ]
 KINDS: dict[str, _Kind] = {
     "safetensors": (".safetensors", ("safetensors",), _to_safetensors, _from_safetensors),
+    "pt2": (".pt2", (), _to_pt2, _from_pt2),
     "torchscript": (".torchscript", (), _to_torchscript, _from_torchscript),
     "onnx": (".onnx", ("onnx", "onnxscript", "onnxruntime"), _to_onnx, _from_onnx),
 }

@@ -91,6 +91,21 @@ class OutputDir:
         return self.root / "profile.json"
 
     @property
+    def latency_file(self) -> Path:
+        """Latencies of its networks; see `bench/latency_file.py`. Made by `hpmkd bench latency`."""
+        return self.root / "latency.json"
+
+    @property
+    def speedup_file(self) -> Path:
+        """How long it takes with more workers; see `bench/speedup_file.py`. Made by `hpmkd bench speedup`."""
+        return self.root / "speedup.json"
+
+    @property
+    def timed_runs(self) -> Path:
+        """The trainings that `hpmkd bench speedup` times, while they run, and their images."""
+        return self.root / "speedup"
+
+    @property
     def tensorboard(self) -> Path:
         """TensorBoard event files, one folder per model."""
         return self.root / "tensorboard"
@@ -116,12 +131,13 @@ class OutputDir:
     def own_folders(self) -> list[Path]:
         """Every folder that a sweep makes in its output."""
         folders = [self.models, self.predictions, self.quarantine, self.archive, self.tune, self.progress]
-        return [*folders, self.tensorboard]
+        return [*folders, self.tensorboard, self.timed_runs]
 
     def own_files(self) -> list[Path]:
         """Every file that a sweep writes into its output itself."""
         tables = [self.root / "results.csv", self.root / "results.parquet", self.measures_file]
-        return [self.config_file, self.datasets_file, self.lock_file, self.ray_file, *tables]
+        measured = [self.latency_file, self.speedup_file]
+        return [self.config_file, self.datasets_file, self.lock_file, self.ray_file, *tables, *measured]
 
     def model_file(self, job: Job) -> Path:
         """Canonical path of a job's model."""

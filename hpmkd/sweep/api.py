@@ -24,6 +24,7 @@ from hpmkd.plan.job import Job
 from hpmkd.store import inspection
 from hpmkd.store.lock import locked
 from hpmkd.store.output_dir import OutputDir
+from hpmkd.sweep import benches
 from hpmkd.sweep.known_images import need_known
 from hpmkd.sweep.preparation import clean_up, known_data, need_images, need_surroundings, plan_withdrawn, settle
 from hpmkd.timings import Timings
@@ -76,6 +77,9 @@ def _sweep(request: Request, config: SweepConfig, output: OutputDir, stop: StopS
         progress.info(f"where the time went: {output.profile_file}, and a table in that page")
     if exit_message:
         log.error(exit_message)
+    if code == EXIT_OK and stop.caught is None:
+        stop.arm()  # Ray has set handlers of its own
+        return benches.measure(config, output, jobs, findings, quiet=request.quiet)
     return code
 
 

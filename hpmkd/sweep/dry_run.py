@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hpmkd.audit.estimate import Estimate, estimate
@@ -21,9 +22,11 @@ from hpmkd.plan.planner import expand
 from hpmkd.plan.roles import Role
 from hpmkd.store.inspection import Finding
 from hpmkd.store.output_dir import OutputDir
+from hpmkd.sweep.benches import planned
 from hpmkd.sweep.known_images import notes
 from hpmkd.sweep.left_out import changed_settings, warn_left_out
 from hpmkd.sweep.preparation import known_data, need_images, need_surroundings
+from hpmkd.sweep.timed_run import config_of
 
 _WIDTH = 110  # of a line that lists values
 _FEW = 20  # times what Ray takes: of a longer sweep it is not worth a word
@@ -58,10 +61,17 @@ def dry_run(config: SweepConfig, output: OutputDir, force: bool) -> int:
 def about(
     config: SweepConfig, output: OutputDir, jobs: Sequence[Job], findings: Mapping[str, Finding], *, force: bool
 ) -> list[str]:
-    """What is said of the models beside their states: other settings, images that are gone."""
+    """What is said beside the states of models: other settings, images that are gone, what is measured afterwards."""
     missing = [job for job in jobs if job.key in findings and not findings[job.key].good]
     settings = _about_settings(config, output, jobs, findings=findings, force=force)
-    return [*settings, *_about_images(config, output, missing)]
+    after = planned(config, _seconds_alone(config, findings, output) if config.bench.workers else 0.0)
+    return [*settings, *_about_images(config, output, missing), *after]
+
+
+def _seconds_alone(config: SweepConfig, findings: Mapping[str, Finding], output: OutputDir) -> float:
+    """Of the whole training, with one worker and without the shared memory."""
+    whole = {key: replace(one, state="missing") for key, one in findings.items()}
+    return estimate(config_of(config, output.timed_runs, 1, None), whole, output).seconds
 
 
 def _about_settings(

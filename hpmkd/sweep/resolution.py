@@ -182,5 +182,5 @@ def _refuse_other_settings(saved: SweepConfig, request: Request, output: OutputD
 def settings_of_models(config: SweepConfig) -> dict[str, Any]:
     """The settings that decide which models there are, by their keys."""
     elsewhere = {"data.dir", "data.cache_dir", "data.download"}
-    flat = flattened(config.model_dump(exclude={"resources", "record"}))
+    flat = flattened(config.model_dump(exclude={"resources", "record", "bench"}))
     return {key: value for key, value in flat.items() if key not in elsewhere}

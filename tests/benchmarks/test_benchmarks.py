@@ -156,3 +156,16 @@ def test_the_cost_of_a_sweep_is_that_of_as_many_models(capsys: pytest.CaptureFix
     result = json.loads(capsys.readouterr().out)
     assert result["models"] == 6
     assert result["ratio"] == pytest.approx(result["seconds_per_model"] / result["bare_seconds_per_trial"], rel=0.05)
+
+
+def test_processes_of_latencies(tmp_path: Path) -> None:
+    """A row per runtime and batch size, with a ratio of both ways and a control."""
+    import latency_processes
+
+    from hpmkd.bench.latency import Settings
+
+    prepared = [one for one in latency_processes.made(tmp_path) if one.runtime == "eager"]
+    settings = Settings(batch_sizes=(1, 2), measurements=20, seconds=0.01)
+    found = latency_processes.compare(prepared, 1, settings)
+    assert set(found) == {("eager", 1), ("eager", 2)}
+    assert all(one.low <= one.value <= one.high for ratios in found.values() for one in ratios)

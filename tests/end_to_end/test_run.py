@@ -142,7 +142,7 @@ def test_dry_run_names_every_model_and_writes_nothing(
         (
             ["--mode", "nope"],
             2,
-            "expected: one of ablation, ablation_cpu, chain, chain_cpu, full, interactions, interactions_cpu, ",
+            "expected: one of ablation, ablation_cpu, chain, chain_cpu, ",
         ),
         (["--fit.lr", "-1"], 2, "command line, --fit.lr: bad value"),
         (["--runs", "many"], 2, "command line, --runs: bad value"),

@@ -116,3 +116,27 @@ def test_every_value_makes_another_student(mode: str) -> None:
     jobs = students(plan(mode)[2])
     assert len({job.fingerprint for job in jobs}) == len(jobs)
     assert len({job.seed for job in jobs}) == max(job.run or 0 for job in jobs), "seeds are those of the runs"
+
+
+@pytest.mark.parametrize("mode", ["efficiency", "efficiency_cpu"])
+def test_efficiency(mode: str) -> None:
+    """Networks of several sizes, one larger than each student, and the measurement after them."""
+    config, _, jobs = plan(mode)
+    assert config.bench.latency
+    assert (config.bench.batch_sizes, config.bench.measurements) == ([1, 8, 32, 128], 1000)
+    assert config.bench.runtimes == ["eager", "export", "onnx"]
+    assert config.runs >= 5
+    networks = {job.model for job in jobs if job.role.is_network}
+    assert len(networks) >= 4
+    for job in students(jobs):
+        assert all(parameter_count(parent.model) > 2 * parameter_count(job.model) for parent in job.teachers)
+
+
+@pytest.mark.parametrize("mode", ["speedup", "speedup_cpu"])
+def test_speedup(mode: str) -> None:
+    """Enough students to keep eight workers busy, three repeats or more, weights that every run can give again."""
+    config, _, jobs = plan(mode)
+    assert (config.bench.workers, config.bench.repeats >= 3) == ([1, 2, 4, 8], True)
+    assert len(students(jobs)) >= 8
+    assert config.resources.deterministic or mode == "speedup_cpu"
+    assert config.runs >= 5

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import subprocess
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from support.builders import STUDENT
 
 from hpmkd.cli.export import FORMATS
 from hpmkd.cli.main import main
-from hpmkd.config.specs import ModelSpec
+from hpmkd.config.specs import RESNET_DEPTHS, ModelSpec
 from hpmkd.errors import DamagedModel, HpmkdError
 from hpmkd.models import build
 from hpmkd.store import export as module
@@ -22,6 +24,13 @@ from hpmkd.store.export import KINDS, ONNX_TORCH, export
 from hpmkd.store.result_file import commit
 
 RESNET = ModelSpec("resnet8", (4, 8, 16), 3, 32, 10)
+
+
+def _slow(depth: int) -> list[pytest.MarkDecorator]:
+    """Deep networks are exported in the slow tests."""
+    return [pytest.mark.slow] if depth > 14 else []
+
+
 IMAGES = {spec: torch.randn(5, spec.in_channels, spec.image_size, spec.image_size) for spec in (STUDENT, RESNET)}
 
 
@@ -50,6 +59,10 @@ def read(kind: str, path: Path, spec: ModelSpec) -> tuple[torch.Tensor, dict[str
         with safe_open(path, "pt") as file:
             about: dict[str, Any] = file.metadata()
         return model.eval()(IMAGES[spec]).logits, about
+    if kind == "pt2":
+        extra = {"hpmkd.json": ""}
+        program = torch.export.load(path, extra_files=extra).module()
+        return program(IMAGES[spec]), json.loads(extra["hpmkd.json"])
     if kind == "torchscript":
         extra = {"hpmkd.json": ""}
         loaded = torch.jit.load(path, _extra_files=extra)
@@ -71,7 +84,7 @@ def skip_without(kind: str) -> None:
         pytest.skip(f"onnx needs torch {ONNX_TORCH}")
 
 
-@pytest.mark.parametrize("kind", ["safetensors", "torchscript", pytest.param("onnx", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", ["safetensors", "pt2", "torchscript", pytest.param("onnx", marks=pytest.mark.slow)])
 def test_logits_and_description_survive(kind: str, saved: tuple[Path, ModelSpec, torch.Tensor]) -> None:
     skip_without(kind)
     path, spec, expected = saved
@@ -82,6 +95,51 @@ def test_logits_and_description_survive(kind: str, saved: tuple[Path, ModelSpec,
     torch.testing.assert_close(logits.detach(), expected, atol=1e-4, rtol=1e-4)
     assert (about["key"], float(about["accuracy_pct"])) == ("student_D_AT_run1", 71.5)
     assert json.loads(about["architecture"])["arch"] == spec.arch
+
+
+# Run without a trace of this package: the program of a .pt2 file, on batches of several sizes.
+_ALONE = """
+import sys
+class Absent:
+    def find_spec(self, name, *_):
+        if name.partition(".")[0] == "hpmkd":
+            raise ImportError(name)
+sys.meta_path.insert(0, Absent())
+import torch
+program = torch.export.load(sys.argv[1]).module()
+saved = torch.load(sys.argv[2])
+with torch.inference_mode():
+    for images, logits in saved:
+        torch.testing.assert_close(program(images), logits, atol=1e-4, rtol=1e-4)
+assert not [name for name in sys.modules if name.startswith("hpmkd")]
+print(len(saved), "batches")
+"""
+
+
+@pytest.mark.parametrize("arch", ["lenet5", *(pytest.param(f"resnet{n}", marks=_slow(n)) for n in RESNET_DEPTHS)])
+def test_a_pt2_of_every_network_needs_no_hpmkd(arch: str, tmp_path: Path) -> None:
+    """In a process of its own, where this package cannot be imported; any batch size."""
+    widths = (5, 6, 7) if arch == "lenet5" else (4, 6, 8)
+    spec = ModelSpec(arch, widths, in_channels=3, image_size=18, classes=4)
+    model = build(spec, seed=5)
+    with torch.no_grad():
+        model.train()(torch.randn(8, 3, 18, 18))  # moves the statistics of batch norm
+        batches = [torch.randn(count, 3, 18, 18) for count in (1, 2, 13)]
+        torch.save([(images, model.eval()(images).logits) for images in batches], tmp_path / "expected.pt")
+    commit(tmp_path / "m.pt", model.state_dict(), 50.0, 1.0, {"architecture": asdict(spec)})
+    done = export(tmp_path / "m.pt", "pt2")
+    command = [sys.executable, "-c", _ALONE, str(done.path), str(tmp_path / "expected.pt")]
+    child = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert child.stdout == "3 batches\n", child.stderr
+
+
+def test_the_format_that_goes_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    commit(tmp_path / "m.pt", build(STUDENT, seed=0).state_dict(), 50.0, 1.0, {"architecture": asdict(STUDENT)})
+    assert main(["export", str(tmp_path / "m.pt"), "--to", "torchscript"]) == 0
+    assert "export to pt2 (torch.export) instead" in capsys.readouterr().err
+    assert main(["export", str(tmp_path / "m.pt"), "--to", "pt2"]) == 0
+    assert capsys.readouterr().err == ""
+    assert (tmp_path / "m.pt2").is_file()
 
 
 def test_onnx_of_a_small_network(tmp_path: Path) -> None:
