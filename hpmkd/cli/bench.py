@@ -128,6 +128,6 @@ def _speedup(given: Namespace, parser: Arguments) -> int:
         request.overrides["bench.repeats"] = wanted.repeats
     request.places = {key: f"command line, --{key.partition('.')[2]}" for key in request.overrides}
     request.quiet = given.quiet
-    from hpmkd.sweep.api import execute
+    from hpmkd.programme.api import execute
 
     return execute(request)

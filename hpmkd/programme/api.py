@@ -17,7 +17,7 @@ from hpmkd.log import console_lines
 from hpmkd.programme import dry_run as several
 from hpmkd.programme.members import Opened, opened
 from hpmkd.programme.run import run_all
-from hpmkd.sweep import api
+from hpmkd.sweep import execution
 from hpmkd.sweep.dry_run import dry_run
 from hpmkd.sweep.resolution import resolve
 
@@ -86,7 +86,7 @@ def execute(request: Request, owns_process: bool = False) -> int:
         need_words()
         if request.dry_run:
             return dry_run(config, output, request.force)
-        return api.execute(request, config, output, owns_process)
+        return execution.execute(request, config, output, owns_process)
 
 
 def _several(request: Request, programme: Opened, owns_process: bool) -> int:

@@ -17,7 +17,7 @@ from hpmkd.log import log, progress
 from hpmkd.programme.members import Member, Opened, in_mode
 from hpmkd.store.lock import locked
 from hpmkd.store.output_dir import OutputDir
-from hpmkd.sweep.api import exit_message, train
+from hpmkd.sweep.execution import exit_message, train
 from hpmkd.sweep.preparation import known_data
 
 

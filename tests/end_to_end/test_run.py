@@ -16,9 +16,9 @@ from hpmkd.cli.parser import parse
 from hpmkd.config.load import to_yaml, validate
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.errors import UsageError
+from hpmkd.programme.api import run_sweep
 from hpmkd.store.lock import locked
 from hpmkd.store.output_dir import OutputDir
-from hpmkd.sweep.api import run_sweep
 from hpmkd.sweep.resolution import resolve
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,7 +14,7 @@ from support.sweeps import restore, start
 from hpmkd.config.sweep import RecordConfig
 from hpmkd.errors import EnvironmentProblem
 from hpmkd.plan.events import EpochEnded, EpochResult, Finished, Resumed
-from hpmkd.sweep import api
+from hpmkd.sweep import execution
 from hpmkd.sweep.loggers import SafeLogger, mlflow_uri, open_loggers
 from hpmkd.sweep.reports import to_report
 
@@ -102,7 +102,7 @@ def test_a_missing_extra_is_named_before_anything_is_done(
     name: str, tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    monkeypatch.setattr(api, "prepare", lambda *_: pytest.fail("images were decoded before"))
+    monkeypatch.setattr(execution, "prepare", lambda *_: pytest.fail("images were decoded before"))
     assert start(tmp_path / "out", cache_dir, f"--record.{name}", "mine") == 3
     message = capsys.readouterr().err
     assert f"record.{name}: the package {name} is not installed" in message

@@ -23,7 +23,7 @@ from hpmkd.data.cache import describe
 from hpmkd.data.decode import decode
 from hpmkd.files import commit_bytes, commit_json
 from hpmkd.store.output_dir import OutputDir
-from hpmkd.sweep import api
+from hpmkd.sweep import execution
 from hpmkd.timings import Timings
 from hpmkd.training.trial import run_job
 
@@ -111,7 +111,7 @@ def test_decoding_is_no_planning(images: Path, tmp_path: Path, monkeypatch: pyte
         return 0, ""
 
     monkeypatch.setattr(cache, "decode", slowly)
-    monkeypatch.setattr(api, "_train", train)
+    monkeypatch.setattr(execution, "_train", train)
     words = ["--profile", "-o", str(tmp_path / "out"), "--data.cache_dir", str(tmp_path / "cache"), "--runs", "1"]
     assert main(["run", "--datasets", str(images), "Digits", "--train-images", "30", *words]) == 0
     assert taken == {"plan": 0.0, "images": 40.0}

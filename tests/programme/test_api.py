@@ -20,7 +20,7 @@ from hpmkd.log import console_lines
 from hpmkd.plan.job import Job
 from hpmkd.store.lock import locked
 from hpmkd.store.output_dir import OutputDir
-from hpmkd.sweep import api
+from hpmkd.sweep import execution
 
 
 @pytest.mark.usefixtures("small_ray")
@@ -53,7 +53,7 @@ def test_the_stop_button(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 
     before = signal.signal(signal.SIGINT, notebooks_own)
     try:
-        monkeypatch.setattr(api, "_sweep", lambda *given: signal.raise_signal(signal.SIGINT))
+        monkeypatch.setattr(execution, "_sweep", lambda *given: signal.raise_signal(signal.SIGINT))
         assert hpmkd.run_sweep(output=tmp_path) == 130
         assert signal.getsignal(signal.SIGINT) is notebooks_own
     finally:
@@ -79,7 +79,7 @@ def test_a_teacher_at_chance_is_said_after_a_sweep(
         return 10.0 if job.role == "teacher" else 50.0
 
     output, config, jobs = make_output(tmp_path / "out", cache_dir, accuracy, baselines=["Direct", "AT"], runs=1)
-    api._report(Saved(output, config, tuple(jobs.values())), {}, order=["Direct", "AT"], quiet=False)
+    execution._report(Saved(output, config, tuple(jobs.values())), {}, order=["Direct", "AT"], quiet=False)
     assert "The teacher of Digits is at or near chance (10.00 % of 10 classes)" in caplog.text
 
 
@@ -97,7 +97,7 @@ def test_after_a_sweep_only_chosen_cells_of_a_grid_are_compared_on_test_images(
     monkeypatch.setattr(results, "collect_saved", lambda *_: (frame, None))
     monkeypatch.setattr(results, "write", lambda *_: None)
     with console_lines(show_progress=True):
-        api._report(saved, {}, order=[*dict.fromkeys(frame["baseline"].dropna())], quiet=False)
+        execution._report(saved, {}, order=[*dict.fromkeys(frame["baseline"].dropna())], quiet=False)
     said = capsys.readouterr().out
     assert "83.00" in said, "the chosen cell"
     assert "97.53" not in said
