@@ -116,3 +116,13 @@ def test_every_value_makes_another_student(mode: str) -> None:
     jobs = students(plan(mode)[2])
     assert len({job.fingerprint for job in jobs}) == len(jobs)
     assert len({job.seed for job in jobs}) == max(job.run or 0 for job in jobs), "seeds are those of the runs"
+
+
+@pytest.mark.parametrize("mode", ["representations", "representations_cpu"])
+def test_representations(mode: str) -> None:
+    """The references are there: a second teacher, and several seeds of Direct; and the measures are asked for."""
+    config, labels, jobs = plan(mode)
+    assert config.record.representations
+    assert labels[0] == "Direct"
+    assert config.runs >= 5
+    assert sum(job.role == "teacher" for job in jobs) == 2
