@@ -97,12 +97,12 @@ def _reference(kind: str, values: pd.Series) -> str:
 def _beside(rows: Rows) -> str:
     if not any(is_defined(row["p"]) for row in rows):
         return "too few runs say how other students stand to that"
-    words = ("closer to the teacher than that", "further away")
-    shown = [f"{word} for {listed([row['baseline'] for row in part])}" for word, part in _parts(rows, words)]
+    words = ("closer to the teacher than that", "further away from it than that")
+    shown = [f"{word}: {listed([row['baseline'] for row in part])}" for word, part in _parts(rows, words)]
     if not shown:
         return f"no method of {len(rows)} is shown to be closer to the teacher than that, or further away"
     rest = sum(row["finding"] == "not shown" for row in rows)
-    return "students are shown to be " + ", and ".join(shown) + (f"; not shown: {rest} of {len(rows)}" if rest else "")
+    return "students that are shown to be " + "; ".join([*shown, *[f"not shown: {rest} of {len(rows)}"] * (rest > 0)])
 
 
 def _mean(values: pd.Series) -> str:
@@ -150,7 +150,9 @@ def _maps(place: Place) -> list[str]:
     trust = [one for one in trust if is_defined(one)]
     if not trust:
         return []
+    low, high = (fixed(end(trust), 2) for end in (np.min, np.max))
+    found = low if low == high else f"{low} to {high}"
     return [
-        f"t-SNE is an illustration only: {fixed(np.min(trust), 2)} to {fixed(np.max(trust), 2)} of 1 is its "
-        "trustworthiness, and distances between clusters mean nothing."
+        "t-SNE is an illustration only: distances between clusters and their sizes mean nothing. Its trustworthiness, "
+        f"which is 1 where all neighbours in the plane are neighbours in the embedding, is {found}."
     ]

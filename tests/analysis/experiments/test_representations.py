@@ -86,7 +86,7 @@ def test_what_is_planted_is_found(tmp_path: Path, cache_dir: Path) -> None:
         "TraditionalKD": "higher", "FitNets": "not shown", "KD-Ensemble": "higher",
     }  # fmt: skip
     assert "from another seed has a CKA of 0.900 with the first" in made.sentences[1]
-    assert "further away for TraditionalKD, FitNets and KD-Ensemble" in made.sentences[1]
+    assert "further away from it than that: TraditionalKD, FitNets and KD-Ensemble." in made.sentences[1]
     assert re.search(r"differ by the seed alone have a CKA of 0\.(69|70)", made.sentences[2])
     assert any("silhouette: no difference shown, of 3 methods" in line for line in made.sentences)
 
@@ -98,7 +98,7 @@ def test_the_same_sweep_with_other_numbers_says_other_things(tmp_path: Path, cac
     assert (
         "no method is shown to be closer to its teacher than Direct is (5 runs), or further away" in made.sentences[0]
     )
-    assert "closer to the teacher than that for TraditionalKD, FitNets and KD-Ensemble" in made.sentences[1]
+    assert "closer to the teacher than that: TraditionalKD, FitNets and KD-Ensemble." in made.sentences[1]
     assert any("silhouette: higher for FitNets +0.2" in line for line in made.sentences)
 
 
