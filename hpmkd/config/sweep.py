@@ -167,7 +167,7 @@ class RecordConfig(Section):
     representations: bool = Field(
         False,
         description="when all models are trained, compare what their layers make of images (CKA), and how well their "
-        "embeddings separate the classes; see `hpmkd measure --representations`",
+        "embeddings separate the classes; see `hpmkd measure DIR --representations`",
     )
     profile: bool = Field(
         False, description="record where the time of each model and of the sweep goes, in profile.json"
