@@ -57,7 +57,7 @@ def collect_measured(
     """`collect`, and of `measured.measure_models`."""
     import pandas as pd
 
-    from hpmkd.audit import measured
+    from hpmkd.audit import measured, represented
 
     found, rows = headers(output, known), []
     more: Mapping[str, Mapping[str, Any]] = planned if isinstance(planned, Mapping) else {}
@@ -82,7 +82,8 @@ def collect_measured(
     beyond = found_out.set_index("key")[[*measured.COLUMNS]].reindex(list(found)).set_axis(frame.index)
     text = beyond["agreement_with"].astype(object)
     beyond["agreement_with"] = text.where(text.notna(), None)
-    return pd.concat([frame, beyond], axis=1).loc[in_order(frame, places)].reset_index(drop=True), found_out
+    seen = represented.columns(output, found).set_axis(frame.index)
+    return pd.concat([frame, beyond, seen], axis=1).loc[in_order(frame, places)].reset_index(drop=True), found_out
 
 
 def load_results(output_dir: str | os.PathLike[str]) -> pd.DataFrame:

@@ -165,6 +165,11 @@ class RecordConfig(Section):
         description="keep what each model answers to each test image, in predictions/: calibration, agreement with the "
         "teacher and other measures are made of it",
     )
+    representations: bool = Field(
+        False,
+        description="when all models are trained, compare what their layers make of images (CKA), and how well their "
+        "embeddings separate the classes; see `hpmkd measure DIR --representations`",
+    )
     profile: bool = Field(
         False, description="record where the time of each model and of the sweep goes, in profile.json"
     )

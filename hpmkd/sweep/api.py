@@ -129,8 +129,12 @@ def _sweep(request: Request, config: SweepConfig, output: OutputDir, stop: StopS
         code, exit_message = _train(
             request, output, findings=findings, stop=stop, timings=timings if config.record.profile else None
         )
-    order = [one.label for one in baselines_of(config)]
-    _report(Saved(output, config, tuple(jobs)), findings, order=order, quiet=request.quiet)
+    order, saved = [one.label for one in baselines_of(config)], Saved(output, config, tuple(jobs))
+    if config.record.representations and stop.caught is None:
+        from hpmkd.sweep.representing import represent_at_end
+
+        represent_at_end(saved, known_headers(findings))
+    _report(saved, findings, order=order, quiet=request.quiet)
     if config.record.profile and missing:
         progress.info(f"where the time went: {output.profile_file}, and a table in that page")
     if exit_message:

@@ -51,6 +51,7 @@ def dry_run(config: SweepConfig, output: OutputDir, force: bool) -> int:
     about = [
         *_about_settings(config, output, jobs, findings=findings, force=force),
         *_about_images(config, output, missing),
+        *_about_representations(config, jobs),
     ]
     for line in about:
         print(line)
@@ -92,6 +93,14 @@ def _about_images(config: SweepConfig, output: OutputDir, missing: Sequence[Job]
     except EnvironmentProblem as error:
         made.append(f"without -n this is refused: {error.where}; what to do: {error.todo}")
     return made
+
+
+def _about_representations(config: SweepConfig, jobs: Sequence[Job]) -> list[str]:
+    """What follows the trainings, which the hours below do not hold."""
+    if not config.record.representations:
+        return []
+    networks = sum(job.role.is_network for job in jobs)
+    return [f"then what {count(networks, 'network makes', 'networks make')} of images is compared, some seconds each"]
 
 
 def grid_lines(jobs: Sequence[Job], baselines: Sequence[Baseline]) -> list[str]:

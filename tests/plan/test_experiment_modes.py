@@ -140,3 +140,13 @@ def test_speedup(mode: str) -> None:
     assert len(students(jobs)) >= 8
     assert config.resources.deterministic or mode == "speedup_cpu"
     assert config.runs >= 5
+
+
+@pytest.mark.parametrize("mode", ["representations", "representations_cpu"])
+def test_representations(mode: str) -> None:
+    """The references are there: a second teacher, and several seeds of Direct; and the measures are asked for."""
+    config, labels, jobs = plan(mode)
+    assert config.record.representations
+    assert labels[0] == "Direct"
+    assert config.runs >= 5
+    assert sum(job.role == "teacher" for job in jobs) == 2

@@ -6,7 +6,16 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from hpmkd.analysis.experiments import ablation, chain, interactions, latency, sensitivity, speedup, teachers
+from hpmkd.analysis.experiments import (
+    ablation,
+    chain,
+    interactions,
+    latency,
+    representations,
+    sensitivity,
+    speedup,
+    teachers,
+)
 from hpmkd.analysis.section import Section
 from hpmkd.audit.sweep_dir import Saved
 
@@ -20,6 +29,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "sensitivity": sensitivity.section,
     "chain": chain.section,
     "teachers": teachers.section,
+    "representations": representations.section,
     "latency": latency.section,
     "speedup": speedup.section,
 }
