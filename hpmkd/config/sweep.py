@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from hpmkd.config import fields
+from hpmkd.config import condition_values, fields
+from hpmkd.config.condition_values import CleanValidation, Imbalance, LabelNoise, TeacherSees
 from hpmkd.config.fields import Epochs, Fraction, NonNegative, Positive, PositiveInt, Section, Smoothing
 from hpmkd.config.methods import (
     AdaptiveConfig,
@@ -48,6 +49,10 @@ class DataConfig(Section):
         description="your own images: resize them to N x N (shorter side to N, antialiased, then the centre); default: "
         "they must all be square and of one size",
     )
+    imbalance: Imbalance = condition_values.IMBALANCE_KEY
+    label_noise: LabelNoise = condition_values.NOISE_KEY
+    teacher_sees: TeacherSees = condition_values.TEACHER_KEY
+    clean_validation: CleanValidation = condition_values.VALIDATION_KEY
     allow_empty_classes: bool = Field(
         False, description="your own images: accept classes that have no training or no test images"
     )
