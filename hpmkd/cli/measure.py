@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,10 +30,11 @@ _EXAMPLES = """  hpmkd measure results/quick
   hpmkd measure results/quick --json | jq '.models[] | {file, nll, ece_pct}'"""
 _DESCRIPTION = """Computes, of every model of a sweep: macro-F1, balanced accuracy, the worst class's recall, top-5,
 negative log-likelihood, Brier score, calibration error before and after temperature scaling, agreement with the
-teacher. Writes them into results.parquet, results.csv and measures.parquet (with confusion matrices). A sweep keeps
-what each model answers to each test image; where that is missing or damaged, the model is shown the test images again.
-A second call computes only what has changed. Exit code 0: all models are measured; 1: some answer otherwise than their
-files say; 3: images are missing, or the folder cannot be written."""
+teacher; under imbalance the recall of rare classes, under label noise how many wrong labels it has memorised. Writes
+them into results.parquet, results.csv and measures.parquet (with confusion matrices). A sweep keeps what each model
+answers to each test image; where that is missing or damaged, the model is shown the test images again. A second call
+computes only what has changed. Exit code 0: all models are measured; 1: some answer otherwise than their files say; 3:
+images are missing, or the folder cannot be written."""
 
 
 def build_parser(prog: str) -> Arguments:
@@ -55,6 +57,7 @@ def measure(argv: Sequence[str], prog: str) -> int:
 
     found = headers(saved.output)
     outcome = _predict(saved, found, given.data_dir)
+    outcome = _memorise(saved, found, given.data_dir, outcome)
     frame, measures = results.collect_saved(saved, found)
     if given.json:
         print(json.dumps(_as_json(saved, frame, outcome), indent=1))
@@ -87,6 +90,31 @@ def _predict(saved: Saved, found: dict[str, Header], data_dir: str | None) -> Ou
         return predict_missing(saved.output, missing, data, sources=sources, tell=tell)
 
 
+def _memorise(saved: Saved, found: dict[str, Header], data_dir: str | None, before: Outcome | None) -> Outcome | None:
+    """Asks the models that were trained on wrong labels about these images, where that is not known; `before`: what was
+    done for the others, with which its own is joined."""
+    from hpmkd.audit.data_measures import unmemorised
+
+    missing = unmemorised(saved.output, found)
+    if not missing:
+        return before
+    from hpmkd.training.memorise import memorise_missing
+
+    data = saved.config.data if saved.config else DataConfig()
+    if data_dir:
+        data = data.model_copy(update={"dir": str(Path(data_dir).expanduser().absolute())})
+    sources = {job.data.name: job.data.source for job in saved.jobs}
+    with Console(stderr=True).status("the training images are being read") as status:
+
+        def tell(key: str, number: int) -> None:
+            status.update(f"wrong labels, {number} of {len(missing)}: {key}")
+
+        done = memorise_missing(saved.output, missing, data, sources=sources, tell=tell)
+    if before is None:
+        return replace(done, made=[])  # which are those that were shown test images
+    return replace(before, wrong={**done.wrong, **before.wrong}, lacking={**done.lacking, **before.lacking})
+
+
 def _problems(outcome: Outcome | None) -> list[str]:
     if outcome is None:
         return []
@@ -99,10 +127,12 @@ def _problems(outcome: Outcome | None) -> list[str]:
 
 
 def _as_json(saved: Saved, frame: pd.DataFrame, outcome: Outcome | None) -> dict[str, Any]:
-    from hpmkd.audit.measured import COLUMNS
+    from hpmkd.audit import data_measures, measured
 
     networks = frame[frame["role"].isin(["teacher", "assistant", "student"])]
-    rows = networks[["file", "dataset", "role", "baseline", "run", "accuracy_pct", *COLUMNS]].astype(object)
+    rows = networks[
+        ["file", "dataset", "role", "baseline", "run", "accuracy_pct", *measured.COLUMNS, *data_measures.COLUMNS]
+    ].astype(object)
     models = rows.where(rows.notna(), None).to_dict("records")
     made = [] if outcome is None else list(outcome.made)
     about = {"root": str(saved.output.root), "answered_now": made, "problems": _problems(outcome)}

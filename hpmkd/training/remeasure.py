@@ -138,20 +138,20 @@ def _wrong(job: Job, header: Header, found: float, images: int, device: torch.de
 def evaluate_file(job: Job, path: Path, data: DataConfig, device: torch.device) -> tuple[float, int]:
     """Test accuracy (percent) of a model file, measured anew: what its `accuracy` field must be; and of how many
     images."""
-    model, splits, normalise = _open(job, path, data, device)
+    model, splits, normalise = open_file(job, path, data, device)
     return evaluate(model, splits.test.to(device), normalise, job.fit.precision), len(splits.test)
 
 
 def predict_file(job: Job, path: Path, data: DataConfig, device: torch.device) -> Predictions:
     """What a model file answers to the test set, made anew; the temperature is fitted on validation images."""
-    model, splits, normalise = _open(job, path, data, device)
+    model, splits, normalise = open_file(job, path, data, device)
     test, validation = (
         answer(model, part.to(device), normalise, job.fit.precision) for part in (splits.test, splits.validation)
     )
     return replace(to_predictions(test, validation), data_sha256=prepare(job.data, data))
 
 
-def _open(job: Job, path: Path, data: DataConfig, device: torch.device) -> tuple[nn.Module, Splits, Normalise]:
+def open_file(job: Job, path: Path, data: DataConfig, device: torch.device) -> tuple[nn.Module, Splits, Normalise]:
     """The network of a model file, and its images."""
     torch.set_num_threads(job.fit.threads)
     _, state = load_weights(path)
