@@ -153,7 +153,7 @@ def _line(
     made = {level: _with_direct(key, parts) for level, key in found.items()}
     there = {level: part for level, part in made.items() if len(part)}
     known = {level: teachers.get(found[level], float("nan")) for level in there}
-    return Line(place_name(dataset, rest, pair), kind, arm or ARMS[""], there, known)
+    return Line(place_name(dataset, rest, pair), kind, arm or ARMS[""], parts=there, teachers=known)
 
 
 def _with_direct(key: _Key, parts: dict[_Key, pd.DataFrame]) -> pd.DataFrame:

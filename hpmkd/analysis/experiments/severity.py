@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from hpmkd.analysis.experiments import severity_words as words
 from hpmkd.analysis.experiments.contrast import SHARED, records
@@ -46,23 +47,22 @@ class Study:
             return None
         levels = levels_table(lines, order, self.axis, list(self.columns))
         lost, beside = robustness(lines, order, self.axis), arms(lines, order, self.axis)
-        said = [text for line in lines for text in self._sentences(line, levels, lost, beside, lines)]
+        tables = (levels, lost, beside)
+        several = len({one.place for one in lines}) > 1
+        said = [text for line in lines for text in self._sentences(line, tables, several)]
         folded = [self._arm_table(beside)] if len(beside) else []
         return Section(
             self.name,
             self.title,
             tuple(said) or (f"{self.title}: no student is trained yet.",),
             tables=(self._level_table(levels), *([self._robust_table(lost)] if len(lost) else [])),
-            drawings=tuple(self._drawings(levels, lost)),
+            drawings=tuple(self._drawings(levels, lost, beside)),
             folded=tuple(folded),
         )
 
-    def _sentences(
-        self, line: Line, levels: pd.DataFrame, lost: pd.DataFrame, beside: pd.DataFrame, lines: Sequence[Line]
-    ) -> list[str]:
-        several = len({one.place for one in lines}) > 1
+    def _sentences(self, line: Line, tables: Sequence[pd.DataFrame], several: bool) -> list[str]:
         kind = (f"{line.place}: " if several else "") + self.kinds[line.kind]
-        mine, test, arm = (records(_of(line, table)) for table in (levels, lost, beside))
+        mine, test, arm = (records(_of(line, table)) for table in tables)
         if line.arm != SAME:
             return words.arm(arm, self.axis, kind, line.arm)
         made = [*words.losses(mine, self.axis, kind), *words.robust(test, self.axis, kind)]
@@ -116,28 +116,41 @@ class Study:
         )
         return Table(f"{self.name}-arms", "Other teachers, other images", beside, columns=columns, note=note)
 
-    def _drawings(self, levels: pd.DataFrame, lost: pd.DataFrame) -> list[Drawing]:
-        made = []
+    def _drawings(self, levels: pd.DataFrame, lost: pd.DataFrame, beside: pd.DataFrame) -> list[Drawing]:
+        made, order = [], list(dict.fromkeys(levels["baseline"]))
         usual = levels[levels["arm"] == SAME]
         for column, (title, text) in {"accuracy_pct": ("Accuracy", _ACCURACY), **self.figures}.items():
             part = usual[usual[column].notna()].drop(columns=["low", "high"])
             if len(part):
                 name = self.name if column == "accuracy_pct" else f"{self.name}-{column.removesuffix('_pct')}"
-                figure = over_levels(self._panels(part), column, self.axis.title, "%")
+                figure = over_levels(self._panels(part), column, order=order, label=self.axis.title, unit="%")
                 made.append(Drawing(name, f"{title} over the {self.axis.title}", figure, text))
         part = lost[(lost["arm"] == SAME) & lost["difference"].notna()]
         if len(part):
-            figure = over_levels(self._panels(part), "difference", self.axis.title, "points", zero=True)
+            figure = self._differences(part, order)
             text = (
                 f"What a method loses minus what {DIRECT} loses in the same runs, mean and 95 % interval (Student's t, "
                 "not corrected); below 0: more robust."
             )
             made.append(Drawing(f"{self.name}-robust", f"Loses more than {DIRECT} by", figure, text))
+        part = beside[beside["difference"].notna()]
+        if len(part):
+            text = (
+                "Accuracy in another arm minus that of the same method in the usual one, same runs, mean and 95 % "
+                "interval (Student's t, not corrected)."
+            )
+            figure = self._differences(part, order)
+            made.append(Drawing(f"{self.name}-arms", "Other teachers, other images", figure, text))
         return made
+
+    def _differences(self, part: pd.DataFrame, order: Sequence[str]) -> Figure:
+        panels = self._panels(part)
+        return over_levels(panels, "difference", order=order, label=self.axis.title, unit="points", zero=True)
 
     def _panels(self, rows: pd.DataFrame) -> pd.DataFrame:
         names = rows["kind"].map(lambda kind: self.kinds[kind])
-        return rows.assign(panel=rows["place"] + ": " + names)
+        arms = rows["arm"].map(lambda arm: "" if arm == SAME else f", {arm}")
+        return rows.assign(panel=rows["place"] + ": " + names + arms)
 
 
 _ACCURACY = "Test accuracy, mean over runs; the teacher is the one that students of the same data learn from."

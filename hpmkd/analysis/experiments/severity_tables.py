@@ -9,6 +9,7 @@ import pandas as pd
 
 from hpmkd.analysis.experiments.contrast import is_shown, records, tested
 from hpmkd.analysis.experiments.severities import ARMS, DIRECT, Axis, Line
+from hpmkd.config.conditions import CLEAN_TEACHER
 from hpmkd.numeric import divide
 
 SAME = ARMS[""]
@@ -86,7 +87,10 @@ def arms(lines: Sequence[Line], order: Sequence[str], axis: Axis) -> pd.DataFram
 
 
 def _is_one(line: Line, other: Line, level: float, name: str) -> bool:
-    """Whether both arms have the very same files."""
+    """Whether the students are those of an arm that is compared already: both have the very same files, or those of
+    Direct stand beside clean teachers, to which they are nothing."""
+    if name == DIRECT and ARMS[CLEAN_TEACHER] in line.arm:
+        return True
     files = [set(part.loc[part["baseline"] == name, "file"]) for part in (line.parts[level], other.parts[level])]
     return files[0] == files[1]
 

@@ -95,7 +95,7 @@ def arm(rows: Rows, axis: Axis, kind: str, title: str) -> list[str]:
         return []
     runs = [int(row["n"]) for row in rows]
     shown = [row for row in rows if is_shown(row)]
-    where = f"{kind}, {title} instead"
+    where = f"{kind}, arm “{title}” against the usual one"
     if max(runs) < 2:
         return [f"{where}: one run shows nothing."]
     if not shown:
@@ -124,8 +124,11 @@ def spread(rows: Rows, column: str, axis: Axis, kind: str, what: str) -> list[st
     if worst == axis.none or not known:
         return []
     ranked = sorted(known, key=lambda row: row[column])
-    said = f"{percent(ranked[0][column], 1)} ({ranked[0]['baseline']})"
-    if len(ranked) > 1:
+    ends = [percent(one[column], 1) for one in (ranked[0], ranked[-1])]
+    if ends[0] == ends[1]:
+        said = ends[0] + (" of every method" if len(ranked) > 1 else f" ({ranked[0]['baseline']})")
+    else:
+        said = f"{ends[0]} ({ranked[0]['baseline']})"
         said += f" to {percent(ranked[-1][column], 1)} ({ranked[-1]['baseline']})"
     before = {row["baseline"]: row[column] for row in rows if row["level"] == axis.none}
     direct = next((row for row in known if row["baseline"] == DIRECT), None)

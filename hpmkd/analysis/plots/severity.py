@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hpmkd.analysis.plots.style import TEXT, colours, legend, marks, panels, plain, styled
+from hpmkd.analysis.plots.style import TEXT, colours, legend, marks, panels, styled
 from hpmkd.numeric import digits, is_defined
 
 _HEIGHT = 2.4  # inches
@@ -17,7 +17,9 @@ _SHIFT = 0.3  # of the distance between two numbers, among all lines, so that th
 _TEACHER = "teacher"
 
 
-def over_levels(rows: pd.DataFrame, column: str, label: str, unit: str, zero: bool = False) -> Figure:
+def over_levels(
+    rows: pd.DataFrame, column: str, order: Sequence[str], label: str, unit: str, zero: bool = False
+) -> Figure:
     """A panel per `panel`: `column` over `level`, a line per `baseline`; with `low` and `high` where they are there.
 
     Numbers stand at equal distances: factors of 1, 10 and 100 as well as rates.
@@ -25,43 +27,46 @@ def over_levels(rows: pd.DataFrame, column: str, label: str, unit: str, zero: bo
     Args:
         rows: a row per panel, level and baseline.
         column: what is shown.
+        order: all baselines, so that each has one colour in all figures.
         label: of the levels.
         unit: of the column.
         zero: with a line at 0, with which all is compared.
     """
     known = rows[rows[column].notna()]
     groups = list(known.groupby("panel", sort=False))
-    names = list(dict.fromkeys(map(str, known["baseline"])))
+    there = set(map(str, known["baseline"]))
+    names = [name for name in order if name in there]
+    # The teacher is no method: methods keep their colours with and without it.
+    methods = [name for name in order if name != _TEACHER]
+    looks = {name: (colours(methods)[name], marks(methods)[name]) for name in methods}
     with styled():
         figure, axes = panels([_HEIGHT] * len(groups), [str(title) for title, _ in groups])
         for one, (_, part) in zip(axes, groups, strict=True):
             if zero:
                 one.axhline(0, lw=1, color=TEXT, alpha=0.5)
-            _panel(one, part, column, names)
+            _panel(one, part, column, {name: looks.get(name) for name in names})
             one.set_ylabel(unit)
         axes[-1].set_xlabel(label)
-        legend(figure, axes, [plain(name) for name in names])
+        legend(figure, axes, names)
     return figure
 
 
-def _panel(axes: Axes, part: pd.DataFrame, column: str, names: Sequence[str]) -> None:
+def _panel(axes: Axes, part: pd.DataFrame, column: str, looks: Mapping[str, tuple[str, str] | None]) -> None:
     levels = sorted(map(float, part["level"].unique()))
-    # The teacher is no method: methods keep their colours with and without it.
-    methods = [name for name in names if name != _TEACHER]
-    shades, shapes = {_TEACHER: TEXT, **colours(methods)}, marks(methods)
-    for at, name in enumerate(names):
+    for at, (name, own) in enumerate(looks.items()):
         mine = part[part["baseline"] == name].sort_values("level")
         if mine.empty:
             continue
         intervals = {"low", "high"} <= set(mine)
-        shift = _SHIFT * (at - (len(names) - 1) / 2) / len(names) if intervals else 0.0
+        shift = _SHIFT * (at - (len(looks) - 1) / 2) / len(looks) if intervals else 0.0
         places = [levels.index(float(level)) + shift for level in mine["level"]]
-        look: dict[str, Any] = {"color": shades[name], "label": plain(name)}
-        look |= {"color": TEXT, "ls": "--", "alpha": 0.6} if name == _TEACHER else {"marker": shapes[name]}
-        axes.plot(places, mine[column].astype(float), ms=4.5, lw=1.2, **look)
+        look: dict[str, Any] = {"color": TEXT, "ls": "--", "alpha": 0.6}
+        if own is not None:
+            look = {"color": own[0], "marker": own[1]}
+        axes.plot(places, mine[column].astype(float), ms=4.5, lw=1.2, label=name, **look)
         if intervals:
             for place, low, high in zip(places, mine["low"], mine["high"], strict=True):
                 if is_defined(low) and is_defined(high):
-                    axes.plot([place] * 2, [low, high], lw=1.4, color=shades[name], alpha=0.75)
+                    axes.plot([place] * 2, [low, high], lw=1.4, color=look["color"], alpha=0.75)
     axes.set_xticks(range(len(levels)), [digits(level) for level in levels])
     axes.set_xlim(-0.5, len(levels) - 0.5)

@@ -113,9 +113,10 @@ def test_clean_teachers_and_the_size_matched_arm_are_beside_it() -> None:
     assert "Direct" not in arms.loc["clean teacher"].index, "it has no teacher"
     assert arms.loc[("clean teacher", "AT"), "difference"] == pytest.approx(2, abs=0.3)
     assert arms.loc[("same size, balanced", "Direct"), "difference"] == pytest.approx(4, abs=0.3)
-    assert any(
-        "clean teacher instead: 2 better and 0 worse of 2 comparisons are shown" in one for one in section.sentences
-    )
+    said = "arm “clean teacher” against the usual one: 2 better and 0 worse of 2 comparisons are shown"
+    assert any(said in one for one in section.sentences)
+    assert [one.name for one in section.drawings][-1] == "imbalance-arms"
+    assert "Direct" not in arms.loc["clean teacher, same size, balanced"].index, "it is in the arm without a teacher"
     (line,) = [one for one in lines_of(frame, FACTOR) if one.arm == "clean teacher"]
     assert set(line.parts[20.0]["baseline"]) == set(NAMES), "Direct of the same images"
     assert line.teachers[20.0] == 90.0
@@ -142,7 +143,7 @@ def test_noise() -> None:
     assert set(robust(section).loc[("same", "AT")]["finding"]) == {"less"}
     assert {one.kind for one in lines_of(frame, RATE)} == {"sym", "asym"}
     assert "clean validation" in set(section.tables[0].frame["arm"])
-    assert any("wrong labels that are memorised 30.0% (Direct) to 30.0%" in one for one in section.sentences)
+    assert any("wrong labels that are memorised 30.0% of every method" in one for one in section.sentences)
     assert not any("hpmkd measure" in one for one in section.sentences)
     unasked = noise.section(frame.assign(memorised_pct=math.nan), NAMES, saved)
     assert unasked is not None
