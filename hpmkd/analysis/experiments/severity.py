@@ -12,7 +12,7 @@ from hpmkd.analysis.experiments import severity_words as words
 from hpmkd.analysis.experiments.contrast import SHARED, records
 from hpmkd.analysis.experiments.severities import DIRECT, Axis, Line, lines_of
 from hpmkd.analysis.experiments.severity_tables import SAME, arms, levels_table, robustness
-from hpmkd.analysis.plots.severity import over_levels
+from hpmkd.analysis.plots.severity import MANY, at_the_worst, over_levels
 from hpmkd.analysis.section import Drawing, Format, Section, Table, digits
 from hpmkd.numeric import digits as plain_digits
 from hpmkd.numeric import p_value, whole
@@ -130,14 +130,14 @@ class Study:
             figure = self._differences(part, order)
             text = (
                 f"What a method loses minus what {DIRECT} loses in the same runs, mean and 95 % interval (Student's t, "
-                "not corrected); below 0: more robust."
+                "not corrected); below 0: more robust." + _MANY
             )
             made.append(Drawing(f"{self.name}-robust", f"Loses more than {DIRECT} by", figure, text))
         part = beside[beside["difference"].notna()]
         if len(part):
             text = (
                 "Accuracy in another arm minus that of the same method in the usual one, same runs, mean and 95 % "
-                "interval (Student's t, not corrected)."
+                "interval (Student's t, not corrected)." + _MANY
             )
             figure = self._differences(part, order)
             made.append(Drawing(f"{self.name}-arms", "Other teachers, other images", figure, text))
@@ -145,6 +145,8 @@ class Study:
 
     def _differences(self, part: pd.DataFrame, order: Sequence[str]) -> Figure:
         panels = self._panels(part)
+        if part["baseline"].nunique() > MANY:
+            return at_the_worst(panels, "difference", order=order, label=self.axis.title, unit="points")
         return over_levels(panels, "difference", order=order, label=self.axis.title, unit="points", zero=True)
 
     def _panels(self, rows: pd.DataFrame) -> pd.DataFrame:
@@ -153,6 +155,7 @@ class Study:
         return rows.assign(panel=rows["place"] + ": " + names + arms)
 
 
+_MANY = f" Of more than {MANY} methods the worst number alone."
 _ACCURACY = "Test accuracy, mean over runs; the teacher is the one that students of the same data learn from."
 
 

@@ -10,11 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hpmkd.analysis.plots.style import TEXT, colours, legend, marks, panels, styled
+from hpmkd.analysis.plots.style import rows as named_rows
 from hpmkd.numeric import digits, is_defined
 
 _HEIGHT = 2.4  # inches
 _SHIFT = 0.3  # of the distance between two numbers, among all lines, so that their intervals can be told apart
 _TEACHER = "teacher"
+_ROW = 0.24  # inches
+MANY = 8  # more lines with intervals cannot be told apart
 
 
 def over_levels(
@@ -70,3 +73,30 @@ def _panel(axes: Axes, part: pd.DataFrame, column: str, looks: Mapping[str, tupl
                     axes.plot([place] * 2, [low, high], lw=1.4, color=look["color"], alpha=0.75)
     axes.set_xticks(range(len(levels)), [digits(level) for level in levels])
     axes.set_xlim(-0.5, len(levels) - 0.5)
+
+
+def at_the_worst(rows: pd.DataFrame, column: str, order: Sequence[str], label: str, unit: str) -> Figure:
+    """A panel per `panel`: `column` with `low` and `high` at its largest `level`, a row per `baseline`.
+
+    What `over_levels` is for many baselines, whose intervals could not be told apart there.
+    """
+    known = rows[rows[column].notna()]
+    groups = [
+        (str(title), part[part["level"] == part["level"].max()]) for title, part in known.groupby("panel", sort=False)
+    ]
+    shades = colours([name for name in order if name != _TEACHER])
+    with styled():
+        titles = [f"{title}, {label} {digits(float(part['level'].max()))}" for title, part in groups]
+        figure, axes = panels([_ROW * len(part) + 0.5 for _, part in groups], titles)
+        for one, (_, part) in zip(axes, groups, strict=True):
+            found = part.set_index("baseline")
+            names = [name for name in order if name in found.index]
+            one.axvline(0, lw=1, color=TEXT, alpha=0.5)
+            for at, name in enumerate(names):
+                row = found.loc[name]
+                one.plot([float(row[column])], [at], "o", ms=4.5, color=shades[name])
+                if is_defined(row["low"]) and is_defined(row["high"]):
+                    one.plot([row["low"], row["high"]], [at, at], lw=1.4, color=shades[name], alpha=0.75)
+            named_rows(one, names)
+        axes[-1].set_xlabel(unit)
+    return figure

@@ -194,3 +194,17 @@ def test_two_kinds_and_two_places(tmp_path: Path) -> None:
         (place, kind) for place in ("Digits", "Digits@n900") for kind in ("exp", "step")
     }
     assert any(one.startswith("Digits@n900: step imbalance") for one in section.sentences)
+
+
+def test_many_methods_have_a_row_each() -> None:
+    """Their intervals could not be told apart as lines."""
+    names = ["Direct", *(f"TraditionalKD-T{number}" for number in range(5, 15))]
+    frame, saved = made(
+        lambda name, level, _: level, {"imbalance": [None, "exp5", "exp10"]}, FACTOR, runs=2, baselines=names
+    )
+    section = imbalance.section(frame, names, saved)
+    assert section is not None
+    figure = next(one.figure for one in section.drawings if one.name == "imbalance-robust")
+    (axes,) = figure.axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == names[1:]
+    assert axes.get_title(loc="left") + axes.get_title(loc="right") == "Digits: exponential imbalance, factor 10"
