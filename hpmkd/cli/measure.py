@@ -26,18 +26,21 @@ if TYPE_CHECKING:
     from hpmkd.store.sidecar import Header
     from hpmkd.training.missing_predictions import Outcome
 
+# What `--json` calls the models that were shown images now -> what became of it; None where nothing was missing.
+Outcomes = dict[str, "Outcome | None"]
+ANSWERED = "answered_now"
 _EXAMPLES = """  hpmkd measure results/quick
   hpmkd measure results/old --data-dir ~/data      a sweep of which the predictions are missing
   hpmkd measure results/quick --representations    also what the layers make of images; some seconds per model
   hpmkd measure results/quick --json | jq '.models[] | {file, nll, ece_pct}'"""
 _DESCRIPTION = """Computes, of every model of a sweep: macro-F1, balanced accuracy, the worst class's recall, top-5,
 negative log-likelihood, Brier score, calibration error before and after temperature scaling, agreement with the
-teacher. Writes them into results.parquet, results.csv and measures.parquet (with confusion matrices). A sweep keeps
-what each model answers to each test image; where that is missing or damaged, the model is shown the test images again.
-With --representations also, from the images: similarity of the layers to the teacher's (CKA), and of the embedding
-silhouette, nearest neighbours, a linear probe and a map. A second call computes only what has changed. Exit code 0: all
-models are measured; 1: some answer otherwise than their files say; 3: images are missing, or the folder cannot be
-written."""
+teacher; under imbalance the recall of rare classes, under label noise how many wrong labels it has memorised. Writes
+them into results.parquet, results.csv and measures.parquet (with confusion matrices). A sweep keeps what each model
+answers to each test image; where that is missing or damaged, the model is shown the test images again. With
+--representations also similarity of the layers to those of the teacher (CKA), and of the embedding silhouette,
+nearest neighbours, a linear probe and a map. A second call computes only what has changed. Exit code 0: all models are
+measured; 1: some answer otherwise than their files say; 3: images are missing, or the folder cannot be written."""
 
 
 def build_parser(prog: str) -> Arguments:
@@ -64,16 +67,17 @@ def measure(argv: Sequence[str], prog: str) -> int:
     from hpmkd.audit.findings import headers
 
     found = headers(saved.output)
-    outcomes = [_predict(saved, found, given.data_dir)]
+    outcomes = {ANSWERED: _predict(saved, found, given.data_dir)}
+    outcomes["memorised_now"] = _memorise(saved, found, given.data_dir)
     if given.representations:
-        outcomes.append(_represent(saved, found, given.data_dir))
+        outcomes["represented_now"] = _represent(saved, found, given.data_dir)
     frame, measures = results.collect_saved(saved, found)
     if given.json:
         print(json.dumps(_as_json(saved, frame, outcomes), indent=1))
     else:
         _show(saved, frame, outcomes)
     results.write(frame, saved.output, measures)
-    known = [one for one in outcomes if one is not None]
+    known = [one for one in outcomes.values() if one is not None]
     if any(one.lacking for one in known):
         return EXIT_ENVIRONMENT
     return EXIT_SOME_FAILED if any(one.wrong for one in known) else EXIT_OK
@@ -90,6 +94,19 @@ def _predict(saved: Saved, found: dict[str, Header], data_dir: str | None) -> Ou
 
     with _telling(len(missing)) as tell:
         return predict_missing(saved.output, missing, _data(saved, data_dir), sources=_sources(saved), tell=tell)
+
+
+def _memorise(saved: Saved, found: dict[str, Header], data_dir: str | None) -> Outcome | None:
+    """Asks the models that were trained on wrong labels about these images, where that is not known."""
+    from hpmkd.audit.data_measures import unmemorised
+
+    missing = unmemorised(saved.output, found)
+    if not missing:
+        return None
+    from hpmkd.training.memorise import memorise_missing
+
+    with _telling(len(missing)) as tell:
+        return memorise_missing(saved.output, missing, _data(saved, data_dir), sources=_sources(saved), tell=tell)
 
 
 def _represent(saved: Saved, found: dict[str, Header], data_dir: str | None) -> Outcome | None:
@@ -128,9 +145,9 @@ def _telling(of: int) -> Iterator[Callable[[str, int], None]]:
         yield tell
 
 
-def _problems(outcomes: Sequence[Outcome | None]) -> list[str]:
-    """Each once: the same images may be missing for both."""
-    return list(dict.fromkeys(line for one in outcomes if one is not None for line in _problems_of(one)))
+def _problems(outcomes: Outcomes) -> list[str]:
+    """Each once: the same images may be missing for several."""
+    return list(dict.fromkeys(line for one in outcomes.values() if one is not None for line in _problems_of(one)))
 
 
 def _problems_of(outcome: Outcome) -> list[str]:
@@ -142,24 +159,24 @@ def _problems_of(outcome: Outcome) -> list[str]:
     ]
 
 
-def _as_json(saved: Saved, frame: pd.DataFrame, outcomes: Sequence[Outcome | None]) -> dict[str, Any]:
-    from hpmkd.audit import measured, represented
+def _as_json(saved: Saved, frame: pd.DataFrame, outcomes: Outcomes) -> dict[str, Any]:
+    from hpmkd.audit import data_measures, measured, represented
 
     networks = frame[frame["role"].isin(["teacher", "assistant", "student"])]
-    columns = [*measured.COLUMNS, *represented.COLUMNS]
+    columns = [*measured.COLUMNS, *data_measures.COLUMNS, *represented.COLUMNS]
     rows = networks[["file", "dataset", "role", "baseline", "run", "accuracy_pct", *columns]].astype(object)
     models = rows.where(rows.notna(), None).to_dict("records")
-    made = [[] if one is None else list(one.made) for one in outcomes]
-    about: dict[str, Any] = {"root": str(saved.output.root), "answered_now": made[0], "problems": _problems(outcomes)}
-    about |= {"represented_now": made[1]} if len(made) > 1 else {}
+    made = {name: [] if one is None else list(one.made) for name, one in outcomes.items()}
+    about = {"root": str(saved.output.root), **made, "problems": _problems(outcomes)}
     return dict(json_ready({**about, "models": models}))
 
 
-def _show(saved: Saved, frame: pd.DataFrame, outcomes: Sequence[Outcome | None]) -> None:
+def _show(saved: Saved, frame: pd.DataFrame, outcomes: Outcomes) -> None:
     from hpmkd.audit.measure_tables import tables
 
     console = Console(highlight=False)
-    known, count = int(frame["nll"].notna().sum()), 0 if outcomes[0] is None else len(outcomes[0].made)
+    answered = outcomes[ANSWERED]
+    known, count = int(frame["nll"].notna().sum()), 0 if answered is None else len(answered.made)
     shown = f", {count} of them {'was' if count == 1 else 'were'} shown the test images now" if count else ""
     console.print(Text(f"{saved.output.root}: {number_of(known, 'model')} measured{shown}"), soft_wrap=True)
     order = [one.label for one in baselines_of(saved.config)] if saved.config else []

@@ -33,7 +33,15 @@ from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep import benches
 from hpmkd.sweep.dry_run import dry_run
 from hpmkd.sweep.known_images import need_known
-from hpmkd.sweep.preparation import clean_up, known_data, need_images, need_surroundings, plan_withdrawn, settle
+from hpmkd.sweep.preparation import (
+    clean_up,
+    known_data,
+    need_images,
+    need_surroundings,
+    note_realised,
+    plan_withdrawn,
+    settle,
+)
 from hpmkd.sweep.resolution import resolve
 from hpmkd.timings import Timings
 
@@ -163,6 +171,7 @@ def _prepare(
             need_known(config.data, missing)
             for spec in dict.fromkeys(job.data for job in missing):
                 prepare(spec, config.data)
+            note_realised(config, output, specs)
     return jobs, findings, missing
 
 

@@ -15,6 +15,7 @@ from hpmkd.config.paths import user_path
 from hpmkd.config.request import Request, absolute_folder, newest_sweep
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.config.yaml_text import read_yaml
+from hpmkd.data.conditions.entries import entries_of
 from hpmkd.data.source.listing import shown
 from hpmkd.errors import ConfigMismatch, EnvironmentProblem, UsageError
 from hpmkd.files import in_the_way, is_utf8
@@ -114,6 +115,7 @@ def _check_plan(config: SweepConfig, source: Path, request: Request) -> None:
     """UsageError for names, grids and pairs that mean nothing; it begins with the place where the user wrote them."""
     try:
         baselines_of(config)
+        entries_of(config)
         need_distinct_pairs(config)
     except UsageError as error:
         key = re.split("[:,]", error.where, maxsplit=1)[0]

@@ -111,6 +111,17 @@ OTHERS = {
         ],
         3 + 17,
     ),
+    # Students without a teacher and with one under three conditions, and with a clean teacher under two of them.
+    "imbalance": (
+        ["--teacher.arch", "lenet5_teacher", "--baselines", "Direct", "TraditionalKD", "--data.imbalance",
+         "[null, exp2, evenexp2]"],
+        3 + 3 * 2 + 2,
+    ),
+    "noise": (
+        ["--teacher.arch", "lenet5_teacher", "--baselines", "Direct", "TraditionalKD", "--data.label_noise",
+         "[null, sym0.2, asym0.4]"],
+        3 + 3 * 2 + 2,
+    ),
 }  # fmt: skip
 
 
@@ -127,6 +138,10 @@ def test_every_other_mode_killed_and_continued(tmp_path: Path, cache_dir: Path, 
         if name.startswith("student"):
             groups.setdefault(key, set()).add(name.split("_")[2])
     assert [names for names in groups.values() if len(names) > 1] == ALIKE.get(mode, [])
+    if mode in ("imbalance", "noise"):
+        assert len(groups) == 8, "each condition makes other students, and so does a clean teacher"
+        assert main(["measure", str(output)]) == 0
+        assert len(list((output / "memorised").glob("*.json"))) == (8 if mode == "noise" else 0)
 
 
 ALIKE = {
