@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from hpmkd.config.conditions import sees_clean_teacher
 from hpmkd.plan.job import Job, place_name
 
 if TYPE_CHECKING:
@@ -24,6 +25,11 @@ def placed(frame: pd.DataFrame) -> pd.DataFrame:
     return made
 
 
+def condition_of(place: str) -> str | None:
+    """The condition in the name of a place: `n5` of `D@n5+pair`."""
+    return place.partition("@")[2].partition("+")[0] or None
+
+
 def students(frame: pd.DataFrame) -> pd.DataFrame:
     """The planned students of a results frame, with a column `place`: what baselines are compared on. Those that do not
     say of which data set, baseline and run they are cannot be."""
@@ -34,11 +40,13 @@ def students(frame: pd.DataFrame) -> pd.DataFrame:
 def groups(frame: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
     """The planned rows of each place, as they come, with its names: `dataset`, `condition`, `pair`, `place`.
 
-    A teacher, or the cache of its logits, may belong to several pairs: it is among the rows of each that needs it.
+    A teacher, or the cache of its logits, may belong to several pairs: it is among the rows of each that needs it. So
+    may one of the data set without a condition belong to places whose teachers are clean.
     """
     rows = placed(frame[frame["planned"].astype(bool) & frame["dataset"].notna()])
-    for (dataset, condition), part in rows.groupby(["dataset", "condition"], sort=False, dropna=False):
+    for (dataset, condition), own in rows.groupby(["dataset", "condition"], sort=False, dropna=False):
         names: dict[str, Any] = {"dataset": dataset, "condition": None if condition != condition else condition}
+        part = _with_clean(own, rows[rows["dataset"] == dataset]) if sees_clean_teacher(names["condition"]) else own
         pairs: list[Any] = list(dict.fromkeys(part["pair"].dropna())) or [None]
         for pair in pairs:
             mine = part if pair is None else _of_pair(part, pair)
@@ -47,9 +55,20 @@ def groups(frame: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]
 
 def _of_pair(part: pd.DataFrame, pair: str) -> pd.DataFrame:
     own = part["pair"] == pair
-    needed = {name for text in part.loc[own, "ancestors"].dropna() for name in str(text).split()}
-    needed |= set(part.loc[own, "teacher"].dropna()) if "teacher" in part else set()
-    return part[own | (part["pair"].isna() & stems(part).isin(needed))]
+    return part[own | (part["pair"].isna() & stems(part).isin(_needed(part[own])))]
+
+
+def _with_clean(own: pd.DataFrame, dataset: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a place, and those of its data set that they need, in the order of the frame."""
+    return dataset[dataset.index.isin(own.index) | stems(dataset).isin(_needed(own))]
+
+
+def _needed(part: pd.DataFrame) -> set[str]:
+    """Stems of what these rows have learnt from, and of the teachers that they are measured against."""
+    needed = (
+        {name for text in part["ancestors"].dropna() for name in str(text).split()} if "ancestors" in part else set()
+    )
+    return needed | (set(part["teacher"].dropna()) if "teacher" in part else set())
 
 
 def places_in(jobs: Iterable[Job]) -> list[Place]:

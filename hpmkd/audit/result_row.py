@@ -12,6 +12,9 @@ from hpmkd.plan.architecture import forward_cost, parameter_count
 from hpmkd.plan.roles import NETWORK_SUFFIX, Role
 from hpmkd.store.sidecar import Header
 
+COUNTS = ("training_images", "smallest_class", "largest_class", "flipped")
+RATES = ("noise_rate", "flipped_rate")
+
 
 def result_row(stem: str, header: Header, planned: bool) -> dict[str, Any]:
     """What the header of a file says; `planned`: whether it belongs to the present plan."""
@@ -39,6 +42,7 @@ def result_row(stem: str, header: Header, planned: bool) -> dict[str, Any]:
         "channels": str(shape.get("channels")) if network else None,
         "parameters": _counted(parameter_count, shape) if network else None,
         "multiply_adds": _counted(forward_cost, shape) if network else None,  # of the forward pass of an image
+        **_training_data(meta.get("training_data")),
         "device": meta.get("device"),
         "hardware": meta.get("hardware"),
         "timestamp": header.timestamp,
@@ -47,11 +51,25 @@ def result_row(stem: str, header: Header, planned: bool) -> dict[str, Any]:
         "weights_sha256": header.weights,
         "planned": planned,
         "recalled": bool(meta.get("recalled")),
-        "hpmkd": versions.get("hpmkd"),
-        "torch": versions.get("torch"),
-        "python": versions.get("python"),
+        **{name: versions.get(name) for name in ("hpmkd", "torch", "python")},
         "git_revision": meta.get("git_revision"),
         "parents": " ".join(meta.get("parents") or {}),
+    }
+
+
+def _training_data(facts: Any) -> dict[str, Any]:
+    """How many images a model was trained on, of each class at least and at most; and how many of their labels are
+    wrong, asked for and found. Of metadata, in which somebody else may have put anything."""
+    known: Mapping[str, Any] = facts if isinstance(facts, Mapping) else {}
+    numbers = known.get("images_per_class")
+    classes = [one for one in numbers if is_defined(one)] if isinstance(numbers, list) else []
+    rates = {name: float(known[name]) if is_defined(known.get(name)) else math.nan for name in RATES}
+    return {
+        "training_images": sum(map(int, classes)) if classes else None,
+        "smallest_class": _count(min(classes)) if classes else None,
+        "largest_class": _count(max(classes)) if classes else None,
+        **rates,
+        "flipped": _count(known.get("flipped")),
     }
 
 

@@ -12,7 +12,7 @@ from hpmkd.audit.findings import headers
 from hpmkd.audit.grid_columns import columns_of
 from hpmkd.audit.lineage import ancestors
 from hpmkd.audit.places import AXES, Place, distinct, groups, in_order, places_in, stems, teacher_pct
-from hpmkd.audit.result_row import result_row
+from hpmkd.audit.result_row import COUNTS, RATES, result_row
 from hpmkd.audit.sweep_dir import Saved, open_saved
 from hpmkd.config.arguments import path_of
 from hpmkd.files import commit_bytes
@@ -57,7 +57,7 @@ def collect_measured(
     """`collect`, and of `measured.measure_models`."""
     import pandas as pd
 
-    from hpmkd.audit import measured
+    from hpmkd.audit import data_measures, measured, represented
 
     found, rows = headers(output, known), []
     more: Mapping[str, Mapping[str, Any]] = planned if isinstance(planned, Mapping) else {}
@@ -76,13 +76,17 @@ def collect_measured(
     frame = pd.DataFrame(rows, columns=columns)
     numbers = ["accuracy_pct", "validation_accuracy_pct", "train_seconds", "prepare_seconds", "ancestor_seconds"]
     numbers += ["attention_entropy", "training_multiply_adds"]
-    kinds = dict.fromkeys(("run", "epochs", "parameters", "multiply_adds"), "Int64")
+    numbers += RATES
+    kinds = dict.fromkeys(("run", "epochs", "parameters", "multiply_adds", *COUNTS), "Int64")
     frame = frame.astype({**kinds, **dict.fromkeys(numbers, "float64")})
     found_out = measured.measure_models(output, found)
     beyond = found_out.set_index("key")[[*measured.COLUMNS]].reindex(list(found)).set_axis(frame.index)
     text = beyond["agreement_with"].astype(object)
     beyond["agreement_with"] = text.where(text.notna(), None)
-    return pd.concat([frame, beyond], axis=1).loc[in_order(frame, places)].reset_index(drop=True), found_out
+    trained = data_measures.columns(output, found, found_out).set_axis(frame.index)
+    seen = represented.columns(output, found).set_axis(frame.index)
+    whole = pd.concat([frame, beyond, trained, seen], axis=1)
+    return whole.loc[in_order(frame, places)].reset_index(drop=True), found_out
 
 
 def load_results(output_dir: str | os.PathLike[str]) -> pd.DataFrame:

@@ -65,7 +65,8 @@ def _against_recipe(finding: Finding, known: Mapping[str, Header]) -> Finding:
     if changed or "recipe" not in meta or any(key not in known for key in parents):
         return finding
     # The network behind a logits cache is recorded too, but it is the cache that the recipe names.
-    direct = [key for key in parents if not any(f"{prefix}{key}" in parents for prefix in _CACHES)]
+    caches = [known[key].metadata.get("parents") or {} for key in parents if key.startswith(_CACHES)]
+    direct = [key for key in parents if not any(key in behind for behind in caches)]
     fingerprints = [str(known[key].metadata.get("fingerprint")) for key in direct]
     if fingerprint_of(meta["recipe"], fingerprints) != meta.get("fingerprint"):
         return replace(finding, state="stale", reason="its recipe and parents do not give its fingerprint")

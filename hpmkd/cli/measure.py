@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from hpmkd.config.programme import modes_in
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.source.listing import count as number_of
 from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_SOME_FAILED
+from hpmkd.log import log
 from hpmkd.numeric import json_ready
 from hpmkd.plan.catalog import baselines_of
 
@@ -27,15 +29,21 @@ if TYPE_CHECKING:
     from hpmkd.store.sidecar import Header
     from hpmkd.training.missing_predictions import Outcome
 
+# What `--json` calls the models that were shown images now -> what became of it; None where nothing was missing.
+Outcomes = dict[str, "Outcome | None"]
+ANSWERED = "answered_now"
 _EXAMPLES = """  hpmkd measure results/quick
   hpmkd measure results/old --data-dir ~/data      a sweep of which the predictions are missing
+  hpmkd measure results/quick --representations    also what the layers make of images; some seconds per model
   hpmkd measure results/quick --json | jq '.models[] | {file, nll, ece_pct}'"""
 _DESCRIPTION = """Computes, of every model of a sweep: macro-F1, balanced accuracy, the worst class's recall, top-5,
 negative log-likelihood, Brier score, calibration error before and after temperature scaling, agreement with the
-teacher. Writes them into results.parquet, results.csv and measures.parquet (with confusion matrices). A sweep keeps
-what each model answers to each test image; where that is missing or damaged, the model is shown the test images again.
-A second call computes only what has changed. Exit code 0: all models are measured; 1: some answer otherwise than their
-files say; 3: images are missing, or the folder cannot be written."""
+teacher; under imbalance the recall of rare classes, under label noise how many wrong labels it has memorised. Writes
+them into results.parquet, results.csv and measures.parquet (with confusion matrices). A sweep keeps what each model
+answers to each test image; where that is missing or damaged, the model is shown the test images again. With
+--representations also similarity of the layers to those of the teacher (CKA), and of the embedding silhouette,
+nearest neighbours, a linear probe and a map. A second call computes only what has changed. Exit code 0: all models are
+measured; 1: some answer otherwise than their files say; 3: images are missing, or the folder cannot be written."""
 
 
 def build_parser(prog: str) -> Arguments:
@@ -44,6 +52,11 @@ def build_parser(prog: str) -> Arguments:
     parser.add_argument("dir", metavar="DIR", help="the output folder of a sweep, or of a programme")
     parser.add_argument(
         "--data-dir", metavar="DIR", help="folder of the data sets, if it is not the one of the sweep and is needed"
+    )
+    parser.add_argument(
+        "--representations",
+        action="store_true",
+        help="compare what the layers of the models make of images, and how well embeddings separate the classes",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     return parser
@@ -72,15 +85,19 @@ def _measured(saved: Saved, given: argparse.Namespace) -> tuple[int, dict[str, A
     from hpmkd.audit.findings import headers
 
     found = headers(saved.output)
-    outcome = _predict(saved, found, given.data_dir)
+    outcomes = {ANSWERED: _predict(saved, found, given.data_dir)}
+    outcomes["memorised_now"] = _memorise(saved, found, given.data_dir)
+    if given.representations:
+        outcomes["represented_now"] = _represent(saved, found, given.data_dir)
     frame, measures = results.collect_saved(saved, found)
-    told = _as_json(saved, frame, outcome) if given.json else {}
+    told = _as_json(saved, frame, outcomes) if given.json else {}
     if not given.json:
-        _show(saved, frame, outcome)
+        _show(saved, frame, outcomes)
     results.write(frame, saved.output, measures)
-    if outcome is None:
-        return EXIT_OK, told
-    return EXIT_ENVIRONMENT if outcome.lacking else EXIT_SOME_FAILED if outcome.wrong else EXIT_OK, told
+    known = [one for one in outcomes.values() if one is not None]
+    if any(one.lacking for one in known):
+        return EXIT_ENVIRONMENT, told
+    return EXIT_SOME_FAILED if any(one.wrong for one in known) else EXIT_OK, told
 
 
 def _predict(saved: Saved, found: dict[str, Header], data_dir: str | None) -> Outcome | None:
@@ -92,21 +109,65 @@ def _predict(saved: Saved, found: dict[str, Header], data_dir: str | None) -> Ou
         return None
     from hpmkd.training.missing_predictions import predict_missing
 
+    with _telling(len(missing)) as tell:
+        return predict_missing(saved.output, missing, _data(saved, data_dir), sources=_sources(saved), tell=tell)
+
+
+def _memorise(saved: Saved, found: dict[str, Header], data_dir: str | None) -> Outcome | None:
+    """Asks the models that were trained on wrong labels about these images, where that is not known."""
+    from hpmkd.audit.data_measures import unmemorised
+
+    missing = unmemorised(saved.output, found)
+    if not missing:
+        return None
+    from hpmkd.training.memorise import memorise_missing
+
+    with _telling(len(missing)) as tell:
+        return memorise_missing(saved.output, missing, _data(saved, data_dir), sources=_sources(saved), tell=tell)
+
+
+def _represent(saved: Saved, found: dict[str, Header], data_dir: str | None) -> Outcome | None:
+    """The same for what is in `representations/`."""
+    from hpmkd.audit.represented import unrepresented
+
+    missing, damaged = unrepresented(saved.output, found)
+    for key in damaged:
+        log.warning(f"{saved.output.representation_file(key)}: damaged; it is made again")
+    if not missing:
+        return None
+    from hpmkd.training.represent import represent
+
+    data, sources = _data(saved, data_dir), _sources(saved)
+    with _telling(len(missing)) as tell:
+        return represent(saved.output, missing, found, data=data, sources=sources, tell=tell)
+
+
+def _data(saved: Saved, folder: str | None) -> DataConfig:
     data = saved.config.data if saved.config else DataConfig()
-    if data_dir:
-        data = data.model_copy(update={"dir": str(Path(data_dir).expanduser().absolute())})
-    sources = {job.data.name: job.data.source for job in saved.jobs}
+    return data.model_copy(update={"dir": str(Path(folder).expanduser().absolute())}) if folder else data
+
+
+def _sources(saved: Saved) -> dict[str, str | None]:
+    return {job.data.name: job.data.source for job in saved.jobs}
+
+
+@contextlib.contextmanager
+def _telling(of: int) -> Iterator[Callable[[str, int], None]]:
+    """A line on the terminal that says which model's turn it is."""
     with Console(stderr=True).status("the images are being read") as status:
 
         def tell(key: str, number: int) -> None:
-            status.update(f"{number} of {len(missing)}: {key}")
+            status.update(f"{number} of {of}: {key}")
 
-        return predict_missing(saved.output, missing, data, sources=sources, tell=tell)
+        yield tell
 
 
-def _problems(outcome: Outcome | None) -> list[str]:
-    if outcome is None:
-        return []
+def _problems(outcomes: Outcomes) -> list[str]:
+    """Each once: the same images may be missing for several."""
+    return list(dict.fromkeys(line for one in outcomes.values() if one is not None for line in _problems_of(one)))
+
+
+def _problems_of(outcome: Outcome) -> list[str]:
     made = [f"{key}: {words}; hpmkd verify says more" for key, words in outcome.wrong.items()]
     return made + [
         f"{len(keys)} model{'s' * (len(keys) > 1)} of {dataset} not measured ({', '.join(keys[:3])}"
@@ -115,28 +176,30 @@ def _problems(outcome: Outcome | None) -> list[str]:
     ]
 
 
-def _as_json(saved: Saved, frame: pd.DataFrame, outcome: Outcome | None) -> dict[str, Any]:
-    from hpmkd.audit.measured import COLUMNS
+def _as_json(saved: Saved, frame: pd.DataFrame, outcomes: Outcomes) -> dict[str, Any]:
+    from hpmkd.audit import data_measures, measured, represented
 
     networks = frame[frame["role"].isin(["teacher", "assistant", "student"])]
-    rows = networks[["file", "dataset", "role", "baseline", "run", "accuracy_pct", *COLUMNS]].astype(object)
+    columns = [*measured.COLUMNS, *data_measures.COLUMNS, *represented.COLUMNS]
+    rows = networks[["file", "dataset", "role", "baseline", "run", "accuracy_pct", *columns]].astype(object)
     models = rows.where(rows.notna(), None).to_dict("records")
-    made = [] if outcome is None else list(outcome.made)
-    about = {"root": str(saved.output.root), "answered_now": made, "problems": _problems(outcome)}
+    made = {name: [] if one is None else list(one.made) for name, one in outcomes.items()}
+    about = {"root": str(saved.output.root), **made, "problems": _problems(outcomes)}
     return dict(json_ready({**about, "models": models}))
 
 
-def _show(saved: Saved, frame: pd.DataFrame, outcome: Outcome | None) -> None:
+def _show(saved: Saved, frame: pd.DataFrame, outcomes: Outcomes) -> None:
     from hpmkd.audit.measure_tables import tables
 
     console = Console(highlight=False)
-    known, count = int(frame["nll"].notna().sum()), 0 if outcome is None else len(outcome.made)
+    answered = outcomes[ANSWERED]
+    known, count = int(frame["nll"].notna().sum()), 0 if answered is None else len(answered.made)
     shown = f", {count} of them {'was' if count == 1 else 'were'} shown the test images now" if count else ""
     console.print(Text(f"{saved.output.root}: {number_of(known, 'model')} measured{shown}"), soft_wrap=True)
     order = [one.label for one in baselines_of(saved.config)] if saved.config else []
     for table in tables(frame, order):
         console.print(table)
-    for line in _problems(outcome):
+    for line in _problems(outcomes):
         console.print(Text(line, style="red"), soft_wrap=True)
     if known:
         console.print(Text(f"one row per model: {saved.output.root / 'results.csv'}"), soft_wrap=True)

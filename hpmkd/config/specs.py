@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from hpmkd.config.conditions import clean_of
 from hpmkd.errors import UsageError
 
 LENET5_NAMES = ("lenet5_teacher", "lenet5_student", "lenet5")
@@ -26,7 +27,8 @@ class DataSpec:
     `content` identifies the images and labels (hash of the source files, or a name whose content is checked by
     its reader). `source` is only where they lie now, and `images` only how many training images there are (0: not
     known), so both are compared by nothing. `name` is the bare name, from which seeds and the split are drawn, so that
-    they are the same under every `condition` (canonical, see `data/conditions`; None: as it is).
+    they are the same under every `condition` (canonical, see `data/conditions`; None: as it is). `realised` is what the
+    condition comes to, see `data.selection.realise`; None: not known, or there is no condition that needs saying.
     """
 
     name: str
@@ -40,6 +42,7 @@ class DataSpec:
     source: str | None = field(default=None, compare=False)
     images: int = field(default=0, compare=False)
     condition: str | None = option(None)
+    realised: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
 
     @property
     def label(self) -> str:
@@ -48,10 +51,18 @@ class DataSpec:
 
     @property
     def training_images(self) -> int:
-        """How many images a model is trained on; 0: not known."""
+        """How many images a model is trained on; 0: not known. Under imbalance it is known once images were looked
+        at; until then it is how many there are to choose from."""
+        if self.realised is not None:
+            return int(sum(self.realised["images_per_class"]))
         if self.train_images is not None:
             return self.train_images
         return self.images and self.images - self.validation_count(self.images)
+
+    @property
+    def clean(self) -> DataSpec:
+        """What clean teachers are trained on: without imbalance and noise."""
+        return replace(self, condition=clean_of(self.condition), realised=None)
 
     def kept_of(self, images: int) -> int:
         """How many of `images` training images are kept for validation, whether the others are enough or not."""

@@ -7,9 +7,11 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from hpmkd.config import fields
+from hpmkd.config import condition_values, fields
 from hpmkd.config.bench import BenchConfig
+from hpmkd.config.condition_values import CleanValidation, Imbalance, LabelNoise, TeacherSees
 from hpmkd.config.fields import Epochs, Fraction, NonNegative, Positive, PositiveInt, Section, Smoothing
+from hpmkd.config.machine import RecordConfig, ResourcesConfig
 from hpmkd.config.methods import (
     AdaptiveConfig,
     ATConfig,
@@ -49,6 +51,10 @@ class DataConfig(Section):
         description="your own images: resize them to N x N (shorter side to N, antialiased, then the centre); default: "
         "they must all be square and of one size",
     )
+    imbalance: Imbalance = condition_values.IMBALANCE_KEY
+    label_noise: LabelNoise = condition_values.NOISE_KEY
+    teacher_sees: TeacherSees = condition_values.TEACHER_KEY
+    clean_validation: CleanValidation = condition_values.VALIDATION_KEY
     allow_empty_classes: bool = Field(
         False, description="your own images: accept classes that have no training or no test images"
     )
@@ -127,50 +133,6 @@ class TeacherFitConfig(Section):
         0.0, description="teachers: label smoothing; `fit.label_smoothing` does not apply to them"
     )
     mixup: NonNegative = Field(0.0, description="teachers: mixup; `fit.mixup` does not apply to them")
-
-
-class ResourcesConfig(Section):
-    """What one trial gets. None of it changes the weights on CPU."""
-
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda if there is a GPU")
-    cpus_per_trial: Positive | None = Field(None, description="CPU cores per trial; default: as many as fit.threads")
-    gpus_per_trial: Annotated[float, Field(ge=0, le=64)] | Literal["auto"] | None = Field(
-        "auto", description="share of a GPU per trial, such as 0.2; auto: measured once for each role (teacher, "
-        "student, ...), from the memory and the utilisation of one trial; null: chosen from the number of CPU cores",
-    )  # fmt: skip
-    max_concurrent: PositiveInt | None = Field(None, description="trials at the same time; default: as many as fit")
-    cuda_graph: bool = Field(True, description="GPU: record a training step once and replay it as a CUDA graph")
-    cudnn_benchmark: Literal["auto"] | bool = Field(
-        "auto", description="GPU: cuDNN tries its kernels and keeps the fastest, which takes up to 2 s per model; "
-        "auto: for trainings that are long enough",
-    )  # fmt: skip
-    deterministic: bool = Field(False, description="GPU: deterministic kernels only, where torch has them; slower")
-    mps: bool | Literal["auto"] = Field(
-        "auto",
-        description="NVIDIA's Multi-Process Service, so that trials that share a GPU work at the same time; auto: a "
-        "private daemon where trials may share one and it can be started; true: an error where it cannot; false: never",
-    )
-    address: str | None = Field(None, description="address of a running Ray cluster; default: a private local Ray")
-    dashboard: bool = Field(False, description="start Ray's dashboard")
-
-
-class RecordConfig(Section):
-    """What is written while training."""
-
-    tensorboard: bool = Field(True, description="TensorBoard event files under tensorboard/")
-    wandb: str | None = Field(None, description="Weights & Biases: the project (needs the extra wandb)")
-    mlflow: str | None = Field(None, description="MLflow: a tracking URI, or a folder (needs the extra mlflow)")
-    predictions: bool = Field(
-        True,
-        description="keep what each model answers to each test image, in predictions/: calibration, agreement with the "
-        "teacher and other measures are made of it",
-    )
-    profile: bool = Field(
-        False, description="record where the time of each model and of the sweep goes, in profile.json"
-    )
-    checkpoint_overhead: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.05, description="save epochs as often as possible while saving costs at most this fraction of the time"
-    )
 
 
 class SweepConfig(Section):

@@ -2,48 +2,49 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpmkd.config.specs import DataSpec
 from hpmkd.config.sweep import DataConfig, SweepConfig, cache_folder
+from hpmkd.data.cache_lock import locked
 from hpmkd.data.catalog import DATASETS, Dataset, find_all
 from hpmkd.data.census import remarks, summary
 from hpmkd.data.conditions.catalog import conditioned
-from hpmkd.data.decode import FORMAT, decode, faults_of
+from hpmkd.data.conditions.entries import entries_of
+from hpmkd.data.decode import FORMAT, commit_labels, decode, faults_of
+from hpmkd.data.realised import sentence, with_realised
 from hpmkd.data.selection import ORDER, limit_of, overruled, spread, twins, untrained, used
-from hpmkd.errors import EnvironmentProblem
-from hpmkd.files import acquire
 from hpmkd.log import log, progress
 
 if TYPE_CHECKING:
     from hpmkd.data.images import RawData, Splits
 
 
-def describe(config: SweepConfig) -> list[DataSpec]:
+def describe(config: SweepConfig, entries: list[str] | None = None) -> list[DataSpec]:
     """The data sets of a sweep. A user's own is hashed, and decoded if it never was; others are known.
 
     What a user should know of their own data set is logged.
 
     Args:
         config: names them.
+        entries: those of `entries_of(config)` that are asked for; default: all.
 
     Raises:
         UsageError: an unknown name or condition. EnvironmentProblem: a data set that can't be used.
     """
     specs: list[DataSpec] = []
     bare: dict[str, DataSpec] = {}
-    for dataset, condition in find_all(config.datasets):
+    for dataset, condition in find_all(entries_of(config) if entries is None else entries):
         if dataset.name not in bare:  # looked at once, under however many conditions
             bare[dataset.name] = _describe(dataset, config)
-        spec = conditioned(bare[dataset.name], condition)
+        spec = realised(conditioned(bare[dataset.name], condition), config.data)
         if condition:
             spec.check()
         _say_used(spec, config.data)
@@ -56,12 +57,24 @@ def describe(config: SweepConfig) -> list[DataSpec]:
     return specs
 
 
+def realised(spec: DataSpec, config: DataConfig) -> DataSpec:
+    """The spec with what its condition comes to, as far as the cache knows the labels.
+
+    Raises:
+        UsageError: a condition leaves a class without an image.
+    """
+    known = remembered(spec, config) if spec.condition is not None else None
+    return spec if known is None else with_realised(spec, known[1].with_suffix(ORDER))
+
+
 def _say_used(spec: DataSpec, config: DataConfig) -> None:
     """Where not all images are trained on: how many of each class, and of which none. Silent where it is not known."""
     known = remembered(spec, config)
     found = used(spec, known[1].with_suffix(ORDER)) if known else None
     if spec.source is not None and spec.condition is None and (limit := limit_of(spec)):
         log.info(f"{limit}; {spread(found)}" if found else limit)
+    if line := sentence(spec):
+        log.info(line)
     if known and found and (line := untrained(spec.label, found, known[0]["census"]["classes"])):
         log.warning(line)
 
@@ -141,8 +154,14 @@ def prepare(spec: DataSpec, config: DataConfig) -> str:
     Raises:
         EnvironmentProblem: missing or corrupt data. UsageError: more training images are asked for than there are.
     """
-    meta = _ensure(_dataset(spec), spec.content, config)
+    dataset = _dataset(spec)
+    meta = _ensure(dataset, spec.content, config)
     spec.validation_count(meta["train_images"])
+    order = _path(dataset, spec.content, config).with_suffix(ORDER)
+    if spec.condition is not None and not order.is_file():  # an older version has decoded them
+        commit_labels(
+            order, _read(_path(dataset, spec.content, config), meta).train.labels.numpy(), spec.name, spec.classes
+        )
     return str(meta["sha256"])
 
 
@@ -183,31 +202,12 @@ def _ensure(dataset: Dataset, content: str, config: DataConfig) -> dict[str, Any
     meta = _valid_meta(path)
     if meta is not None:
         return meta
-    with _locked(path):
+    with locked(path.with_suffix(".pt.lock")):
         meta = _valid_meta(path)
         if meta is None:
             progress.info(f"decoding the images of {dataset.name}; later sweeps reuse them")
             meta = decode(dataset, path, config)
         return meta
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Holds the lock of a cached file; only what concerns the lock is a fault of the cache."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = acquire(path.with_suffix(".pt.lock"))
-    except OSError as error:
-        raise EnvironmentProblem(
-            f"{path}: the cache cannot be used",
-            expected="a writable folder",
-            found=str(error),
-            todo="choose another folder: --data.cache_dir FOLDER",
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _valid_meta(path: Path) -> dict[str, Any] | None:

@@ -79,7 +79,6 @@ def _decode(dataset: Dataset, path: Path, config: DataConfig) -> dict[str, Any]:
     import torch
 
     from hpmkd.data.census import census_of, contact_sheet
-    from hpmkd.data.images import order_of
 
     place = dataset.source or dataset.name
     with faults_of(place):
@@ -104,18 +103,19 @@ def _decode(dataset: Dataset, path: Path, config: DataConfig) -> dict[str, Any]:
     sheet, meta["pictures"] = contact_sheet(raw)
     commit_bytes(path, data)
     commit_bytes(path.with_suffix(".png"), sheet)
-    commit_bytes(
-        path.with_suffix(ORDER), _array(raw.train.labels[order_of(dataset.name, len(raw.train))].numpy(), raw.classes)
-    )
+    commit_labels(path.with_suffix(ORDER), raw.train.labels.numpy(), dataset.name, raw.classes)
     commit_json(path.with_suffix(".json"), meta)
     return meta
 
 
-def _array(labels: np.ndarray, classes: int) -> bytes:
-    """The file of an array, with few bytes per label."""
+def commit_labels(path: Path, labels: np.ndarray, name: str, classes: int) -> None:
+    """Writes the labels of the training images of a data set in its random order, with few bytes per label."""
+    from hpmkd.data.images import order_of
+
     buffer = io.BytesIO()
-    np.save(buffer, labels.astype(np.min_scalar_type(classes)), allow_pickle=False)
-    return buffer.getvalue()
+    ordered = labels[order_of(name, len(labels)).numpy()]
+    np.save(buffer, ordered.astype(np.min_scalar_type(classes)), allow_pickle=False)
+    commit_bytes(path, buffer.getvalue())
 
 
 @contextlib.contextmanager

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from hpmkd.config.specs import DataSpec
-from hpmkd.data.conditions.catalog import apply
+from hpmkd.data.conditions.base import Part
+from hpmkd.data.conditions.catalog import parts
 from hpmkd.data.source.images import Images
 from hpmkd.errors import EnvironmentProblem
 
@@ -53,13 +54,17 @@ class RawData:
 
 @dataclass(frozen=True)
 class Splits:
-    """What one model sees: `mean` and `std` (C,) are those of the training part, for pixels in [0, 255]."""
+    """What one model sees: `mean` and `std` (C,) are those of the training part, for pixels in [0, 255].
+
+    `chosen`: which images training and validation part have, and how they are labelled.
+    """
 
     train: Images
     validation: Images
     test: Images
     mean: Tensor
     std: Tensor
+    chosen: tuple[Part, Part] | None = None
 
 
 def order_of(name: str, images: int) -> Tensor:
@@ -73,18 +78,17 @@ def split(raw: RawData, spec: DataSpec) -> Splits:
 
     The validation part is drawn once per data set: its seed is the name, so every model of every sweep has the
     same one. `train_images` takes the first of the same random order, so smaller sets are inside larger ones. Then the
-    condition is applied, if there is one.
+    condition is applied, if there is one; nothing of it reaches the test images.
     """
     copy = raw.train.pixels.numel() < MAPPED_BYTES
     order = order_of(spec.name, len(raw.train))
-    kept = spec.validation_count(len(raw.train))
-    chosen = order[kept:]
-    if spec.train_images is not None:
-        chosen = chosen[: spec.train_images]
-    train, validation = raw.train.take(chosen, copy), raw.train.take(order[:kept], copy)
-    train, validation = apply(train, validation, spec)
+    found = parts(raw.train.labels[order].numpy(), spec)
+    train, validation = (
+        replace(raw.train.take(order[torch.from_numpy(one.places)], copy), labels=torch.from_numpy(one.given))
+        for one in found
+    )
     mean, std = _moments(train)
-    return Splits(train, validation, test=raw.test, mean=mean, std=std)
+    return Splits(train, validation, test=raw.test, mean=mean, std=std, chosen=found)
 
 
 def _moments(images: Images) -> tuple[Tensor, Tensor]:

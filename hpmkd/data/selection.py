@@ -13,7 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from hpmkd.config.conditions import SUBSET, has_any, word_among
 from hpmkd.config.specs import DataSpec
+from hpmkd.data.conditions.base import Part
+from hpmkd.data.conditions.catalog import parts
 from hpmkd.data.source.listing import count, named, shown, some_of
 from hpmkd.errors import UsageError
 
@@ -22,7 +25,8 @@ ORDER = ".npy"  # the suffix of the labels of the training part in the order of 
 
 @dataclass(frozen=True)
 class Used:
-    """Images per class, by its number: those that are trained on, and those kept for validation."""
+    """Images per class, by its number: those that are trained on, and those kept for validation. Of wrong labels it is
+    the true class that counts."""
 
     train: Sequence[int]
     validation: Sequence[int]
@@ -36,13 +40,25 @@ def used(spec: DataSpec, order: Path) -> Used | None:
         order: the file of its labels in the order of the split.
     """
     try:
-        labels = np.load(order, allow_pickle=False)
-        kept = spec.validation_count(len(labels))
-        parts = (labels[kept:][: spec.train_images], labels[:kept])
-        train, validation = (np.bincount(part, minlength=spec.classes).tolist() for part in parts)
-    except (OSError, ValueError, TypeError, EOFError, UsageError):
+        found = chosen(spec, order)
+    except UsageError:
         return None
+    if found is None:
+        return None
+    train, validation = (np.bincount(part.true, minlength=spec.classes).tolist() for part in found)
     return Used(train, validation) if len(train) == len(validation) == spec.classes else None
+
+
+def chosen(spec: DataSpec, order: Path) -> tuple[Part, Part] | None:
+    """Which images are trained on and kept for validation; None: it is not known.
+
+    Raises:
+        UsageError: there are fewer images than are asked for.
+    """
+    try:
+        return parts(np.load(order, allow_pickle=False), spec)
+    except (OSError, ValueError, TypeError, EOFError, IndexError):
+        return None
 
 
 def limit_of(spec: DataSpec) -> str:
@@ -51,7 +67,8 @@ def limit_of(spec: DataSpec) -> str:
     there = spec.images - spec.kept_of(spec.images)
     if spec.train_images is None or spec.train_images >= there:
         return ""
-    why = "data.train_images" if spec.condition is None else f"the condition {spec.condition}"
+    number = word_among(spec.condition, SUBSET)
+    why = "data.train_images" if number is None else f"the condition {number}"
     kept = f"{spec.images - there:,} kept for validation"
     return f"{spec.label}: {some_of(spec.train_images, there, 'training image')} used ({why}; {kept})"
 
@@ -67,7 +84,7 @@ def amount_of(spec: DataSpec) -> str:
 
 def overruled(specs: Iterable[DataSpec], train_images: int) -> list[str]:
     """A line where the number in a condition stands in place of `data.train_images`."""
-    labels = [spec.label for spec in specs if spec.condition and spec.train_images != train_images]
+    labels = [spec.label for spec in specs if has_any(spec.condition, SUBSET) and spec.train_images != train_images]
     return [f"data.train_images: {train_images:,} is not for {named(labels)}: the condition counts"] if labels else []
 
 

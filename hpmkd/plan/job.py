@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -56,10 +56,12 @@ class Job:
     def key(self) -> str:
         """The canonical name without its ending, unique in a sweep: `teacher_D_2`, `student_D_HPM-KD_run3`.
 
-        A logits cache is named after its network: `logits_teacher_D_2`.
+        A logits cache is named after its network, `logits_teacher_D_2`, in the place whose images it has.
         """
         if self.role is Role.LOGITS:
-            return f"{self.role}_{self.parents[0].key}"
+            network = self.parents[0]
+            own = network.data.condition == self.data.condition
+            return f"{self.role}_{(network if own else replace(network, data=self.data)).key}"
         number = None if self.number is None else str(self.number)
         run = None if self.run is None else f"run{self.run}"
         return "_".join(part for part in (self.role, self.place, self.baseline, number, run) if part)

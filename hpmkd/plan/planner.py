@@ -8,6 +8,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from hpmkd.config.conditions import as_taught, clean_of, images_of, sees_clean_teacher
 from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec, view_count
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.plan.architecture import geometric_sizes, network_name, parameter_count, resolve, sized
@@ -15,6 +16,7 @@ from hpmkd.plan.baseline import Baseline, hparams_of
 from hpmkd.plan.job import Job, seed_of
 from hpmkd.plan.pairs import pairs_of
 from hpmkd.plan.roles import Role
+from hpmkd.plan.shareable import marked
 from hpmkd.plan.work import training_cost
 
 
@@ -37,6 +39,24 @@ class _Planner:
     def of(self, baseline: Baseline) -> _Planner:
         """For a baseline with settings of its own."""
         return self if baseline.config is None else replace(self, config=baseline.config)
+
+    @property
+    def elders(self) -> _Planner:
+        """Of teachers and assistants: where they are spared what students train on, the planner of the data set without
+        it, so that theirs are the very models of that place."""
+        if not sees_clean_teacher(self.data.condition):
+            return self
+        return replace(self, data=self.data.clean, known=self.known.setdefault("elders", {}))
+
+    @property
+    def pictures(self) -> DataSpec:
+        """Of which images there are logits for students. Labels do not matter to them, so clean teachers have the same
+        ones for wrong labels as for the true ones."""
+        condition = self.data.condition
+        if not sees_clean_teacher(condition):
+            return self.data
+        seen = images_of(condition)
+        return self.data.clean if seen == clean_of(condition) else replace(self.data, condition=seen)
 
     def once(self, job: Job) -> Job:
         """The same job as an object that all who learn from it share, so that it is fingerprinted once."""
@@ -89,7 +109,7 @@ class _Planner:
         )  # fmt: skip
         return self.once(
             Job(
-                Role.LOGITS, self.data, model=network.model, fit=fit, method="Direct", hparams=(), seed=0,
+                Role.LOGITS, self.pictures, model=network.model, fit=fit, method="Direct", hparams=(), seed=0,
                 baseline=network.baseline, parents=(network,), number=network.number, pair=network.pair,
             )
         )  # fmt: skip
@@ -146,7 +166,7 @@ class _Planner:
         """
         fit, seed = self.fit(self.config.fit.student_epochs), seed_of(self.config.seed, self.data.name, None)
         grid = hparams_of(self.config, "adaptive")
-        parents = (self.logits_of(self.teacher()),)
+        parents = (self.logits_of(self.elders.teacher()),)
         return self.once(
             Job(
                 Role.SEARCH, self.data, model=self.small, fit=fit, method="TraditionalKD", hparams=grid, seed=seed,
@@ -157,8 +177,9 @@ class _Planner:
     def student(self, baseline: Baseline) -> Job:
         """Its first run."""
         owner = baseline.label if baseline.shared is False else None
-        teachers = [self.teacher(number, owner) for number in range(1, baseline.teachers + 1)]
-        chain = self.chain(baseline)
+        elders = self.elders
+        teachers = [elders.teacher(number, owner) for number in range(1, baseline.teachers + 1)]
+        chain = elders.chain(baseline)
         networks = [*teachers, *chain] if baseline.taught_by == "all" else (teachers[:1] + chain)[-1:]
         parents = tuple(networks if baseline.features else map(self.logits_of, networks))
         if baseline.search:
@@ -170,7 +191,7 @@ class _Planner:
         return Job(
             Role.STUDENT, self.data, model=self.small, fit=fit, method=baseline.method, hparams=baseline.hparams,
             seed=seed, baseline=baseline.label, run=1, parents=parents, serial=baseline.serial,
-            pair=self.pair, reference=self.teacher().key,
+            pair=self.pair, reference=elders.teacher().key,
         )  # fmt: skip
 
     def budget(self, baseline: Baseline) -> int:
@@ -193,36 +214,30 @@ def expand(config: SweepConfig, datasets: Iterable[DataSpec], baselines: Sequenc
     """
     jobs: dict[str, Job] = {}
     made: dict[tuple[str, str], Job] = {}
-    for data, (pair, networks) in itertools.product(datasets, pairs_of(config).items()):
+    specs = list(datasets)
+    places = {(data.name, data.condition) for data in specs}
+    for data, (pair, networks) in itertools.product(specs, pairs_of(config).items()):
         large, small = (resolve(network, data, where) for where, network in networks.items())
         planner = _Planner(config, data, large=large, small=small, pair=pair, made=made)
-        _add(jobs, planner.teacher())
+        _add(jobs, planner.elders.teacher())
         for baseline in baselines:
             first = planner.of(baseline).student(baseline)
+            if not baseline.teachers and sees_clean_teacher(data.condition):
+                if (data.name, as_taught(data.condition)) in places:
+                    continue  # it is the student of that place
+                first = replace(first, data=replace(data, condition=as_taught(data.condition)))
             for job in first.ancestors():
                 _add(jobs, job)
             for run in range(1, config.runs + 1):
                 # The runs share their parents as objects, too: each is planned and fingerprinted once.
                 _add(jobs, replace(first, run=run, seed=seed_of(config.seed, data.name, run)))
-    return tuple(sorted(_share(jobs.values(), baselines), key=_depth))
+    return tuple(sorted(marked(jobs.values(), baselines), key=_depth))
 
 
 def _add(jobs: dict[str, Job], job: Job) -> None:
     other = jobs.setdefault(job.key, job)
     # Two models under one name would be trained over one another for ever.
     assert other is job or other.fingerprint == job.fingerprint, f"two models are called {job.key}"
-
-
-def _share(jobs: Iterable[Job], baselines: Sequence[Baseline]) -> list[Job]:
-    """Marks what the shared memory may give, in a sweep with a baseline that has one: all but students, logits caches
-    (large, and quickly made again) and what is a baseline's own."""
-    wanted = any(baseline.shared for baseline in baselines)
-    own = {baseline.label for baseline in baselines if baseline.shared is False}
-
-    def shared(job: Job) -> bool:
-        return wanted and job.role.is_shareable and not (job.baseline and job.baseline in own)
-
-    return [replace(job, shared=shared(job)) for job in jobs]
 
 
 def _depth(job: Job) -> int:

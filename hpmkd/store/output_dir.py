@@ -61,6 +61,16 @@ class OutputDir:
         return self.root / "measures.parquet"
 
     @property
+    def representations(self) -> Path:
+        """What each network makes of images, in numbers; see `store/representation_file.py`. Can be made again."""
+        return self.root / "representations"
+
+    @property
+    def memorised(self) -> Path:
+        """What networks make of training images with wrong labels; see `store/memorised_file.py`. Can be made again."""
+        return self.root / "memorised"
+
+    @property
     def quarantine(self) -> Path:
         """Damaged files, each with its reason."""
         return self.root / "quarantine"
@@ -126,12 +136,12 @@ class OutputDir:
     def written_folders(self) -> list[Path]:
         """Every folder in which the sweep itself writes files."""
         folders = [self.root, self.models, self.predictions, self.quarantine, self.archive, self.tune]
-        return [*folders, *self.tune.glob("round*")]
+        return [*folders, self.memorised, self.representations, *self.tune.glob("round*")]
 
     def own_folders(self) -> list[Path]:
         """Every folder that a sweep makes in its output."""
         folders = [self.models, self.predictions, self.quarantine, self.archive, self.tune, self.progress]
-        return [*folders, self.tensorboard, self.timed_runs]
+        return [*folders, self.memorised, self.tensorboard, self.representations, self.timed_runs]
 
     def own_files(self) -> list[Path]:
         """Every file that a sweep writes into its output itself."""
@@ -146,6 +156,14 @@ class OutputDir:
     def predictions_file(self, key: str) -> Path:
         """Path of the answers of a network, by the key of its job."""
         return self.predictions / f"{key}.npy"
+
+    def representation_file(self, key: str) -> Path:
+        """Path of what a network makes of images, by the key of its job."""
+        return self.representations / f"{key}.json"
+
+    def memorised_file(self, key: str) -> Path:
+        """Path of what a network makes of wrong labels, by the key of its job."""
+        return self.memorised / f"{key}.json"
 
     def model_files(self) -> list[Path]:
         """Whatever lies under the name of a model, a search or a logits cache, in the plan or not, sorted by name."""

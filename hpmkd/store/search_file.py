@@ -41,7 +41,7 @@ class SearchHandler:
         identity = sha256_of(json.dumps(chosen, sort_keys=True).encode())
         meta = {**metadata, "chosen": chosen, "evidence": evidence, "weights_sha256": identity}
         values = {"accuracy": accuracy, "train_time": train_time, "timestamp": timestamp, "metadata": meta}
-        return json.dumps({**values, "digest": _digest(values)}, indent=1).encode(), meta
+        return json.dumps({**values, "digest": digest_of(values)}, indent=1).encode(), meta
 
     def decode(self, data: bytes, where: str) -> tuple[Header, SearchResult]:
         """See `handlers.Handler`."""
@@ -49,7 +49,7 @@ class SearchHandler:
             values = parse_json(data)
             digest = values.pop("digest")
             typed = all(isinstance(values[name], kind) for name, kind in _FIELDS.items())
-            whole = typed and set(values) == set(_FIELDS) and digest == _digest(values)
+            whole = typed and set(values) == set(_FIELDS) and digest == digest_of(values)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             whole = False
         if not whole or not {"chosen", "evidence", "weights_sha256"} <= set(values["metadata"]):
@@ -58,5 +58,6 @@ class SearchHandler:
         return Header(sha256_of(data), len(data), **values), SearchResult(meta["chosen"], meta["evidence"])
 
 
-def _digest(values: Mapping[str, Any]) -> str:
+def digest_of(values: Mapping[str, Any]) -> str:
+    """Over everything that a JSON file holds beside it."""
     return sha256_of(json.dumps(values, sort_keys=True).encode())

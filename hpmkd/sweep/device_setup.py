@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from typing import TYPE_CHECKING
 
-from hpmkd.config.sweep import ResourcesConfig
+from hpmkd.config.machine import ResourcesConfig
 from hpmkd.plan.job import Job
 from hpmkd.plan.work import work
 

@@ -65,7 +65,7 @@ def about(
     missing = [job for job in jobs if job.key in findings and not findings[job.key].good]
     settings = _about_settings(config, output, jobs, findings=findings, force=force)
     after = planned(config, _seconds_alone(config, findings, output) if config.bench.workers else 0.0)
-    return [*settings, *_about_images(config, output, missing), *after]
+    return [*settings, *_about_images(config, output, missing), *_about_representations(config, jobs), *after]
 
 
 def _seconds_alone(config: SweepConfig, findings: Mapping[str, Finding], output: OutputDir) -> float:
@@ -96,6 +96,14 @@ def _about_images(config: SweepConfig, output: OutputDir, missing: Sequence[Job]
     except EnvironmentProblem as error:
         made.append(f"without -n this is refused: {error.where}; what to do: {error.todo}")
     return made
+
+
+def _about_representations(config: SweepConfig, jobs: Sequence[Job]) -> list[str]:
+    """What follows the trainings, which the hours below do not hold."""
+    if not config.record.representations:
+        return []
+    networks = sum(job.role.is_network for job in jobs)
+    return [f"then what {count(networks, 'network makes', 'networks make')} of images is compared, some seconds each"]
 
 
 def grid_lines(jobs: Sequence[Job], baselines: Sequence[Baseline]) -> list[str]:

@@ -26,7 +26,15 @@ from hpmkd.store.lock import locked
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep import benches
 from hpmkd.sweep.known_images import need_known
-from hpmkd.sweep.preparation import clean_up, known_data, need_images, need_surroundings, plan_withdrawn, settle
+from hpmkd.sweep.preparation import (
+    clean_up,
+    known_data,
+    need_images,
+    need_surroundings,
+    note_realised,
+    plan_withdrawn,
+    settle,
+)
 from hpmkd.timings import Timings
 
 
@@ -71,8 +79,12 @@ def _sweep(request: Request, config: SweepConfig, output: OutputDir, stop: StopS
         code, exit_message = _train(
             request, output, findings=findings, stop=stop, timings=timings if config.record.profile else None
         )
-    order = [one.label for one in baselines_of(config)]
-    _report(Saved(output, config, tuple(jobs)), findings, order=order, quiet=request.quiet)
+    order, saved = [one.label for one in baselines_of(config)], Saved(output, config, tuple(jobs))
+    if config.record.representations and stop.caught is None:
+        from hpmkd.sweep.representing import represent_at_end
+
+        represent_at_end(saved, known_headers(findings))
+    _report(saved, findings, order=order, quiet=request.quiet)
     if config.record.profile and missing:
         progress.info(f"where the time went: {output.profile_file}, and a table in that page")
     if exit_message:
@@ -101,6 +113,7 @@ def _prepare(
             need_known(config.data, missing)
             for spec in dict.fromkeys(job.data for job in missing):
                 prepare(spec, config.data)
+            note_realised(config, output, specs)
     return jobs, findings, missing
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hpmkd.config.sweep import RecordConfig
+from hpmkd.config.machine import RecordConfig
 from hpmkd.errors import EnvironmentProblem
 from hpmkd.log import progress
 from hpmkd.plan.events import EpochEnded, Event, Resumed

@@ -14,16 +14,19 @@ from hpmkd.audit.sweep_dir import files_of_0_1
 from hpmkd.cluster.environment import need_address_space, need_sound_variables
 from hpmkd.cluster.ray_processes import end_leftovers
 from hpmkd.config.load import to_yaml
+from hpmkd.config.machine import RecordConfig
 from hpmkd.config.request import split_condition
 from hpmkd.config.specs import DataSpec, spec_from_json, spec_to_json
-from hpmkd.config.sweep import RecordConfig, SweepConfig
-from hpmkd.data.cache import describe
+from hpmkd.config.sweep import SweepConfig
+from hpmkd.data.cache import describe, realised
 from hpmkd.data.catalog import DATASETS
 from hpmkd.data.conditions.catalog import canonical, conditioned
+from hpmkd.data.conditions.entries import entries_of
+from hpmkd.data.realised import sentence
 from hpmkd.data.source.listing import count
 from hpmkd.errors import EnvironmentProblem, UsageError
 from hpmkd.files import commit_bytes, commit_json, parse_json, remove_leftovers
-from hpmkd.log import progress
+from hpmkd.log import log, progress
 from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.job import Job
 from hpmkd.plan.planner import expand
@@ -92,10 +95,11 @@ def known_data(config: SweepConfig, output: OutputDir) -> list[DataSpec]:
         UsageError, EnvironmentProblem: a data set cannot be used, and nothing is known of it; there are fewer images
             than are asked for.
     """
-    found = _gone_specs(config, output)
-    there = [entry for entry in config.datasets if entry not in found]
-    described = describe(config.model_copy(update={"datasets": there})) if there else []
-    specs = [found.get(entry) or described[there.index(entry)] for entry in config.datasets]
+    entries = entries_of(config)
+    found = _gone_specs(config, output, entries)
+    there = [entry for entry in entries if entry not in found]
+    described = describe(config, there) if there else []
+    specs = [found.get(entry) or described[there.index(entry)] for entry in entries]
     for spec in specs:
         spec.check()
     return specs
@@ -107,7 +111,7 @@ def need_images(config: SweepConfig, output: OutputDir, jobs: Sequence[Job]) -> 
     Raises:
         EnvironmentProblem: the images of some of them are gone.
     """
-    gone = _gone_specs(config, output)
+    gone = _gone_specs(config, output, config.datasets)
     at_work = {job.data.name for job in jobs}
     lost = [spec for spec in gone.values() if spec.name in at_work]
     if not lost:
@@ -123,19 +127,20 @@ def need_images(config: SweepConfig, output: OutputDir, jobs: Sequence[Job]) -> 
     )
 
 
-def _gone_specs(config: SweepConfig, output: OutputDir) -> dict[str, DataSpec]:
-    """Of the entries of `datasets` whose folder is gone, what the sweep has noted of it, under the same condition."""
+def _gone_specs(config: SweepConfig, output: OutputDir, entries: Sequence[str]) -> dict[str, DataSpec]:
+    """Of the entries (see `entries_of`) whose folder is gone, what the sweep has noted, under the same condition."""
     try:
         specs = [spec_from_json(values) for values in parse_json(output.datasets_file.read_text())]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
-    noted = {spec.source: replace(spec, condition=None) for spec in specs if spec.source}
+    noted = {spec.source: replace(spec, condition=None, realised=None) for spec in specs if spec.source}
     found = {}
-    for entry in config.datasets:
+    for entry in entries:
         whole = os.path.abspath(os.path.expanduser(entry.partition("=")[2] or entry))
         folder, condition = (whole, None) if whole in noted and _is_gone(whole) else _gone(entry)
         if folder in noted:
-            found[entry] = conditioned(replace(noted[folder], train_images=config.data.train_images), condition)
+            spec = conditioned(replace(noted[folder], train_images=config.data.train_images), condition)
+            found[entry] = realised(spec, config.data)
     return found
 
 
@@ -154,6 +159,15 @@ def _is_gone(source: str) -> bool:
         return not (os.path.isfile(source) or os.listdir(source))
     except OSError:
         return True
+
+
+def note_realised(config: SweepConfig, output: OutputDir, specs: Sequence[DataSpec]) -> None:
+    """Notes what conditions come to, where that was not known before the images were decoded, and says it."""
+    found = [realised(spec, config.data) for spec in specs]
+    if any(new.realised != old.realised for new, old in zip(found, specs, strict=True)):
+        for line in filter(None, (sentence(new) for new, old in zip(found, specs, strict=True) if not old.realised)):
+            log.info(line)
+        commit_json(output.datasets_file, [spec_to_json(spec) for spec in found])
 
 
 def settle(

@@ -17,6 +17,7 @@ from hpmkd.config.programme import modes_in
 from hpmkd.config.request import Request, absolute_folder, newest_sweep
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.config.yaml_text import read_yaml
+from hpmkd.data.conditions.entries import entries_of
 from hpmkd.data.source.listing import shown
 from hpmkd.errors import ConfigMismatch, EnvironmentProblem, UsageError
 from hpmkd.files import in_the_way, is_utf8
@@ -127,6 +128,7 @@ def _check_plan(config: SweepConfig, source: Path, request: Request) -> None:
     """UsageError for names, grids and pairs that mean nothing; it begins with the place where the user wrote them."""
     try:
         baselines_of(config)
+        entries_of(config)
         need_distinct_pairs(config)
     except UsageError as error:
         key = re.split("[:,]", error.where, maxsplit=1)[0]

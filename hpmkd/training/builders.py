@@ -16,7 +16,7 @@ from hpmkd.plan.job import Job
 from hpmkd.plan.roles import Role
 from hpmkd.training.halving_search import HalvingSearch
 from hpmkd.training.logits_cache import LogitsCacheBuilder
-from hpmkd.training.parents import Parents
+from hpmkd.training.parents import Adapt, Parents
 from hpmkd.training.teachers import Teacher
 from hpmkd.training.train import Training, make_training
 from hpmkd.training.work import Work
@@ -24,18 +24,22 @@ from hpmkd.training.work import Work
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a builder is given: the job, its parents, its images, and where and how to compute."""
+    """What a builder is given: the job, its parents, its images, and where and how to compute.
+
+    `adapt`: what is made of a parent's network before it is asked, see `renormalised`.
+    """
 
     job: Job
     parents: Parents
     splits: Splits
     device: torch.device
     graph: bool
+    adapt: Adapt
 
     @property
     def teachers(self) -> list[nn.Module | Teacher]:
         """See `Parents.teachers`."""
-        return self.parents.teachers(len(self.splits.train), self.device)
+        return self.parents.teachers(len(self.splits.train), self.device, self.adapt)
 
 
 def _training(inputs: Inputs) -> Training:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ from hpmkd.store.inspection import open_job
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.sidecar import Header
 from hpmkd.training.teachers import CachedTeacher, Teacher
+
+Adapt = Callable[[Job, nn.Module], nn.Module]
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Parents:
         searches = [parent.key for parent in self.job.parents if parent.role is Role.SEARCH]
         return dict(self.contents[searches[0]].chosen) if searches else {}
 
-    def teachers(self, images: int, device: torch.device) -> list[nn.Module | Teacher]:
+    def teachers(self, images: int, device: torch.device, adapt: Adapt) -> list[nn.Module | Teacher]:
         """Whom the job learns from, in the order of the plan: networks with their weights, or their logits caches.
 
         To be called once: the weights are handed over, not kept twice in memory for the whole training.
@@ -51,15 +53,16 @@ class Parents:
         Args:
             images: training images, of which a cache has logits.
             device: where cached logits are wanted.
+            adapt: what is made of a parent's network before it is asked.
         """
-        return [self._teacher(parent, images, device) for parent in self.job.teachers]
+        return [self._teacher(parent, images, device, adapt) for parent in self.job.teachers]
 
-    def _teacher(self, parent: Job, images: int, device: torch.device) -> nn.Module | Teacher:
+    def _teacher(self, parent: Job, images: int, device: torch.device, adapt: Adapt) -> nn.Module | Teacher:
         if not parent.role.is_network:
             return CachedTeacher(self.output.model_file(parent), images, device)
         network = build(parent.model, seed=0)
         network.load_state_dict(self.contents.pop(parent.key))
-        return network
+        return adapt(parent, network)
 
 
 def open_parents(job: Job, output: OutputDir) -> Parents:

@@ -90,7 +90,7 @@ def measure(header: Header, path: Path, data: DataConfig, sources: Mapping[str, 
         EnvironmentProblem: the images are not there.
     """
     job = job_of(header, sources)
-    device = _device(header)
+    device = device_for(header)
     found, images = evaluate_file(job, path, data, device)
     return found, _wrong(job, header, found, images=images, device=device)
 
@@ -105,12 +105,12 @@ def predict(header: Header, path: Path, data: DataConfig, sources: Mapping[str, 
         EnvironmentProblem: the images are not there.
     """
     job = job_of(header, sources)
-    device = _device(header)
+    device = device_for(header)
     made = predict_file(job, path, data, device)
     return made, _wrong(job, header, made.accuracy_pct, images=len(made), device=device)
 
 
-def _device(header: Header) -> torch.device:
+def device_for(header: Header) -> torch.device:
     """Such a device as trained the model, prepared as it was then."""
     device = torch.device("cuda" if _trained_on(header) != "cpu" and torch.cuda.is_available() else "cpu")
     kernels = header.metadata.get("kernels", {})
@@ -138,21 +138,21 @@ def _wrong(job: Job, header: Header, found: float, images: int, device: torch.de
 def evaluate_file(job: Job, path: Path, data: DataConfig, device: torch.device) -> tuple[float, int]:
     """Test accuracy (percent) of a model file, measured anew: what its `accuracy` field must be; and of how many
     images."""
-    model, splits, normalise = _open(job, path, data, device)
+    model, splits, normalise = open_model(job, path, data, device)
     return evaluate(model, splits.test.to(device), normalise, job.fit.precision), len(splits.test)
 
 
 def predict_file(job: Job, path: Path, data: DataConfig, device: torch.device) -> Predictions:
     """What a model file answers to the test set, made anew; the temperature is fitted on validation images."""
-    model, splits, normalise = _open(job, path, data, device)
+    model, splits, normalise = open_model(job, path, data, device)
     test, validation = (
         answer(model, part.to(device), normalise, job.fit.precision) for part in (splits.test, splits.validation)
     )
     return replace(to_predictions(test, validation), data_sha256=prepare(job.data, data))
 
 
-def _open(job: Job, path: Path, data: DataConfig, device: torch.device) -> tuple[nn.Module, Splits, Normalise]:
-    """The network of a model file, and its images."""
+def open_model(job: Job, path: Path, data: DataConfig, device: torch.device) -> tuple[nn.Module, Splits, Normalise]:
+    """The network of a model file on a device, its images on the CPU, and how they become its input."""
     torch.set_num_threads(job.fit.threads)
     _, state = load_weights(path)
     model = build(job.model, seed=0)

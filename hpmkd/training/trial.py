@@ -15,6 +15,7 @@ import torch
 from hpmkd.config.sweep import DataConfig, memory_folder
 from hpmkd.data.cache import as_json, load
 from hpmkd.data.images import Splits
+from hpmkd.data.realised import realise
 from hpmkd.errors import Diverged, EnvironmentProblem
 from hpmkd.plan.events import EpochEnded, EpochResult, Failed, Finished, Resumed
 from hpmkd.plan.job import Job
@@ -29,6 +30,7 @@ from hpmkd.timings import Timings
 from hpmkd.training.builders import BUILDERS, Inputs
 from hpmkd.training.parents import Parents, open_parents
 from hpmkd.training.provenance import provenance
+from hpmkd.training.renormalised import adapter
 from hpmkd.training.work import Work
 
 
@@ -126,7 +128,9 @@ class _Trial:
         with self.timings.part("images"):
             splits = load(self.job.data, as_json(self.data))
         with self.timings.part("setup"):
-            work = BUILDERS[self.job.role](Inputs(self.job, parents, splits, self.device, graph=self.graph))
+            adapt = adapter(self.job, splits, self.data)
+            inputs = Inputs(self.job, parents, splits, self.device, graph=self.graph, adapt=adapt)
+            work = BUILDERS[self.job.role](inputs)
             resume(work, self.job, parents.weights, [*self.candidates, *self.output.checkpoint_folders(self.job)])
         if work.epoch:
             yield Resumed(self.job.key, work.epoch, work.total)
@@ -140,6 +144,8 @@ class _Trial:
             yield Failed(self.job.key, str(error))
             return
         about = {"parents": parents.weights, "val_accuracy": validation_pct}
+        if splits.chosen is not None:
+            about["training_data"] = realise(self.job.data, splits.chosen)
         yield self.finish(work, splits, provenance(self.job, self.data, self.device) | about)
 
     def finish(self, work: Work, splits: Splits, metadata: Mapping[str, Any]) -> Finished:

@@ -12,23 +12,22 @@ from hpmkd.config.request import absolute_folder, split_condition
 from hpmkd.data.cache import describe
 from hpmkd.data.catalog import find_all
 from hpmkd.data.conditions import catalog
-from hpmkd.data.conditions.base import Condition
+from hpmkd.data.conditions.base import Condition, Part
 from hpmkd.data.conditions.catalog import CONDITIONS, canonical, conditioned
 from hpmkd.data.images import split
-from hpmkd.data.source.images import Images
 from hpmkd.errors import UsageError
 
 
 class Rotated(Condition):
     """For tests: labels of training images move on by so much."""
 
-    example, meaning = "rot1", "labels move on"
+    example, meaning, kind = "rot1", "labels move on", "rotation"
 
     def why_invalid(self, number: float) -> str:
         return "" if number < 4 else "less than 4"
 
-    def applied(self, train: Images, validation: Images, spec, number: float) -> tuple[Images, Images]:
-        return Images(train.pixels, (train.labels + int(number)) % spec.classes, train.places), validation
+    def applied(self, train: Part, validation: Part, spec, number: float) -> tuple[Part, Part]:
+        return train.labelled((train.given + int(number)) % spec.classes), validation
 
 
 @pytest.fixture

@@ -111,6 +111,17 @@ OTHERS = {
         ],
         3 + 17,
     ),
+    # Students without a teacher and with one under three conditions, and with a clean teacher under two of them.
+    "imbalance": (
+        ["--teacher.arch", "lenet5_teacher", "--baselines", "Direct", "TraditionalKD", "--data.imbalance",
+         "[null, exp2, evenexp2]"],
+        3 + 3 * 2 + 2,
+    ),
+    "noise": (
+        ["--teacher.arch", "lenet5_teacher", "--baselines", "Direct", "TraditionalKD", "--data.label_noise",
+         "[null, sym0.2, asym0.4]"],
+        3 + 3 * 2 + 2,
+    ),
 }  # fmt: skip
 
 
@@ -127,9 +138,38 @@ def test_every_other_mode_killed_and_continued(tmp_path: Path, cache_dir: Path, 
         if name.startswith("student"):
             groups.setdefault(key, set()).add(name.split("_")[2])
     assert [names for names in groups.values() if len(names) > 1] == ALIKE.get(mode, [])
+    if mode in ("imbalance", "noise"):
+        assert len(groups) == 8, "each condition makes other students, and so does a clean teacher"
+        assert main(["measure", str(output)]) == 0
+        assert len(list((output / "memorised").glob("*.json"))) == (8 if mode == "noise" else 0)
 
 
 ALIKE = {
     "interactions": [{"TraditionalKD", "HPM-KD-noChain-noMultiTeacher-noMetaTemp-noAdaptive"}],
     "teachers": [{"HPM-KD-M1", "HPM-KD-uniform-M1", "HPM-KD-confidence-M1"}, {"TraditionalKD", "KD-Ensemble-M1"}],
 }
+
+
+SEEN = [
+    "--mode", "representations_cpu", "--datasets", "Digits", "--teacher.arch", "lenet5_teacher",
+    "--baselines", "Direct", "TraditionalKD", "KD-Ensemble", "--train-images", "200", "--teacher-epochs", "1",
+    "--student-epochs", "1", "--runs", "3",
+]  # fmt: skip
+SEEN_MODELS = 2 + 9
+
+
+@pytest.mark.slow
+def test_representations_killed_and_continued(tmp_path: Path, cache_dir: Path, small_ray: None) -> None:
+    """They are there at the end by themselves; what is there is not made again, and what is lost is."""
+    output = tmp_path / "out"
+    killed_and_continued(output, cache_dir, SEEN, SEEN_MODELS)
+    done = {path.name: path.read_bytes() for path in (output / "representations").glob("*.json")}
+    assert len(done) == SEEN_MODELS
+    (output / "representations" / "teacher_Digits_2.json").unlink()
+    assert restore(output) == 0
+    after = {path.name: path.read_bytes() for path in (output / "representations").glob("*.json")}
+    assert {name for name in after if after[name] != done[name]} <= {"teacher_Digits_2.json"}
+    (section,) = gather(output).sections
+    assert section.name == "representations"
+    assert "from another seed has a CKA of" in section.sentences[1]
+    assert "differ by the seed alone have a CKA of" in section.sentences[2]

@@ -140,3 +140,30 @@ def test_speedup(mode: str) -> None:
     assert len(students(jobs)) >= 8
     assert config.resources.deterministic or mode == "speedup_cpu"
     assert config.runs >= 5
+
+
+@pytest.mark.parametrize("mode", ["representations", "representations_cpu"])
+def test_representations(mode: str) -> None:
+    """The references are there: a second teacher, and several seeds of Direct; and the measures are asked for."""
+    config, labels, jobs = plan(mode)
+    assert config.record.representations
+    assert labels[0] == "Direct"
+    assert config.runs >= 5
+    assert sum(job.role == "teacher" for job in jobs) == 2
+
+
+@pytest.mark.parametrize("mode", ["imbalance", "imbalance_cpu", "noise", "noise_cpu"])
+def test_corrupted_data(mode: str) -> None:
+    """With what is without corruption, and both kinds of teachers; clean ones are trained once for all."""
+    config, labels, jobs = plan(mode)
+    assert {"Direct", "TraditionalKD", "HPM-KD"} <= set(labels)
+    assert config.runs >= 5
+    conditions = {job.data.condition for job in students(jobs)}
+    assert None in conditions
+    oracle = {one for one in conditions if one and one.endswith("cleanTeacher")}
+    assert {one.removesuffix("-cleanTeacher") for one in oracle} == {one for one in conditions - oracle if one}
+    assert not [job for job in jobs if job.role in ("teacher", "assistant") and job.data.condition in oracle]
+    assert len({job.fingerprint for job in students(jobs)}) == len(students(jobs))
+    assert len({job.seed for job in students(jobs)}) == config.runs, "seeds are those of the runs"
+    if mode.startswith("imbalance"):
+        assert any(str(one).startswith("evenexp") for one in conditions)

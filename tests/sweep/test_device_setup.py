@@ -10,8 +10,8 @@ import pytest
 import torch
 from support.builders import make_config, make_jobs
 
+from hpmkd.config.machine import ResourcesConfig
 from hpmkd.config.specs import ModelSpec
-from hpmkd.config.sweep import ResourcesConfig
 from hpmkd.plan.job import Job
 from hpmkd.sweep.device_setup import benchmark_pays, set_up
 from hpmkd.training import device as module

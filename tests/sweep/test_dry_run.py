@@ -84,3 +84,14 @@ def test_the_line_about_time() -> None:
     assert time_line(Estimate(float("nan"), 1, 0, "nothing was measured on this GPU yet")) == (
         "how long it takes is not known: nothing was measured on this GPU yet"
     )
+
+
+def test_what_follows_the_trainings_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["--mode", "quick", "-n", "-o", "out", "--data.cache_dir", "cache", "--baselines", "Direct", "--runs", "2"]
+    assert run_command(words, "run_sweep.py") == 0
+    assert "images is compared" not in capsys.readouterr().out
+    assert run_command([*words, "--record.representations", "true"], "run_sweep.py") == 0
+    assert "then what 3 networks make of images is compared, some seconds each" in capsys.readouterr().out

@@ -11,7 +11,7 @@ import pytest
 from support.builders import make_config, make_jobs
 from support.sweeps import restore, start
 
-from hpmkd.config.sweep import RecordConfig
+from hpmkd.config.machine import RecordConfig
 from hpmkd.errors import EnvironmentProblem
 from hpmkd.plan.events import EpochEnded, EpochResult, Finished, Resumed
 from hpmkd.sweep import execution

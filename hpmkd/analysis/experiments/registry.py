@@ -6,7 +6,18 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from hpmkd.analysis.experiments import ablation, chain, interactions, latency, sensitivity, speedup, teachers
+from hpmkd.analysis.experiments import (
+    ablation,
+    chain,
+    imbalance,
+    interactions,
+    latency,
+    noise,
+    representations,
+    sensitivity,
+    speedup,
+    teachers,
+)
 from hpmkd.analysis.section import Section
 from hpmkd.audit.sweep_dir import Saved
 
@@ -20,6 +31,9 @@ EXPERIMENTS: dict[str, Experiment] = {
     "sensitivity": sensitivity.section,
     "chain": chain.section,
     "teachers": teachers.section,
+    "imbalance": imbalance.section,
+    "noise": noise.section,
+    "representations": representations.section,
     "latency": latency.section,
     "speedup": speedup.section,
 }

@@ -12,14 +12,12 @@ from matplotlib.colors import LinearSegmentedColormap, ListedColormap
 from matplotlib.figure import Figure
 
 from hpmkd.analysis.measure_groups import TEACHER, Group
-from hpmkd.analysis.plots.style import PALETTE, TEXT, WIDTH, colours, panels, plain, rows, styled
+from hpmkd.analysis.plots.squares import squares
+from hpmkd.analysis.plots.style import PALETTE, TEXT, colours, panels, rows, styled
 from hpmkd.audit.measure_tables import by_place, summary
-from hpmkd.text_table import fold
 
 _ROW = 0.33  # inches
 _GREY = PALETTE[-1]
-_LETTERS = 13.5  # of a title, to the inch
-_TICKS = 0.22  # inches below a panel for the numbers on its axis
 _FEW_CLASSES = 20
 # From nothing to the palette's red: on white and on black alike.
 _ERRORS = LinearSegmentedColormap.from_list("errors", [(0.8, 0.3, 0.36, 0.0), (0.8, 0.3, 0.36, 1.0)])
@@ -64,34 +62,10 @@ def _pairs(frame: pd.DataFrame, order: Sequence[str], hollow: str, filled: str, 
     return figure
 
 
-def _grid(found: Sequence[Group], columns: int, left: float, gap: float, foot: float) -> tuple[Figure, list[Axes]]:
-    """A square panel for each group, with its name above; several places are told apart by theirs.
-
-    All is laid out here, in inches: matplotlib would take seconds to find places for forty panels.
-
-    Args:
-        found: the groups.
-        columns: panels side by side.
-        left, gap: room beside the first panel, and between two.
-        foot: room below the last ones.
-    """
-    side = (WIDTH - left - 0.08 - gap * (columns - 1)) / columns
+def titles(found: Sequence[Group]) -> list[str]:
+    """Of a panel for each; several places are told apart by their names."""
     several = len({one.place for one in found}) > 1
-    titles = [f"{one.place}: {one.baseline}" if several else one.baseline for one in found]
-    folded = [fold(title, int(side * _LETTERS)) for title in titles]
-    heads = [0.1 + 0.13 * max(map(len, folded[at : at + columns])) for at in range(0, len(found), columns)]
-    height = sum(heads) + len(heads) * (side + _TICKS) + foot
-    figure = Figure(figsize=(WIDTH, height))
-    made: list[Axes] = []
-    for number, title in enumerate(folded):
-        row, column = divmod(number, columns)
-        below = height - sum(heads[: row + 1]) - row * (side + _TICKS) - side
-        x = left + column * (side + gap)
-        one = figure.add_axes((x / WIDTH, below / height, side / WIDTH, side / height))
-        one.set_title("\n".join(plain(line) for line in title), fontsize=8, pad=3)
-        one.tick_params(labelsize=7)
-        made.append(one)
-    return figure, made
+    return [f"{one.place}: {one.baseline}" if several else one.baseline for one in found]
 
 
 def reliability(found: Sequence[Group], order: Sequence[str]) -> Figure:
@@ -99,7 +73,7 @@ def reliability(found: Sequence[Group], order: Sequence[str]) -> Figure:
     is the bin's share of the images. Solid: as it is; dashed: with the fitted temperature; on the diagonal is best."""
     shade = {TEACHER: _GREY, **colours(order)}
     with styled():
-        figure, axes = _grid(found, columns=3, left=0.5, gap=0.15, foot=0.25)
+        figure, axes = squares(titles(found), columns=3, left=0.5, gap=0.15, foot=0.25)
         for number, (one, group) in enumerate(zip(axes, found, strict=True)):
             colour = shade.get(group.baseline, _GREY)
             one.plot([0, 1], [0, 1], lw=0.8, color=TEXT, alpha=0.5)
@@ -127,7 +101,7 @@ def confusion(found: Sequence[Group]) -> Figure:
     errors = [np.where(np.eye(len(part), dtype=bool), np.nan, part) for _, part in known if part is not None]
     top = max((float(np.nanmax(part)) for part in errors if np.isfinite(part).any()), default=0.0) or 1.0
     with styled():
-        figure, axes = _grid([one for one, _ in known], columns=2, left=0.3, gap=0.32, foot=0.6)
+        figure, axes = squares(titles([one for one, _ in known]), columns=2, left=0.3, gap=0.32, foot=0.6)
         for one, part in zip(axes, errors, strict=True):
             classes = len(part)
             if classes <= _FEW_CLASSES:

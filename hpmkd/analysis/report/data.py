@@ -13,7 +13,8 @@ from hpmkd.config.specs import DataSpec
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.cache import remembered
 from hpmkd.data.census import remarks, summary
-from hpmkd.data.selection import ORDER, amount_of, limit_of, untrained, used
+from hpmkd.data.realised import sentence
+from hpmkd.data.selection import ORDER, Used, amount_of, limit_of, untrained, used
 from hpmkd.data.source.listing import shown
 from hpmkd.errors import HpmkdError
 from hpmkd.numeric import whole
@@ -83,8 +84,9 @@ def _dataset(conditions: Sequence[DataSpec], config: DataConfig) -> DataShown | 
             return None
         meta, picture = known
         census = meta["census"]
-        parts = [used(one, picture.with_suffix(ORDER)) for one in conditions]
-        found = [one for one in parts if one is not None] if None not in parts else []
+        parts = _used(conditions, picture.with_suffix(ORDER))
+        columns = _distinct(conditions, parts)
+        found = [part for _, part in columns]
         images = _tiles(picture, meta["pictures"], census)
         classes = [
             ClassShown(
@@ -93,21 +95,37 @@ def _dataset(conditions: Sequence[DataSpec], config: DataConfig) -> DataShown | 
                 test=whole(one["test"]),
                 image=images.get(place, ""),
                 used=" / ".join(whole(part.train[place]) for part in found),
-                validation=whole(found[0].validation[place]) if found else "",
+                validation=" / ".join(dict.fromkeys(whole(part.validation[place]) for part in found)),
             )
             for place, one in enumerate(census["classes"])
         ]
-        said = [(amount_of if len(conditions) > 1 else limit_of)(one) for one in conditions]
+        said = [sentence(one) or (amount_of if len(conditions) > 1 else limit_of)(one) for one in conditions]
         limits = [line if found else f"{line}; below are all images of each class" for line in said if line]
-        for one, part in zip(conditions, found, strict=False):
+        for one, part in zip(conditions, parts, strict=False):
             limits += [line] if (line := untrained(one.label, part, census["classes"])) else []
         about = summary(spec.name, census), (*limits, *remarks(spec.name, census))
         shown_classes = [one for place, one in enumerate(classes) if place < meta["pictures"]["classes"]]
     except (HpmkdError, OSError, KeyError, TypeError, ValueError, AttributeError, ArithmeticError, IndexError):
         return None  # the cache is gone, or is not what it was: the report is about the models
-    names = tuple(one.label for one in conditions) if len(conditions) > 1 else ()
+    labels = [label for label, _ in columns] or [one.label for one in conditions]
+    names = tuple(labels) if len(labels) > 1 else ()
     more = len(classes) - len(shown_classes)
     return DataShown(spec.name, *about, tuple(shown_classes), more=more, conditions=names)
+
+
+def _used(conditions: Sequence[DataSpec], order: Path) -> list[Used]:
+    """What is used under each condition; nothing where it is not known of one."""
+    parts = [used(one, order) for one in conditions]
+    return [one for one in parts if one is not None] if None not in parts else []
+
+
+def _distinct(conditions: Sequence[DataSpec], parts: Sequence[Used]) -> list[tuple[str, Used]]:
+    """Each number of images per class once, with the label of the first condition that has it: wrong labels and clean
+    teachers leave the images as they are."""
+    found: dict[tuple[int, ...], tuple[str, Used]] = {}
+    for one, part in zip(conditions, parts, strict=False):
+        found.setdefault(tuple(part.train), (one.label, part))
+    return list(found.values())
 
 
 def _tiles(picture: Path, about: Mapping[str, int], census: Mapping[str, Any]) -> dict[int, str]:

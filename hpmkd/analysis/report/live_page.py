@@ -123,7 +123,7 @@ class LivePage:
 
     def _changed(self) -> bool:
         output = self.output
-        folders = (output.models, output.predictions, output.progress)
+        folders = (output.models, output.predictions, output.representations, output.progress)
         paths = [*(path for folder in folders for path in folder.glob("*")), output.config_file, output.datasets_file]
         stamp = _stamp([*paths, output.profile_file])
         changed, self._stamp = stamp != self._stamp, stamp

@@ -22,6 +22,9 @@ SWEEPS: dict[str, dict[str, Any]] = {
     "sensitivity": {"vary": [{"baselines": ["TraditionalKD"], "kd.temperature": [2, 4], "kd.alpha": [0.5, 0.9]}]},
     "chain": {"vary": [{"baselines": ["HPM-KD"], "hpmkd.chain_length": [0, 1, 2]},
                        {"baselines": ["TAKD"], "takd.steps": [1, 2]}]},
+    "imbalance": {"data__imbalance": [None, "exp5", "evenexp5"], "data__teacher_sees": ["same", "clean"],
+                  "data__train_images": None},
+    "noise": {"data__label_noise": [None, "sym0.2", "pair0.4"], "data__clean_validation": [False, True]},
     "teachers": {"vary": [{"baselines": ["HPM-KD", "KD-Ensemble", "KD-Budget"], "hpmkd.teachers": [1, 2]}]},
 }  # fmt: skip
 numbers = st.sampled_from([math.nan, 0.0, 50.0, 50.1, 99.9, 1e-300, 100.0])
@@ -47,6 +50,8 @@ def test_partial_sweeps_and_odd_numbers(whole: tuple[str, pd.DataFrame, Saved], 
         drawn = data.draw(st.lists(numbers, min_size=2 * len(part), max_size=2 * len(part)))
         part["accuracy_pct"], part["validation_accuracy_pct"] = drawn[: len(part)], drawn[len(part) :]
     part["train_seconds"] = data.draw(st.sampled_from([math.nan, 0.0, 5.0]))
+    for column in ("tail_recall_pct", "memorised_pct", "ece_pct"):
+        part[column] = data.draw(numbers)
     part["attention_entropy"] = data.draw(numbers.filter(lambda value: value < 20 or value != value))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
