@@ -26,6 +26,7 @@ from hpmkd.store.lock import locked
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep import benches
 from hpmkd.sweep.known_images import need_known
+from hpmkd.sweep.measuring import measure_at_end
 from hpmkd.sweep.preparation import (
     clean_up,
     known_data,
@@ -80,10 +81,8 @@ def _sweep(request: Request, config: SweepConfig, output: OutputDir, stop: StopS
             request, output, findings=findings, stop=stop, timings=timings if config.record.profile else None
         )
     order, saved = [one.label for one in baselines_of(config)], Saved(output, config, tuple(jobs))
-    if config.record.representations and stop.caught is None:
-        from hpmkd.sweep.representing import represent_at_end
-
-        represent_at_end(saved, known_headers(findings))
+    if stop.caught is None:
+        measure_at_end(saved, config, known_headers(findings))
     _report(saved, findings, order=order, quiet=request.quiet)
     if config.record.profile and missing:
         progress.info(f"where the time went: {output.profile_file}, and a table in that page")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hpmkd.programme.claims import components, order
+from hpmkd.programme.claims import components, inference, order, robust
 from hpmkd.programme.claims.base import Claim
 
 CLAIMS = (
@@ -34,9 +34,30 @@ CLAIMS = (
         "chain",
     ),
     Claim(
+        "HPM-KD is more robust to imbalance.",
+        "Retention in % of the teacher at 1, 10, 50 and 100 to 1: KD 97.70, 96.82, 94.15, 91.28; TAKD 98.21, 97.35, "
+        "95.03, 92.47; HPM-KD 98.74, 97.91, 95.86, 93.52; with a teacher of balanced data.",
+        robust.imbalance,
+        "imbalance",
+    ),
+    Claim(
+        "HPM-KD is more robust to label noise.",
+        "Retention in % of the teacher at 0, 10, 20 and 30 %: KD 97.70, 96.18, 93.82, 89.64; TAKD 98.21, 96.78, 94.52, "
+        "90.83; HPM-KD 98.74, 97.42, 95.38, 92.15; with a teacher of clean labels.",
+        robust.noise,
+        "noise",
+    ),
+    Claim(
         "HPM-KD is cheaper than TAKD.",
         "CIFAR-10 hours: KD 3.5, TAKD 5.9 in one table and 6.4 in another, HPM-KD 4.7.",
         order.cheaper_than_takd,
         "full",
+    ),
+    Claim(
+        "The small network is faster at inference.",
+        "ResNet-56 takes 8.4 ms on a CPU and 0.9 ms on a GPU, ResNet-20 2.7 and 0.3 ms, with 3.1 times fewer "
+        "parameters.",
+        inference.smaller_is_faster,
+        "efficiency",
     ),
 )

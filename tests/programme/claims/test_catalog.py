@@ -11,7 +11,7 @@ import pytest
 
 from hpmkd.analysis.report.content import Report
 from hpmkd.analysis.section import Table
-from hpmkd.programme.claims import components, order
+from hpmkd.programme.claims import components, inference, order, robust
 from hpmkd.programme.claims.base import Claim, Verdict, answers
 from hpmkd.programme.claims.catalog import CLAIMS
 
@@ -24,6 +24,7 @@ class Tables:
     """What a claim asks a report for."""
 
     frames: Mapping[str, pd.DataFrame]
+    frame: pd.DataFrame = field(default_factory=pd.DataFrame)
     facts: tuple[tuple[str, str], ...] = field(default=(("student network", "lenet5"), ("runs per baseline", "5")))
 
     def table(self, name: str) -> Table | None:
@@ -118,16 +119,73 @@ def test_saturation(early: tuple[Any, ...], same: tuple[float, float], verdict: 
     assert not list(components.saturates(report(chain_steps=steps[:2]))), "no step beyond the third"
 
 
-def test_cost_is_compared_with_everything_it_takes() -> None:
-    rows = [{"baseline": "HPM-KD", "total_seconds": 30.0}, {"baseline": "TAKD", "total_seconds": 20.0}]
-    (found,) = order.cheaper_than_takd(report(accuracy=rows))
-    assert (found.verdict, "1.50 times" in found.found) == (Verdict.OPPOSITE, True)
+def costly(own: float, rival: float) -> Report:
+    """A teacher for both, an assistant for TAKD; HPM-KD's student is of `own` multiply-adds."""
+    rows = [
+        ("teacher_MNIST.pt", "teacher", None, 10.0, ""),
+        ("assistant_MNIST_TAKD.pt", "assistant", None, 5.0, "teacher_MNIST"),
+        ("student_MNIST_HPM-KD_run1.pt", "student", "HPM-KD", own, "teacher_MNIST"),
+        ("student_MNIST_TAKD_run1.pt", "student", "TAKD", rival, "teacher_MNIST assistant_MNIST_TAKD"),
+    ]
+    frame = pd.DataFrame(rows, columns=["file", "role", "baseline", "training_multiply_adds", "ancestors"])
+    frame = frame.assign(train_seconds=frame["training_multiply_adds"] * 2, planned=True, dataset="MNIST")
+    return cast(Report, Tables({}, frame=frame.assign(condition=None, pair=None, accuracy_pct=90.0)))
+
+
+@pytest.mark.parametrize(("own", "verdict", "times"), [(2.0, Verdict.AGREES, "0.75"), (14.0, Verdict.OPPOSITE, "1.50")])
+def test_cost_is_compared_with_everything_it_takes(own: float, verdict: Verdict, times: str) -> None:
+    """10 + own against 10 + 5 + 1."""
+    (found,) = order.cheaper_than_takd(costly(own, 1.0))
+    assert (found.place, found.verdict, f"takes {times} times" in found.found) == ("MNIST", verdict, True)
+    assert f"took {times} times" in found.found
+
+
+@pytest.mark.parametrize(
+    ("rows", "verdict"),
+    [
+        ([BELOW, BELOW], Verdict.AGREES),
+        ([BELOW, HIDDEN], Verdict.IN_PART),
+        ([HIDDEN, HIDDEN], Verdict.UNDECIDED),
+        ([SHOWN, HIDDEN], Verdict.OPPOSITE),
+    ],
+)
+def test_robustness_is_a_difference_of_differences(rows: list[dict[str, Any]], verdict: Verdict) -> None:
+    """Below 0: it loses less than Direct. Other methods, and clean teachers, say nothing about it."""
+    mine = [
+        {"kind": "exp", "arm": "same", "level": level, "baseline": "HPM-KD", **row}
+        for level, row in zip((10.0, 100.0), rows, strict=True)
+    ]
+    others = [{**mine[0], "arm": "clean teacher", **SHOWN}, {**mine[0], "baseline": "TAKD", **SHOWN}]
+    for name, look in (("imbalance_robust", robust.imbalance), ("noise_robust", robust.noise)):
+        (found,) = look(report(**{name: [*mine, *others]}))
+        assert (found.verdict, "at exp10 " in found.found, "at exp100 " in found.found) == (verdict, True, True)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "trusted", "verdict"),
+    [
+        (1.5, 2.5, True, Verdict.AGREES),
+        (0.9, 2.5, True, Verdict.UNDECIDED),
+        (0.5, 0.9, True, Verdict.OPPOSITE),
+        (1.5, 2.5, False, Verdict.UNDECIDED),
+    ],
+)
+def test_speed_at_inference(low: float, high: float, trusted: bool, verdict: Verdict) -> None:
+    about = {"runtime": "eager", "batch": 1, "trusted": trusted}
+    rows = [
+        {"network": "big", "p50": 8.4, "speedup": 1.0, "speedup_low": 1.0, "speedup_high": 1.0, **about},
+        {"network": "small", "p50": 4.2, "speedup": 2.0, "speedup_low": low, "speedup_high": high, **about},
+    ]
+    rows.append({**rows[1], "batch": 8, "speedup_low": 9.0})
+    networks = [{"name": "big", "multiply_adds": 9}, {"name": "small", "multiply_adds": 1}]
+    (found,) = inference.smaller_is_faster(report(latency=rows, latency_networks=networks))
+    assert (found.verdict, "small is 2.00 times as fast" in found.found) == (verdict, True)
+    assert ("not trusted" in found.found) == (not trusted)
 
 
 def test_answers_say_which_sweep_and_under_which_conditions() -> None:
     claim = Claim("A claim.", "figures", order.cheaper_than_takd, "full")
-    rows = [{"baseline": "HPM-KD", "total_seconds": 10.0}, {"baseline": "TAKD", "total_seconds": 20.0}]
-    made = answers(claim, {"none": report(), "some": report(accuracy=rows)})
+    made = answers(claim, {"none": report(), "some": costly(1.0, 1.0)})
     assert [(one.mode, one.evidence.place, one.conditions) for one in made] == [
         ("some", "MNIST", "student lenet5; 5 runs")
     ]
