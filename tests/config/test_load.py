@@ -22,12 +22,14 @@ from hpmkd.config.load import (
     validate,
     with_overrides,
 )
+from hpmkd.config.programme import is_programme
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.config.yaml_text import parse_yaml
 from hpmkd.errors import UsageError
 from hpmkd.plan.architecture import ARCHITECTURES
 
-CONFIGS = sorted((Path(__file__).resolve().parents[2] / "tune_configs").glob("*.yaml"))
+FILES = sorted((Path(__file__).resolve().parents[2] / "tune_configs").glob("*.yaml"))
+CONFIGS = [path for path in FILES if not is_programme(path)]
 GOOD: dict[str, Any] = {"datasets": ["Digits"], "baselines": ["Direct"]}
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hpmkd.config.modes import shipped
 from hpmkd.config.programme import FILE, is_programme, modes_in, read_programme
 from hpmkd.errors import UsageError
 
@@ -53,3 +54,13 @@ def test_the_config_of_a_sweep_is_none(tmp_path: Path) -> None:
 def test_what_is_none_is_told(tmp_path: Path, text: str, match: str) -> None:
     with pytest.raises(UsageError, match=match):
         read_programme(written(tmp_path, text))
+
+
+def test_shipped_programmes_list_modes_that_are_there() -> None:
+    """Each once, none of them a programme; `paper_cpu` has the twins of `paper`."""
+    modes = shipped()
+    found = {name: read_programme(path).names for name, path in modes.items() if is_programme(path)}
+    assert {"paper", "paper_cpu"} <= found.keys()
+    for names in found.values():
+        assert all(not is_programme(modes[name]) for name in names)
+    assert found["paper_cpu"] == [f"{name}_cpu" for name in found["paper"]]
