@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,10 +9,10 @@ from typing import Any
 
 from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec, view_count
 from hpmkd.config.sweep import SweepConfig
-from hpmkd.plan.architecture import geometric_sizes, network_name, parameter_count, resolve, sized
+from hpmkd.plan.architecture import geometric_sizes, network_name, parameter_count, sized
 from hpmkd.plan.baseline import Baseline, hparams_of
 from hpmkd.plan.job import Job, seed_of
-from hpmkd.plan.pairs import pairs_of
+from hpmkd.plan.pairs import resolved_pairs
 from hpmkd.plan.roles import Role
 from hpmkd.plan.work import training_cost
 
@@ -196,8 +195,8 @@ def expand(config: SweepConfig, datasets: Iterable[DataSpec], baselines: Sequenc
     """
     jobs: dict[str, Job] = {}
     made: dict[tuple[str, str], Job] = {}
-    for data, (pair, networks) in itertools.product(datasets, pairs_of(config).items()):
-        large, small = (resolve(network, data, where) for where, network in networks.items())
+    pairs = ((data, *found) for data in datasets for found in resolved_pairs(config, data).items())
+    for data, pair, (large, small) in pairs:
         planner = _Planner(
             config, data, large=large, small=small, pair=pair, made=made, epochs=config.fit.student_epochs
         )
