@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from hpmkd.analysis.experiments import ablation, chain, interactions, sensitivity, teachers
+from hpmkd.analysis.experiments import ablation, chain, costs, interactions, ratios, sensitivity, teachers
 from hpmkd.analysis.section import Section
 from hpmkd.audit.sweep_dir import Saved
 
@@ -20,6 +20,8 @@ EXPERIMENTS: dict[str, Experiment] = {
     "sensitivity": sensitivity.section,
     "chain": chain.section,
     "teachers": teachers.section,
+    "ratios": ratios.section,
+    "costs": costs.section,
 }
 
 

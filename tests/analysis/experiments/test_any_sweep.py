@@ -23,6 +23,7 @@ SWEEPS: dict[str, dict[str, Any]] = {
     "chain": {"vary": [{"baselines": ["HPM-KD"], "hpmkd.chain_length": [0, 1, 2]},
                        {"baselines": ["TAKD"], "takd.steps": [1, 2]}]},
     "teachers": {"vary": [{"baselines": ["HPM-KD", "KD-Ensemble", "KD-Budget"], "hpmkd.teachers": [1, 2]}]},
+    "ratios": {"ratios": [2, 10, 20]},
 }  # fmt: skip
 numbers = st.sampled_from([math.nan, 0.0, 50.0, 50.1, 99.9, 1e-300, 100.0])
 
@@ -30,7 +31,7 @@ numbers = st.sampled_from([math.nan, 0.0, 50.0, 50.1, 99.9, 1e-300, 100.0])
 @pytest.fixture(scope="module", params=SWEEPS)
 def whole(request: pytest.FixtureRequest) -> tuple[str, pd.DataFrame, Saved]:
     name = str(request.param)
-    return name, *sweep(scored(lambda _: 0.0), baselines=["Direct", "TraditionalKD"], runs=3, **SWEEPS[name], **GAP)
+    return name, *sweep(scored(lambda _: 0.0), baselines=["Direct", "TraditionalKD"], runs=3, **{**GAP, **SWEEPS[name]})
 
 
 def texts(figure: Figure) -> list[str]:
