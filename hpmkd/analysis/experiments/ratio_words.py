@@ -54,7 +54,7 @@ def _gap(sizes: Rows) -> list[str]:
     if above:
         most = max(above, key=lambda row: row["gap"])
         made.append(
-            f"The teacher is shown to be above Direct at a ratio of {listed([times(row['ratio']) for row in above])}, "
+            f"The teacher is shown to be above Direct at {_which(above, known)}, "
             f"by up to {fixed(most['gap'], 2)} points ({fixed(most['gap_low'], 2)} to {fixed(most['gap_high'], 2)}, at "
             f"{times(most['ratio'])})."
         )
@@ -79,7 +79,7 @@ def _against(reference: str, rows: Rows) -> list[str]:
             runs += [int(row["n"]) for row in own]
             continue
         parts = [
-            f"{word} at a ratio of {listed([times(row['ratio']) for row in some])}"
+            f"{word} at {_which(some, own)}"
             for word, some in (
                 ("better", [row for row in shown if row["difference"] > 0]),
                 ("worse", [row for row in shown if row["difference"] < 0]),
@@ -96,6 +96,12 @@ def _against(reference: str, rows: Rows) -> list[str]:
     if not made:
         made.append(f"Against {reference}, one run each shows nothing; every difference may be chance.")
     return made
+
+
+def _which(some: Rows, every: Rows) -> str:
+    if len(some) == len(every) > 1:
+        return f"each of the {len(every)} sizes"
+    return f"a ratio of {listed([times(row['ratio']) for row in some])}"
 
 
 def _names(names: Sequence[str]) -> str:

@@ -40,12 +40,13 @@ def section(frame: pd.DataFrame, order: Sequence[str], saved: Saved) -> Section 
         mine = [records(table[table["series"] == one.name]) for table in (sizes, numbers, pairs, trends)]
         said += [where + text for text in words.sentences(*mine)]
     several = len(found) > 1
+    order = list(dict.fromkeys([*order, *numbers["name"]]))
     return Section(
         "ratios",
         "Size of the student",
         tuple(said),
         tables=(tables.size_table(sizes, several), tables.number_table(numbers, several)),
-        drawings=tuple(tables.drawings(numbers, pairs, several)),
+        drawings=tuple(tables.drawings(numbers, pairs, order, several)),
         folded=(
             *[tables.pair_table(pairs, several)] * (len(pairs) > 0),
             *[tables.trend_table(trends, several)] * (len(trends) > 0),

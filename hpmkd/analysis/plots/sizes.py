@@ -20,7 +20,12 @@ _SHIFT = 0.011  # of the axis, between lines
 
 
 def over_ratio(
-    rows: pd.DataFrame, columns: tuple[str, str, str], unit: str, several: bool, zero: bool = False
+    rows: pd.DataFrame,
+    columns: tuple[str, str, str],
+    unit: str,
+    order: Sequence[str],
+    several: bool,
+    zero: bool = False,
 ) -> Figure:
     """A panel per series and five baselines: a value with its interval over `ratio`, a line per `name`.
 
@@ -28,17 +33,18 @@ def over_ratio(
         rows: a row each, with `series`, `ratio`, `name`; each has a value.
         columns: the value and the ends of its interval.
         unit: of the value.
+        order: the baselines, which have the same colours in all figures.
         several: there are several series, so that each needs its name.
         zero: with a line at 0.
     """
-    names = list(dict.fromkeys(map(str, rows["name"])))
+    names = [name for name in order if name in set(rows["name"])]
     chunks = [names[start : start + _LINES] for start in range(0, len(names), _LINES)]
     wanted = [(name, part, chunk) for name, part in rows.groupby("series", sort=False) for chunk in chunks]
     titles = [str(name) if several and chunk == chunks[0] else "" for name, _, chunk in wanted]
     with styled():
         figure, axes = panels([_HEIGHT] * len(wanted), titles)
         for one, (_, part, chunk) in zip(axes, wanted, strict=True):
-            _panel(one, part, columns, names=names, chunk=chunk)
+            _panel(one, part, columns, order=order, chunk=chunk)
             if zero:
                 one.axhline(0, lw=1, color=TEXT, alpha=0.5)
             one.set_ylim(*_limits(part, columns))
@@ -48,11 +54,13 @@ def over_ratio(
     return figure
 
 
-def _panel(axes: Axes, part: pd.DataFrame, columns: tuple[str, str, str], names: list[str], chunk: list[str]) -> None:
+def _panel(
+    axes: Axes, part: pd.DataFrame, columns: tuple[str, str, str], order: Sequence[str], chunk: list[str]
+) -> None:
     value, low, high = columns
     ratios = sorted(set(part["ratio"]))
     span = math.log(ratios[-1] / ratios[0]) or 1.0
-    shade, mark = colours(names), marks(names)
+    shade, mark = colours(order), marks(order)
     axes.set_xscale("log")
     for at, name in enumerate(chunk):
         own = part[(part["name"] == name) & part[value].notna()].sort_values("ratio")

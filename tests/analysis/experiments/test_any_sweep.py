@@ -24,6 +24,7 @@ SWEEPS: dict[str, dict[str, Any]] = {
                        {"baselines": ["TAKD"], "takd.steps": [1, 2]}]},
     "teachers": {"vary": [{"baselines": ["HPM-KD", "KD-Ensemble", "KD-Budget"], "hpmkd.teachers": [1, 2]}]},
     "ratios": {"ratios": [2, 10, 20]},
+    "costs": {"vary": [{"baselines": ["Direct", "TraditionalKD"], "fit.student_epochs": [1, 2, 4]}]},
 }  # fmt: skip
 numbers = st.sampled_from([math.nan, 0.0, 50.0, 50.1, 99.9, 1e-300, 100.0])
 
