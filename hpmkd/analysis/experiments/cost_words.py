@@ -9,10 +9,11 @@ from typing import Any
 from hpmkd.analysis.experiments.contrast import evidence, listed
 from hpmkd.analysis.experiments.cost import scaled
 from hpmkd.analysis.experiments.cost_points import MEASURES
-from hpmkd.numeric import fixed, is_defined
+from hpmkd.numeric import fixed
 
 Rows = Sequence[Mapping[str, Any]]
 _FEW = 6  # names that a sentence lists
+_SURE = 95  # percent of resamples
 _WHO = {1.0: "that pays for all that it learns from", math.inf: "for which all that it learns from is there already"}
 
 
@@ -30,27 +31,35 @@ def sentences(fronts: Rows, prices: Rows, equal: Rows, direct: bool) -> list[str
         equal: of comparisons at equal cost.
         direct: whether there is Direct.
     """
-    made = [
-        _front(measure, students, rows)
-        for measure in dict.fromkeys(str(row["measure"]) for row in fronts)
-        for students in _WHO
-        if (rows := [row for row in fronts if (row["measure"], row["students"]) == (measure, students)])
-    ]
+    made = [text for students in _WHO for text in _fronts([row for row in fronts if row["students"] == students])]
     return [*made, *_prices(prices, direct), *_equal(equal)]
 
 
-def _front(measure: str, students: float, rows: Rows) -> str:
+def _fronts(rows: Rows) -> list[str]:
+    """For one number of students; measures with the same frontier are told together."""
+    found: dict[frozenset[str], list[str]] = {}
+    for measure in dict.fromkeys(str(row["measure"]) for row in rows):
+        on = frozenset(str(row["name"]) for row in rows if row["measure"] == measure and row["on"])
+        found.setdefault(on, []).append(measure)
+    return [_front(measures, [row for row in rows if row["measure"] == measures[0]]) for measures in found.values()]
+
+
+def _front(measures: Sequence[str], rows: Rows) -> str:
     on = sorted((row for row in rows if row["on"]), key=lambda row: row["cost"])
-    said = [
-        str(row["name"]) + (f" ({fixed(row['share_pct'], 0)} %)" if is_defined(row["share_pct"]) else "")
-        for row in on[:_FEW]
-    ]
+    said = [f"{row['name']}{_how_sure(row)}" for row in on[:_FEW]]
     said += [f"{len(on) - _FEW} others"] if len(on) > _FEW else []
-    few = " (one run each: it may be chance)" if rows[0]["runs"] < 2 else " (in brackets: of resamples of the runs)"
+    few = " One run each: it may be chance." if rows[0]["runs"] < 2 else ""
+    beaten = len(rows) - len(on)
     return (
-        f"By {MEASURES[measure]} of a student {_WHO[students]}, nothing is better for no more than {listed(said)}; "
-        f"{len(rows) - len(on)} of {len(rows)} baselines are beaten{few}."
+        f"By {listed([MEASURES[one] for one in measures])} of a student {_WHO[rows[0]['students']]}, nothing is "
+        f"better for no more than {listed(said)}; {beaten} of {len(rows)} baselines {'is' if beaten == 1 else 'are'} "
+        f"beaten.{few}"
     )
+
+
+def _how_sure(row: Mapping[str, Any]) -> str:
+    """Said where it is not so in nearly all resamples."""
+    return f" (in {fixed(row['share_pct'], 0)} % of resamples)" if row["share_pct"] < _SURE else ""
 
 
 def _prices(rows: Rows, direct: bool) -> list[str]:

@@ -73,6 +73,20 @@ def test_the_frontier_of_planted_accuracies() -> None:
     assert 0 < open_.loc["TraditionalKD", "frontier_1"] < 100
 
 
+def test_the_frontier_in_words() -> None:
+    """Both measures together where they agree; how often it is so only where that is not nearly always."""
+    section = section_of(*made(effect_of({"TraditionalKD": 1.0, "AT": -1.0})))
+    assert section.sentences[0] == (
+        "By multiply-adds and seconds of a student that pays for all that it learns from, nothing is better for no "
+        "more than Direct and TraditionalKD; 1 of 3 baselines is beaten."
+    )
+    # Where the teacher is there already, both take as many seconds in this frame.
+    assert section.sentences[1].startswith("By multiply-adds of a student for which all that it learns from is there")
+    assert "no more than TraditionalKD; 2 of 3 baselines are beaten." in section.sentences[2]
+    open_ = section_of(*made(effect_of({"TraditionalKD": 0.05}), noise=0.5))
+    assert re.search(r"TraditionalKD \(in \d+ % of resamples\)", " ".join(open_.sentences))
+
+
 def test_what_a_point_costs() -> None:
     frame, saved = made(effect_of({"TraditionalKD": 1.0, "AT": -1.0}))
     section = section_of(frame, saved)
