@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 
 from hpmkd.audit.grids import Grid, grids_of, places
 from hpmkd.config.sweep import SweepConfig
-from hpmkd.config.words import NUMBERS
+from hpmkd.config.words import EPOCHS, NUMBERS
 from hpmkd.plan.catalog import baseline_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 VALIDATION = "validation_accuracy_pct"
-# Settings with several values, numbers and modes; switches that are on or off belong to the ablation.
+# Settings with several values, numbers and modes; switches that are on or off belong to the ablation. Nobody chooses
+# among numbers of epochs: what more of them buy is a question of cost.
 KEYS = (
-    *dict.fromkeys(key for keys in NUMBERS.values() for key in keys),
+    *dict.fromkeys(key for keys in NUMBERS.values() for key in keys if key != EPOCHS),
     "fitnets.schedule", "hpmkd.weighting", "hpmkd.schedule",
 )  # fmt: skip
 # Grids over these alone have sections of their own.

@@ -23,6 +23,7 @@ TITLES = {
     "hpmkd.teachers": "M",
     "hpmkd.chain_length": "assistants",
     "takd.steps": "assistants",
+    "fit.student_epochs": "epochs",
 }
 Values = tuple[Any, ...]
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from hpmkd.audit.findings import headers
-from hpmkd.audit.grid_columns import columns_of
+from hpmkd.audit.grid_columns import RATIOS, columns_of
 from hpmkd.audit.lineage import ancestors
 from hpmkd.audit.places import AXES, Place, distinct, groups, in_order, places_in, stems, teacher_pct
 from hpmkd.audit.result_row import COUNTS, RATES, result_row
@@ -71,12 +71,13 @@ def collect_measured(
         *result_row("", Header("", 0, accuracy=0.0, train_time=0.0, timestamp="", metadata={}), False),
         "ancestors",
         "ancestor_seconds",
-        *dict.fromkeys(["teacher", "training_multiply_adds", *(name for row in more.values() for name in row)]),
+        *dict.fromkeys(
+            ["teacher", *RATIOS, "training_multiply_adds", *(name for row in more.values() for name in row)]
+        ),
     ]
     frame = pd.DataFrame(rows, columns=columns)
     numbers = ["accuracy_pct", "validation_accuracy_pct", "train_seconds", "prepare_seconds", "ancestor_seconds"]
-    numbers += ["attention_entropy", "training_multiply_adds"]
-    numbers += RATES
+    numbers += ["attention_entropy", "training_multiply_adds", *RATIOS, *RATES]
     kinds = dict.fromkeys(("run", "epochs", "parameters", "multiply_adds", *COUNTS), "Int64")
     frame = frame.astype({**kinds, **dict.fromkeys(numbers, "float64")})
     found_out = measured.measure_models(output, found)

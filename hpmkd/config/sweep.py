@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from hpmkd.config import condition_values, fields
 from hpmkd.config.bench import BenchConfig
@@ -21,8 +21,8 @@ from hpmkd.config.methods import (
     KDConfig,
     TAKDConfig,
 )
+from hpmkd.config.networks import ModelConfig, PairConfig, PairName, Ratio, StudentConfig, need_one_way
 from hpmkd.config.paths import user_path
-from hpmkd.config.specs import LENET5_NAMES, RESNET_DEPTHS
 from hpmkd.config.user_cache import user_cache
 from hpmkd.config.vary import grids
 
@@ -61,25 +61,6 @@ class DataConfig(Section):
     ignore_suffixes: list[str] = Field(
         [], description="your own images: leave out files with these suffixes, such as .mp4, instead of refusing them"
     )
-
-
-PairName = Annotated[str, AfterValidator(fields.file_word)]
-
-
-class ModelConfig(Section):
-    """One architecture."""
-
-    arch: str = Field(description=f"{', '.join(LENET5_NAMES)}, or resnet{'/'.join(map(str, RESNET_DEPTHS))}")
-    channels: list[PositiveInt] | None = Field(
-        None, description="widths: [conv1, conv2, fc] of lenet5, the three stages of a resnet"
-    )
-
-
-class PairConfig(Section):
-    """A pair of networks; what it leaves out is that of the sections `teacher` and `student`."""
-
-    teacher: ModelConfig | None = None
-    student: ModelConfig | None = None
 
 
 class FitConfig(Section):
@@ -153,9 +134,14 @@ class SweepConfig(Section):
         "resnet20}}, ...}: every baseline is trained for each of them; default: the pair in `teacher` and `student`",
         examples=["{r56-r20: {teacher: {arch: resnet56}, student: {arch: resnet20}}}"],
     )  # fmt: skip
+    ratios: list[Ratio] = Field(
+        [], description="students of several sizes, such as [2, 4, 10]: pairs r2, r4, ... of the same teacher and the "
+        "student with this `student.ratio`",
+        examples=["[2, 4, 6, 8, 10, 15, 20]"],
+    )  # fmt: skip
     data: DataConfig = DataConfig()
     teacher: ModelConfig = ModelConfig(arch="lenet5_teacher")
-    student: ModelConfig = ModelConfig(arch="lenet5_student")
+    student: StudentConfig = StudentConfig(arch="lenet5_student")
     fit: FitConfig = FitConfig()
     teacher_fit: TeacherFitConfig = TeacherFitConfig()
     kd: KDConfig = KDConfig()
@@ -190,8 +176,9 @@ class SweepConfig(Section):
     _each_once = field_validator("datasets", "baselines", "pairs")(fields.each_once)
 
     @model_validator(mode="after")
-    def _some_baseline(self) -> SweepConfig:
+    def _complete(self) -> SweepConfig:
         fields.need_some(self.baselines or self.vary, "baselines", "at least one, or a grid in `vary`")
+        need_one_way(self.ratios, bool(self.pairs), self.student)
         return self
 
 

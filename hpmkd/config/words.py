@@ -1,4 +1,5 @@
-"""Words in a baseline's name, such as `T2` or `noChain`: each sets one setting of the method, for that baseline alone.
+"""Words in a baseline's name, such as `T2` or `noChain`: each sets one setting of the method, or the epochs of its
+students, for that baseline alone.
 
 A new setting of a method gets its word by one line here: a switch in `SWITCHES`, a number in `NUMBERS`. The order of
 these tables is that of words in canonical names.
@@ -37,6 +38,9 @@ SWITCHES: dict[str, tuple[str, Any]] = {
     "parallel": ("hpmkd.parallel", True),
     "sharedMemory": ("hpmkd.shared_memory", True),
 }
+# Of the recipe that all models of a sweep share, the one setting that a baseline may have for itself: methods are
+# compared at equal cost, too.
+EPOCHS = "fit.student_epochs"
 # Word, to which a number is added -> the config keys that it may set; a baseline has one of them at most.
 NUMBERS: dict[str, tuple[str, ...]] = {
     "T": ("kd.temperature",),
@@ -57,6 +61,7 @@ NUMBERS: dict[str, tuple[str, ...]] = {
     "reduction": ("adaptive.reduction_factor",),
     "part": ("adaptive.part",),
     "students": ("kd_budget.students",),
+    "epochs": (EPOCHS,),
 }
 # Settings of methods without a word, and why.
 WORDLESS = {
@@ -108,6 +113,7 @@ def vocabulary(keys: Collection[str]) -> list[str]:
 _EXAMPLES = {
     "a": 0.5, "until": 0.5, "mixup": 0.2, "beta": 100, "hint": 0.3, "size": 20000, "bonus": 0.2, "gate": 100,
     "high": 1.5, "low": 0.5, "reduction": 3, "part": 0.5, "students": 5,
+    "epochs": 60,
 }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hpmkd.config.words import keys_of
+from hpmkd.config.words import EPOCHS, keys_of
 from hpmkd.plan.baseline import SEARCHED, Baseline, hparams_of
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def _listed(section: HPMKDConfig) -> frozenset[str]:
 
 def _reads(section: HPMKDConfig) -> frozenset[str]:
     """What it depends on: nothing of a component that is off; how teachers are weighted only where there are two."""
-    found = SWITCHES | (keys_of("kd", "adaptive") - SEARCHED if section.adaptive else keys_of("kd"))
+    found = SWITCHES | {EPOCHS} | (keys_of("kd", "adaptive") - SEARCHED if section.adaptive else keys_of("kd"))
     if section.chain:
         found |= {"hpmkd.chain_length"}
     chain = section.chain and section.chain_length != 0

@@ -1,4 +1,4 @@
-"""Arithmetic of architectures without torch: parameter counts, and widths solved for a wanted count.
+"""Arithmetic of architectures without torch: parameter counts, and assistants of a wanted count.
 
 `models/` builds the networks; a test holds both against each other.
 """
@@ -16,7 +16,7 @@ from hpmkd.config.specs import LENET5_NAMES, RESNET_DEPTHS, DataSpec, ModelSpec,
 from hpmkd.errors import UsageError
 
 if TYPE_CHECKING:
-    from hpmkd.config.sweep import ModelConfig
+    from hpmkd.config.networks import ModelConfig
 
 _ENLARGED = 32  # what LeNet-5 was made for
 LENET5_TEACHER = (20, 50, 500)
@@ -56,11 +56,12 @@ def resolve(config: ModelConfig, data: DataSpec, where: str) -> ModelSpec:
     return ModelSpec(arch, channels, in_channels=data.channels, image_size=data.image_size, classes=data.classes)
 
 
-def identity_of(config: ModelConfig) -> tuple[str, tuple[int, ...]]:
+def identity_of(config: ModelConfig) -> tuple[str, tuple[int, ...], float | None]:
     """What two configs of one network have alike, however they write it: `lenet5` has its widths by several names."""
     lenet = config.arch in LENET5_NAMES
     default = LENET5_WIDTHS[config.arch] if lenet else RESNET_STAGES
-    return "lenet5" if lenet else config.arch, tuple(config.channels or default)
+    ratio: float | None = getattr(config, "ratio", None)
+    return "lenet5" if lenet else config.arch, tuple(config.channels or default), ratio
 
 
 def network_name(spec: ModelSpec) -> str:
@@ -149,7 +150,7 @@ def sized(teacher: ModelSpec, student: ModelSpec, parameters: float) -> ModelSpe
         archs = [f"resnet{depth}" for depth in RESNET_DEPTHS if depth <= depth_of(teacher.arch)]
         fitting = [arch for arch in archs if parameter_count(replace(teacher, arch=arch)) <= parameters]
         base = replace(teacher, arch=fitting[-1] if fitting else archs[0])
-        widths = [_scaled(base, step / 500) for step in range(25, 1501)]
+        widths = [scaled(base, step / 500) for step in range(25, 1501)]
     candidates = [replace(base, channels=channels) for channels in dict.fromkeys(widths)]
     return min(candidates, key=lambda spec: abs(math.log(parameter_count(spec) / parameters)))
 
@@ -159,5 +160,6 @@ def _mix(teacher: ModelSpec, low: Sequence[int], part: float) -> tuple[int, ...]
     return tuple(max(1, round(a + part * (b - a))) for a, b in pairs)
 
 
-def _scaled(base: ModelSpec, factor: float) -> tuple[int, ...]:
+def scaled(base: ModelSpec, factor: float) -> tuple[int, ...]:
+    """Its widths times `factor`, whole and at least 1."""
     return tuple(max(1, round(width * factor)) for width in base.channels)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from hpmkd.config.words import keys_of
+from hpmkd.config.words import EPOCHS, keys_of
 from hpmkd.errors import UsageError
 from hpmkd.plan.ablations import NAME as HPM_KD
 from hpmkd.plan.ablations import hpm_kd
@@ -31,7 +31,7 @@ class CatalogEntry:
 
 def _taught(name: str, *sections: str, **more: Any) -> Callable[[SweepConfig], Baseline]:
     """A baseline on top of KD, with config sections of its own, whose settings become words of its name."""
-    reads = keys_of("kd", *sections) | more.pop("reads", frozenset())
+    reads = keys_of("kd", *sections) | more.pop("reads", frozenset()) | {EPOCHS}
     return lambda config: Baseline(name, name, hparams_of(config, "kd", *sections), reads=reads, **more)
 
 
@@ -55,7 +55,7 @@ _COSTLY = frozenset({"hpmkd.chain", "hpmkd.chain_length", "hpmkd.multi_teacher",
 
 
 def _budget(config: SweepConfig) -> Baseline:
-    """TraditionalKD trained as long as all of HPM-KD takes."""
+    """TraditionalKD trained as long as all of HPM-KD takes: its epochs follow from that."""
     plain, rich = _taught("TraditionalKD", "kd_budget")(config), hpm_kd(config)
     return replace(
         plain,
@@ -63,12 +63,12 @@ def _budget(config: SweepConfig) -> Baseline:
         hparams=hparams_of(config, "kd"),
         budget_of=rich,
         budget_students=config.kd_budget.students,
-        reads=plain.reads | _COSTLY & rich.reads,
+        reads=plain.reads - {EPOCHS} | _COSTLY & rich.reads,
     )
 
 
 BASELINES: dict[str, CatalogEntry] = {
-    "Direct": CatalogEntry(lambda config: Baseline("Direct", "Direct", teachers=0)),
+    "Direct": CatalogEntry(lambda config: Baseline("Direct", "Direct", teachers=0, reads=frozenset({EPOCHS}))),
     "TraditionalKD": CatalogEntry(_taught("TraditionalKD")),
     "FitNets": CatalogEntry(_fitnets, keys_of("fitnets")),
     "AT": CatalogEntry(_taught("AT", "at", features=True)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,10 +10,10 @@ from typing import Any
 from hpmkd.config.conditions import as_taught, clean_of, images_of, sees_clean_teacher
 from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec, view_count
 from hpmkd.config.sweep import SweepConfig
-from hpmkd.plan.architecture import geometric_sizes, network_name, parameter_count, resolve, sized
+from hpmkd.plan.architecture import geometric_sizes, network_name, parameter_count, sized
 from hpmkd.plan.baseline import Baseline, hparams_of
 from hpmkd.plan.job import Job, seed_of
-from hpmkd.plan.pairs import pairs_of
+from hpmkd.plan.pairs import resolved_pairs
 from hpmkd.plan.roles import Role
 from hpmkd.plan.shareable import marked
 from hpmkd.plan.work import training_cost
@@ -24,7 +23,9 @@ from hpmkd.plan.work import training_cost
 class _Planner:
     """The jobs of one data set under one condition, and of one pair of networks (`pair`: its name, if it has one).
 
-    `made` is shared by all: what two of them make alike is one object. `known` holds what this one has made, by all
+    `made` is shared by all: what two of them make alike is one object. `epochs` are the sweep's own of a student, which
+    all that baselines share goes by, whatever number of epochs a baseline's students have by a word in its name:
+    assistants, searches, and whether there is a logits cache. `known` holds what this one has made, by all
     that it depends on, because thousands of baselines have the same parents.
     """
 
@@ -34,6 +35,7 @@ class _Planner:
     small: ModelSpec
     pair: str | None
     made: dict[tuple[str, str], Job]
+    epochs: int
     known: dict[Hashable, Any] = field(default_factory=dict)
 
     def of(self, baseline: Baseline) -> _Planner:
@@ -122,7 +124,7 @@ class _Planner:
         views = view_count(self.data.augment, fit.views)
         images = self.data.train_images or self.data.images
         fits = 4 * views * images * self.data.classes <= kd.cache_gib * 2**30
-        return not fit.mixup and fits and views <= self.config.fit.student_epochs
+        return not fit.mixup and fits and views <= self.epochs
 
     def chain(self, baseline: Baseline) -> list[Job]:
         """The assistants from the largest to the smallest, each distilled (TraditionalKD) from the one before."""
@@ -133,7 +135,7 @@ class _Planner:
         return list(self.known[key])
 
     def _chain(self, baseline: Baseline, sizes: Sequence[float]) -> list[Job]:
-        fit = self.fit(self.config.fit.assistant_epochs or self.config.fit.student_epochs)
+        fit = self.fit(self.config.fit.assistant_epochs or self.epochs)
         seed = seed_of(self.config.seed, self.data.name, None)
         jobs: list[Job] = []
         for place, size in enumerate(sizes, start=1):
@@ -164,7 +166,7 @@ class _Planner:
 
         `owner`: whose alone it is: a baseline's, or that of all whose names have these words.
         """
-        fit, seed = self.fit(self.config.fit.student_epochs), seed_of(self.config.seed, self.data.name, None)
+        fit, seed = self.fit(self.epochs), seed_of(self.config.seed, self.data.name, None)
         grid = hparams_of(self.config, "adaptive")
         parents = (self.logits_of(self.elders.teacher()),)
         return self.once(
@@ -216,9 +218,11 @@ def expand(config: SweepConfig, datasets: Iterable[DataSpec], baselines: Sequenc
     made: dict[tuple[str, str], Job] = {}
     specs = list(datasets)
     places = {(data.name, data.condition) for data in specs}
-    for data, (pair, networks) in itertools.product(specs, pairs_of(config).items()):
-        large, small = (resolve(network, data, where) for where, network in networks.items())
-        planner = _Planner(config, data, large=large, small=small, pair=pair, made=made)
+    pairs = ((data, *found) for data in specs for found in resolved_pairs(config, data).items())
+    for data, pair, (large, small) in pairs:
+        planner = _Planner(
+            config, data, large=large, small=small, pair=pair, made=made, epochs=config.fit.student_epochs
+        )
         _add(jobs, planner.elders.teacher())
         for baseline in baselines:
             first = planner.of(baseline).student(baseline)

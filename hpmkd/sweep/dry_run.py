@@ -10,12 +10,14 @@ from typing import Any
 from hpmkd.audit.estimate import Estimate, estimate
 from hpmkd.audit.findings import audit, describe_finding
 from hpmkd.audit.recalled import recalled
+from hpmkd.config.specs import ModelSpec
 from hpmkd.config.sweep import SweepConfig
-from hpmkd.data.source.listing import count
+from hpmkd.data.source.listing import count, named
 from hpmkd.errors import EXIT_OK, EnvironmentProblem
 from hpmkd.numeric import is_defined
 from hpmkd.plan.baseline import Baseline
 from hpmkd.plan.catalog import baselines_of
+from hpmkd.plan.compression import described, networks_of, times_fewer
 from hpmkd.plan.grid import grid_of
 from hpmkd.plan.job import Job
 from hpmkd.plan.planner import expand
@@ -46,7 +48,7 @@ def dry_run(config: SweepConfig, output: OutputDir, force: bool) -> int:
     width = max(len(job.file_name) for job in jobs)
     for job in (one for one in jobs if one.key in findings):
         print(f"{job.file_name:<{width}}  {describe_finding(findings[job.key], findings, from_memory)}")
-    for line in grid_lines(jobs, baselines):
+    for line in (*network_lines(jobs), *grid_lines(jobs, baselines)):
         print(line)
     for line in about(config, output, jobs, findings=findings, force=force):
         print(line)
@@ -104,6 +106,18 @@ def _about_representations(config: SweepConfig, jobs: Sequence[Job]) -> list[str
         return []
     networks = sum(job.role.is_network for job in jobs)
     return [f"then what {count(networks, 'network makes', 'networks make')} of images is compared, some seconds each"]
+
+
+def network_lines(jobs: Sequence[Job]) -> list[str]:
+    """Teachers and students with the places that have them, and how much smaller the students are."""
+    found: dict[tuple[ModelSpec, ModelSpec], list[str]] = {}
+    for place, networks in networks_of(jobs).items():
+        found.setdefault(networks, []).append(place)
+    lines = []
+    for (teacher, student), places in found.items():
+        lines += [f"  {named(places)}:", f"    teacher {described(teacher)}", f"    student {described(student)}:"]
+        lines[-1] += f" {times_fewer(teacher, student)}"
+    return ["the networks:", *lines] if lines else []
 
 
 def grid_lines(jobs: Sequence[Job], baselines: Sequence[Baseline]) -> list[str]:

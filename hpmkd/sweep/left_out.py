@@ -19,7 +19,7 @@ from hpmkd.store.inspection import inspect_job
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep.resolution import settings_of_models
 
-_AXES = ("datasets", "baselines", "vary", "pairs", "runs")
+_AXES = ("datasets", "baselines", "vary", "pairs", "ratios", "runs")
 
 
 def warn_left_out(jobs: Sequence[Job], output: OutputDir) -> None:

@@ -31,7 +31,7 @@ from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.progress_log import Recorder
 
 CHOOSE = {"baselines": ["Direct", "TraditionalKD", "HPM-KD"], "runs": 3}
-NAMES = {"accuracy", "retention", "differences", "curves", "pareto", "times", "lineage"}
+NAMES = {"accuracy", "retention", "differences", "curves", "pareto", "times", "lineage", "costs", "costs-seconds"}
 
 
 def accuracy(job: Job) -> float | None:
@@ -61,7 +61,7 @@ def test_everything_is_written(finished: Path) -> None:
     figures = {path.name for path in (finished / "figures").iterdir()}
     assert figures == {f"{name}.{kind}" for name in NAMES for kind in ("png", "svg", "pdf")}
     tables = {path.name for path in (finished / "tables").iterdir()}
-    names = {"accuracy", "differences", "practical", "times", "models"}
+    names = {"accuracy", "differences", "practical", "times", "models", "costs", "costs-seconds", "costs-prices"}
     assert tables == {"curves.csv"} | {f"{name}.{kind}" for name in names for kind in ("csv", "tex")}
     assert (finished / "report.md").is_file()
 

@@ -55,3 +55,16 @@ def test_they_stand_in_the_report(tmp_path: Path) -> None:
     facts = dict(facts_of(frame, saved, ["Direct", "AT"]))
     assert facts["training of students"].startswith("2 epochs, batches of ")
     assert "training of students" not in dict(compose_report(frame, tmp_path, saved.config).facts), "no plan is known"
+
+
+def test_compression_is_said_of_each_place_where_it_differs(tmp_path: Path) -> None:
+    frame, saved = sweep(
+        scored(lambda _: 0.0), tmp_path, baselines=["Direct", "AT"], datasets=["Digits", "Digits@n100"]
+    )
+    said = dict(facts_of(frame, saved, []))["compression"]
+    assert said == "students have 11.2 times fewer parameters and 4.61 times fewer multiply-adds than the teacher"
+    frame, saved = sweep(scored(lambda _: 0.0), tmp_path, baselines=["Direct"], ratios=[4, 10])
+    first, second = dict(facts_of(frame, saved, []))["compression"].split("; ")
+    assert first == "Digits+r4: 4.01 times fewer parameters and 1.82 times fewer multiply-adds than the teacher"
+    assert second.startswith("Digits+r10: ")
+    assert "compression" not in dict(compose_report(frame, tmp_path, saved.config).facts), "no plan is known"

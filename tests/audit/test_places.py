@@ -17,7 +17,7 @@ from hpmkd.analysis.plots.lineage import nodes
 from hpmkd.analysis.report.write import write_report
 from hpmkd.audit import results
 from hpmkd.audit.places import groups, in_order, placed, places_in
-from hpmkd.plan.architecture import forward_cost
+from hpmkd.plan.architecture import forward_cost, parameter_count
 from hpmkd.plan.job import Job
 
 PAIRS = {
@@ -142,6 +142,24 @@ def test_multiply_adds_by_hand(cache_dir: Path, tmp_path: Path) -> None:
         assert total[f"teacher_{place}.pt"] == 2 * images * 3 * large
         assert total[f"student_{place}_Direct_run1.pt"] == 2 * images * 3 * small
         assert total[f"student_{place}_TraditionalKD_run1.pt"] == 2 * images * (3 * small + large)
+
+
+def test_both_ratios_of_a_student_are_those_of_its_own_teacher(cache_dir: Path, tmp_path: Path) -> None:
+    more = {"baselines": ["Direct", "TAKD"], "ratios": [4, 10]}
+    output, _, jobs = make_output(tmp_path / "out", cache_dir, lambda job: 50.0, **more)
+    rows = hpmkd.load_results(output.root).set_index("file")
+    large = jobs["teacher_Digits+lenet5"].model
+    for pair in ("r4", "r10"):
+        for name in ("Direct", "TAKD"):
+            row, model = (
+                rows.loc[f"student_Digits+{pair}_{name}_run1.pt"],
+                jobs[f"student_Digits+{pair}_{name}_run1"].model,
+            )
+            assert row["parameter_ratio"] == parameter_count(large) / parameter_count(model)
+            assert row["multiply_add_ratio"] == forward_cost(large) / forward_cost(model)
+    others = rows.loc[rows["role"] != "student", ["parameter_ratio", "multiply_add_ratio"]]
+    assert len(others) == 3
+    assert others.isna().all(axis=None)
 
 
 def test_all_images_are_those_without_the_validation_part() -> None:

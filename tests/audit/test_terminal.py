@@ -25,6 +25,19 @@ def test_cells_of_a_grid_that_are_not_chosen_are_shown_on_validation_images() ->
     assert text.startswith("3 cells of grids are compared on validation images alone: whoever")
 
 
+def test_numbers_of_epochs_are_not_chosen_among() -> None:
+    """What more of them buy is a question of cost: every one has its test accuracy."""
+    vary = [{"baselines": ["Direct", "TraditionalKD"], "fit.student_epochs": [1, 2, 4]}]
+    frame, saved = sweep(scored(lambda _: 0.0), baselines=["Direct"], vary=vary, runs=3)
+    assert unchosen(frame, saved.config).empty
+    frame, saved = sweep(
+        scored(lambda _: 0.0), baselines=["Direct"], vary=[{**KD, "fit.student_epochs": [2, 4]}], runs=3
+    )
+    hidden = set(frame.loc[unchosen(frame, saved.config), "baseline"])
+    assert {"epochs4" in name for name in hidden} == {True, False}, "T and alpha are, for each number of epochs"
+    assert len(hidden) == 2 * 5 - 1
+
+
 def test_without_a_grid_every_baseline_is_shown() -> None:
     frame, saved = sweep(scored(lambda _: 0.0), baselines=["Direct", "TraditionalKD", "TraditionalKD-T8"], runs=2)
     assert unchosen(frame, saved.config).empty

@@ -19,6 +19,7 @@ from hpmkd.analysis.report.tables import difference_table
 from hpmkd.cli.main import COMMANDS
 from hpmkd.cli.parser import build_parser, parse
 from hpmkd.config.load import read_config_file, validate
+from hpmkd.config.programme import KEY, Programme, is_programme, read_programme
 from hpmkd.data.catalog import DATASETS
 from hpmkd.data.source.parts import PART_OF
 from hpmkd.plan.catalog import BASELINES
@@ -32,8 +33,12 @@ each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.rel
 def check_sweep(words: list[str]) -> None:
     """Flags, mode, keys and values: everything but whether folders exist."""
     request = parse(words, "run_sweep.py")
-    if request.mode != "NAME":
-        validate(read_config_file(ROOT / f"tune_configs/{request.mode or 'quick'}.yaml"), "docs", request.overrides)
+    if request.mode == "NAME":
+        return
+    path = ROOT / f"tune_configs/{request.mode or 'quick'}.yaml"
+    names = read_programme(path).names if is_programme(path) else [path.stem]
+    for name in names:
+        validate(read_config_file(path.with_stem(name)), "docs", request.overrides)
 
 
 def check_hpmkd(words: list[str]) -> None:
@@ -157,7 +162,11 @@ def test_the_example_of_a_method_works() -> None:
 @each_page
 def test_configs_are_valid(page: Path) -> None:
     for block in blocks(page, "yaml"):
-        validate(yaml.safe_load(block), str(page))
+        raw = yaml.safe_load(block)
+        if KEY in raw:
+            Programme.model_validate(raw)
+        else:
+            validate(raw, str(page))
 
 
 def test_methods_and_data_sets_are_all_named() -> None:

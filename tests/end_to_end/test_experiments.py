@@ -59,7 +59,7 @@ def test_an_ablation_killed_and_continued(
     capsys.readouterr()
     assert main(["report", str(output), "--json"]) == 0
     assert {"tables/ablation.csv", "figures/ablation.svg"} <= set(json.loads(capsys.readouterr().out)["files"])
-    (section,) = gather(output).sections
+    section = next(one for one in gather(output).sections if one.name == "ablation")
     assert section.errors == ()
     assert "One run per arm shows nothing" in section.sentences[0]
     assert any("weights are those of TraditionalKD, bit for bit, in 1 of 1 runs" in line for line in section.sentences)
@@ -121,6 +121,19 @@ OTHERS = {
         ["--teacher.arch", "lenet5_teacher", "--baselines", "Direct", "TraditionalKD", "--data.label_noise",
          "[null, sym0.2, asym0.4]"],
         3 + 3 * 2 + 2,
+    ),
+    "ratios": (
+        ["--teacher.arch", "lenet5_teacher", "--student.channels", "null", "--ratios", "[4, 10]", "--adaptive.alphas",
+         "[0.5]"],
+        2 + 3 + 8,
+    ),
+    "costs": (
+        [
+            "--teacher.arch", "lenet5_teacher", "--teacher.channels", "null", "--student.channels", "[10, 20, 100]",
+            "--adaptive.alphas", "[0.5]", "--vary",
+            "{baselines: [Direct, TraditionalKD], fit.student_epochs: [1, 2, 4]}",
+        ],
+        3 + 7,
     ),
 }  # fmt: skip
 

@@ -17,7 +17,8 @@ from hpmkd.training.trial import run_job
 
 PLAIN = "HPM-KD-noAdaptive"
 ENTRIES = {
-    "TraditionalKD": ("T2", "a0.3", "until0.5", "mixup0.4"),
+    "Direct": ("epochs1", "epochs3"),
+    "TraditionalKD": ("epochs3", "T2-epochs3", "T2", "a0.3", "until0.5", "mixup0.4"),
     "FitNets": ("beta3", "twoStage", "twoStage-hint0.7"),
     "AT": ("beta1000", "p3"),
     "TAKD": ("steps2", "size50000", "T2"),
@@ -25,7 +26,7 @@ ENTRIES = {
     "KD-Budget": ("M4", "chain0", "chain3", "students1"),
     PLAIN: ("T2", "a0.3", "chain0", "chain2", "M3", "M4", "bonus0.9", "gate3", "high3", "low0.1", "uniform-M3",
             "confidence-M3", "uniform", "confidence", "noMultiTeacher", "noMultiTeacher-chain2", "noMetaTemp",
-            "lossTemp", "convergenceTemp"),
+            "lossTemp", "convergenceTemp", "epochs3"),
     "TraditionalKD-adaptive": ("reduction2", "part1"),
 }  # fmt: skip
 # What no number of the words above changes in two epochs: the search's winner may be the same.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 
+import pandas as pd
 import pytest
 from support.arms import ALL_OFF, FULL, SINGLE
 
 from hpmkd.analysis.experiments.arms import LEARNING, families
+from hpmkd.analysis.experiments.budgets import beside
 from hpmkd.audit.chosen import KEYS
 from hpmkd.audit.grids import grids_of
 from hpmkd.config.load import read_config_file, validate
@@ -16,8 +19,10 @@ from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.cache import describe
 from hpmkd.plan.architecture import parameter_count
 from hpmkd.plan.catalog import baselines_of
+from hpmkd.plan.compression import compression, networks_of
 from hpmkd.plan.job import Job
 from hpmkd.plan.planner import expand
+from hpmkd.plan.work import training_multiply_adds
 
 
 def plan(mode: str) -> tuple[SweepConfig, list[str], tuple[Job, ...]]:
@@ -111,7 +116,35 @@ def test_teachers(mode: str) -> None:
     assert ordered == sorted(set(ordered)), "more teachers, more epochs"
 
 
-@pytest.mark.parametrize("mode", ["sensitivity_cpu", "chain_cpu", "teachers_cpu"])
+@pytest.mark.parametrize("mode", ["ratios", "ratios_cpu"])
+def test_ratios(mode: str) -> None:
+    config, _, jobs = plan(mode)
+    networks = networks_of(jobs)
+    assert len(networks) == len({student for _, student in networks.values()}) == 7
+    (teacher,) = {teacher for teacher, _ in networks.values()}
+    for ratio, (_, student) in zip(config.ratios, networks.values(), strict=True):
+        assert compression(teacher, student)[0] == pytest.approx(ratio, rel=0.03)
+    assert len([job for job in jobs if job.role == "teacher"]) == 2, "shared by all sizes"
+
+
+@pytest.mark.parametrize("mode", ["costs", "costs_cpu"])
+def test_costs(mode: str) -> None:
+    """Direct has a number of epochs for what TraditionalKD costs, whoever shares its teacher."""
+    _, _, jobs = plan(mode)
+    work = {job.key: training_multiply_adds(job) or 0.0 for job in jobs}
+    costs = {}
+    for job in students(jobs):
+        shared = sum(work[key] for key in {one.key for one in job.ancestors()})
+        costs[str(job.baseline)] = {n: work[job.key] + shared / n for n in (1, 5, 20, math.inf)}
+    direct = pd.Series({name: cost[1] for name, cost in costs.items() if name.startswith("Direct")}).sort_values()
+    for students_of_one in (1, 5, 20, math.inf):
+        place = beside(costs["TraditionalKD"][students_of_one], direct)
+        assert place.equal, place
+    assert beside(costs["HPM-KD"][5], direct).equal
+    assert {"TraditionalKD-epochs120", "Direct"} < costs.keys()
+
+
+@pytest.mark.parametrize("mode", ["sensitivity_cpu", "chain_cpu", "teachers_cpu", "ratios_cpu", "costs_cpu"])
 def test_every_value_makes_another_student(mode: str) -> None:
     jobs = students(plan(mode)[2])
     assert len({job.fingerprint for job in jobs}) == len(jobs)

@@ -44,6 +44,10 @@ def labels(*entries: str, **config: Any) -> list[str]:
         ("KD-Budget-chain0", "KD-Budget-noChain"),
         ("TraditionalKD-adaptive", "TraditionalKD-adaptive"),
         ("TAKD-steps2-adaptive", "TAKD-adaptive-steps2"),
+        ("Direct-epochs94", "Direct-epochs94"),
+        ("Direct-epochs2", "Direct"),
+        ("AT-epochs94-beta7", "AT-beta7-epochs94"),
+        ("HPM-KD-epochs1e2-noChain", "HPM-KD-noChain-epochs100"),
     ],
 )
 def test_canonical_names(entry: str, label: str) -> None:
@@ -67,7 +71,10 @@ def test_a_switch_of_hpm_kd_stands_in_the_name_even_where_the_config_says_it() -
 @pytest.mark.parametrize(
     ("entry", "parts"),
     [
-        ("Direct-T2", ["unknown word 'T2'", "it has no words"]),
+        ("Direct-T2", ["unknown word 'T2'", "Direct and any of epochs60"]),
+        ("Direct-epochs0", ["`fit.student_epochs`", "greater than or equal to 1"]),
+        ("Direct-epochs2.5", ["`fit.student_epochs`", "a whole number"]),
+        ("KD-Budget-epochs9", ["unknown word 'epochs9'", "KD-Budget and any of"]),
         ("Direct-adaptive", ["unknown word 'adaptive'"]),
         ("TraditionalKD-beta3", ["unknown word 'beta3'", "TraditionalKD and any of adaptive, T2, a0.5"]),
         ("TraditionalKD-noChain", ["unknown word 'noChain'"]),
@@ -180,6 +187,34 @@ def test_the_budget_follows_the_words() -> None:
     assert epochs == sorted(set(epochs))
     fewer = jobs_of("KD-Budget", hpmkd__teachers=4, fit__teacher_epochs=50, fit__student_epochs=30)
     assert fewer["student_Noise_KD-Budget_run1"].fit.epochs == epochs[3]
+
+
+def test_epochs_of_its_own_are_those_of_students_alone() -> None:
+    """Assistants, searches and logits caches go by the sweep's own, so that baselines share them as ever."""
+    names = ["Direct", "TraditionalKD", "TAKD", "TAKD-steps2", "HPM-KD", "HPM-KD-noSharedMemory", "AT", "FitNets"]
+    more: dict[str, Any] = {"fit__student_epochs": 30, "kd__logits": "auto", "fit__views": 16, "hpmkd__chain_length": 2}
+    plain = jobs_of(*names, **more)
+    assert any(job.role == "logits" for job in plain.values())
+    for epochs in (3, 94):
+        both = jobs_of(*names, *(f"{name}-epochs{epochs}" for name in names), **more)
+        assert {key: both[key].fingerprint for key in plain} == {key: job.fingerprint for key, job in plain.items()}
+        new = {key: job for key, job in both.items() if key not in plain}
+        assert {job.fit.epochs for job in new.values() if job.role == "student"} == {epochs}
+        others = {key for key, job in new.items() if job.role != "student"}
+        assert all("HPM-KD-noSharedMemory" in key for key in others), "what is its own alone"
+        for name in names[:-3]:
+            assert parents(both, f"{name}-epochs{epochs}") == parents(both, name)
+    own = jobs_of("Direct", **{**more, "fit__student_epochs": 94})["student_Noise_Direct_run1"]
+    assert both["student_Noise_Direct-epochs94_run1"].fingerprint == own.fingerprint
+
+
+def test_epochs_in_a_grid() -> None:
+    vary = [{"baselines": ["Direct", "AT-T2"], "fit.student_epochs": [10, 30, 94]}]
+    found = labels("TraditionalKD", vary=vary, fit__student_epochs=30)
+    assert found[1:4] == ["Direct-epochs10", "Direct", "Direct-epochs94"]
+    assert found[4:] == ["AT-T2-epochs10", "AT-T2", "AT-T2-epochs94"]
+    with pytest.raises(UsageError, match=r"KD-Budget.* does not depend on `fit.student_epochs`"):
+        labels("AT", vary=[{"baselines": ["KD-Budget"], "fit.student_epochs": [10, 20]}])
 
 
 def test_every_word_changes_the_fingerprint_of_the_student_and_of_nothing_that_others_share() -> None:

@@ -10,7 +10,7 @@ from support.builders import make_config, make_jobs
 from hpmkd.audit.estimate import Estimate
 from hpmkd.cli.main import run_command
 from hpmkd.plan.catalog import baselines_of
-from hpmkd.sweep.dry_run import grid_lines, hours, time_line
+from hpmkd.sweep.dry_run import grid_lines, hours, network_lines, time_line
 
 GRID = """\
 datasets: [Digits, Digits@n100]
@@ -45,6 +45,22 @@ def test_a_whole_grid(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkey
     assert lines[-1].startswith("dry run: nothing was trained")
     assert len([line for line in lines[:start] if ".pt" in line]) == 72 + 8 + 4
     assert not (tmp_path / "out").exists()
+
+
+def test_networks_and_both_real_ratios() -> None:
+    plain = [" ".join(line.split()) for line in network_lines(list(make_jobs(make_config()).values()))]
+    assert plain == [
+        "the networks:",
+        "Digits:",
+        "teacher lenet5 20-50-500, 431,080 parameters",
+        "student lenet5 10-20-100, 38,390 parameters: 11.2 times fewer parameters and 4.61 times fewer multiply-adds "
+        "than the teacher",
+    ]
+    more = {"datasets": ["Digits", "Digits@n100"], "baselines": ["Direct"], "data__train_images": None}
+    lines = network_lines(list(make_jobs(make_config(ratios=[2, 20], **more)).values()))
+    assert [line.strip() for line in lines[1::3]] == ["Digits+r2, Digits@n100+r2:", "Digits+r20, Digits@n100+r20:"]
+    assert lines[3].endswith("2 times fewer parameters and 1.04 times more multiply-adds than the teacher"), "by width"
+    assert network_lines([]) == []
 
 
 def test_a_long_list_of_values_is_cut_and_whole_numbers_are_a_range() -> None:

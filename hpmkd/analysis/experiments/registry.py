@@ -9,10 +9,12 @@ import pandas as pd
 from hpmkd.analysis.experiments import (
     ablation,
     chain,
+    costs,
     imbalance,
     interactions,
     latency,
     noise,
+    ratios,
     representations,
     sensitivity,
     speedup,
@@ -26,6 +28,7 @@ from hpmkd.audit.sweep_dir import Saved
 Experiment = Callable[[pd.DataFrame, Sequence[str], Saved], Section | None]
 # By the name of their sections.
 EXPERIMENTS: dict[str, Experiment] = {
+    "ratios": ratios.section,
     "ablation": ablation.section,
     "interactions": interactions.section,
     "sensitivity": sensitivity.section,
@@ -34,6 +37,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "imbalance": imbalance.section,
     "noise": noise.section,
     "representations": representations.section,
+    "costs": costs.section,
     "latency": latency.section,
     "speedup": speedup.section,
 }

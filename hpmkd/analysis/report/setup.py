@@ -11,6 +11,7 @@ from hpmkd.audit.sweep_dir import Saved
 from hpmkd.config.specs import FitSpec
 from hpmkd.data.source.listing import count, named
 from hpmkd.numeric import fixed, whole
+from hpmkd.plan.compression import networks_of, times_fewer
 from hpmkd.plan.job import Job
 from hpmkd.plan.roles import Role
 
@@ -43,6 +44,7 @@ def facts_of(frame: pd.DataFrame, saved: Saved, order: Sequence[str]) -> list[tu
         rows = networks.loc[networks["role"] == role, ["architecture", "channels", "parameters"]].drop_duplicates()
         shapes = [f"{a} {c}, {whole(p)} parameters" for a, c, p in rows.dropna().itertuples(index=False)]
         made += [(f"{role} network", "; ".join(shapes))] if shapes else []
+    made += [("compression", _compression(saved.jobs))]
     made += recipes(saved.jobs)
     names = {"device": "device", "hardware": "hardware", "hpmkd": "hpmkd", "torch": "torch", "python": "Python"}
     names["git_revision"] = "git revision"
@@ -53,6 +55,14 @@ def facts_of(frame: pd.DataFrame, saved: Saved, order: Sequence[str]) -> list[tu
     seconds = fixed(results.total(part["train_seconds"]), 1)
     made.append(("total training time", f"{seconds} s over {count(len(part), 'model')}"))
     return [(label, text) for label, text in made if text]
+
+
+def _compression(jobs: Sequence[Job]) -> str:
+    """Of each place, where they are not all the same."""
+    found = {place: times_fewer(*networks) for place, networks in networks_of(jobs).items()}
+    if len(set(found.values())) == 1:
+        return f"students have {next(iter(found.values()))}"
+    return "; ".join(f"{place}: {text}" for place, text in found.items())
 
 
 def _conditions(part: pd.DataFrame) -> str:

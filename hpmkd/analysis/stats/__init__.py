@@ -2,11 +2,15 @@
 
 from hpmkd.analysis.stats.aggregate import interquartile_means, performance_profiles, scores
 from hpmkd.analysis.stats.bayes import signed_rank
+from hpmkd.analysis.stats.frontier import RESAMPLES as FRONTIER_RESAMPLES
+from hpmkd.analysis.stats.frontier import frontier, frontier_shares
+from hpmkd.analysis.stats.gap import share_of_gap
 from hpmkd.analysis.stats.groups import MIN_GROUPS, students
 from hpmkd.analysis.stats.holm import CORRECTED
 from hpmkd.analysis.stats.mcnemar import mcnemar_over_runs, mcnemar_test
 from hpmkd.analysis.stats.pairs import (
     BOOTSTRAP_SEED,
+    CONFIDENCE,
     REFERENCES,
     RESAMPLES,
     comparisons,
@@ -28,7 +32,9 @@ from hpmkd.analysis.stats.tost import LEVEL, MARGIN, equivalence
 
 __all__ = [
     "BOOTSTRAP_SEED",
+    "CONFIDENCE",
     "CORRECTED",
+    "FRONTIER_RESAMPLES",
     "LEVEL",
     "MARGIN",
     "MIN_BASELINES",
@@ -40,6 +46,8 @@ __all__ = [
     "critical_difference",
     "equivalence",
     "friedman",
+    "frontier",
+    "frontier_shares",
     "hedges_gz",
     "interquartile_means",
     "mcnemar_over_runs",
@@ -51,6 +59,7 @@ __all__ = [
     "ranks",
     "runs_needed",
     "scores",
+    "share_of_gap",
     "signed_rank",
     "students",
     "summary",

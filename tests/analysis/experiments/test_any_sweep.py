@@ -26,6 +26,8 @@ SWEEPS: dict[str, dict[str, Any]] = {
                   "data__train_images": None},
     "noise": {"data__label_noise": [None, "sym0.2", "pair0.4"], "data__clean_validation": [False, True]},
     "teachers": {"vary": [{"baselines": ["HPM-KD", "KD-Ensemble", "KD-Budget"], "hpmkd.teachers": [1, 2]}]},
+    "ratios": {"ratios": [2, 10, 20]},
+    "costs": {"vary": [{"baselines": ["Direct", "TraditionalKD"], "fit.student_epochs": [1, 2, 4]}]},
 }  # fmt: skip
 numbers = st.sampled_from([math.nan, 0.0, 50.0, 50.1, 99.9, 1e-300, 100.0])
 
@@ -33,7 +35,7 @@ numbers = st.sampled_from([math.nan, 0.0, 50.0, 50.1, 99.9, 1e-300, 100.0])
 @pytest.fixture(scope="module", params=SWEEPS)
 def whole(request: pytest.FixtureRequest) -> tuple[str, pd.DataFrame, Saved]:
     name = str(request.param)
-    return name, *sweep(scored(lambda _: 0.0), baselines=["Direct", "TraditionalKD"], runs=3, **SWEEPS[name], **GAP)
+    return name, *sweep(scored(lambda _: 0.0), baselines=["Direct", "TraditionalKD"], runs=3, **{**GAP, **SWEEPS[name]})
 
 
 def texts(figure: Figure) -> list[str]:
