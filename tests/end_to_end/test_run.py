@@ -124,7 +124,7 @@ def test_dry_run_names_every_model_and_writes_nothing(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "not there"))  # the user's own may have these models
     assert call("-n") == 0
     lines = capsys.readouterr().out.splitlines()
-    # Teachers, assistants, the search, logits caches, students; the networks (a head, the place, two of them), the grid (a
+    # Teachers, assistants, the search, logits caches, students; the networks (a head, the place, both), the grid (a
     # head, three axes, counts), time, the sums.
     assert len(lines) == 2 + 2 + 1 + 4 + 18 + 4 + 5 + 1 + 2
     assert lines[0].split() == ["teacher_Digits.pt", "missing"]
