@@ -35,6 +35,11 @@ class EnvironmentProblem(HpmkdError):
     exit_code = EXIT_ENVIRONMENT
 
 
+class Refused(EnvironmentProblem):
+    """A process that measures could not do what it was asked: a library that does not know the device, memory that is
+    not enough."""
+
+
 class ConfigMismatch(HpmkdError):
     """Finished models on disk were trained with other settings than the ones asked for now."""
 

@@ -26,9 +26,9 @@ from hpmkd.bench.latency import (
 from hpmkd.bench.latency_file import Latencies
 from hpmkd.bench.networks import Network
 from hpmkd.bench.prepared import Prepared, prepare
-from hpmkd.bench.processes import Process, Refused
+from hpmkd.bench.processes import Process
 from hpmkd.config.bench import BenchConfig
-from hpmkd.errors import EnvironmentProblem
+from hpmkd.errors import EnvironmentProblem, Refused
 from hpmkd.hardware import cores, machine
 from hpmkd.log import log
 

@@ -11,15 +11,11 @@ import tempfile
 from types import TracebackType
 from typing import Any, Protocol
 
-from hpmkd.errors import EnvironmentProblem
+from hpmkd.errors import EnvironmentProblem, Refused
 from hpmkd.files import parse_json
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _PATIENCE = 5.0  # seconds, for a process to end by itself
-
-
-class Refused(EnvironmentProblem):
-    """A worker could not do what it was asked: a library that does not know the device, memory that is not enough."""
 
 
 class Timer(Protocol):

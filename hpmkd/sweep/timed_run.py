@@ -22,6 +22,7 @@ from hpmkd.cluster.ray_processes import end_leftovers
 from hpmkd.config.bench import BenchConfig
 from hpmkd.config.load import to_yaml
 from hpmkd.config.sweep import SweepConfig, memory_folder
+from hpmkd.data.source.listing import count, named
 from hpmkd.errors import EnvironmentProblem, HpmkdError, Locked
 from hpmkd.files import commit_bytes
 from hpmkd.plan.roles import Role
@@ -69,7 +70,12 @@ def timed_run(config: SweepConfig, folder: Path, workers: int, repeat: int) -> t
     networks = {job.key for job in jobs if job.role.is_network}
     weights = {key: str(one.weights) for key, one in sorted(known.items()) if key in networks}
     if networks - weights.keys():
-        raise HpmkdError(f"{output.root}: models are missing", found=", ".join(sorted(networks - weights.keys())))
+        raise HpmkdError(
+            f"{output.root}: models of a timed run are missing",
+            expected=count(len(networks), "network"),
+            found=f"without {named(sorted(networks - weights.keys()))}",
+            todo="the same command does this run again",
+        )
     path = critical_path(jobs, {job.key: took.get(job.key, 0.0) for job in jobs if job.role is not Role.LOGITS})
     remove(output)
     return TimedRun(workers, repeat, seconds=seconds, training=sum(took.values()), path=path), weights

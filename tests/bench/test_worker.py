@@ -13,11 +13,11 @@ from support.builders import STUDENT
 from support.processes import gone
 
 from hpmkd.bench.memory import peak, resident
-from hpmkd.bench.processes import Process, Refused
+from hpmkd.bench.processes import Process
 from hpmkd.bench.runtimes import load, noise
 from hpmkd.bench.worker import TURN_CALLS, Worker, timed
 from hpmkd.config.specs import ModelSpec
-from hpmkd.errors import EnvironmentProblem
+from hpmkd.errors import EnvironmentProblem, Refused
 from hpmkd.models import build
 from hpmkd.store.export import KINDS, export
 from hpmkd.store.result_file import commit
