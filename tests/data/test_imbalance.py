@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from imblearn.datasets import make_imbalance
 from support.builders import make_raw, make_spec
 
 from hpmkd.data.conditions.catalog import conditioned, parts
@@ -46,6 +48,19 @@ def test_exponential_is_the_floor_of_the_formula(largest: int, factor: Fraction,
     for k, number in enumerate(exponential(largest, factor, classes)):
         power, bound = factor**k, Fraction(largest) ** (classes - 1)
         assert number ** (classes - 1) * power <= bound < (number + 1) ** (classes - 1) * power
+
+
+@pytest.mark.parametrize(("word", "kind"), [("exp", exponential), ("step", step)])
+@pytest.mark.parametrize("factor", [2, 10, 50])
+def test_a_library_that_makes_imbalance_leaves_as_many(word: str, kind: Any, factor: int) -> None:
+    """imbalanced-learn, told how many of each class by the definition alone: n_max is that of the smallest class in
+    the training part, the order of the classes is drawn from the name of the data set."""
+    whole = parts(labels(), make_spec(classes=10))[0].true
+    largest = int(np.bincount(whole).min())
+    wanted = dict(zip(class_order(make_spec().name, 10), kind(largest, Fraction(factor), 10), strict=True))
+    _, kept = make_imbalance(np.arange(len(whole))[:, None], whole, sampling_strategy=wanted)
+    assert counts(f"{word}{factor}") == np.bincount(kept, minlength=10).tolist()
+    assert max(wanted.values()) == largest
 
 
 def test_half_of_the_classes_are_minorities() -> None:
