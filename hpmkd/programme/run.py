@@ -9,7 +9,7 @@ from hpmkd.cluster.stop_signals import StopSignals
 from hpmkd.config.load import to_yaml
 from hpmkd.config.programme import FILE
 from hpmkd.config.request import Request
-from hpmkd.data.cache import prepare
+from hpmkd.data.cache import prepare, realised
 from hpmkd.data.source.listing import named
 from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_OK, HpmkdError
 from hpmkd.files import commit_bytes
@@ -52,7 +52,7 @@ def _train(member: Member, stop: StopSignals) -> int:
 
 
 def _check_data(opened: Opened) -> None:
-    """Images that are missing are told now, not after the hours that other modes take.
+    """Images that are missing, and conditions that they do not allow, are told now, not after the hours of other modes.
 
     Of a sweep that was started they were there, and what is finished needs none.
     """
@@ -62,6 +62,7 @@ def _check_data(opened: Opened) -> None:
             if not member.output.models.is_dir():
                 for spec in specs:
                     prepare(spec, member.config.data)
+                    realised(spec, member.config.data)
         except HpmkdError as error:
             raise in_mode(member.name, error) from error
 

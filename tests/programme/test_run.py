@@ -56,6 +56,10 @@ def test_what_is_wrong_with_any_mode_is_told_before_the_first(
     (modes / "two.yaml").write_text(f"datasets: [MNIST]\nbaselines: [Direct]\n{data}\n")
     assert run("--mode", "both") == 3
     assert "mode two: " in capsys.readouterr().err
+    data = f"data: {{train_images: 60, cache_dir: {programme.parent}}}"
+    (modes / "two.yaml").write_text(f"datasets: [Digits@exp50]\nbaselines: [Direct]\n{data}\n")
+    assert run("--mode", "both") == 2
+    assert "mode two: datasets: Digits@exp50: exp50 leaves a class without an image" in capsys.readouterr().err
     assert not list(programme.glob("*/models"))
     (modes / "two.yaml").write_text("programme: [one]\n")
     assert run("--mode", "both") == 2
