@@ -87,10 +87,12 @@ def _entry(name: str, report: Report | None) -> Entry:
     sections = [section for section in report.sections if section.sentences]
     sections.sort(key=lambda section: section.name != name.partition("_")[0])
     said = [(section.title, section.sentences[0]) for section in sections]
+    own = any(section.name == name.partition("_")[0] for section in sections)
     found = len(report.frame[report.frame["planned"]])
     models = count(found, "model") + (f"; {report.missing[0]}" if report.missing else "")
-    # What the mode is about comes first, the comparison of all its baselines last.
-    said += [("", sentence) for sentence in report.conclusions[:1]]
+    # What the mode is about comes first: its own section, or where it has none the comparison of its baselines.
+    compared = [("", sentence) for sentence in report.conclusions[:1]]
+    said = [*said, *compared] if own else [*compared, *said]
     return Entry(name, models, tuple(said), missing=report.missing, failures=report.failures, is_there=True)
 
 
