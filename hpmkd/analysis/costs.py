@@ -21,10 +21,14 @@ def costs(frame: pd.DataFrame) -> pd.DataFrame:
     for names, part in groups(frame):
         students = part[part["role"] == "student"]
         for baseline, mine in students.groupby("baseline", sort=False):
-            whole = frame[stems(frame).isin(results.shared_names(mine)) | frame.index.isin(mine.index)]
-            rows += _by_role({**names, "baseline": baseline}, whole)
+            rows += _by_role({**names, "baseline": baseline}, with_ancestors(frame, mine))
         rows += _by_role({**names, "baseline": "all"}, part)
     return pd.DataFrame(rows, columns=[*AXES, "place", "baseline", "role", "models", "seconds"])
+
+
+def with_ancestors(frame: pd.DataFrame, students: pd.DataFrame) -> pd.DataFrame:
+    """The rows of these students and of everything that they depend on, each once."""
+    return frame[stems(frame).isin(results.shared_names(students)) | frame.index.isin(students.index)]
 
 
 def _by_role(names: Mapping[str, object], part: pd.DataFrame) -> list[dict[str, object]]:

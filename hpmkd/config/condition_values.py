@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from hpmkd.config.conditions import IMBALANCE, NOISE, read_word
-from hpmkd.config.fields import Rejected
+from hpmkd.config.fields import Rejected, each_different
 
 T = TypeVar("T")
 
@@ -33,9 +33,7 @@ def need_each_once(values: list[T]) -> list[T]:
     """Rejected where there is no value, or one comes twice."""
     if not values:
         raise Rejected("at least one value", found="none", todo="leave the key out, or name a value")
-    for place, value in enumerate(values):
-        if value in values[:place]:
-            raise Rejected("each value once", found=f"{value!r} is given twice", todo="leave one out", entry=place)
+    each_different(values)
     return values
 
 

@@ -72,7 +72,7 @@ def each_different(values: Any) -> Any:
     for entry, value in enumerate(values):
         if value in values[:entry]:
             raise Rejected(
-                "each value once", found=f"{value} is there twice", todo="leave one of them out", entry=entry
+                "each value once", found=f"{value!r} is given twice", todo="leave one of them out", entry=entry
             )
     return values
 

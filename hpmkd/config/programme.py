@@ -19,7 +19,10 @@ KEY = "programme"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 FILE = "programme.yaml"
 # What makes a mode the experiment that it is.
-OF_ITS_MODES = ("baselines", "vary", "pairs")
+OF_ITS_MODES = (
+    "baselines", "vary", "pairs", "ratios", "data.imbalance", "data.label_noise", "data.teacher_sees",
+    "data.clean_validation",
+)  # fmt: skip
 
 
 class Programme(Section):

@@ -8,14 +8,13 @@ from pathlib import Path
 import torch
 
 from hpmkd.config.sweep import DataConfig
-from hpmkd.errors import DamagedModel, HpmkdError
 from hpmkd.plan.roles import NETWORK_SUFFIX
 from hpmkd.store import memorised_file
 from hpmkd.store.memorised_file import Memorised
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.sidecar import Header
 from hpmkd.training.evaluate import answer
-from hpmkd.training.missing_predictions import Outcome
+from hpmkd.training.missing_predictions import Outcome, ask_each
 from hpmkd.training.remeasure import job_of, open_model
 
 
@@ -56,24 +55,15 @@ def memorise_missing(
     Raises:
         EnvironmentProblem: the numbers cannot be written.
     """
-    outcome = Outcome()
+
+    def ask(key: str, header: Header) -> Memorised:
+        return memorised(header, output.models / f"{key}{NETWORK_SUFFIX}", data, sources)
+
+    def keep(key: str, header: Header, made: Memorised) -> None:
+        memorised_file.write(output.memorised_file(key), made, key, str(header.weights))
+
     ordered = sorted(models.items(), key=lambda one: [str(one[1].metadata.get(name)) for name in _AXES])
-    for number, (key, header) in enumerate(ordered, 1):
-        dataset = str(header.metadata.get("dataset"))
-        if dataset in outcome.lacking:
-            outcome.lacking[dataset][0].append(key)
-            continue
-        tell(key, number)
-        try:
-            made = memorised(header, output.models / f"{key}{NETWORK_SUFFIX}", data, sources)
-        except (DamagedModel, FileNotFoundError) as error:
-            outcome.wrong[key] = str(error)
-        except HpmkdError as error:  # of its images
-            outcome.lacking[dataset] = ([key], str(error))
-        else:
-            memorised_file.write(output.memorised_file(key), made, key, str(header.weights))
-            outcome.made.append(key)
-    return outcome
+    return ask_each(ordered, ask, keep, tell)
 
 
 _AXES = ("dataset", "condition")

@@ -16,7 +16,6 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # sc
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.cache import prepare
 from hpmkd.data.source.images import Images
-from hpmkd.errors import DamagedModel, HpmkdError
 from hpmkd.plan.job import Job
 from hpmkd.plan.roles import NETWORK_SUFFIX
 from hpmkd.store import representation_file
@@ -25,7 +24,7 @@ from hpmkd.store.representation_file import Comparison, Floats, Representation, 
 from hpmkd.store.sidecar import Header
 from hpmkd.training import activations, embedding, similarity
 from hpmkd.training.embedding import Labelled
-from hpmkd.training.missing_predictions import Outcome
+from hpmkd.training.missing_predictions import Outcome, ask_each
 from hpmkd.training.remeasure import device_for, job_of, open_model
 
 # Images at most: test images whose layers are compared (the cost grows with the square), those of them that are drawn,
@@ -71,26 +70,18 @@ def represent(
     Raises:
         EnvironmentProblem: a file cannot be written.
     """
-    outcome, work = Outcome(), _Work(output, found, data=data, sources=sources)
+    work = _Work(output, found, data=data, sources=sources)
+
+    def ask(key: str, header: Header) -> Representation:
+        with threadpool_limits(1):  # those of numpy and scikit-learn wait for one another where cores are busy
+            return work.representation(key, wanted[key])
+
+    def keep(key: str, header: Header, made: Representation) -> None:
+        representation_file.write(output.representation_file(key), made)
+
     # Those that are compared with the same network one after the other: its layers are looked at once.
     order = sorted(wanted, key=lambda key: (str(found[key].metadata.get("dataset")), *wanted[key].others, key))
-    for number, key in enumerate(order, 1):
-        dataset = str(found[key].metadata.get("dataset"))
-        if dataset in outcome.lacking:
-            outcome.lacking[dataset][0].append(key)
-            continue
-        tell(key, number)
-        try:
-            with threadpool_limits(1):  # those of numpy and scikit-learn wait for one another where cores are busy
-                made = work.representation(key, wanted[key])
-        except (DamagedModel, FileNotFoundError) as error:
-            outcome.wrong[key] = str(error)
-        except HpmkdError as error:  # of its images
-            outcome.lacking[dataset] = ([key], str(error))
-        else:
-            representation_file.write(output.representation_file(key), made)
-            outcome.made.append(key)
-    return outcome
+    return ask_each(((key, found[key]) for key in order), ask, keep, tell)
 
 
 @dataclass

@@ -66,7 +66,9 @@ def test_what_is_wrong_with_any_mode_is_told_before_the_first(
     assert "two is a programme itself" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("flags", [["--baselines", "Direct"], ["--pairs", "{}"]])
+@pytest.mark.parametrize(
+    "flags", [["--baselines", "Direct"], ["--pairs", "{}"], ["--data.imbalance", "exp10"], ["--ratios", "[2]"]]
+)
 def test_what_makes_an_experiment_is_its_modes_own(
     flags: list[str], programme: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from hpmkd.analysis.costs import with_ancestors
 from hpmkd.analysis.experiments.contrast import evidence, is_shown, records
 from hpmkd.analysis.report.content import Report
 from hpmkd.audit.places import groups
@@ -55,13 +56,11 @@ def cheaper_than_takd(report: Report) -> Iterator[Evidence]:
     frame = report.frame
     if not {"role", "baseline", "training_multiply_adds"} <= set(frame.columns):
         return
-    stems = frame["file"].str.rsplit(".", n=1).str[0]
-    known = frame.assign(stem=stems).drop_duplicates("stem").set_index("stem")
     for names, part in groups(frame[frame["planned"].astype(bool)]):
         students = part[part["role"] == "student"]
         if not {OWN, RIVAL} <= set(students["baseline"]):
             continue
-        whole = {name: _whole(known, students[students["baseline"] == name]) for name in (OWN, RIVAL)}
+        whole = {name: with_ancestors(frame, students[students["baseline"] == name]) for name in (OWN, RIVAL)}
         work, seconds = (whole[OWN][column].sum() / whole[RIVAL][column].sum() for column in _COSTS)
         verdict = Verdict.AGREES if work < 1 else Verdict.OPPOSITE if work > 1 else Verdict.UNDECIDED
         text = (
@@ -73,10 +72,3 @@ def cheaper_than_takd(report: Report) -> Iterator[Evidence]:
 
 RIVAL = "TAKD"
 _COSTS = ("training_multiply_adds", "train_seconds")
-
-
-def _whole(known: pd.DataFrame, students: pd.DataFrame) -> pd.DataFrame:
-    """The rows of these students and of their ancestors, each once. Logits caches may be gone: they are no training."""
-    stems = students["file"].str.rsplit(".", n=1).str[0]
-    wanted = {*stems, *(name for text in students["ancestors"] for name in text.split())}
-    return known.reindex([name for name in known.index if name in wanted])
