@@ -70,7 +70,7 @@ FORMATS: dict[str, list[str]] = {
     "Result of a search": ["hpmkd.store.search_file"],
     "Epoch checkpoint": ["hpmkd.store.epoch_checkpoint.save_epoch"],
     "Learning curves and progress": ["hpmkd.store.progress_log.Progress"],
-    "Latencies and speed-ups": ["hpmkd.bench.latency_file", "hpmkd.bench.speedup_file"],
+    "Latencies and speed-ups": ["hpmkd.store.latency_file", "hpmkd.store.speedup_file"],
 }
 # Whose source is the description: the metadata of each model file.
 PROVENANCE = "hpmkd.training.provenance.provenance"

@@ -8,10 +8,21 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 MISSING = "-"
 _LONG = 1e12
+
+
+class Estimate(NamedTuple):
+    """A number with its 95 % interval; NaN where it is not known."""
+
+    value: float
+    low: float
+    high: float
+
+
+UNKNOWN = Estimate(math.nan, math.nan, math.nan)
 
 
 def is_defined(value: Any) -> bool:

@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 import psutil
 
-from hpmkd.audit.findings import audit
+from hpmkd.audit.afterwards import Step, steps
+from hpmkd.audit.findings import audit, known_headers
 from hpmkd.audit.recalled import recalled
 from hpmkd.audit.sweep_dir import Saved, open_saved
 from hpmkd.files import parse_json
@@ -77,13 +78,15 @@ class ModelStatus:
 @dataclass(frozen=True)
 class Status:
     """A sweep. `sweep`: `running`; `elsewhere` (on another host, which cannot be asked from here); `killed` (its
-    process is gone and had no time to say so); `stopped`. `command`: what continues it, where something is left."""
+    process is gone and had no time to say so); `stopped`. `command`: what continues it, where something is left.
+    `after`: what follows the training."""
 
     root: str
     sweep: Alive
     owner: str | None
     models: tuple[ModelStatus, ...]
     command: str | None
+    after: tuple[Step, ...] = ()
 
     def counts(self) -> dict[str, int]:
         """State -> models, states that there are only."""
@@ -95,10 +98,11 @@ def read_status(root: Path) -> Status:
     """Reads the state of the sweep in `root`; UsageError where there is none."""
     saved = open_saved(root)
     alive, owner = _alive(saved.output)
-    models = _models(saved, alive in ("running", "elsewhere"))
-    left = saved.config is not None and (not models or any(model.state != "done" for model in models))
+    models, after = _models(saved, alive in ("running", "elsewhere"))
+    to_do = not models or any(model.state != "done" for model in models) or any(step.is_open for step in after)
+    left = saved.config is not None and to_do
     command = f"hpmkd run --restore {shlex.quote(str(root))}" if left else None
-    return Status(str(saved.output.root), alive, owner=owner, models=tuple(models), command=command)
+    return Status(str(saved.output.root), alive, owner=owner, models=tuple(models), command=command, after=tuple(after))
 
 
 def _alive(output: OutputDir) -> tuple[Alive, str | None]:
@@ -125,9 +129,10 @@ def _alive(output: OutputDir) -> tuple[Alive, str | None]:
     return ("running" if same else "killed"), owner
 
 
-def _models(saved: Saved, works: bool) -> list[ModelStatus]:
+def _models(saved: Saved, works: bool) -> tuple[list[ModelStatus], list[Step]]:
+    """Each model, and what follows their training."""
     if not saved.jobs:
-        return _without_plan(saved.output) if saved.config is None else []
+        return (_without_plan(saved.output) if saved.config is None else []), []
     findings = audit(saved.jobs, saved.output, repair=False, depth="size")
     records = read_all(saved.output)
     checkpoints = _saved_epochs(saved.output)
@@ -136,8 +141,11 @@ def _models(saved: Saved, works: bool) -> list[ModelStatus]:
         for key, finding in findings.items()
         if finding.job is not None
     ]
-    memory = {} if saved.config is None else recalled(saved.config, findings, saved.output)
-    return [replace(one, in_memory=one.key in memory and one.state in ("ready", "waiting")) for one in made]
+    if saved.config is None:
+        return made, []
+    memory = recalled(saved.config, findings, saved.output)
+    made = [replace(one, in_memory=one.key in memory and one.state in ("ready", "waiting")) for one in made]
+    return made, steps(saved.config, saved.output, saved.jobs, known_headers(findings))
 
 
 def _model(

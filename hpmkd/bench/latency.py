@@ -15,10 +15,11 @@ from dataclasses import asdict, dataclass, field, replace
 import numpy as np
 
 from hpmkd.bench import statistics
-from hpmkd.bench.latency_file import Cell, Control, Latencies, Subject
 from hpmkd.bench.networks import Network
 from hpmkd.bench.prepared import Prepared
 from hpmkd.bench.processes import Timer
+from hpmkd.numeric import UNKNOWN, Estimate
+from hpmkd.store.latency_file import Cell, Control, Latencies, Subject
 
 ROUNDS = 20
 WARM_CALLS, WARM_SECONDS = 10, 0.2
@@ -136,7 +137,7 @@ def controls_of(block: Block, control: str, tolerance: float) -> list[Control]:
     return made
 
 
-def near_one(ratio: statistics.Estimate, tolerance: float) -> bool:
+def near_one(ratio: Estimate, tolerance: float) -> bool:
     """Whether the whole interval lies within 1 / (1 + tolerance) and 1 + tolerance; without one it is not known."""
     return ratio.low >= 1 / (1 + tolerance) and ratio.high <= 1 + tolerance
 
@@ -161,7 +162,7 @@ def cells_of(block: Block, reference: str, controls: Iterable[Control]) -> list[
                 rounds=len(rounds),
                 milliseconds={share: _thousand(one) for share, one in shares.items()},
                 images_per_second=statistics.throughput(rounds, turn.batch),
-                speedup=statistics.UNKNOWN if base is None else statistics.ratio(base, rounds),
+                speedup=UNKNOWN if base is None else statistics.ratio(base, rounds),
                 memory=block.memory.get(turn),
                 trusted=trusted.get((turn.runtime, turn.batch), False),
             )
@@ -169,8 +170,8 @@ def cells_of(block: Block, reference: str, controls: Iterable[Control]) -> list[
     return made
 
 
-def _thousand(one: statistics.Estimate) -> statistics.Estimate:
-    return statistics.Estimate(*(1000 * value for value in one))
+def _thousand(one: Estimate) -> Estimate:
+    return Estimate(*(1000 * value for value in one))
 
 
 def subjects_of(prepared: Iterable[Prepared]) -> list[Subject]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hpmkd.bench.latency_file import Cell, Latencies
-from hpmkd.bench.statistics import LEVEL, SHARES, Estimate
-from hpmkd.numeric import MISSING, fixed, is_defined, whole
+from hpmkd.bench.statistics import LEVEL
+from hpmkd.numeric import MISSING, Estimate, fixed, is_defined, whole
+from hpmkd.store.latency_file import SHARES, Cell, Latencies
 from hpmkd.text_table import TextTable
 
 _MIB = 2**20

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from hpmkd.bench import latency_file, quiet
+from hpmkd.bench import quiet
 from hpmkd.bench.latency import (
     Block,
     Settings,
@@ -23,7 +23,6 @@ from hpmkd.bench.latency import (
     turns_of,
     with_block,
 )  # fmt: skip
-from hpmkd.bench.latency_file import Latencies
 from hpmkd.bench.networks import Network
 from hpmkd.bench.prepared import Prepared, prepare
 from hpmkd.bench.processes import Process
@@ -31,6 +30,8 @@ from hpmkd.config.bench import BenchConfig
 from hpmkd.errors import EnvironmentProblem, Refused
 from hpmkd.hardware import cores, machine
 from hpmkd.log import log
+from hpmkd.store import latency_file
+from hpmkd.store.latency_file import Latencies
 
 Tell = Callable[[str], None]
 BEFORE = "before"

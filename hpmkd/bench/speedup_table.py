@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hpmkd.bench.scaling import efficiency, least_time, serial_fraction, speedup
-from hpmkd.bench.speedup_file import Speedups
-from hpmkd.bench.statistics import LEVEL, Estimate
-from hpmkd.numeric import fixed, is_defined, whole
+from hpmkd.bench.statistics import LEVEL
+from hpmkd.numeric import Estimate, fixed, is_defined, whole
+from hpmkd.store.speedup_file import Speedups
 from hpmkd.text_table import TextTable
 
 

@@ -9,26 +9,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
-SHARES = (50, 90, 95, 99)  # percent of the measurements that are at or below it
+from hpmkd.numeric import UNKNOWN, Estimate
+from hpmkd.store.latency_file import SHARES
+
 BEYOND = 5  # a percentile needs as many measurements beyond it
 RESAMPLES = 1000
 LEVEL = 0.95
 Rounds = Sequence[np.ndarray]
-
-
-class Estimate(NamedTuple):
-    """A number with its 95 % interval; NaN where it is not known."""
-
-    value: float
-    low: float
-    high: float
-
-
-UNKNOWN = Estimate(math.nan, math.nan, math.nan)
 
 
 def percentile(values: np.ndarray, share: float) -> float:

@@ -17,7 +17,7 @@ from hpmkd.log import step_lines, steps
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from hpmkd.bench.latency_file import Latencies
+    from hpmkd.store.latency_file import Latencies
 
 _RUNTIMES = ("eager", "export", "onnx")
 _EXAMPLES = """  hpmkd bench latency results/quick      one network per architecture, into its report

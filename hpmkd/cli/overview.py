@@ -72,7 +72,8 @@ def _row(name: str, one: Status | HpmkdError) -> list[str | Text]:
     states = [model.state for model in one.models]
     done, running, bad = states.count("done"), states.count("running"), sum(state in BAD for state in states)
     left = len(states) - done - running - bad
-    state: str = "done" if done == len(states) > 0 and one.sweep not in ("running", "elsewhere") else one.sweep
+    whole = done == len(states) > 0 and not any(step.is_open for step in one.after)
+    state: str = "done" if whole and one.sweep not in ("running", "elsewhere") else one.sweep
     if not states and state == "stopped":
         return [name, "", "", "", "", "not started"]
     cells = [f"{done}/{len(states)}", *(str(count or "") for count in (running, left))]

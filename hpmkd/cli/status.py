@@ -114,6 +114,7 @@ def parts(found: Status) -> list[Text | TextTable]:
     for place in dict.fromkeys(model.place for model in found.models):
         made.append(_table(place, [model for model in found.models if model.place == place]))
     made += [Text(line, style="red" if bad else "") for line, bad in _lines(found)]
+    made += [Text(f"after the training: {step}", style="red" if step.problem else "") for step in found.after]
     if found.command and found.sweep in ("stopped", "killed"):
         made.append(Text(f"continue with: {found.command}"))
     return made

@@ -102,12 +102,12 @@ class OutputDir:
 
     @property
     def latency_file(self) -> Path:
-        """Latencies of its networks; see `bench/latency_file.py`. Made by `hpmkd bench latency`."""
+        """Latencies of its networks; see `latency_file.py`. Made by `hpmkd bench latency`."""
         return self.root / "latency.json"
 
     @property
     def speedup_file(self) -> Path:
-        """How long it takes with more workers; see `bench/speedup_file.py`. Made by `hpmkd bench speedup`."""
+        """How long it takes with more workers; see `speedup_file.py`. Made by `hpmkd bench speedup`."""
         return self.root / "speedup.json"
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 
+from hpmkd.audit.timed_workers import workers_of
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.errors import EXIT_OK
 from hpmkd.log import log, progress, show
@@ -23,8 +24,6 @@ def planned(config: SweepConfig, seconds: float) -> list[str]:
             f"{', '.join(map(str, config.bench.batch_sizes))}): latency.json"
         )
     if config.bench.workers:
-        from hpmkd.sweep.speedup import workers_of
-
         workers, left_out = workers_of(config)
         runs = config.bench.repeats * len(workers)
         longest = sum(1 / count for count in workers) * config.bench.repeats
@@ -76,7 +75,7 @@ def _speedup(
     from hpmkd.bench.speedup_table import table
     from hpmkd.sweep import speedup
 
-    workers, left_out = speedup.workers_of(config)
+    workers, left_out = workers_of(config)
     for text in left_out:
         progress.info(f"not measured: {text}")
     words = ", ".join(map(str, workers))

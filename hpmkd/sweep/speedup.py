@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from hpmkd.audit.recalled import device_of
-from hpmkd.bench import quiet, speedup_file
-from hpmkd.bench.speedup_file import Speedups, TimedRun
+from hpmkd.audit.timed_workers import gpus_of, workers_of
+from hpmkd.bench import quiet
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.cache import prepare
 from hpmkd.errors import HpmkdError
-from hpmkd.hardware import cores, machine
+from hpmkd.hardware import machine
 from hpmkd.log import log, progress
 from hpmkd.plan.job import Job
+from hpmkd.store import speedup_file
 from hpmkd.store.output_dir import OutputDir
+from hpmkd.store.speedup_file import Speedups, TimedRun
 from hpmkd.sweep.timed_run import config_of, timed_run
 
 # Config of the run, folder, workers, repeat.
@@ -40,7 +40,7 @@ def measure(
     found = _started(config, output, jobs, weights)
     if not found.open:
         return found
-    folder, gpus = output.timed_runs, _gpus_per_trial(config)
+    folder, gpus = output.timed_runs, gpus_of(config)
     for spec in dict.fromkeys(job.data for job in jobs):  # decoding is timed in no run
         prepare(spec, config_of(config, folder, 1, gpus).data)
     looked = quiet.now()
@@ -80,32 +80,6 @@ def _started(config: SweepConfig, output: OutputDir, jobs: Sequence[Job], weight
 def plan_hash(jobs: Sequence[Job]) -> str:
     """What the runs of two measurements must have alike."""
     return hashlib.sha256("\n".join(sorted(f"{job.key} {job.fingerprint}" for job in jobs)).encode()).hexdigest()
-
-
-def workers_of(config: SweepConfig) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """One, and those of `bench.workers` that this machine has cores and GPUs for; and why not the others."""
-    each = config.resources.cpus_per_trial or config.fit.threads
-    most, of = max(1, math.floor(cores() / each)), f"{cores()} cores, {each:g} for each"
-    gpus = _gpus_per_trial(config)
-    if gpus is not None:
-        by_gpu = max(1, math.floor(_gpu_count() / gpus))
-        if by_gpu < most:
-            most, of = by_gpu, f"{_gpu_count()} GPUs, {gpus:g} for each"
-    wanted = sorted({1, *config.bench.workers})
-    left_out = tuple(f"{count} workers: there are {of}" for count in wanted if count > most)
-    return tuple(count for count in wanted if count <= most), left_out
-
-
-def _gpus_per_trial(config: SweepConfig) -> float | None:
-    """The share that is asked for, else a whole GPU for each: a share that is measured anew would be timed, too."""
-    if device_of(config) == "cpu":
-        return None
-    share = config.resources.gpus_per_trial
-    return share if isinstance(share, float | int) and share else 1.0
-
-
-def _gpu_count() -> int:
-    return max(1, len(list(Path("/proc/driver/nvidia/gpus").glob("*"))))
 
 
 def _need_equal(made: Mapping[str, str], expected: Mapping[str, str], workers: int) -> None:

@@ -17,7 +17,6 @@ from hpmkd.audit.findings import headers
 from hpmkd.audit.sweep_dir import open_sweep
 from hpmkd.bench.processes import environment
 from hpmkd.bench.scaling import critical_path
-from hpmkd.bench.speedup_file import TimedRun
 from hpmkd.cluster.ray_processes import end_leftovers
 from hpmkd.config.bench import BenchConfig
 from hpmkd.config.load import to_yaml
@@ -28,6 +27,7 @@ from hpmkd.files import commit_bytes
 from hpmkd.plan.roles import Role
 from hpmkd.store.lock import locked
 from hpmkd.store.output_dir import OutputDir
+from hpmkd.store.speedup_file import TimedRun
 
 _GRACE = 40.0  # seconds, for a training to save its epochs when it is stopped
 _PARENT_DIED = 1  # prctl: PR_SET_PDEATHSIG

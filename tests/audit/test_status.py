@@ -6,34 +6,25 @@ import datetime
 import json
 import os
 import platform
-import re
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
-from support.frames import epoch, make_output, put_model
+from support.frames import CHOOSE, epoch, make_output, put_model, teacher_only
 
-from hpmkd.audit.forecast import seconds_left
 from hpmkd.audit.status import ModelStatus, ago, read_status
 from hpmkd.cli.main import main
 from hpmkd.plan.events import Finished
-from hpmkd.plan.job import Job
 from hpmkd.store.lock import locked
-from hpmkd.store.output_dir import OutputDir, trial_folder
+from hpmkd.store.output_dir import trial_folder
 from hpmkd.store.progress_log import Recorder
 from hpmkd.store.sidecar import sidecar_path
-
-CHOOSE = {"baselines": ["Direct", "AT", "TAKD"], "runs": 2}
 
 
 def models(root: Path) -> dict[str, ModelStatus]:
     return {model.key: model for model in read_status(root).models}
-
-
-def teacher_only(job: Job) -> float | None:
-    return 95.0 if job.role == "teacher" else None
 
 
 def test_a_finished_sweep_has_nothing_left(tmp_path: Path, cache_dir: Path) -> None:
@@ -154,57 +145,6 @@ def test_before_the_plan_and_without_one(tmp_path: Path, cache_dir: Path, capsys
     assert "no such folder" in capsys.readouterr().err
 
 
-def test_table_lines_and_exit_code(tmp_path: Path, cache_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    output, _, _ = make_output(tmp_path, cache_dir, teacher_only, **CHOOSE)
-    assert main(["status", str(tmp_path)]) == 0
-    text = capsys.readouterr().out
-    assert "1 of 8 models done" in text
-    assert "waiting: 2 models for assistant_Digits_TAKD" in text
-    assert f"hpmkd run --restore {tmp_path}" in text.splitlines()[-1]
-    assert "\x1b" not in text
-    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in text.splitlines() if line.startswith("│")]
-    assert ["TAKD", "0/2", "", "2", "", "", ""] in rows
-    assert ["AT", "0/2", "", "", "2", "", ""] in rows
-    Recorder(output).failed("student_Digits_AT_run2", "boom")
-    assert main(["status", str(tmp_path)]) == 1
-    assert "failed: student_Digits_AT_run2, boom" in capsys.readouterr().out
-
-
-def test_json_is_all_of_it(tmp_path: Path, cache_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    make_output(tmp_path, cache_dir, teacher_only, **CHOOSE)
-    assert main(["status", str(tmp_path), "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["counts"] == {"done": 1, "ready": 5, "waiting": 2}
-    assert len(found["models"]) == 8
-
-
-def test_watch_follows_until_the_sweep_ends(
-    tmp_path: Path, cache_dir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    output, _, jobs = make_output(tmp_path, cache_dir, teacher_only, baselines=["Direct"])
-    lock = locked(output)
-    lock.__enter__()
-    steps = iter(
-        [
-            lambda: None,
-            lambda: Recorder(output).record(epoch(1, 2, job="student_Digits_Direct_run1")),
-            lambda: put_model(output, jobs["student_Digits_Direct_run1"], 80.0, {}),
-            lambda: lock.__exit__(None, None, None),
-        ]
-    )
-    monkeypatch.setattr(time, "sleep", lambda seconds: next(steps)())
-    assert main(["status", str(tmp_path), "--watch", "--json"]) == 0
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [line["counts"].get("done", 0) for line in lines] == [1, 1, 2, 2]
-    assert [line["sweep"] for line in lines] == ["running", "running", "running", "stopped"]
-    assert lines[1]["counts"]["running"] == 1
-
-
-def test_every_must_be_more_than_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["status", str(tmp_path), "--every", "0"]) == 2
-    assert "--every: expected more than 0 seconds" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0, "0 s"), (119, "119 s"), (120, "2 min"), (7300, "2 h"), (200_000, "2 d")]
 )
@@ -212,106 +152,6 @@ def test_how_long_ago(seconds: int, text: str) -> None:
     now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
     assert ago((now - datetime.timedelta(seconds=seconds)).isoformat(), now) == text
     assert ago("nonsense") == "?"
-
-
-def test_it_starts_without_what_is_slow(tmp_path: Path, cache_dir: Path) -> None:
-    make_output(tmp_path, cache_dir, teacher_only, **CHOOSE)
-    code = "import sys; from hpmkd.cli.main import main; main(['status', sys.argv[1]]); "
-    code += "print([name for name in ('torch', 'ray', 'pandas', 'numpy', 'sklearn') if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
-
-
-@pytest.mark.parametrize("width", [60, 80, 120])
-def test_the_table_at_any_width(
-    width: int, tmp_path: Path, cache_dir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", str(width))
-    names = ["HPM-KD-noMetaTemp", "HPM-KD-noChain", "HPM-KD-noAdaptive", "TraditionalKD-adaptive"]
-    make_output(tmp_path, cache_dir, teacher_only, baselines=names, runs=2)
-    assert main(["status", str(tmp_path)]) == 0
-    text = capsys.readouterr().out
-    table = [line for line in text.splitlines() if len(line) <= width]
-    words = re.split(r"[\s┃]+", "\n".join(table))
-    assert all(word in words for word in ("model", "done", "running", "waiting", "to", "do", "failed", "stale"))
-    joined = re.sub(r"[\s│]|\d/\d|\d", "", "".join(table))
-    assert all(name in joined for name in names)
-    assert "…" not in text
-
-
-def test_a_folder_that_holds_sweeps_names_them(
-    tmp_path: Path, cache_dir: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    make_output(tmp_path / "quick", cache_dir, lambda job: 90.0, **CHOOSE)
-    make_output(tmp_path / "night [1]", cache_dir, teacher_only, **CHOOSE)
-    (tmp_path / "no sweep").mkdir()
-    assert main(["status", str(tmp_path)]) == 0
-    text = capsys.readouterr().out
-    assert f"{tmp_path}: 2 sweeps" in text
-    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in text.splitlines() if line.startswith("│")]
-    assert rows == [["night [1]", "1/8", "", "7", "", "stopped"], ["quick", "8/8", "", "", "", "done"]]
-    assert f"more about one of them: hpmkd status '{tmp_path}/night [1]'" in text
-    assert main(["status", str(tmp_path), "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert {name: one["counts"].get("done") for name, one in said["sweeps"].items()} == {"night [1]": 1, "quick": 8}
-    for command in (["status", "--watch"], ["report"], ["verify"]):
-        assert main([*command, str(tmp_path)]) == 2
-        error = capsys.readouterr().err
-        assert "2 sweeps in it: night [1], quick" in error
-        assert f"name one of them, such as {tmp_path}/night [1]" in error
-
-
-def test_a_sweep_among_others_that_cannot_be_read(
-    tmp_path: Path, cache_dir: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    make_output(tmp_path / "a", cache_dir, lambda job: 90.0, **CHOOSE)
-    make_output(tmp_path / "b", cache_dir, teacher_only, **CHOOSE)
-    (tmp_path / "a" / "sweep.yaml").write_text("runs: [")
-    Recorder(OutputDir(tmp_path / "b")).failed("student_Digits_AT_run1", "boom")
-    assert main(["status", str(tmp_path)]) == 1
-    text = capsys.readouterr().out
-    assert "unreadable" in text
-    assert str(tmp_path / "a" / "sweep.yaml") in text
-    (row,) = (line for line in text.splitlines() if line.startswith("│ b "))
-    assert [cell.strip() for cell in row.split("│")[1:-1]] == ["b", "1/8", "", "6", "1", "stopped"]
-
-
-def test_a_running_sweep_says_how_long_it_takes(
-    tmp_path: Path, cache_dir: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A teacher took 10 s; of the first student four of ten epochs took 8 s, so 12 s are left, and others follow."""
-    output, _, _ = make_output(tmp_path, cache_dir, teacher_only, **CHOOSE, fit__student_epochs=10)
-    recorder = Recorder(output)
-    assert seconds_left(read_status(tmp_path)) is None, "no sweep runs"
-    with locked(output):
-        recorder.started("student_Digits_Direct_run1")
-        for number in range(1, 5):
-            recorder.record(epoch(number, 10, job="student_Digits_Direct_run1"))
-        log = output.progress / "student_Digits_Direct_run1.jsonl"
-        now = datetime.datetime.now(datetime.UTC)
-        lines = [json.loads(line) for line in log.read_text().splitlines()]
-        for line in lines:
-            ago = 8 if line["event"] == "started" else 0
-            line["time"] = (now - datetime.timedelta(seconds=ago)).isoformat(timespec="seconds")
-        log.write_text("".join(json.dumps(line) + "\n" for line in lines))
-        left = seconds_left(read_status(tmp_path))
-        assert left is not None
-        # 12 s for this one, 20 s for its sister; four more students and an assistant, by their work.
-        assert 12 + 20 < left < 12 + 20 + 6 * 80
-        assert main(["status", str(tmp_path)]) == 0
-        assert re.search(r"1 of 8 models done, about 0:0\d:\d\d left; a sweep is running", capsys.readouterr().out)
-
-
-def test_a_single_sweep_and_its_end(tmp_path: Path, cache_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One that runs is running, also where all models are there already."""
-    output, _, _ = make_output(tmp_path / "quick", cache_dir, lambda job: 90.0, **CHOOSE)
-    assert main(["status", str(tmp_path)]) == 0
-    text = capsys.readouterr().out
-    assert f"{tmp_path}: 1 sweep\n" in text
-    assert "│ done " in text
-    with locked(output):
-        assert main(["status", str(tmp_path)]) == 0
-    assert "│ running " in capsys.readouterr().out
 
 
 def test_a_finished_model_whose_file_is_gone_is_lost_not_interrupted(

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hpmkd.bench import latency_file
 from hpmkd.bench.latency import (
     CONTROL,
     ROUNDS,
@@ -26,8 +25,9 @@ from hpmkd.bench.latency import (
     turns_of,
     with_block,
 )  # fmt: skip
-from hpmkd.bench.latency_file import Latencies, Subject
-from hpmkd.bench.statistics import Estimate
+from hpmkd.numeric import Estimate
+from hpmkd.store import latency_file
+from hpmkd.store.latency_file import Latencies, Subject
 
 SETTINGS = Settings(batch_sizes=(1, 8), runtimes=("eager", "onnx"))
 BIG, SMALL = "big", "small"

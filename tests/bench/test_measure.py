@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hpmkd.bench import latency_file, measure, quiet
+from hpmkd.bench import measure, quiet
 from hpmkd.bench.latency import Settings
 from hpmkd.bench.measure import Wishes, blocks_of
 from hpmkd.bench.networks import Network, of_files
@@ -17,6 +17,7 @@ from hpmkd.bench.quiet import Quiet
 from hpmkd.config.specs import ModelSpec
 from hpmkd.errors import EnvironmentProblem
 from hpmkd.models import build
+from hpmkd.store import latency_file
 from hpmkd.store.result_file import commit
 
 SETTINGS = Settings(batch_sizes=(1, 4), threads=(1, 2), runtimes=("eager",), measurements=40, seconds=0.05)

@@ -23,11 +23,12 @@ from hpmkd.bench.processes import Process
 from hpmkd.config.specs import ModelSpec
 from hpmkd.hardware import machine
 from hpmkd.models import build
+from hpmkd.numeric import Estimate
 from hpmkd.store.result_file import commit
 
 SPEC = ModelSpec("resnet8", (16, 32, 64), in_channels=3, image_size=32, classes=10)
 RUNTIMES = ("eager", "export", "onnx")
-Ratios = dict[tuple[str, int], tuple[statistics.Estimate, statistics.Estimate]]
+Ratios = dict[tuple[str, int], tuple[Estimate, Estimate]]
 
 
 def made(folder: Path) -> list[Prepared]:

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from hpmkd.bench import measure, quiet
-from hpmkd.bench.latency_file import Control, Latencies
 from hpmkd.bench.quiet import Quiet
-from hpmkd.bench.statistics import Estimate
 from hpmkd.cli.main import main
 from hpmkd.config.specs import ModelSpec
 from hpmkd.models import build
+from hpmkd.numeric import Estimate
+from hpmkd.store.latency_file import Control, Latencies
 from hpmkd.store.result_file import commit
 
 FEW = [

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from hpmkd.bench.latency import CONTROL, Block, Settings, Turn, settings_json, turns_of, with_block
-from hpmkd.bench.latency_file import Latencies, Subject
-from hpmkd.bench.speedup_file import Speedups, TimedRun
+from hpmkd.store.latency_file import Latencies, Subject
+from hpmkd.store.speedup_file import Speedups, TimedRun
 
 SETTINGS = Settings(batch_sizes=(1, 8))
 

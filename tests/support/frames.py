@@ -29,6 +29,8 @@ from support.builders import make_config
 
 Scores = Mapping[str, Sequence[float]]
 KEY = "student_D_AT_run1"
+# For `make_output`: a teacher, an assistant, and students with and without parents.
+CHOOSE: dict[str, Any] = {"baselines": ["Direct", "AT", "TAKD"], "runs": 2}
 CURVES = ["place", "baseline", "run", "epoch", "train_loss", "validation_accuracy_pct", "lr", "train_seconds"]
 
 
@@ -116,3 +118,8 @@ def compose_report(frame: pd.DataFrame, root: Path, config: SweepConfig | None =
     """The report on a frame, as if it were that of a sweep in `root`."""
     status = Status(str(root), "stopped", None, models=(), command=None)
     return compose(Saved(OutputDir(root), config, ()), frame, status, pd.DataFrame(columns=CURVES))
+
+
+def teacher_only(job: Job) -> float | None:
+    """For `make_output`: a sweep that has trained its teacher alone."""
+    return 95.0 if job.role == "teacher" else None

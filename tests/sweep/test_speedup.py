@@ -9,14 +9,16 @@ import pytest
 from support.builders import make_config
 from support.frames import make_output
 
-from hpmkd.bench import quiet, speedup_file
+from hpmkd.audit import timed_workers
+from hpmkd.bench import quiet
 from hpmkd.bench.quiet import Quiet
-from hpmkd.bench.speedup_file import TimedRun
 from hpmkd.config.bench import BenchConfig
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.errors import HpmkdError
 from hpmkd.plan.job import Job
+from hpmkd.store import speedup_file
 from hpmkd.store.output_dir import OutputDir
+from hpmkd.store.speedup_file import TimedRun
 from hpmkd.sweep import speedup
 from hpmkd.sweep.timed_run import config_of
 
@@ -41,7 +43,7 @@ class Trainings:
 
 @pytest.fixture
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[SweepConfig, OutputDir, list[Job], dict[str, str]]:
-    monkeypatch.setattr(speedup, "cores", lambda: 4)
+    monkeypatch.setattr(timed_workers, "cores", lambda: 4)
     monkeypatch.setattr(speedup, "prepare", lambda *_: "")
     monkeypatch.setattr(quiet, "now", lambda: Quiet(("other processes use 30.0% of 2 cores",)))
     output, config, jobs = make_output(tmp_path / "out", tmp_path / "cache", lambda job: 50.0, baselines=["Direct"])
@@ -110,22 +112,22 @@ def test_a_run_is_the_same_sweep_beside_nobody(made: Any, tmp_path: Path) -> Non
     ("threads", "workers"), [(1, (1, 2, 4)), (2, (1, 2)), (3, (1,)), (9, (1,))]
 )  # fmt: skip
 def test_never_more_than_cores(threads: int, workers: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(speedup, "cores", lambda: 4)
+    monkeypatch.setattr(timed_workers, "cores", lambda: 4)
     config = make_config(bench__workers=[2, 4, 8], fit__threads=threads)
-    assert speedup.workers_of(config)[0] == workers
+    assert timed_workers.workers_of(config)[0] == workers
 
 
 def test_never_more_than_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(speedup, "cores", lambda: 64)
-    monkeypatch.setattr(speedup, "device_of", lambda _: "cuda")
-    monkeypatch.setattr(speedup, "_gpu_count", lambda: 2)
+    monkeypatch.setattr(timed_workers, "cores", lambda: 64)
+    monkeypatch.setattr(timed_workers, "device_of", lambda _: "cuda")
+    monkeypatch.setattr(timed_workers, "_gpu_count", lambda: 2)
     config = make_config(bench__workers=[1, 2, 4, 8])
-    assert speedup.workers_of(config)[0] == (1, 2)
+    assert timed_workers.workers_of(config)[0] == (1, 2)
     half = make_config(bench__workers=[1, 2, 4, 8], resources__gpus_per_trial=0.5)
-    workers, left_out = speedup.workers_of(half)
+    workers, left_out = timed_workers.workers_of(half)
     assert workers == (1, 2, 4)
     assert left_out == ("8 workers: there are 2 GPUs, 0.5 for each",)
-    assert config_of(config, Path("x"), 2, speedup._gpus_per_trial(config)).resources.gpus_per_trial == 1.0
+    assert config_of(config, Path("x"), 2, timed_workers.gpus_of(config)).resources.gpus_per_trial == 1.0
 
 
 def test_images_are_decoded_before_anything_is_timed(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,12 +12,11 @@ from hpmkd.analysis.experiments.cost import scaled
 from hpmkd.analysis.plots import latency as plots
 from hpmkd.analysis.section import Drawing, Format, Section, Table, digits
 from hpmkd.audit.sweep_dir import Saved
-from hpmkd.bench import latency_file
-from hpmkd.bench.latency_file import Latencies
-from hpmkd.bench.statistics import SHARES, Estimate
 from hpmkd.errors import UsageError
-from hpmkd.numeric import divide, is_defined, whole
+from hpmkd.numeric import Estimate, divide, is_defined, whole
 from hpmkd.plan.roles import Role
+from hpmkd.store import latency_file
+from hpmkd.store.latency_file import SHARES, Latencies
 
 _TITLE = "Efficiency at inference"
 _MIB = 2**20

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from hpmkd.analysis.experiments.contrast import listed, records
-from hpmkd.bench.latency_file import Control, Latencies
 from hpmkd.numeric import MISSING, fixed, is_defined
+from hpmkd.store.latency_file import Control, Latencies
 
 
 def three(value: float) -> str:

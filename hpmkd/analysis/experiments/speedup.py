@@ -10,12 +10,12 @@ from hpmkd.analysis.experiments.contrast import listed
 from hpmkd.analysis.plots.latency import speedups
 from hpmkd.analysis.section import Drawing, Format, Section, Table, digits
 from hpmkd.audit.sweep_dir import Saved
-from hpmkd.bench import speedup_file
-from hpmkd.bench.speedup_file import Speedups
 from hpmkd.bench.speedup_table import Row, critical_path, rows
 from hpmkd.data.source.listing import count
 from hpmkd.errors import UsageError
 from hpmkd.numeric import fixed, is_defined, whole
+from hpmkd.store import speedup_file
+from hpmkd.store.speedup_file import Speedups
 
 _TITLE = "Speed-up with more workers"
 _ESTIMATES = ("seconds", "speedup", "efficiency", "serial")

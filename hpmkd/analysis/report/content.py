@@ -163,14 +163,24 @@ def _missing(status: Status) -> list[str]:
     if not status.models:
         return ["The sweep has not planned its models yet."]
     if not left:
-        return []
+        return _not_measured(status)
     words = {"running": "in training", "ready": "not started", "lost": "finished before (the file is gone)"}
     states = [one.state for one in left]
     counts = [f"{states.count(state)} {words.get(state, state)}" for state in dict.fromkeys(states)]
     of = some_of(len(left), len(status.models), "model")
     line = f"{of} missing: {', '.join(counts)}. This report covers the others."
+    return [line, *_to_continue(status)]
+
+
+def _not_measured(status: Status) -> list[str]:
+    """What is owed of a sweep whose models are all there."""
+    owed = [f"After the training, not all is measured: {step}." for step in status.after if step.is_open]
+    return [*owed, *_to_continue(status)] if owed else []
+
+
+def _to_continue(status: Status) -> list[str]:
     goes_on = status.sweep in ("running", "elsewhere")
-    return [line, f"To continue: {status.command}"] if status.command and not goes_on else [line]
+    return [f"To continue: {status.command}"] if status.command and not goes_on else []
 
 
 def _tables(frame: pd.DataFrame, shown: pd.DataFrame, compared: pd.DataFrame, order: Sequence[str]) -> list[Table]:

@@ -28,6 +28,7 @@ def progress_html(status: Status, trouble: str = "") -> str:
         .render(
             headline=_headline(status, done, total),
             state=SWEEP[status.sweep].format(owner=status.owner),
+            after=[str(step) for step in status.after],
             trouble=trouble,
             done=done,
             total=total,

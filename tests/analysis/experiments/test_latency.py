@@ -14,8 +14,8 @@ from hpmkd.analysis.plots.style import render
 from hpmkd.analysis.report.write import html, markdown
 from hpmkd.analysis.section import Section
 from hpmkd.audit.sweep_dir import Saved
-from hpmkd.bench import latency_file
-from hpmkd.bench.latency_file import Latencies
+from hpmkd.store import latency_file
+from hpmkd.store.latency_file import Latencies
 from hpmkd.store.output_dir import OutputDir
 
 FRAME = make_frame({"Direct": [70.0, 71.0]})

@@ -14,10 +14,10 @@ from hpmkd.analysis.experiments import speedup
 from hpmkd.analysis.report.write import html
 from hpmkd.analysis.section import Section
 from hpmkd.audit.sweep_dir import Saved
-from hpmkd.bench import speedup_file
-from hpmkd.bench.speedup_file import Speedups
 from hpmkd.bench.speedup_table import mean, rows
+from hpmkd.store import speedup_file
 from hpmkd.store.output_dir import OutputDir
+from hpmkd.store.speedup_file import Speedups
 
 FRAME = make_frame({"Direct": [70.0, 71.0]})
 

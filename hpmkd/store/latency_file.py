@@ -8,13 +8,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hpmkd.bench.statistics import SHARES, UNKNOWN, Estimate
-from hpmkd.errors import UsageError
-from hpmkd.files import commit_json, parse_json
-from hpmkd.numeric import json_ready
+from hpmkd.numeric import UNKNOWN, Estimate
+from hpmkd.store import measurement
 
 NAME = "latency.json"
-FORMAT = 1
+SHARES = (50, 90, 95, 99)  # percentiles: percent of the measurements that are at or below it
 
 
 @dataclass(frozen=True)
@@ -98,9 +96,7 @@ class Latencies:
 
 def write(found: Latencies, path: Path) -> None:
     """Raises EnvironmentProblem where it cannot be written."""
-    values = {"format": FORMAT, **asdict(found)}
-    values["cells"] = [_cell_json(one) for one in found.cells]
-    commit_json(path, json_ready(values))
+    measurement.write(path, {**asdict(found), "cells": [_cell_json(one) for one in found.cells]})
 
 
 def read(path: Path) -> Latencies | None:
@@ -109,23 +105,10 @@ def read(path: Path) -> Latencies | None:
     Raises:
         UsageError: it is not what this version writes.
     """
-    try:
-        values = parse_json(path.read_bytes())
-        if values["format"] != FORMAT:
-            raise ValueError(f"format {values['format']}")
-        return _read(values)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(
-            f"{path}: cannot be read",
-            expected="what hpmkd bench latency writes",
-            found=f"{type(error).__name__}: {error}",
-            todo="move it away and measure again",
-        ) from error
+    return measurement.read(path, _parsed, "hpmkd bench latency")
 
 
-def _read(values: Mapping[str, Any]) -> Latencies:
+def _parsed(values: Mapping[str, Any]) -> Latencies:
     return Latencies(
         settings=dict(values["settings"]),
         machine=dict(values["machine"]),

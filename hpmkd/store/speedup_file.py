@@ -7,11 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hpmkd.errors import UsageError
-from hpmkd.files import commit_json, parse_json
-from hpmkd.numeric import json_ready
-
-FORMAT = 1
+from hpmkd.store import measurement
 
 
 @dataclass(frozen=True)
@@ -61,7 +57,7 @@ class Speedups:
 
 def write(found: Speedups, path: Path) -> None:
     """Raises EnvironmentProblem where it cannot be written."""
-    commit_json(path, json_ready({"format": FORMAT, **asdict(found)}))
+    measurement.write(path, asdict(found))
 
 
 def read(path: Path) -> Speedups | None:
@@ -70,19 +66,10 @@ def read(path: Path) -> Speedups | None:
     Raises:
         UsageError: it is not what this version writes.
     """
-    try:
-        values: dict[str, Any] = dict(parse_json(path.read_bytes()))
-        if values.pop("format") != FORMAT:
-            raise ValueError("another format")
-        runs = tuple(TimedRun(**one) for one in values.pop("runs"))
-        values |= {"workers": tuple(values["workers"]), "left_out": tuple(values["left_out"])}
-        return Speedups(**values, runs=runs)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(
-            f"{path}: cannot be read",
-            expected="what hpmkd bench speedup writes",
-            found=f"{type(error).__name__}: {error}",
-            todo="move it away and measure again",
-        ) from error
+    return measurement.read(path, _parsed, "hpmkd bench speedup")
+
+
+def _parsed(values: dict[str, Any]) -> Speedups:
+    runs = tuple(TimedRun(**one) for one in values.pop("runs"))
+    values |= {"workers": tuple(values["workers"]), "left_out": tuple(values["left_out"])}
+    return Speedups(**values, runs=runs)
