@@ -97,15 +97,15 @@ class Status:
 def read_status(root: Path) -> Status:
     """Reads the state of the sweep in `root`; UsageError where there is none."""
     saved = open_saved(root)
-    alive, owner = _alive(saved.output)
-    models, after = _models(saved, alive in ("running", "elsewhere"))
+    state, owner = alive(saved.output)
+    models, after = _models(saved, state in ("running", "elsewhere"))
     to_do = not models or any(model.state != "done" for model in models) or any(step.is_open for step in after)
     left = saved.config is not None and to_do
     command = f"hpmkd run --restore {shlex.quote(str(root))}" if left else None
-    return Status(str(saved.output.root), alive, owner=owner, models=tuple(models), command=command, after=tuple(after))
+    return Status(str(saved.output.root), state, owner=owner, models=tuple(models), command=command, after=tuple(after))
 
 
-def _alive(output: OutputDir) -> tuple[Alive, str | None]:
+def alive(output: OutputDir) -> tuple[Alive, str | None]:
     """Whether a sweep works here, and which process on which host; from the file beside its lock.
 
     The lock itself is not tried: holding it for a moment could turn a starting sweep away.

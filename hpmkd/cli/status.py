@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from rich.console import Console, Group
-from rich.live import Live
 from rich.text import Text
 
 from hpmkd.audit.forecast import seconds_left
 from hpmkd.audit.status import BAD, SWEEP, ModelStatus, Status, ago, read_status, row_name
 from hpmkd.audit.sweep_dir import sweeps_in
-from hpmkd.cli.overview import read_overview, show_overview
+from hpmkd.cli.overview import is_bad, overview_of, works
 from hpmkd.cli.parser import Arguments
+from hpmkd.cli.watching import View, show, watch
 from hpmkd.config.paths import user_path
 from hpmkd.data.source.listing import count as number_of
 from hpmkd.data.source.listing import named
@@ -27,6 +25,7 @@ from hpmkd.text_table import TextTable
 _EXAMPLES = """  hpmkd status results/quick
   hpmkd status results                    which sweeps there are, and how far
   hpmkd status results/quick --watch
+  hpmkd status results/paper --watch      all sweeps of a programme
   hpmkd status results/quick --json | jq '.models[] | select(.state == "failed")'"""
 _DESCRIPTION = """Shows how far a sweep is. Reads its files only, so it works during a sweep and on another machine. A
 model counts as done if its sidecar matches the plan and its size; hpmkd verify checks every byte. Of a folder that
@@ -61,51 +60,18 @@ def status(argv: Sequence[str], prog: str) -> int:
     if not given.every > 0:
         parser.error("--every: expected more than 0 seconds")
     root = user_path(given.dir, "DIR")
-    if sweeps_in(root) and not given.watch:
-        return show_overview(root, read_overview(root), given.json)
-    found = read_status(root)
-    if given.watch:
-        found = _watch(root, found, given.every, given.json)
-    elif given.json:
-        print(json.dumps(as_json(found), indent=1))
-    else:
-        _print(Console(highlight=False), found)
-    return EXIT_SOME_FAILED if any(model.state in BAD for model in found.models) else EXIT_OK
+    view: View[Any] = overview_of(root) if sweeps_in(root) else _view(root)
+    found = watch(view, given.every, given.json) if given.watch else show(view, given.json)
+    return EXIT_SOME_FAILED if is_bad(found) else EXIT_OK
+
+
+def _view(root: Path) -> View[Status]:
+    return View(lambda: read_status(root), parts, as_json, goes_on=works)
 
 
 def as_json(found: Status) -> dict[str, object]:
     """What `--json` prints."""
     return dict(json_ready({**asdict(found), "counts": found.counts()}))
-
-
-def _watch(root: Path, found: Status, every: float, as_lines: bool) -> Status:
-    """Shows the state again and again; on a terminal in place, else whenever it changes."""
-    console = Console(highlight=False)
-    if as_lines or not console.is_terminal:
-        shown = None
-        while True:
-            if found != shown:
-                if as_lines:
-                    print(json.dumps(as_json(found)), flush=True)
-                else:
-                    _print(console, found)
-                shown = found
-            if found.sweep not in ("running", "elsewhere"):
-                return found
-            time.sleep(every)
-            found = read_status(root)
-    with Live(Group(*parts(found)), console=console, auto_refresh=False) as live:
-        while found.sweep in ("running", "elsewhere"):
-            time.sleep(every)
-            found = read_status(root)
-            live.update(Group(*parts(found)), refresh=True)
-    return found
-
-
-def _print(console: Console, found: Status) -> None:
-    """Without line breaks in paths and commands, so that they can be copied."""
-    for part in parts(found):
-        console.print(part, soft_wrap=isinstance(part, Text))
 
 
 def parts(found: Status) -> list[Text | TextTable]:

@@ -50,10 +50,12 @@ def _front(measures: Sequence[str], rows: Rows) -> str:
     said += [f"{len(on) - _FEW} others"] if len(on) > _FEW else []
     few = " One run each: it may be chance." if rows[0]["runs"] < 2 else ""
     beaten = len(rows) - len(on)
+    who, others = _WHO[rows[0]["students"]], "the other one" if beaten == 1 else f"each of the other {beaten}"
+    rest = f"; {others} is beaten by one of these that costs no more" if beaten else ""
     return (
-        f"By {listed([MEASURES[one] for one in measures])} of a student {_WHO[rows[0]['students']]}, nothing is "
-        f"better for no more than {listed(said)}; {beaten} of {len(rows)} baselines {'is' if beaten == 1 else 'are'} "
-        f"beaten.{few}"
+        f"Counted in {listed([MEASURES[one] for one in measures])} of one student {who}, "
+        f"{len(on)} of {len(rows)} baselines {'is' if len(on) == 1 else 'are'} the best for what "
+        f"{'it costs' if len(on) == 1 else 'they cost'}: {listed(said)}{rest}.{few}"
     )
 
 
