@@ -43,6 +43,10 @@ LabelNoise = Annotated[list[str | None], _LISTED, AfterValidator(lambda found: n
 TeacherSees = Annotated[list[Literal["same", "clean"]], _LISTED, _EACH_ONCE]
 CleanValidation = Annotated[list[bool], _LISTED, _EACH_ONCE]
 
+# A class by its name or its number; not `true` or 1.0, which YAML may make of what was meant.
+_Class = Annotated[int, Field(strict=True, ge=0)] | Annotated[str, Field(strict=True)]
+Confused = dict[str, Annotated[dict[_Class, _Class], Field(min_length=1)]]
+
 IMBALANCE_KEY: Any = Field(
     [None], description="classes with fewer training images: exp100 (falling exponentially, the largest class has 100 "
     "times the images of the smallest), step100 (half of the classes have few), evenexp100 (as many images as exp100, "
@@ -51,8 +55,13 @@ IMBALANCE_KEY: Any = Field(
 )  # fmt: skip
 NOISE_KEY: Any = Field(
     [None], description="wrong labels: sym0.2 (a fifth, any other class), asym0.2 (a fifth of the classes that are "
-    "easily confused), pair0.2 (the next class), null (none); several values are a grid over all data sets without "
-    "such a word", examples=["[null, sym0.2, sym0.4]"],
+    "easily confused, see data.confused), pair0.2 (the next class), null (none); several values are a grid over all "
+    "data sets without such a word", examples=["[null, sym0.2, sym0.4]"],
+)  # fmt: skip
+CONFUSED_KEY: Any = Field(
+    {}, description="which classes look like which others, for asym label noise: by data set a mapping of classes (by "
+    "name or number) to the one each is taken for; default: the published ones, of CIFAR10, MNIST and Digits",
+    examples=["{my-birds: {sparrow: finch, finch: sparrow}}"],
 )  # fmt: skip
 TEACHER_KEY: Any = Field(
     ["same"], description="under imbalance or label noise: teachers and assistants are trained on the same images and "

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 SUBSET = ("n",)
 IMBALANCE = ("exp", "step", "evenexp", "evenstep")
 NOISE = ("sym", "asym", "pair")
+CONFUSING = ("asym",)  # of noise, that which needs to know which classes look alike
 CLEAN_VALIDATION, CLEAN_TEACHER = "cleanVal", "cleanTeacher"
 WORDS = (*SUBSET, *IMBALANCE, *NOISE, CLEAN_VALIDATION, CLEAN_TEACHER)
 _WORD = re.compile(r"([A-Za-z]+)(\d{1,12}(?:\.\d{1,12})?)?")

@@ -19,7 +19,7 @@ def flattened(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-_MAPPINGS = ("vary", "pairs")  # keys whose value is a mapping of the user's own
+_MAPPINGS = ("vary", "pairs", "data.confused")  # keys whose value is a mapping of the user's own
 
 
 def _plain(value: Any) -> Any:

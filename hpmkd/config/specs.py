@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from hpmkd.config.conditions import clean_of
+from hpmkd.config.conditions import CONFUSING, clean_of, has_any
 from hpmkd.errors import UsageError
 
 LENET5_NAMES = ("lenet5_teacher", "lenet5_student", "lenet5")
@@ -29,6 +29,8 @@ class DataSpec:
     known), so both are compared by nothing. `name` is the bare name, from which seeds and the split are drawn, so that
     they are the same under every `condition` (canonical, see `data/conditions`; None: as it is). `realised` is what the
     condition comes to, see `data.selection.realise`; None: not known, or there is no condition that needs saying.
+    `confused`: pairs of a class and the one that it is easily taken for, where the condition needs them and a user has
+    said them; None: those that are published.
     """
 
     name: str
@@ -42,6 +44,7 @@ class DataSpec:
     source: str | None = field(default=None, compare=False)
     images: int = field(default=0, compare=False)
     condition: str | None = option(None)
+    confused: tuple[tuple[int, int], ...] | None = option(None)
     realised: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -62,7 +65,11 @@ class DataSpec:
     @property
     def clean(self) -> DataSpec:
         """What clean teachers are trained on: without imbalance and noise."""
-        return replace(self, condition=clean_of(self.condition), realised=None)
+        return replace(self.under(clean_of(self.condition)), realised=None)
+
+    def under(self, condition: str | None) -> DataSpec:
+        """The same images under another condition (canonical)."""
+        return replace(self, condition=condition, confused=self.confused if has_any(condition, CONFUSING) else None)
 
     def kept_of(self, images: int) -> int:
         """How many of `images` training images are kept for validation, whether the others are enough or not."""
@@ -154,4 +161,5 @@ def spec_to_json(spec: DataSpec) -> dict[str, Any]:
 
 def spec_from_json(values: Mapping[str, Any]) -> DataSpec:
     """The reverse of `spec_to_json`."""
-    return DataSpec(**values)
+    confused = values.get("confused")
+    return DataSpec(**{**values, "confused": confused and tuple((int(one), int(other)) for one, other in confused)})

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from hpmkd.config import condition_values, fields
 from hpmkd.config.bench import BenchConfig
-from hpmkd.config.condition_values import CleanValidation, Imbalance, LabelNoise, TeacherSees
+from hpmkd.config.condition_values import CleanValidation, Confused, Imbalance, LabelNoise, TeacherSees
 from hpmkd.config.fields import Epochs, Fraction, NonNegative, Positive, PositiveInt, Section, Smoothing
 from hpmkd.config.machine import RecordConfig, ResourcesConfig
 from hpmkd.config.methods import (
@@ -55,6 +55,7 @@ class DataConfig(Section):
     label_noise: LabelNoise = condition_values.NOISE_KEY
     teacher_sees: TeacherSees = condition_values.TEACHER_KEY
     clean_validation: CleanValidation = condition_values.VALIDATION_KEY
+    confused: Confused = condition_values.CONFUSED_KEY
     allow_empty_classes: bool = Field(
         False, description="your own images: accept classes that have no training or no test images"
     )

@@ -17,6 +17,7 @@ from hpmkd.data.cache_lock import locked
 from hpmkd.data.catalog import DATASETS, Dataset, find_all
 from hpmkd.data.census import remarks, summary
 from hpmkd.data.conditions.catalog import conditioned
+from hpmkd.data.conditions.confusable import confusable
 from hpmkd.data.conditions.entries import entries_of
 from hpmkd.data.decode import FORMAT, commit_labels, decode, faults_of
 from hpmkd.data.realised import sentence, with_realised
@@ -80,16 +81,20 @@ def _say_used(spec: DataSpec, config: DataConfig) -> None:
 
 
 def _describe(dataset: Dataset, config: SweepConfig) -> DataSpec:
-    """Under no condition."""
+    """Under no condition, with all that one may need."""
+    said = config.data.confused.get(dataset.name)
     if dataset.source is not None:
         content, meta = _own(dataset, config.data)
         log.info(summary(dataset.name, meta["census"]))
         for line in remarks(dataset.name, meta["census"]):
             log.warning(line)
-        return dataset.known(meta, content).spec(config.data)
+        names = [str(one["name"]) for one in meta["census"]["classes"]]
+        spec = dataset.known(meta, content).spec(config.data)
+        return replace(spec, confused=confusable(dataset.name, said, names))
     if config.data.image_size not in (None, dataset.image_size):
         log.warning(f"data.image_size: not for {dataset.name}, whose images have {dataset.image_size} pixels")
-    return dataset.spec(config.data)
+    numbers = list(map(str, range(dataset.classes)))
+    return replace(dataset.spec(config.data), confused=confusable(dataset.name, said, numbers))
 
 
 def take_census(dataset: Dataset, config: DataConfig) -> dict[str, Any]:

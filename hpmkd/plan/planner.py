@@ -58,7 +58,7 @@ class _Planner:
         if not sees_clean_teacher(condition):
             return self.data
         seen = images_of(condition)
-        return self.data.clean if seen == clean_of(condition) else replace(self.data, condition=seen)
+        return self.data.clean if seen == clean_of(condition) else self.data.under(seen)
 
     def once(self, job: Job) -> Job:
         """The same job as an object that all who learn from it share, so that it is fingerprinted once."""
@@ -229,7 +229,7 @@ def expand(config: SweepConfig, datasets: Iterable[DataSpec], baselines: Sequenc
             if not baseline.teachers and sees_clean_teacher(data.condition):
                 if (data.name, as_taught(data.condition)) in places:
                     continue  # it is the student of that place
-                first = replace(first, data=replace(data, condition=as_taught(data.condition)))
+                first = replace(first, data=data.under(as_taught(data.condition)))
             for job in first.ancestors():
                 _add(jobs, job)
             for run in range(1, config.runs + 1):

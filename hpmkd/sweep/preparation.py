@@ -133,6 +133,8 @@ def _gone_specs(config: SweepConfig, output: OutputDir, entries: Sequence[str]) 
         specs = [spec_from_json(values) for values in parse_json(output.datasets_file.read_text())]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
+    # Only a condition that needs them has noted which classes look alike.
+    specs.sort(key=lambda spec: spec.confused is not None)
     noted = {spec.source: replace(spec, condition=None, realised=None) for spec in specs if spec.source}
     found = {}
     for entry in entries:

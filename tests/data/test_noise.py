@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from support.builders import make_raw, make_spec
 
 from hpmkd.data.conditions.catalog import canonical, conditioned, parts
-from hpmkd.data.conditions.noise import CONFUSED
+from hpmkd.data.conditions.confusable import PUBLISHED
 from hpmkd.data.images import split
 from hpmkd.data.realised import realise, sentence
 from hpmkd.errors import UsageError
@@ -42,7 +42,7 @@ def test_the_rate_is_exact_and_so_is_each_class(kind: str, rate: float) -> None:
 
 
 @pytest.mark.parametrize("rate", RATES)
-@pytest.mark.parametrize("name", list(CONFUSED))
+@pytest.mark.parametrize("name", list(PUBLISHED))
 def test_confusable_classes(name: str, rate: float) -> None:
     """Patrini et al. 2017, section 5."""
     published = {

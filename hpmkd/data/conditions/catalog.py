@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -103,7 +102,7 @@ def conditioned(spec: DataSpec, condition: str | None) -> DataSpec:
     """
     for one, number in _parts(condition):
         spec = one.described(spec, number)
-    return replace(spec, condition=condition)
+    return spec.under(condition)
 
 
 def parts(labels: npt.NDArray[np.integer], spec: DataSpec) -> tuple[Part, Part]:

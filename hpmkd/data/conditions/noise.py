@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
 
+from hpmkd.config.conditions import CONFUSING
 from hpmkd.config.specs import DataSpec
 from hpmkd.data.conditions.base import Condition, Ints, Part
+from hpmkd.data.conditions.confusable import PUBLISHED, Confused
 from hpmkd.data.conditions.draws import draws
 from hpmkd.errors import UsageError
 from hpmkd.numeric import digits
 
-# Patrini et al. 2017, section 5: classes that are easily confused. CIFAR-10: truck -> automobile, bird -> airplane,
-# deer -> horse, cat <-> dog; MNIST: 2 -> 7, 3 -> 8, 5 <-> 6, 7 -> 1. Digits are the same ten figures.
-_FIGURES = {2: 7, 3: 8, 5: 6, 6: 5, 7: 1}
-CONFUSED: Mapping[str, Mapping[int, int]] = {
-    "CIFAR10": {9: 1, 2: 0, 4: 7, 3: 5, 5: 3},
-    "MNIST": _FIGURES,
-    "Digits": _FIGURES,
-}
 # True classes, their places in the data set's order, spec -> the class that each image gets if it is flipped.
 Target = Callable[[Ints, Ints, DataSpec], Ints]
 
@@ -39,7 +33,7 @@ def the_next(true: Ints, places: Ints, spec: DataSpec) -> Ints:
 def confused(true: Ints, places: Ints, spec: DataSpec) -> Ints:
     """The class that it is easily taken for; its own where there is none: Patrini et al. 2017."""
     table = np.arange(spec.classes)
-    for one, other in CONFUSED[spec.name].items():
+    for one, other in pairs_of(spec) or ():
         table[one] = other
     return table[true]
 
@@ -47,9 +41,15 @@ def confused(true: Ints, places: Ints, spec: DataSpec) -> Ints:
 TARGETS: dict[str, Target] = {"sym": any_other, "asym": confused, "pair": the_next}
 _MEANINGS = {
     "sym": "share of the training images that are given one of the other classes, any of them",
-    "asym": f"share of the images of some classes that are given the one they look like; of {', '.join(CONFUSED)}",
+    "asym": "share of the images of some classes that are given the one they look like, of "
+    f"{', '.join(PUBLISHED)} or what data.confused says",
     "pair": "share of the training images that are given the next class",
 }
+
+
+def pairs_of(spec: DataSpec) -> Confused | None:
+    """Classes that are easily confused: what the user says, else what is published; None: not known."""
+    return spec.confused if spec.confused is not None else PUBLISHED.get(spec.name)
 
 
 def _count(places: Ints) -> int:
@@ -75,13 +75,13 @@ class Noise(Condition):
 
     def described(self, spec: DataSpec, number: float) -> DataSpec:
         """See `Condition`."""
-        if self.word == "asym" and spec.name not in CONFUSED:
+        if self.word in CONFUSING and not pairs_of(spec):
             raise UsageError(
                 f"datasets: {spec.name}@{self.word}{digits(number)}: it is not known which of its classes look alike",
-                expected=f"one of {', '.join(CONFUSED)} for asym",
+                expected=f"one of {', '.join(PUBLISHED)}, or classes by name or number in data.confused",
                 found=spec.name,
-                todo=f"pair{digits(number)} gives images the next class (in the order of their numbers or names), "
-                f"sym{digits(number)} any other",
+                todo=f"say them: --data.confused '{{{spec.name}: {{CLASS: ONE THAT IT IS TAKEN FOR}}}}'; or take "
+                f"pair{digits(number)}, which gives images the next class, or sym{digits(number)}, any other",
             )
         if spec.classes == 1:
             raise UsageError(f"datasets: {spec.name} has one class", expected="two or more, for label noise",
