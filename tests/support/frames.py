@@ -114,10 +114,13 @@ def epoch(number: int, of: int = 10, job: str = KEY, train_loss: float | None = 
     return EpochEnded(job, result, worker=Worker("node7", 77))
 
 
-def compose_report(frame: pd.DataFrame, root: Path, config: SweepConfig | None = None) -> Report:
+def compose_report(
+    frame: pd.DataFrame, root: Path, config: SweepConfig | None = None, curves: pd.DataFrame | None = None
+) -> Report:
     """The report on a frame, as if it were that of a sweep in `root`."""
     status = Status(str(root), "stopped", None, models=(), command=None)
-    return compose(Saved(OutputDir(root), config, ()), frame, status, pd.DataFrame(columns=CURVES))
+    none = pd.DataFrame(columns=CURVES)
+    return compose(Saved(OutputDir(root), config, ()), frame, status, none if curves is None else curves)
 
 
 def teacher_only(job: Job) -> float | None:

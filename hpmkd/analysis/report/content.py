@@ -111,9 +111,12 @@ def compose(
     `correctness` by `measured.correctness`."""
     order, hidden = _order(saved.config, frame), unchosen(frame, saved.config)
     shown = frame.drop(hidden)
-    beyond = measures_of(shown, pd.DataFrame() if measured is None else measured, order, _measure(saved.output))
+    # Colours go by place: among dozens of cells of a grid two of the few that are shown would have the same one.
+    visible = [name for name in order if name in set(shown["baseline"])]
+    drawn = curves[curves["baseline"].isin(visible)]
+    beyond = measures_of(shown, pd.DataFrame() if measured is None else measured, visible, _measure(saved.output))
     compared = tables.ordered(stats.comparisons(shown), order)
-    found, beside = conclude(compared), statistics_of(shown, compared, order, correctness)
+    found, beside = conclude(compared), statistics_of(shown, compared, visible, correctness)
     made, sections = _tables(frame, shown, compared, order), sections_of(frame, order, saved)
     return Report(
         title=f"{saved.output.root.name}: knowledge-distillation sweep",
@@ -129,7 +132,11 @@ def compose(
         advice=beside.advice,
         statistics=beside.sentences,
         tables=(*made, *beside.tables, *beyond.tables, *_profile(saved.output, saved.jobs)),
-        drawings=(*drawings_of(shown, compared, curves, order), *beside.drawings, *beyond.drawings),
+        drawings=(
+            *drawings_of(shown, compared, drawn, visible),
+            *beside.drawings,
+            *beyond.drawings,
+        ),
         sections=sections,
         curves=curves,
         measures=beyond,

@@ -84,6 +84,33 @@ def test_no_part_of_a_report_has_test_accuracies_of_other_cells(tmp_path: Path) 
     assert lucky not in " ".join(report.conclusions)
 
 
+def test_figures_show_the_few_in_colours_of_their_own(tmp_path: Path) -> None:
+    """Among 60 cells two of those that are shown had the same colour, and the learning curves a legend of all."""
+    vary = {"baselines": ["TraditionalKD", "HPM-KD-noAdaptive"], "kd.temperature": [1, 2, 4, 6, 8, 10]}
+    vary["kd.alpha"] = [0.1, 0.3, 0.5, 0.7, 0.9]
+    frame, saved = sweep(scored(best("TraditionalKD-a0.7", 1.0)), tmp_path, baselines=["Direct"], vary=[vary], runs=2)
+    students = frame.loc[frame["role"] == "student", ["baseline", "run"]]
+    numbers = {
+        "place": "MNIST",
+        "epoch": 1,
+        "train_loss": 0.5,
+        "validation_accuracy_pct": 90.0,
+        "lr": 0.1,
+        "train_seconds": 1.0,
+    }
+    report = compose_report(frame, tmp_path, saved.config, students.assign(**numbers))
+    accuracy, curves, names = report.table("accuracy"), report.drawing("curves"), report.drawing("accuracy")
+    assert accuracy is not None
+    assert curves is not None
+    assert names is not None
+    shown = list(dict.fromkeys(accuracy.frame.loc[accuracy.frame["baseline"] != "teacher", "baseline"]))
+    assert len(shown) == 5
+    legend = [text.get_text() for text in curves.figure.legends[0].get_texts()]
+    assert legend == shown
+    means = [line.get_color() for line in names.figure.axes[0].lines if line.get_marker() == "D"]
+    assert len(set(means)) == len(shown)
+
+
 def test_grids_of_other_sections_are_shown_whole(tmp_path: Path) -> None:
     vary = {"baselines": ["TAKD"], "takd.steps": [1, 2, 3]}
     frame, saved = sweep(scored(lambda _: 0.0), tmp_path, baselines=["Direct"], vary=[vary], runs=3)
