@@ -107,6 +107,7 @@ def test_figures_show_the_few_in_colours_of_their_own(tmp_path: Path) -> None:
     assert len(shown) == 5
     legend = [text.get_text() for text in curves.figure.legends[0].get_texts()]
     assert legend == shown
+    assert dict(report.facts)["baselines"].endswith(" and 37 more")
     means = [line.get_color() for line in names.figure.axes[0].lines if line.get_marker() == "D"]
     assert len(set(means)) == len(shown)
 
