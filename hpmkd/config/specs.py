@@ -154,6 +154,11 @@ def depth_of(arch: str) -> int:
     return int(arch.removeprefix("resnet"))
 
 
+def frozen(value: Any) -> Any:
+    """Lists as tuples, however deep: what JSON gives, as a spec has it, which can be hashed."""
+    return tuple(map(frozen, value)) if isinstance(value, list | tuple) else value
+
+
 def spec_to_json(spec: DataSpec) -> dict[str, Any]:
     """A spec for `datasets.json`, from which a trial learns what the driver found."""
     return asdict(spec)
@@ -161,5 +166,4 @@ def spec_to_json(spec: DataSpec) -> dict[str, Any]:
 
 def spec_from_json(values: Mapping[str, Any]) -> DataSpec:
     """The reverse of `spec_to_json`."""
-    confused = values.get("confused")
-    return DataSpec(**{**values, "confused": confused and tuple((int(one), int(other)) for one, other in confused)})
+    return DataSpec(**{**values, "confused": frozen(values.get("confused"))})

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec
+from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec, frozen
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.augment import Normalise
 from hpmkd.data.cache import as_json, load, prepare
@@ -41,8 +41,7 @@ def job_of(header: Header, sources: Mapping[str, str | None]) -> Job:
         # What a recipe leaves out is an option that was off.
         names = [one.name for one in fields(kind) if one.compare and f"{section}.{one.name}" in recipe]
         values = {name: recipe[f"{section}.{name}"] for name in names}
-        tuples = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-        return kind(**tuples, **more)
+        return kind(**{name: frozen(value) for name, value in values.items()}, **more)
 
     try:
         data = part(DataSpec, "data", source=sources.get(recipe["data.name"]))

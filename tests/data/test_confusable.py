@@ -10,13 +10,16 @@ import numpy as np
 import pytest
 from support.builders import make_config, make_jobs, make_spec
 from support.datasets import image_folder
+from support.frames import make_output
 
+from hpmkd.audit.findings import headers
 from hpmkd.cli.main import main
 from hpmkd.config.specs import spec_from_json, spec_to_json
 from hpmkd.data.cache import describe
 from hpmkd.data.conditions.catalog import conditioned, parts
 from hpmkd.data.conditions.confusable import PUBLISHED, confusable
 from hpmkd.errors import UsageError
+from hpmkd.training.remeasure import job_of
 
 CIFAR10 = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 
@@ -109,3 +112,16 @@ def test_of_the_command(pets: Path, tmp_path: Path, cache_dir: Path, capsys: pyt
     for wrong in wrongs:
         assert main([*words, "--data.confused", wrong]) == 2, wrong
         assert "data.confused" in capsys.readouterr().err, wrong
+
+
+def test_a_models_file_tells_it_again(pets: Path, tmp_path: Path, cache_dir: Path) -> None:
+    """For `verify --evaluate` and `measure`, which know a model by its file alone."""
+    images: dict[str, Any] = {"datasets": [f"{pets}@asym0.5"], "data__image_size": 32, "data__train_images": None}
+    said: dict[int | str, int | str] = {"cat": "dog", 1: "cat"}
+    output, _, jobs = make_output(
+        tmp_path / "out", cache_dir, lambda job: 90.0, **images, data__confused={"pets": said}, baselines=["Direct"]
+    )
+    job = jobs["student_pets@asym0.5_Direct_run1"]
+    found = job_of(headers(output)[job.key], {"pets": str(pets)})
+    assert found.data == job.data
+    assert hash(found.data) == hash(job.data)
