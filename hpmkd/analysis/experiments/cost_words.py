@@ -9,6 +9,7 @@ from typing import Any
 from hpmkd.analysis.experiments.contrast import evidence, listed
 from hpmkd.analysis.experiments.cost import scaled
 from hpmkd.analysis.experiments.cost_points import MEASURES
+from hpmkd.data.source.listing import count
 from hpmkd.numeric import fixed
 
 Rows = Sequence[Mapping[str, Any]]
@@ -47,7 +48,7 @@ def _fronts(rows: Rows) -> list[str]:
 def _front(measures: Sequence[str], rows: Rows) -> str:
     on = sorted((row for row in rows if row["on"]), key=lambda row: row["cost"])
     said = [f"{row['name']}{_how_sure(row)}" for row in on[:_FEW]]
-    said += [f"{len(on) - _FEW} others"] if len(on) > _FEW else []
+    said += [count(len(on) - _FEW, "other")] if len(on) > _FEW else []
     few = " One run each: it may be chance." if rows[0]["runs"] < 2 else ""
     beaten = len(rows) - len(on)
     who, others = _WHO[rows[0]["students"]], "the other one" if beaten == 1 else f"each of the other {beaten}"
@@ -115,4 +116,5 @@ def _equal(rows: Rows) -> list[str]:
 
 
 def _names(names: Sequence[str]) -> str:
-    return listed(names) if len(names) <= _FEW else f"{', '.join(names[:_FEW])} and {len(names) - _FEW} others"
+    rest = count(len(names) - _FEW, "other")
+    return listed(names) if len(names) <= _FEW else f"{', '.join(names[:_FEW])} and {rest}"
