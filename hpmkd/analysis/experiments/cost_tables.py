@@ -96,18 +96,21 @@ def budget_table(equal: pd.DataFrame, several: bool) -> Table:
     return Table("costs-budgets", "Against Direct at equal multiply-adds", equal, columns=columns, note=note)
 
 
-def drawings(fronts: pd.DataFrame, order: Sequence[str], curves: Mapping[str, str], several: bool) -> list[Drawing]:
-    """The frontier by each measure, and the curves over numbers of epochs."""
-    made = []
-    shown = fronts[fronts["students"].isin(_ENDS)]
-    titles = [_title(place, students, several) for place, students in shown[["place", "students"]].to_numpy()]
+def drawings(
+    fronts: pd.DataFrame, order: Sequence[str], curves: Mapping[str, str], drawn: Sequence[str]
+) -> list[Drawing]:
+    """The frontier by each measure, and the curves over numbers of epochs; of the places `drawn` alone."""
+    made, places = [], fronts["place"].nunique()
+    rest = f" The first {len(drawn)} of {places} places; the others stand in the tables." if places > len(drawn) else ""
+    shown = fronts[fronts["students"].isin(_ENDS) & fronts["place"].isin(drawn)]
+    titles = [_title(place, students, places > 1) for place, students in shown[["place", "students"]].to_numpy()]
     shown = shown.assign(title=titles)
     for measure in dict.fromkeys(shown["measure"]):
         rows = shown[shown["measure"] == measure]
         unit = MEASURES[measure] if measure == MULTIPLY_ADDS else f"training {MEASURES[measure]}"
         text = (
             f"Mean test accuracy with its 95 % interval (Student's t) over the {unit} of one student. Filled, and "
-            "joined: on the frontier."
+            f"joined: on the frontier.{rest}"
         )
         name = "costs" if measure == MULTIPLY_ADDS else f"costs-{measure}"
         figure = plots.frontiers(rows, order, unit)
@@ -119,7 +122,7 @@ def drawings(fronts: pd.DataFrame, order: Sequence[str], curves: Mapping[str, st
     if len(rows):
         text = (
             "Mean test accuracy with its 95 % interval over the multiply-adds of one student; a line joins the "
-            "numbers of epochs of a baseline."
+            f"numbers of epochs of a baseline.{rest}"
         )
         names = [name for name in dict.fromkeys(curves.get(one, one) for one in order) if name in set(rows["name"])]
         figure = plots.budget_curves(rows, names, MEASURES[MULTIPLY_ADDS])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hpmkd.analysis.experiments.contrast import evidence, listed
 from hpmkd.analysis.experiments.cost import scaled
-from hpmkd.analysis.experiments.cost_points import MEASURES
+from hpmkd.analysis.experiments.cost_points import MEASURES, MULTIPLY_ADDS
 from hpmkd.data.source.listing import count
 from hpmkd.numeric import fixed
 
@@ -34,6 +35,51 @@ def sentences(fronts: Rows, prices: Rows, equal: Rows, direct: bool) -> list[str
     """
     made = [text for students in _WHO for text in _fronts([row for row in fronts if row["students"] == students])]
     return [*made, *_prices(prices, direct), *_equal(equal)]
+
+
+def over_places(fronts: Rows, prices: Rows, equal: Rows, direct: bool) -> list[str]:
+    """Of many places together; what is so in each of them stands in the tables. Arguments as in `sentences`."""
+    made, places = [], len({row["place"] for row in fronts})
+    for students, who in _WHO.items():
+        mine = [row for row in fronts if row["students"] == students and row["measure"] == MULTIPLY_ADDS]
+        made.append(
+            f"Counted in {MEASURES[MULTIPLY_ADDS]} of one student {who}, in {places} places: the best for what they "
+            f"cost are {_counted(row['name'] for row in mine if row['on'])}."
+        )
+    made += _prices_over(prices, places) if direct else []
+    for students, who in _WHO.items():
+        own = [row for row in equal if row["students"] == students and row["finding"] in ("better", "worse")]
+        # A baseline of a place may be compared with the two Directs on both sides of its cost.
+        each = {(row["place"], row["name"]): f"{row['name']} is {row['finding']}" for row in own}
+        if each:
+            made.append(
+                f"Against Direct of equal multiply-adds, of a student {who}, it is shown of {places} places that "
+                f"{_counted(each.values())}."
+            )
+    return made
+
+
+def _prices_over(prices: Rows, places: int) -> list[str]:
+    first = [row for row in prices if row["students"] == 1.0]
+    if not first:
+        return [f"In none of {places} places a baseline is shown to be above Direct: no point of accuracy has a price."]
+    made = []
+    for name in list(dict.fromkeys(str(row["name"]) for row in first))[:_FEW]:
+        own = [row for row in first if row["name"] == name]
+        costs = [row["price"] for row in own if row["more"] > 0]
+        price = f"; a point costs {_between(costs)} multiply-adds there, its teachers included" if costs else ""
+        made.append(f"{name} is shown to be above Direct in {len(own)} of {places} places{price}.")
+    return made
+
+
+def _between(values: Sequence[float]) -> str:
+    low, high = amount(min(values)), amount(max(values))
+    return low if low == high else f"{low} to {high}"
+
+
+def _counted(names: Iterable[Any]) -> str:
+    """How often each comes, the most frequent first: `Direct in 9 and HPM-KD in 2`."""
+    return listed([f"{name} in {number}" for name, number in Counter(map(str, names)).most_common(_FEW)])
 
 
 def _fronts(rows: Rows) -> list[str]:

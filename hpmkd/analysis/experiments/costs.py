@@ -19,6 +19,7 @@ from hpmkd.config.words import EPOCHS
 from hpmkd.numeric import divide
 from hpmkd.plan.catalog import baselines_of
 
+MANY = 3  # places that are told, and drawn, one by one
 _PRICES = ["place", "name", "n", "difference", "low", "high", "p_holm", "students", "more", "price", "price_low",
            "price_high", "trainings"]  # fmt: skip
 
@@ -33,23 +34,34 @@ def section(frame: pd.DataFrame, order: Sequence[str], saved: Saved) -> Section 
     prices = pd.concat([_prices(one) for one in found], ignore_index=True)
     epochs = frame[frame["role"] == "student"].groupby("baseline")["epochs"].first()
     equal = pd.concat([budgets(one, epochs) for one in found], ignore_index=True)
-    said: list[str] = []
-    for one in found:
-        where = f"{one.place}: " if several else ""
-        front, price, budget = (records(table[table["place"] == one.place]) for table in (fronts, prices, equal))
-        said += [where + text for text in words.sentences(front, price, budget, direct=DIRECT in one.wide)]
+    said = _sentences(found, fronts, prices, equal=equal)
     order = list(dict.fromkeys([name for name in order if name in set(fronts["name"])] + list(fronts["name"])))
     return Section(
         "costs",
         "What accuracy costs",
         tuple(said),
         tables=(*tables.front_tables(fronts, several)[:1], *[tables.price_table(prices, several)] * (len(prices) > 0)),
-        drawings=tuple(tables.drawings(fronts, order, names, several)),
+        drawings=tuple(tables.drawings(fronts, order, names, [one.place for one in found][:MANY])),
         folded=(
             *tables.front_tables(fronts, several)[1:],
             *[tables.budget_table(equal, several)] * (len(equal) > 0),
         ),
     )
+
+
+def _sentences(
+    found: Sequence[CostPoints], fronts: pd.DataFrame, prices: pd.DataFrame, equal: pd.DataFrame
+) -> list[str]:
+    """Of each place, where they are few; else of all together."""
+    direct = {one.place: DIRECT in one.wide for one in found}
+    if len(found) > MANY:
+        return words.over_places(records(fronts), records(prices), records(equal), direct=any(direct.values()))
+    said = []
+    for place, has_direct in direct.items():
+        front, price, budget = (records(table[table["place"] == place]) for table in (fronts, prices, equal))
+        where = f"{place}: " if len(found) > 1 else ""
+        said += [where + text for text in words.sentences(front, price, budget, direct=has_direct)]
+    return said
 
 
 def _curves(saved: Saved) -> dict[str, str]:

@@ -50,6 +50,8 @@ class Study:
         tables = (levels, lost, beside)
         several = len({one.place for one in lines}) > 1
         said = [text for line in lines for text in self._sentences(line, tables, several)]
+        # Names of data sets are as they are.
+        said = said if several else [text[:1].upper() + text[1:] for text in said]
         folded = [self._arm_table(beside)] if len(beside) else []
         return Section(
             self.name,

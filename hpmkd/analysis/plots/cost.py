@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from hpmkd.analysis.plots.style import PALETTE, TEXT, colours, legend, marks, panels, rows, styled
+from hpmkd.analysis.plots.ticks import logarithmic
 from hpmkd.plan.roles import Role
 
 _MARK = 7.0  # points
@@ -35,6 +36,7 @@ def pareto(summary: pd.DataFrame, order: Sequence[str]) -> Figure:
                 one.plot(row["total_seconds"], row["mean_pct"], mark[name], ms=size, color=shade[name], label=name)
             if len(part) and part["total_seconds"].max() > 20 * part["total_seconds"].min() > 0:
                 one.set_xscale("log")
+                logarithmic(one.xaxis, *one.get_xlim())
             one.set_ylabel("mean test accuracy, %")
         axes[-1].set_xlabel("training seconds: students and their parents")
         legend(figure, axes, order)

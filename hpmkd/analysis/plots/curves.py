@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
 from hpmkd.analysis.plots.style import colours, legend, panels, styled
+from hpmkd.analysis.plots.ticks import logarithmic
 
 _DASHES = ("-", "--", "-.", ":")  # with the ten colours 40 lines are told apart
 
@@ -40,18 +40,9 @@ def curves(epochs: pd.DataFrame, order: Sequence[str]) -> Figure:
                 mean = mine.groupby("epoch")[column].mean()
                 axis.plot(mean.index, mean, _DASHES[(place + place // 20) % 4], lw=1.6, color=shade[name], label=name)
             if column == "train_loss" and (part[column] > 0).all():
-                _logarithmic(axis)
+                axis.set_yscale("log")
+                logarithmic(axis.yaxis, *axis.get_ylim())
             axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes[-1].set_xlabel("epoch")
         legend(figure, axes, order)
     return figure
-
-
-def _logarithmic(axis: Axes) -> None:
-    """Plain numbers at 1, 2 and 5 of a decade: between 10^0 and 10^1 there is no power of ten to be labelled."""
-    axis.set_yscale("log")
-    low, high = axis.get_ylim()
-    steps = (1.0, 2.0, 5.0) if high < 100 * low else (1.0,)
-    axis.yaxis.set_major_locator(LogLocator(subs=steps, numticks=6))
-    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.yaxis.set_minor_formatter(NullFormatter())

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hpmkd.analysis.plots.style import TEXT, colours, legend, marks, panels, styled
+from hpmkd.analysis.plots.ticks import linear, logarithmic
 from hpmkd.numeric import is_defined
 
 _HEIGHT = 2.3  # inches
@@ -71,6 +72,9 @@ def _panels(rows: pd.DataFrame, order: Sequence[str], draw: Draw, unit: str) -> 
             draw(one, part)
             if part["cost"].min() > 0 and part["cost"].max() > 4 * part["cost"].min():
                 one.set_xscale("log")
+                logarithmic(one.xaxis, *one.get_xlim())
+            else:
+                linear(one.xaxis)
             one.set_ylabel("test accuracy, %")
         axes[-1].set_xlabel(f"{unit} for one student")
         legend(figure, axes, order)

@@ -111,9 +111,7 @@ def compose(
     `correctness` by `measured.correctness`."""
     order, hidden = _order(saved.config, frame), unchosen(frame, saved.config)
     shown = frame.drop(hidden)
-    # Colours go by place: among dozens of cells of a grid two of the few that are shown would have the same one.
-    visible = [name for name in order if name in set(shown["baseline"])]
-    drawn = curves[curves["baseline"].isin(visible)]
+    visible = _visible(order, shown)
     beyond = measures_of(shown, pd.DataFrame() if measured is None else measured, visible, _measure(saved.output))
     compared = tables.ordered(stats.comparisons(shown), order)
     found, beside = conclude(compared), statistics_of(shown, compared, visible, correctness)
@@ -132,11 +130,7 @@ def compose(
         advice=beside.advice,
         statistics=beside.sentences,
         tables=(*made, *beside.tables, *beyond.tables, *_profile(saved.output, saved.jobs)),
-        drawings=(
-            *drawings_of(shown, compared, drawn, visible),
-            *beside.drawings,
-            *beyond.drawings,
-        ),
+        drawings=(*drawings_of(shown, compared, curves, visible), *beside.drawings, *beyond.drawings),
         sections=sections,
         curves=curves,
         measures=beyond,
@@ -151,6 +145,11 @@ def _at_chance(shown: pd.DataFrame, saved: Saved) -> list[str]:
 
 def _unchosen(baselines: pd.Series) -> list[str]:
     return unchosen_text(baselines, ", under “Sensitivity to settings”")
+
+
+def _visible(order: Sequence[str], shown: pd.DataFrame) -> list[str]:
+    """The baselines of figures. Colours go by place: of all cells of a grid, two that are shown might have the same."""
+    return [name for name in order if name in set(shown["baseline"])]
 
 
 def _measure(output: OutputDir) -> str:

@@ -42,6 +42,7 @@ def drawings_of(
     if len(known):
         text = "Mean paired difference and its 95 % interval (Student's t); filled: p < .05 after Holm's correction."
         made.append(Drawing("differences", "Paired differences", plots.differences(known, order), text))
+    curves = curves[curves["baseline"].isin(order)]
     if len(curves):
         text = "Thin: single runs. Thick: their mean. Losses of different methods have different terms."
         made.append(Drawing("curves", "Learning curves", plots.curves(curves, order), text))

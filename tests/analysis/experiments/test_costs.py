@@ -89,6 +89,27 @@ def test_the_frontier_in_words() -> None:
     assert re.search(r"TraditionalKD \(in \d+ % of resamples\)", " ".join(open_.sentences))
 
 
+def test_many_places_are_told_together() -> None:
+    """A sweep of nine conditions had a page of sentences that said the same, and eighteen figures."""
+    networks = {f"w{n}": {"student": {"arch": "lenet5", "channels": [n, 2 * n, 10 * n]}} for n in (2, 3, 4, 5)}
+    frame, saved = made(effect_of({"TraditionalKD": 1.0, "AT": -1.0}), pairs=networks)
+    section = section_of(frame, saved)
+    assert section.sentences[0] == (
+        "Counted in multiply-adds of one student that pays for all that it learns from, in 4 places: the best for what "
+        "they cost are Direct in 4 and TraditionalKD in 4."
+    )
+    assert "TraditionalKD is shown to be above Direct in 4 of 4 places; a point costs " in " ".join(section.sentences)
+    assert len(section.sentences) <= 6
+    assert {"w2", "w3", "w4", "w5"} == {place.rpartition("+")[2] for place in table(section, "costs")["place"]}
+    (first, *_) = section.drawings
+    titles = [axes.get_title(loc="left") or axes.get_title(loc="right") for axes in first.figure.axes]
+    assert len(titles) == 6
+    assert not any("w5" in title for title in titles)
+    assert "The first 3 of 4 places; the others stand in the tables." in first.caption
+    few, saved = made(effect_of({"TraditionalKD": 1.0}), pairs=dict(list(networks.items())[:3]))
+    assert all(re.match(r"\S+\+w\d: ", text) for text in section_of(few, saved).sentences)
+
+
 def test_what_a_point_costs() -> None:
     frame, saved = made(effect_of({"TraditionalKD": 1.0, "AT": -1.0}))
     section = section_of(frame, saved)

@@ -86,7 +86,7 @@ def test_a_method_that_loses_more() -> None:
 def test_a_null_result_is_said_as_such() -> None:
     section, _, _ = imbalanced(lambda name, level, _: 0.3 * level)
     assert (
-        "exponential imbalance: no method is shown to lose less than Direct, or more (6 comparisons, 6 runs, Holm)."
+        "Exponential imbalance: no method is shown to lose less than Direct, or more (6 comparisons, 6 runs, Holm)."
         in (section.sentences)
     )
     assert "changes by -" in section.sentences[0]
