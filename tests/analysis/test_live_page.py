@@ -308,6 +308,7 @@ def chromium(tmp_path: Path) -> Iterator[browser.Browser]:
     made.close()
 
 
+@pytest.mark.slow
 @needs_browser
 def test_in_a_real_browser(sweep: Sweep, server: PageServer, chromium: browser.Browser) -> None:
     """It follows by itself, and leaves the reader's place, opened details and marked text alone."""

@@ -182,6 +182,7 @@ def test_no_section_is_empty_before_the_first_model(tmp_path: Path, cache_dir: P
     assert sum("No model of the plan is finished yet." in one for one in sections) == 4
 
 
+@pytest.mark.slow
 def test_data_sets_come_in_the_order_of_the_command(tmp_path: Path, cache_dir: Path) -> None:
     names = ["MNIST", "Digits", "CIFAR10"]
     output, _, jobs = make_output(tmp_path, cache_dir, accuracy, datasets=names, **CHOOSE)
@@ -242,6 +243,7 @@ def test_nothing_at_all(tmp_path: Path) -> None:
     assert "Nothing can be compared yet" in page
 
 
+@pytest.mark.slow
 def test_a_report_does_not_depend_on_the_order_of_sets(finished: Path, tmp_path: Path) -> None:
     """Python shuffles sets of text anew in each process; figures, tables and results are the same to the byte."""
     found = []

@@ -38,6 +38,7 @@ def a_quiet_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measure, "cores", lambda: 2)
 
 
+@pytest.mark.slow
 def test_killed_and_continued(networks: list[Network], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "latency.json"
     started: list[int] = []
@@ -69,6 +70,7 @@ def test_killed_and_continued(networks: list[Network], tmp_path: Path, monkeypat
     assert path.stat().st_mtime_ns == stamp, "nothing is measured twice"
 
 
+@pytest.mark.slow
 def test_other_networks_or_settings_are_measured_anew(
     networks: list[Network], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,6 +131,7 @@ def test_a_runtime_that_is_not_installed_is_left_out(
     assert found.left_out[0].startswith("onnx: export to onnx: a library is missing")
 
 
+@pytest.mark.slow
 def test_a_runtime_that_does_not_know_the_device_is_left_out(
     networks: list[Network], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

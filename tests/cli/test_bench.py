@@ -64,6 +64,7 @@ def test_of_a_sweep(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert f"all numbers: {models / 'latency.json'}" in said
 
 
+@pytest.mark.slow
 def test_of_files_as_json(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = [str(models / "models" / f"{stem}.pt") for stem in ("teacher_D", "student_D_AT_run2")]
     main(["bench", "latency", *files, *FEW, "--json"])

@@ -68,6 +68,7 @@ def test_killed_continued_and_reported(tmp_path: Path, cache_dir: Path) -> None:
     assert '<section id="speedup">' in page
 
 
+@pytest.mark.slow
 def test_a_finished_sweep_measures_what_it_is_asked_for_later(
     tmp_path: Path, cache_dir: Path, small_ray: None, capsys: pytest.CaptureFixture[str]
 ) -> None:

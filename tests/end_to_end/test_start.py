@@ -47,6 +47,7 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
 
+@pytest.mark.slow
 def test_a_sweep_imports_nothing_from_the_working_folder(full_of_traps: Path, tmp_path: Path) -> None:
     """Driver, decoder and Ray's workers, with a data set of the user's that is decoded for the first time."""
     images = tmp_path / "Own"

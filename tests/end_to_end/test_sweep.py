@@ -91,6 +91,7 @@ def test_every_network_is_measured_at_the_end(finished: Path) -> None:
     assert len(pd.read_parquet(finished / "measures.parquet")) == len(MODELS)
 
 
+@pytest.mark.slow
 def test_a_deleted_model_gets_answers_of_its_own(sweep: Path) -> None:
     """Trained again, alone, whatever its old answers are; those of models that stay are never a reason to train."""
     before, answers = stamps(sweep), sweep / "predictions"
@@ -213,6 +214,7 @@ def test_deleting_every_model_trains_every_model(sweep: Path, finished: Path) ->
     assert weights(sweep) == weights(finished)
 
 
+@pytest.mark.slow
 def test_more_runs_and_fewer_baselines_train_only_what_is_new(sweep: Path, cache_dir: Path) -> None:
     before = stamps(sweep)
     assert start(sweep, cache_dir, "--runs", "2", "--baselines", "Direct", "AT") == 0
@@ -267,6 +269,7 @@ def test_diverged_teacher_fails_alone_with_its_descendants(
     assert list((tmp_path / "out" / "models").glob("*.pt")) == []
 
 
+@pytest.mark.slow
 def test_share_of_a_gpu_reaches_every_trial(tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ray has three made-up GPUs; the trials ask for a fifth each and compute on the CPU."""
     from hpmkd.sweep import driver
@@ -280,6 +283,7 @@ def test_share_of_a_gpu_reaches_every_trial(tmp_path: Path, cache_dir: Path, mon
     assert all(trial.placement_group_factory.bundles == [{"CPU": 1.0, "GPU": 0.2}] for trial in trials)
 
 
+@pytest.mark.slow
 def test_fail_fast_stops_at_the_first_failure(
     tmp_path: Path, cache_dir: Path, capfd: pytest.CaptureFixture[str], small_ray: None
 ) -> None:

@@ -86,6 +86,7 @@ def test_a_mode_of_the_users_own(site: Path, tmp_path: Path) -> None:
     assert "student_Digits_AT_run1.pt" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_tiny_sweep_and_its_report(site: Path, tmp_path: Path, cache_dir: Path) -> None:
     output = tmp_path / "out"
     words_ = words(output, cache_dir, "--baselines", "Direct", "TraditionalKD")

@@ -43,6 +43,7 @@ def disk(tmp_path: Path) -> Iterator[tuple[Path, Mount]]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_ray")
 def test_a_full_disk_costs_only_what_does_not_fit(
     disk: tuple[Path, Mount], cache_dir: Path, capfd: pytest.CaptureFixture[str]

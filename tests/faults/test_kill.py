@@ -62,6 +62,7 @@ def running(output: Path, arguments: list[str]) -> Iterator[subprocess.Popen[str
         process.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "ways",
     [

@@ -60,6 +60,7 @@ def sweep(machine: Path, tmp_path: Path, cache_dir: Path) -> Iterator[subprocess
         process.kill()
 
 
+@pytest.mark.slow
 def test_a_real_sweep_runs_beside_its_daemon_and_ends_with_it(
     machine: Path, tmp_path: Path, sweep: subprocess.Popen[str]
 ) -> None:
@@ -89,6 +90,7 @@ def test_a_real_sweep_that_is_stopped_leaves_nothing(
     assert daemons(machine) == folders(OutputDir(tmp_path / "out")) == []
 
 
+@pytest.mark.slow
 def test_what_a_killed_sweep_leaves_the_next_start_ends_and_removes(
     machine: Path, tmp_path: Path, sweep: subprocess.Popen[str]
 ) -> None:

@@ -36,6 +36,7 @@ def place() -> Iterator[Path]:
         shutil.rmtree(left)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("home", ["/", pytest.param(None, marks=pytest.mark.slow)])
 def test_a_user_without_a_home_runs_the_quick_sweep(home: str | None, place: Path) -> None:
     """`docker run --user 42042`, with a temp folder that is too long for sockets on top."""

@@ -23,6 +23,7 @@ from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep import execution
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_ray")
 def test_a_sweep_where_an_event_loop_runs(tmp_path: Path, cache_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Like a cell of a notebook; what it changed of the process is as before afterwards."""

@@ -76,6 +76,7 @@ def test_what_makes_an_experiment_is_its_modes_own(
     assert "not for a programme" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_ray")
 def test_stopped_between_two_modes_it_continues_there(
     programme: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -241,6 +241,7 @@ def test_people_are_told_what_was_measured_and_what_was_not() -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_ray")
 def test_a_sweep_gives_each_role_its_own_share(
     tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

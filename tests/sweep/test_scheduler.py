@@ -58,6 +58,7 @@ if any("default_worker" in word for word in sys.orig_argv):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_spoiled", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_process_that_is_spoiled_trains_one_model(launch: Launch, tmp_path: Path, is_spoiled: bool) -> None:
     """Others are kept for the next trial: their start takes seconds."""

@@ -165,6 +165,7 @@ def test_other_teacher_weights_make_the_student_stale_and_the_table_is_made_agai
     assert states["logits_teacher_Digits"] == "missing"
 
 
+@pytest.mark.slow
 def test_a_sweep_makes_its_caches_and_needs_them_no_more(
     tmp_path: Path, cache_dir: Path, small_ray: None, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -160,6 +160,7 @@ def test_what_was_not_seen_is_not_idle(
     assert measured(job, cache_dir).busy == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("baselines", [["HPM-KD", "FitNets"], pytest.param(None, marks=pytest.mark.slow)])
 def test_every_job_can_be_rehearsed(baselines: list[str] | None, gpu: list[str], cache_dir: Path) -> None:
     """Its parents' weights do not matter, and need not be there; that of a search is a student's training."""

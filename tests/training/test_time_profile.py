@@ -182,6 +182,7 @@ def test_tables() -> None:
     assert list(operators["share_pct"]) == [75.0, 25.0]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_ray")
 def test_a_sweep_with_a_profile(tmp_path: Path, cache_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = tmp_path / "out"

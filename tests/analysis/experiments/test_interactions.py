@@ -74,6 +74,7 @@ def test_corners_are_the_means_that_the_interaction_is_of() -> None:
     assert made.to_numpy() == pytest.approx(pairs["difference"].to_numpy())
 
 
+@pytest.mark.slow
 def test_noise_alone_gives_next_to_no_finding() -> None:
     """The correction holds over the six pairs: about one sweep in twenty says something."""
     found = 0

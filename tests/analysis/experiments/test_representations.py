@@ -216,6 +216,7 @@ def test_figures_with_two_and_with_twenty_baselines(tmp_path: Path, cache_dir: P
                 assert all(text.get_window_extent().width < width for text in axes.texts)
 
 
+@pytest.mark.slow
 def test_pictures_do_not_depend_on_the_hash_seed(tmp_path: Path, cache_dir: Path) -> None:
     output = make(tmp_path / "out", cache_dir, runs=2)
     put_all(output, similarity({}))
