@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import hashlib
 import json
 import os
+import tempfile
+import time
 import uuid
 import warnings
 from collections.abc import Mapping, Sequence
@@ -27,6 +30,11 @@ _SECOND_LOOK_SECONDS = 0.2  # the first look may find a dead owner, the second t
 def sha256_of(data: bytes | bytearray | memoryview) -> str:
     """SHA-256 in hex."""
     return hashlib.sha256(data).hexdigest()
+
+
+def digest_of(values: Mapping[str, Any]) -> str:
+    """SHA-256 (hex) over everything that a JSON file holds beside it."""
+    return sha256_of(json.dumps(values, sort_keys=True).encode())
 
 
 def commit_bytes(path: Path, data: bytes | bytearray | memoryview) -> None:
@@ -51,6 +59,22 @@ def commit_bytes(path: Path, data: bytes | bytearray | memoryview) -> None:
         with contextlib.suppress(OSError):
             temp.unlink()
         raise cannot_write(path, error, f"{len(data):,} bytes free in a writable folder") from error
+
+
+def need_writable(path: Path) -> None:
+    """Looks whether `path` can be written before what is to be written there is made; an old file stays as it is.
+
+    Raises:
+        EnvironmentProblem: it cannot.
+    """
+    try:
+        _make_folder(path.parent)
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=TEMP_PREFIX):
+            pass
+    except OSError as error:
+        raise cannot_write(path, error, "a writable folder") from error
 
 
 def cannot_write(path: Path, error: OSError, expected: str) -> EnvironmentProblem:
@@ -144,6 +168,15 @@ def remove_leftovers(*folders: Path) -> int:
         with contextlib.suppress(OSError):
             path.unlink()
     return sum(not path.exists() for path in leftovers)
+
+
+def remove_old_leftovers(path: Path, seconds: float = 3600.0) -> None:
+    """Removes temp files of `path` that a killed process left, where no lock says that nobody is at work: those that
+    nobody has written to for so long. A write takes seconds."""
+    for one in path.parent.glob(f"{TEMP_PREFIX}{glob.escape(path.name)}-*"):
+        with contextlib.suppress(OSError):
+            if time.time() - one.stat().st_mtime > seconds:
+                one.unlink()
 
 
 def _make_folder(folder: Path) -> None:

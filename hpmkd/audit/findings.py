@@ -11,7 +11,7 @@ from typing import get_args
 
 from hpmkd.data.source.listing import count, named
 from hpmkd.errors import ConfigMismatch, HpmkdError
-from hpmkd.files import commit_json, move
+from hpmkd.files import commit_json, move, system_words
 from hpmkd.numeric import percent
 from hpmkd.plan.job import Job
 from hpmkd.store.inspection import Depth, Finding, State, inspect_job, readers
@@ -156,16 +156,26 @@ def headers(output: OutputDir, known: Mapping[str, Header] = MappingProxyType({}
 
     `known`, by key, was verified a moment ago, and is not read again.
     """
+    return sorted_out(output, known)[0]
 
-    def look(path: Path) -> Header | None:
+
+def sorted_out(
+    output: OutputDir, known: Mapping[str, Header] = MappingProxyType({})
+) -> tuple[dict[str, Header], dict[str, str]]:
+    """`headers`, and of every other file in `models/`, by stem, why it is not valid."""
+
+    def look(path: Path) -> Header | str:
         if path.stem in known:
             return known[path.stem]
         try:
             return check(path)
-        except (HpmkdError, OSError):
-            return None
+        except HpmkdError as error:
+            return error.found or str(error)
+        except OSError as error:
+            return system_words(error)
 
     paths = output.model_files()
     with readers() as pool:
-        looked = list(pool.map(look, paths))
-    return {path.stem: header for path, header in zip(paths, looked, strict=True) if header is not None}
+        looked = {path.stem: found for path, found in zip(paths, pool.map(look, paths), strict=True)}
+    broken = {stem: found for stem, found in looked.items() if isinstance(found, str)}
+    return {stem: found for stem, found in looked.items() if not isinstance(found, str)}, broken

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from hpmkd.audit.sweep_dir import Saved, open_saved
 from hpmkd.config.arguments import path_of
 from hpmkd.files import commit_bytes
 from hpmkd.numeric import divide
+from hpmkd.plan.roles import is_cache
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.sidecar import Header
 
@@ -62,11 +64,8 @@ def collect_measured(
     found, rows = headers(output, known), []
     more: Mapping[str, Mapping[str, Any]] = planned if isinstance(planned, Mapping) else {}
     for stem, header in found.items():
-        needed = sorted(ancestors(stem, found))
         row = result_row(stem, header, planned is None or stem in planned)
-        row["ancestors"] = " ".join(needed)
-        row["ancestor_seconds"] = float(sum(found[name].train_time for name in needed if name in found))
-        rows.append({**row, **more.get(stem, {})})
+        rows.append({**row, **_lineage(stem, found), **more.get(stem, {})})
     columns = [
         *result_row("", Header("", 0, accuracy=0.0, train_time=0.0, timestamp="", metadata={}), False),
         "ancestors",
@@ -88,6 +87,13 @@ def collect_measured(
     seen = represented.columns(output, found).set_axis(frame.index)
     whole = pd.concat([frame, beyond, trained, seen], axis=1)
     return whole.loc[in_order(frame, places)].reset_index(drop=True), found_out
+
+
+def _lineage(stem: str, found: Mapping[str, Header]) -> dict[str, object]:
+    """What a file depends on, and how long that took to make; NaN where not all of it is there."""
+    needed = sorted(ancestors(stem, found))
+    times = [found[name].train_time if name in found else math.nan for name in needed if _counts(name, found)]
+    return {"ancestors": " ".join(needed), "ancestor_seconds": float(sum(times))}
 
 
 def load_results(output_dir: str | os.PathLike[str]) -> pd.DataFrame:
@@ -186,4 +192,17 @@ def shared_names(group: pd.DataFrame) -> set[str]:
 
 
 def _shared_seconds(group: pd.DataFrame, frame: pd.DataFrame) -> float:
+    if absent(group, frame):
+        return math.nan
     return total(frame.loc[stems(frame).isin(shared_names(group)), "train_seconds"])
+
+
+def absent(group: pd.DataFrame, frame: pd.DataFrame) -> set[str]:
+    """Stems of what the models of `group` depend on and `frame` has not: a sum over them is not whole."""
+    known = set(stems(frame))
+    return {name for name in shared_names(group) if name not in known and _counts(name, known)}
+
+
+def _counts(name: str, known: Container[str]) -> bool:
+    """Whether a sum of times is not whole without it. A logits cache may be removed when its students are trained."""
+    return name in known or not is_cache(name)

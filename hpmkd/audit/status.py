@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import datetime
-import platform
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import psutil
-
 from hpmkd.audit.afterwards import Step, steps
 from hpmkd.audit.findings import audit, known_headers
+from hpmkd.audit.owner import Alive, alive
 from hpmkd.audit.recalled import recalled
 from hpmkd.audit.sweep_dir import Saved, open_saved
 from hpmkd.files import parse_json
@@ -25,14 +23,7 @@ from hpmkd.store.progress_log import Progress, read_all
 State = Literal[
     "done", "unchecked", "running", "interrupted", "lost", "waiting", "ready", "failed", "stale", "damaged"
 ]  # fmt: skip
-Alive = Literal["running", "elsewhere", "killed", "stopped"]
 BAD: tuple[State, ...] = ("failed", "stale", "damaged")
-SWEEP: dict[Alive, str] = {
-    "running": "a sweep is running: {owner}",
-    "elsewhere": "a sweep is running or was killed: {owner}, which cannot be checked from this machine",
-    "killed": "no sweep is running; the last one ({owner}) was killed",
-    "stopped": "no sweep is running",
-}
 
 _MANY = {"search": "searches", "logits": "logits caches"}
 
@@ -101,32 +92,28 @@ def read_status(root: Path) -> Status:
     models, after = _models(saved, state in ("running", "elsewhere"))
     to_do = not models or any(model.state != "done" for model in models) or any(step.is_open for step in after)
     left = saved.config is not None and to_do
-    command = f"hpmkd run --restore {shlex.quote(str(root))}" if left else None
+    command = _continues(root) if left else None
     return Status(str(saved.output.root), state, owner=owner, models=tuple(models), command=command, after=tuple(after))
 
 
-def alive(output: OutputDir) -> tuple[Alive, str | None]:
-    """Whether a sweep works here, and which process on which host; from the file beside its lock.
+def against_bytes(status: Status, broken: Mapping[str, str]) -> Status:
+    """A status, which has looked at sizes alone, with what reading the files has shown.
 
-    The lock itself is not tried: holding it for a moment could turn a starting sweep away.
+    Args:
+        status: of a sweep.
+        broken: by key, why a file is not valid (see `findings.sorted_out`).
     """
-    path = output.lock_file.with_suffix(".owner.json")
-    try:
-        values = parse_json(path.read_text())
-        host, pid, written = str(values["host"]), int(values["pid"]), path.stat().st_mtime
-    except (OSError, ValueError, KeyError, TypeError):
-        return "stopped", None
-    owner = f"process {pid} on {host}"
-    if host != platform.node():
-        return "elsewhere", owner
-    try:
-        # After a restart of the machine the number may be another program's.
-        same = psutil.Process(pid).create_time() <= written + 2
-    except psutil.NoSuchProcess:
-        same = False
-    except psutil.Error:
-        same = True
-    return ("running" if same else "killed"), owner
+    if not any(one.key in broken and one.state == "done" for one in status.models):
+        return status
+    models = tuple(
+        replace(one, state="damaged", reason=broken[one.key]) if one.key in broken and one.state == "done" else one
+        for one in status.models
+    )
+    return replace(status, models=models, command=status.command or _continues(status.root))
+
+
+def _continues(root: str | Path) -> str:
+    return f"hpmkd run --restore {shlex.quote(str(root))}"
 
 
 def _models(saved: Saved, works: bool) -> tuple[list[ModelStatus], list[Step]]:

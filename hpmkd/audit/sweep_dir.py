@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpmkd.config.load import is_of_0_1, load, read_config_file, validate
+from hpmkd.config.conditions import SUBSET, has_any
+from hpmkd.config.load import is_of_0_1, load, parse_config, read_config_file, validate
 from hpmkd.config.paths import user_path
 from hpmkd.config.programme import modes_in
-from hpmkd.config.specs import spec_from_json
-from hpmkd.config.sweep import SweepConfig
-from hpmkd.config.yaml_text import parse_yaml, read_yaml
+from hpmkd.config.specs import DataSpec, spec_from_json
+from hpmkd.config.sweep import DataConfig, SweepConfig
+from hpmkd.config.yaml_text import read_yaml
 from hpmkd.data.source.listing import count, named
 from hpmkd.errors import ConfigMismatch, UsageError
 from hpmkd.files import parse_json
@@ -48,16 +50,41 @@ def open_sweep(root: Path) -> Sweep:
         ValueError, KeyError, TypeError, AttributeError: `datasets.json` is not what a sweep wrote.
     """
     output = OutputDir(root)
-    return _open(str(root), read_yaml(output.config_file), output.datasets_file.read_text())
+    try:
+        text = read_yaml(output.config_file)
+    except UnicodeDecodeError:
+        read_config_file(output.config_file)  # says so
+        raise
+    return _open(str(root), text, output.datasets_file.read_text())
 
 
 @functools.lru_cache(maxsize=4)
 def _open(root: str, config_text: str, datasets_text: str) -> Sweep:
     output = OutputDir(Path(root))
     where = str(output.config_file)
-    config = validate(parse_yaml(config_text, where), where, text=config_text)
+    config = validate(parse_config(config_text, where), where, text=config_text)
     specs = [spec_from_json(values) for values in parse_json(datasets_text)]
+    _need_agreement(config.data, specs, output)
     return Sweep(config, output, expand(config, specs, baselines_of(config)))
+
+
+def _need_agreement(data: DataConfig, specs: Sequence[DataSpec], output: OutputDir) -> None:
+    """What both files say must be the same; a wrong digit in one of them would be a plan that nobody has asked for."""
+    for spec in specs:
+        told: dict[str, object] = {"validation_fraction": spec.validation_fraction}
+        if not has_any(spec.condition, SUBSET):
+            told["train_images"] = spec.train_images
+        if data.augment != "auto":
+            told["augment"] = spec.augment
+        for key, value in told.items():
+            if getattr(data, key) != value:
+                raise UsageError(
+                    f"{output.config_file}: not what {output.datasets_file.name} was written with",
+                    expected=f"data.{key}: {value}, as noted of {spec.label}",
+                    found=f"data.{key}: {getattr(data, key)}",
+                    todo="undo the change, where one of them was edited or damaged; or start the sweep again with its "
+                    "settings: both are written anew",
+                )
 
 
 def is_older(output: OutputDir) -> bool:

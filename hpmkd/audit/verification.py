@@ -7,14 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from hpmkd.audit.findings import with_parents, without_idle_caches
+from hpmkd.errors import UsageError
 from hpmkd.plan.job import Job, fingerprint_of
-from hpmkd.plan.roles import OLD_ROLES, Role
+from hpmkd.plan.roles import is_cache
+from hpmkd.store import latency_file, speedup_file
 from hpmkd.store.inspection import Finding, inspect, judge, readers
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.sidecar import Header
 
-# What names of logits caches begin with, now and in hpmkd 0.1.
-_CACHES = (f"{Role.LOGITS}_", *(f"{name}_" for name, role in OLD_ROLES.items() if role is Role.LOGITS))
 UNPLANNED = "not in the plan"
 
 
@@ -33,6 +33,19 @@ def verify_output(output: OutputDir, jobs: Sequence[Job] | None) -> list[Finding
         others = [finding.note(UNPLANNED) for finding in others]
     mine = [judge(looked.get(name, Finding(name, "missing")), job) for name, job in planned.items()]
     return against_parents([*mine, *others])
+
+
+def measurements(output: OutputDir) -> list[Finding]:
+    """A finding on each file of measured times that is there: they are dear, and the report is made from them."""
+    made = []
+    for path, read in ((output.latency_file, latency_file.read), (output.speedup_file, speedup_file.read)):
+        if path.is_file():
+            try:
+                read(path)
+                made.append(Finding(path.name, "good"))
+            except UsageError as error:
+                made.append(Finding(path.name, "damaged", f"{error.found}; {error.todo}"))
+    return made
 
 
 def _look(path: Path) -> Finding:
@@ -58,14 +71,14 @@ def _against_recipe(finding: Finding, known: Mapping[str, Header]) -> Finding:
         return finding
     meta, parents = header.metadata, header.metadata.get("parents", {})
     # A logits cache may go when its students are trained; then its network still vouches for them.
-    gone = [key for key in parents if key not in known and not key.startswith(_CACHES)]
+    gone = [key for key in parents if key not in known and not is_cache(key)]
     if gone:
         return finding.note(*(f"cannot be compared with {key}: there is no good file" for key in gone))
     changed = any(key in known and known[key].weights != weights for key, weights in parents.items())
     if changed or "recipe" not in meta or any(key not in known for key in parents):
         return finding
     # The network behind a logits cache is recorded too, but it is the cache that the recipe names.
-    caches = [known[key].metadata.get("parents") or {} for key in parents if key.startswith(_CACHES)]
+    caches = [known[key].metadata.get("parents") or {} for key in parents if is_cache(key)]
     direct = [key for key in parents if not any(key in behind for behind in caches)]
     fingerprints = [str(known[key].metadata.get("fingerprint")) for key in direct]
     if fingerprint_of(meta["recipe"], fingerprints) != meta.get("fingerprint"):

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import glob
+import os
+import platform
+import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import psutil
 import torch
 
 from hpmkd.bench import quiet
@@ -28,6 +33,7 @@ from hpmkd.bench.prepared import Prepared, prepare
 from hpmkd.bench.processes import Process
 from hpmkd.config.bench import BenchConfig
 from hpmkd.errors import EnvironmentProblem, Refused
+from hpmkd.files import need_writable
 from hpmkd.hardware import cores, machine
 from hpmkd.log import log
 from hpmkd.store import latency_file
@@ -35,6 +41,7 @@ from hpmkd.store.latency_file import Latencies
 
 Tell = Callable[[str], None]
 BEFORE = "before"
+_MINE = f"hpmkd-bench-{platform.node()}-"  # a folder of another machine's process may lie beside it
 
 
 @dataclass(frozen=True)
@@ -69,11 +76,18 @@ def measure(networks: Sequence[Network], settings: Settings, path: Path, wishes:
     """Measures what `path` does not have yet, and writes it there after each block.
 
     Raises:
-        EnvironmentProblem: a device is not there, the machine is not quiet and must be, or a worker has died.
+        EnvironmentProblem: a device is not there, the machine is not quiet and must be, a worker has died, `path`
+            cannot be written, or nothing of it can be measured here: then the file at `path` stays as it is.
     """
     blocks, left_out = blocks_of(settings)
-    with tempfile.TemporaryDirectory(prefix="hpmkd-bench-") as folder:
+    if not blocks:
+        raise nothing_measured(left_out)
+    need_writable(path)
+    _remove_left_folders()
+    with tempfile.TemporaryDirectory(prefix=f"{_MINE}{os.getpid()}-") as folder:
         prepared, missing = prepare(networks, settings.runtimes, Path(folder), wishes.tell)
+        if not prepared:
+            raise nothing_measured([*left_out, *missing])
         found = Latencies(
             settings_json(settings), machine_facts(settings), tuple(subjects_of(prepared)),
             left_out=(*left_out, *missing),
@@ -89,10 +103,30 @@ def measure(networks: Sequence[Network], settings: Settings, path: Path, wishes:
             block, disturbed, refused = _block(device, threads, prepared, settings=settings, tell=wishes.tell)
             found = with_block(found, block, settings, disturbed)
             found = replace(found, left_out=tuple(dict.fromkeys((*found.left_out, *refused))))
-            latency_file.write(found, path)
+            if found.cells:
+                latency_file.write(found, path)
+        if not found.cells:
+            raise nothing_measured(found.left_out)
         found = replace(found, complete=True)
         latency_file.write(found, path)
     return found
+
+
+def _remove_left_folders() -> None:
+    """Those that a killed measurement on this machine has left."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{glob.escape(_MINE)}*-*"):
+        number = folder.name.removeprefix(_MINE).partition("-")[0]
+        if number.isdecimal() and not psutil.pid_exists(int(number)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def nothing_measured(left_out: Sequence[str]) -> EnvironmentProblem:
+    """The error where no latency can be measured at all."""
+    return EnvironmentProblem(
+        "no latency can be measured here", expected="a runtime and a number of threads that this machine has",
+        found="; ".join(left_out) or "neither", todo="name others: --threads, --runtimes, --devices (in a sweep "
+        "bench.threads, bench.runtimes)",
+    )  # fmt: skip
 
 
 def blocks_of(settings: Settings) -> tuple[list[tuple[str, int]], list[str]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hpmkd.config.specs import ModelSpec
-from hpmkd.errors import UsageError
+from hpmkd.errors import DamagedModel, UsageError
 from hpmkd.plan.architecture import forward_cost, network_name, parameter_count
 from hpmkd.plan.roles import NETWORK_SUFFIX
 from hpmkd.store.inspection import inspect
@@ -72,7 +72,15 @@ def of_files(paths: Sequence[Path]) -> list[Network]:
         if one is None:
             from hpmkd.store.export import load_network
 
-            load_network(path)  # says what is wrong with it
+            try:
+                load_network(path)  # says what is wrong with it
+            except DamagedModel as error:
+                raise UsageError(
+                    f"{path}: not a whole model",
+                    expected="a .pt file that a sweep wrote",
+                    found=error.found,
+                    todo="name another file; one of a sweep is trained again by hpmkd run --restore DIR",
+                ) from error
             raise UsageError(f"{path}: not a network that can be measured", todo=f"hpmkd show {path} says more")
         found[path.absolute()] = one
     return _ordered(found.values(), lambda spec: "")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+import shlex
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from hpmkd.config.paths import user_path
 from hpmkd.config.programme import modes_in
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.source.listing import count as number_of
+from hpmkd.data.source.listing import named, some_of
 from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_SOME_FAILED
 from hpmkd.log import log
 from hpmkd.numeric import json_ready
@@ -42,8 +44,9 @@ teacher; under imbalance the recall of rare classes, under label noise how many 
 them into results.parquet, results.csv and measures.parquet (with confusion matrices). A sweep keeps what each model
 answers to each test image; where that is missing or damaged, the model is shown the test images again. With
 --representations also similarity of the layers to those of the teacher (CKA), and of the embedding silhouette,
-nearest neighbours, a linear probe and a map. A second call computes only what has changed. Exit code 0: all models are
-measured; 1: some answer otherwise than their files say; 3: images are missing, or the folder cannot be written."""
+nearest neighbours, a linear probe and a map. A second call computes only what has changed. Exit code 0: all models
+that are there are measured; 1: some files are damaged, or models answer otherwise than their files say; 3: images are
+missing, or the folder cannot be written."""
 
 
 def build_parser(prog: str) -> Arguments:
@@ -82,22 +85,36 @@ def measure(argv: Sequence[str], prog: str) -> int:
 def _measured(saved: Saved, given: argparse.Namespace) -> tuple[int, dict[str, Any]]:
     """Measures a sweep and prints its tables; the exit code, and what `--json` prints instead."""
     from hpmkd.audit import results  # pandas takes a second: --help and wrong flags need not wait for it
-    from hpmkd.audit.findings import headers
+    from hpmkd.audit.findings import sorted_out
 
-    found = headers(saved.output)
+    found, broken = sorted_out(saved.output)
     outcomes = {ANSWERED: _predict(saved, found, given.data_dir)}
     outcomes["memorised_now"] = _memorise(saved, found, given.data_dir)
     if given.representations:
         outcomes["represented_now"] = _represent(saved, found, given.data_dir)
     frame, measures = results.collect_saved(saved, found)
-    told = _as_json(saved, frame, outcomes) if given.json else {}
-    if not given.json:
-        _show(saved, frame, outcomes)
     results.write(frame, saved.output, measures)
+    problems = [*_unusable(saved, found, broken), *_problems(outcomes)]
+    told = _as_json(saved, frame, outcomes, problems) if given.json else {}
+    if not given.json:
+        _show(saved, frame, outcomes, problems)
     known = [one for one in outcomes.values() if one is not None]
     if any(one.lacking for one in known):
         return EXIT_ENVIRONMENT, told
-    return EXIT_SOME_FAILED if any(one.wrong for one in known) else EXIT_OK, told
+    return EXIT_SOME_FAILED if broken or any(one.wrong for one in known) else EXIT_OK, told
+
+
+def _unusable(saved: Saved, found: Collection[str], broken: Mapping[str, str]) -> list[str]:
+    """What is said of files that are not valid, and of planned models that are not there."""
+    again = f"hpmkd run --restore {shlex.quote(str(saved.output.root))} trains" if saved.config else ""
+    made = [f"{stem}: damaged and left out: {why}" for stem, why in broken.items()]
+    made += [f"{again} {'it' if len(broken) == 1 else 'them'} again"] if broken and again else []
+    gone = [job.key for job in saved.jobs if job.role.is_network and job.key not in {*found, *broken}]
+    if gone:
+        total = sum(job.role.is_network for job in saved.jobs)
+        them = "it" if len(gone) == 1 else "them"
+        made.append(f"{some_of(len(gone), total, 'model')} not there ({named(gone, 3)}); {again} {them}")
+    return made
 
 
 def _predict(saved: Saved, found: dict[str, Header], data_dir: str | None) -> Outcome | None:
@@ -176,7 +193,7 @@ def _problems_of(outcome: Outcome) -> list[str]:
     ]
 
 
-def _as_json(saved: Saved, frame: pd.DataFrame, outcomes: Outcomes) -> dict[str, Any]:
+def _as_json(saved: Saved, frame: pd.DataFrame, outcomes: Outcomes, problems: Sequence[str]) -> dict[str, Any]:
     from hpmkd.audit import data_measures, measured, represented
 
     networks = frame[frame["role"].isin(["teacher", "assistant", "student"])]
@@ -184,11 +201,11 @@ def _as_json(saved: Saved, frame: pd.DataFrame, outcomes: Outcomes) -> dict[str,
     rows = networks[["file", "dataset", "role", "baseline", "run", "accuracy_pct", *columns]].astype(object)
     models = rows.where(rows.notna(), None).to_dict("records")
     made = {name: [] if one is None else list(one.made) for name, one in outcomes.items()}
-    about = {"root": str(saved.output.root), **made, "problems": _problems(outcomes)}
+    about = {"root": str(saved.output.root), **made, "problems": list(problems)}
     return dict(json_ready({**about, "models": models}))
 
 
-def _show(saved: Saved, frame: pd.DataFrame, outcomes: Outcomes) -> None:
+def _show(saved: Saved, frame: pd.DataFrame, outcomes: Outcomes, problems: Sequence[str]) -> None:
     from hpmkd.audit.measure_tables import tables
 
     console = Console(highlight=False)
@@ -199,7 +216,7 @@ def _show(saved: Saved, frame: pd.DataFrame, outcomes: Outcomes) -> None:
     order = [one.label for one in baselines_of(saved.config)] if saved.config else []
     for table in tables(frame, order):
         console.print(table)
-    for line in _problems(outcomes):
+    for line in problems:
         console.print(Text(line, style="red"), soft_wrap=True)
     if known:
         console.print(Text(f"one row per model: {saved.output.root / 'results.csv'}"), soft_wrap=True)

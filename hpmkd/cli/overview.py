@@ -10,7 +10,8 @@ from typing import Any
 
 from rich.text import Text
 
-from hpmkd.audit.status import BAD, Status, alive, read_status
+from hpmkd.audit.owner import alive
+from hpmkd.audit.status import BAD, Status, read_status
 from hpmkd.audit.sweep_dir import sweeps_in
 from hpmkd.cli.watching import Part, View
 from hpmkd.config.programme import modes_in

@@ -10,7 +10,8 @@ from typing import Any
 from rich.text import Text
 
 from hpmkd.audit.forecast import seconds_left
-from hpmkd.audit.status import BAD, SWEEP, ModelStatus, Status, ago, read_status, row_name
+from hpmkd.audit.owner import SWEEP
+from hpmkd.audit.status import BAD, ModelStatus, Status, ago, read_status, row_name
 from hpmkd.audit.sweep_dir import sweeps_in
 from hpmkd.cli.overview import is_bad, overview_of, works
 from hpmkd.cli.parser import Arguments

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from hpmkd.audit.sweep_dir import Sweep, is_older, no_sweep, open_sweep
-from hpmkd.audit.verification import verify_output
+from hpmkd.audit.verification import measurements, verify_output
 from hpmkd.cli.parser import Arguments
 from hpmkd.config.paths import user_path
 from hpmkd.config.programme import modes_in
@@ -33,8 +33,10 @@ _EXAMPLES = """  hpmkd verify results/quick
   hpmkd verify results/quick --json | jq '.files[] | select(.state != "good")'"""
 _DESCRIPTION = """Checks every file of an output folder: size and hash in its sidecar, the CRC of every part, types and
 hash of its metadata, that it was trained with the planned settings, and that its parents still have the weights that
-it was trained from. Writes nothing; can run during a sweep. Exit code 0: all files are there and good; 1: some are not;
-3: a file cannot be read from the disk, or (--evaluate) images are missing."""
+it was trained from; and the files of measured times. Writes nothing; can run during a sweep. Exit code 0: all files
+are there and good; 1: some are not, or the plan cannot be used; 3: a file cannot be read from the disk, or (--evaluate)
+images are missing."""
+_UNUSABLE = "checked without its plan, which cannot be used"
 _STYLES = {"good": "green", "damaged": "red", "unreadable": "red"}  # of all other states: yellow
 
 
@@ -61,7 +63,7 @@ def verify(argv: Sequence[str], prog: str) -> int:
             print(json.dumps(_as_json(*checked), indent=1))
         else:
             _show(*checked)
-        return _exit_code(checked[1])
+        return _exit_code(*checked[1:])
     return _several(root, names, given)
 
 
@@ -79,7 +81,7 @@ def _checked(root: Path, given: argparse.Namespace) -> tuple[OutputDir, list[Fin
         if given.data_dir is not None:
             data = data.model_copy(update={"dir": str(user_path(given.data_dir, "--data-dir").absolute())})
         findings = [_measured(finding, output, data, _sources(plan)) for finding in findings]
-    return output, findings, word
+    return output, [*findings, *measurements(output)], word
 
 
 def _several(root: Path, names: Sequence[str], given: argparse.Namespace) -> int:
@@ -94,7 +96,7 @@ def _several(root: Path, names: Sequence[str], given: argparse.Namespace) -> int
             if not given.json:
                 Console(highlight=False).print(Text(f"{root / name}: not started"), soft_wrap=True)
             continue
-        codes.append(_exit_code(checked[1]))
+        codes.append(_exit_code(*checked[1:]))
         told[name] = _as_json(*checked)
         if not given.json:
             _show(*checked)
@@ -123,7 +125,7 @@ def _plan(output: OutputDir) -> tuple[Sweep | None, str]:
         name = Path(str(error.filename)).name
         return None, f"no {name}: checked without the plan, so missing files are not reported"
     except Exception as error:  # whatever is in those two files, the models can still be judged
-        return None, f"{output.config_file.name} or {output.datasets_file.name} cannot be used: {error}"
+        return None, f"{_UNUSABLE}, so missing files are not reported: {error}"
 
 
 def _sources(plan: Sweep | None) -> dict[str, str | None]:
@@ -144,11 +146,11 @@ def _measured(finding: Finding, output: OutputDir, data: DataConfig, sources: di
     return replace(finding, measured_pct=found)
 
 
-def _exit_code(findings: list[Finding]) -> int:
+def _exit_code(findings: list[Finding], word: str) -> int:
     states = {finding.state for finding in findings}
     if "unreadable" in states:
         return EXIT_ENVIRONMENT
-    return EXIT_OK if states <= {"good"} else EXIT_SOME_FAILED
+    return EXIT_OK if states <= {"good"} and not word.startswith(_UNUSABLE) else EXIT_SOME_FAILED
 
 
 def _as_json(output: OutputDir, findings: list[Finding], word: str) -> dict[str, Any]:

@@ -26,7 +26,20 @@ def need_words(values: list[str | None], kind: tuple[str, ...], example: str) ->
                 f"null, or one of {', '.join(kind)} with a number, such as {example}",
                 found=repr(value), todo=f"correct it, for example {example}", entry=place,
             )  # fmt: skip
+    numbers = [None if value is None else _spelled_alike(value) for value in values]
+    for place, number in enumerate(numbers):
+        if number in numbers[:place]:
+            raise Rejected(
+                "each value once", found=f"{values[place]!r} is {values[numbers.index(number)]!r} again",
+                todo="leave one of them out", entry=place,
+            )  # fmt: skip
     return need_each_once(values)
+
+
+def _spelled_alike(value: str) -> tuple[str, float]:
+    """`sym0.2` and `sym0.20` are one condition."""
+    word, number = read_word(value) or (value, None)
+    return word, float(number or "nan")
 
 
 def need_each_once(values: list[T]) -> list[T]:

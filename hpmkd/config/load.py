@@ -28,12 +28,17 @@ def read_config_file(path: Path) -> dict[str, Any]:
         raise UsageError(
             f"{path}: cannot be read", expected="a YAML file", found=str(error), todo="correct the path or the file"
         ) from error
-    raw = parse_yaml(text, str(path))
+    return parse_config(text, str(path))
+
+
+def parse_config(text: str, where: str) -> dict[str, Any]:
+    """The raw mapping in the text of a config file, which is called `where` in errors; UsageError where it is none."""
+    raw = parse_yaml(text, where)
     if not isinstance(raw, dict):
         raise UsageError(
-            f"{path}: not a config",
+            f"{where}: not a config",
             expected="a mapping of keys to values",
-            found=type(raw).__name__,
+            found="nothing" if raw is None else type(raw).__name__,
             todo="write it like the files in tune_configs/, or start from --print_config",
         )
     # Such keys hold parts that others refer to (`x-fit: &fit {...}`), as in other programs' YAML files.

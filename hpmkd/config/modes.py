@@ -28,11 +28,12 @@ def _configs(folder: Path) -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
-def config_file(mode: str) -> Path:
+def config_file(mode: str, where: str = "--mode") -> Path:
     """The file of a mode; the user's own comes before one of the same name that comes with hpmkd.
 
     Args:
         mode: a name, or a path to a YAML file.
+        where: the user wrote it, for errors.
 
     Raises:
         UsageError: it is neither; the message names the modes there are.
@@ -44,11 +45,11 @@ def config_file(mode: str) -> Path:
         return mine[mode]
     if mode in ours:
         return ours[mode]
-    path = user_path(mode, "--mode")
+    path = user_path(mode, where)
     if path.is_file():
         return path
     raise UsageError(
-        f"--mode: no config named {mode!r}",
+        f"{where}: no config named {mode!r}",
         expected="one of " + ", ".join({**ours, **mine}) + ", or a path to a YAML file",
         found="no such mode and no such file",
         todo=f"put your own modes into {FOLDER}/ of the working folder: {Path(FOLDER).absolute()}",

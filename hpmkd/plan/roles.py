@@ -51,5 +51,12 @@ class Role(StrEnum):
 
 # What hpmkd 0.1 called them, in metadata and at the beginning of names.
 OLD_ROLES = {"choice": Role.SEARCH, "table": Role.LOGITS}
+_CACHES = (f"{Role.LOGITS}_", *(f"{name}_" for name, role in OLD_ROLES.items() if role is Role.LOGITS))
 SUFFIXES = tuple(dict.fromkeys(role.suffix for role in Role))
 NETWORK_SUFFIX = Role.TEACHER.suffix
+
+
+def is_cache(stem: str) -> bool:
+    """Whether a file of this name (without its ending) is a logits cache, which may be gone when its students are
+    trained."""
+    return stem.startswith(_CACHES)

@@ -60,7 +60,8 @@ def opened(request: Request) -> Opened | None:
         places={**{key: f"{source}, settings.{key}" for key in settings}, **request.places},
     )
     members = []
-    for entry, name in zip(programme.programme, programme.names, strict=True):
+    for written, name in zip(programme.programme, programme.names, strict=True):
+        entry = _beside(written, source)
         _need_single(entry, source)
         members.append(_member(name, replace(asked, mode=entry, output=str(root / name))))
     return Opened(programme, root, tuple(members))
@@ -99,8 +100,14 @@ def in_mode(name: str, error: HpmkdError) -> HpmkdError:
     return type(error)(where, expected=error.expected, found=error.found, todo=error.todo)
 
 
+def _beside(entry: str, source: Path) -> str:
+    """A relative path is meant from the programme's own file, where there is such a file; else as it is."""
+    near = source.parent / entry
+    return str(near) if near.is_file() else entry
+
+
 def _need_single(entry: str, source: Path) -> None:
-    if is_programme(config_file(entry)):
+    if is_programme(config_file(entry, str(source))):
         raise UsageError(
             f"{source}: {entry} is a programme itself",
             expected="modes, each of which is one sweep",

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from hpmkd.config.specs import ModelSpec
 from hpmkd.errors import EnvironmentProblem, HpmkdError, UsageError
-from hpmkd.files import commit_bytes
+from hpmkd.files import commit_bytes, remove_old_leftovers
 from hpmkd.log import log, steps
 from hpmkd.models import build
 from hpmkd.plan.roles import NETWORK_SUFFIX, SUFFIXES
@@ -94,6 +94,7 @@ def export(path: Path, kind: str, target: Path | None = None) -> Exported:
             todo="another version of the exporting library may help",
         )
     commit_bytes(target, data)
+    remove_old_leftovers(target)
     shape = (spec.in_channels, spec.image_size, spec.image_size)
     return Exported(target, kind, size=len(data), max_difference=largest, input_shape=shape)
 

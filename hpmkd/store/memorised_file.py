@@ -6,11 +6,10 @@ nothing is ever trained because of it. It is believed only for the weights that 
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from hpmkd.files import commit_json, parse_json, sha256_of
+from hpmkd.files import commit_json, digest_of, parse_json
 from hpmkd.numeric import divide
 
 FORMAT = 1
@@ -49,7 +48,7 @@ def write(path: Path, made: Memorised, key: str, weights: str) -> None:
         EnvironmentProblem: it cannot be written.
     """
     values = {"memorised": FORMAT, "key": key, "weights_sha256": weights, **asdict(made)}
-    commit_json(path, {**values, "digest": _digest(values)})
+    commit_json(path, {**values, "digest": digest_of(values)})
 
 
 def read(path: Path, weights: str | None) -> Memorised | None:
@@ -57,11 +56,7 @@ def read(path: Path, weights: str | None) -> Memorised | None:
     try:
         values = parse_json(path.read_bytes())
         digest = values.pop("digest")
-        mine = values["weights_sha256"] == weights and values["memorised"] == FORMAT and digest == _digest(values)
+        mine = values["weights_sha256"] == weights and values["memorised"] == FORMAT and digest == digest_of(values)
         return Memorised(*(int(values[name]) for name in ("flipped", "as_given", "as_true"))) if mine else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-
-
-def _digest(values: dict[str, object]) -> str:
-    return sha256_of(json.dumps(values, sort_keys=True).encode())

@@ -17,9 +17,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from hpmkd.files import commit_bytes, parse_json
+from hpmkd.files import commit_bytes, digest_of, parse_json
 from hpmkd.numeric import json_ready
-from hpmkd.store.search_file import digest_of
 
 FORMAT = 1  # with another one, all is computed anew
 State = Literal["good", "missing", "damaged", "outdated"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from hpmkd.errors import TRAIN_AGAIN, DamagedModel
-from hpmkd.files import parse_json, sha256_of
+from hpmkd.files import digest_of, parse_json, sha256_of
 from hpmkd.store.sidecar import Header
 
 _FIELDS = {"accuracy": float, "train_time": float, "timestamp": str, "metadata": dict}
@@ -56,8 +56,3 @@ class SearchHandler:
             raise DamagedModel(where, expected="a search written by hpmkd", found="other content", todo=TRAIN_AGAIN)
         meta = values["metadata"]
         return Header(sha256_of(data), len(data), **values), SearchResult(meta["chosen"], meta["evidence"])
-
-
-def digest_of(values: Mapping[str, Any]) -> str:
-    """Over everything that a JSON file holds beside it."""
-    return sha256_of(json.dumps(values, sort_keys=True).encode())

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from hpmkd.files import commit_json, parse_json, sha256_of
+from hpmkd.files import commit_json, digest_of, parse_json
 
 CONTENT_HASH = "content_hash"
 HASH_KEYS = (CONTENT_HASH, "seal")  # what it is called in metadata, now and in hpmkd 0.1
@@ -59,7 +58,7 @@ def content_hash(accuracy: float, train_time: float, timestamp: str, metadata: M
     """
     own = hash_key(metadata)
     rest = {name: value for name, value in metadata.items() if name != own}
-    return _digest({"accuracy": accuracy, "train_time": train_time, "timestamp": timestamp, "metadata": rest})
+    return digest_of({"accuracy": accuracy, "train_time": train_time, "timestamp": timestamp, "metadata": rest})
 
 
 def sidecar_path(path: Path) -> Path:
@@ -67,14 +66,10 @@ def sidecar_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
 
 
-def _digest(values: dict[str, Any]) -> str:
-    return sha256_of(json.dumps(values, sort_keys=True).encode())
-
-
 def write_sidecar(path: Path, header: Header) -> None:
     """Commits the sidecar of `path`, with a digest of its own."""
     values = asdict(header)
-    commit_json(sidecar_path(path), {**values, "digest": _digest(values)})
+    commit_json(sidecar_path(path), {**values, "digest": digest_of(values)})
 
 
 def read_sidecar(path: Path) -> Header | None:
@@ -83,7 +78,7 @@ def read_sidecar(path: Path) -> Header | None:
         values = parse_json(sidecar_path(path).read_text(encoding="utf-8"), object_pairs_hook=_shared)
         digest = values.pop("digest")
         typed = all(isinstance(values[field.name], _TYPES[field.name]) for field in fields(Header))
-        return Header(**values) if typed and digest == _digest(values) else None
+        return Header(**values) if typed and digest == digest_of(values) else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 

@@ -6,7 +6,7 @@ import contextlib
 import importlib.util
 import os
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from hpmkd.audit.findings import archive, audit, mismatch, quarantine
@@ -102,7 +102,20 @@ def known_data(config: SweepConfig, output: OutputDir) -> list[DataSpec]:
     specs = [found.get(entry) or described[there.index(entry)] for entry in entries]
     for spec in specs:
         spec.check()
+    _need_known(config.data.confused, {spec.name for spec in specs})
     return specs
+
+
+def _need_known(confused: Iterable[str], names: Collection[str]) -> None:
+    """What is said of a data set that the sweep has not, because it is spelled otherwise, would change nothing."""
+    for name in confused:
+        if name not in names:
+            raise UsageError(
+                f"data.confused: {name} is no data set of this sweep",
+                expected=f"one of {', '.join(sorted(names))}",
+                found=repr(name),
+                todo="correct the name, or leave it out",
+            )
 
 
 def need_images(config: SweepConfig, output: OutputDir, jobs: Sequence[Job]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -15,7 +16,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from support.frames import epoch, make_output
-from support.sweeps import ROOT
+from support.sweeps import ROOT, flip
 
 from hpmkd.analysis.plots.style import FORMATS, render
 from hpmkd.analysis.report import write_report
@@ -160,6 +161,22 @@ def test_unfinished_sweeps_say_what_is_missing(
     assert "no records of a finished student" in page
     for text in (page, (tmp_path / "report.md").read_text()):
         assert ("no two baselines with a run in common yet" in text) == (stop == "teacher_Digits")
+
+
+def test_a_damaged_model_is_no_finished_one(tmp_path: Path, cache_dir: Path) -> None:
+    """Sizes, which `status` looks at, do not tell it; what the report is made of does."""
+    output, _, jobs = make_output(tmp_path, cache_dir, accuracy, **CHOOSE)
+    flip(output.models / "teacher_Digits.pt")
+    page = write_report(tmp_path).read_text()
+    assert f"1 of {len(jobs)} models is missing: 1 damaged" in page
+    assert "teacher_Digits: damaged, " in page
+    assert f"hpmkd run --restore {tmp_path}" in page
+    report = gather(tmp_path)
+    table = report.table("accuracy")
+    assert table is not None
+    taught = table.frame.set_index("baseline").loc["TraditionalKD"]
+    assert math.isnan(taught["total_seconds"])
+    assert not math.isnan(table.frame.set_index("baseline").loc["Direct", "total_seconds"])
 
 
 def test_before_the_plan_and_without_one(tmp_path: Path, cache_dir: Path) -> None:

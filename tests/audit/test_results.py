@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import math
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 import torch
 from rich.console import Console
 from support.frames import make_frame, make_output
+from support.sweeps import flip
 
 import hpmkd
 from hpmkd.analysis.costs import costs
@@ -74,6 +76,29 @@ def test_summary_against_hand_counts(output: OutputDir) -> None:
     assert math.isnan(table.loc["AT", "sd_pct"])
     assert direct["total_seconds"] == pytest.approx(13 + 14 + 15)
     assert table.loc["AT", "total_seconds"] == pytest.approx(11 + 10 + 5)
+
+
+def test_a_sum_without_a_parent_is_not_known(output: OutputDir) -> None:
+    """A sum of the others would be taken for the whole."""
+    whole = results.load_results(output.root)
+    assert whole["ancestor_seconds"].notna().all()
+    flip(output.models / "teacher_D.pt")
+    left = results.load_results(output.root).set_index("file")
+    assert left["ancestor_seconds"].isna().to_dict() == {name: "AT" in name or "search" in name for name in left.index}
+    table = results.summary(left.reset_index()).set_index("baseline")
+    assert math.isnan(table.loc["AT", "total_seconds"])
+    assert table.loc["Direct", "total_seconds"] > 0
+
+
+def test_a_logits_cache_may_go(output: OutputDir) -> None:
+    """Its students are trained; that its time is not known is no reason not to know theirs."""
+    meta: dict[str, Any] = {"role": "student", "dataset": "D", "baseline": "TraditionalKD", "run": 1}
+    meta["parents"] = {"teacher_D": "", "logits_teacher_D": ""}
+    commit(output.models / "student_D_TraditionalKD_run1.pt", {"w": torch.zeros(2)}, 70.0, 3.0, meta)
+    frame = results.load_results(output.root)
+    row = frame.set_index("file").loc["student_D_TraditionalKD_run1.pt"]
+    assert row["ancestor_seconds"] == 10.0
+    assert results.summary(frame).set_index("baseline").loc["TraditionalKD", "total_seconds"] == 13.0
 
 
 def test_written_files_agree(output: OutputDir) -> None:

@@ -19,7 +19,7 @@ import torch
 from support.sweeps import everything, flip
 
 from hpmkd.cli.main import main
-from hpmkd.store import result_file
+from hpmkd.store import measurement, result_file
 from hpmkd.store.result_file import commit
 from hpmkd.store.sidecar import Header, file_hash, sidecar_path, write_sidecar
 
@@ -132,9 +132,38 @@ def test_without_the_plan(out: Path, verify: Run, gone: str) -> None:
 def test_with_a_torn_plan(out: Path, verify: Run, content: bytes) -> None:
     (out / "sweep.yaml").write_bytes(content)
     code, said = verify()
-    assert code == 0
+    assert code == 1
     assert "cannot be used" in said["remark"]
+    assert "sweep.yaml" in said["remark"]
+    assert "datasets.json: cannot be read" not in said["remark"]
     assert said["counts"] == {"good": 5}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("train_images", "9"), ("validation_fraction", "0.25"), ("augment", "crop")]
+)
+def test_a_wrong_digit_in_the_config_that_the_plan_does_not_show(
+    out: Path, verify: Run, key: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The plan is made from what the sweep has noted of its data; what the config says now is another."""
+    path = out / "sweep.yaml"
+    path.write_text(re.sub(rf"({key}): \S+?(?=[,}}\n])", rf"\1: {value}", path.read_text()))
+    code, said = verify()
+    assert code == 1
+    assert f"data.{key}: {value}" in said["remark"]
+    assert main(["status", str(out)]) == 2
+    assert "undo the change" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["latency.json", "speedup.json"])
+def test_measured_times_are_files_too(out: Path, verify: Run, name: str) -> None:
+    path = out / name
+    measurement.write(path, {"seconds": 104.5})
+    path.write_text(path.read_text().replace("104.5", "404.5"))
+    code, said = verify()
+    assert code == 1
+    assert list(states(said)) == [name]
+    assert "does not give its digest" in states(said)[name]
 
 
 def test_a_recipe_that_does_not_give_the_fingerprint(out: Path, verify: Run) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -109,6 +112,57 @@ def test_never_more_threads_than_cores() -> None:
     blocks, left_out = blocks_of(replace(SETTINGS, threads=(1, 2, 4)))
     assert blocks == [("cpu", 1), ("cpu", 2)]
     assert left_out == ["4 threads: there are 2 cores"]
+
+
+@pytest.mark.parametrize("settings", [replace(SETTINGS, threads=(1000,)), replace(SETTINGS, threads=(3, 4))])
+def test_what_cannot_be_measured_leaves_the_file_as_it_is(
+    networks: list[Network], tmp_path: Path, settings: Settings
+) -> None:
+    path = tmp_path / "latency.json"
+    path.write_text("a measurement that took an hour")
+    with pytest.raises(EnvironmentProblem, match="no latency can be measured") as caught:
+        measure.measure(networks, settings, path, Wishes())
+    assert "there are 2 cores" in str(caught.value.found)
+    assert path.read_text() == "a measurement that took an hour"
+
+
+def test_no_runtime_that_works_leaves_the_file_as_it_is(
+    networks: list[Network], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import importlib.util
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    settings = replace(SETTINGS, threads=(1,), batch_sizes=(1,), runtimes=("onnx",))
+    path = tmp_path / "latency.json"
+    with pytest.raises(EnvironmentProblem, match="no latency can be measured"):
+        measure.measure(networks, settings, path, Wishes())
+    assert not path.exists()
+
+
+def test_a_target_that_cannot_be_written_is_said_before_anything_is_measured(
+    networks: list[Network], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measure, "prepare", lambda *given: pytest.fail("something was prepared"))
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path, tmp_path / "file" / "latency.json"):
+        with pytest.raises(EnvironmentProblem, match="cannot be written"):
+            measure.measure(networks, SETTINGS, path, Wishes())
+
+
+def test_folders_of_killed_measurements_are_removed(
+    networks: list[Network], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not those of another process that lives, nor of another machine's."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    names = [f"{measure._MINE}{gone.pid}-x", f"{measure._MINE}{os.getpid()}-y", f"hpmkd-bench-elsewhere-{gone.pid}-z"]
+    for name in names:
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(measure, "prepare", lambda *given: ([], ["eager: none"]))
+    with pytest.raises(EnvironmentProblem):
+        measure.measure(networks, replace(SETTINGS, threads=(1,)), tmp_path / "latency.json", Wishes())
+    assert sorted(one.name for one in tmp_path.glob("hpmkd-bench-*")) == sorted(names[1:])
 
 
 def test_a_device_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from hpmkd.bench.networks import of_files, of_sweep
 from hpmkd.config.specs import ModelSpec
-from hpmkd.errors import DamagedModel, UsageError
+from hpmkd.errors import UsageError
 from hpmkd.models import build
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.result_file import commit
@@ -54,5 +54,10 @@ def test_what_cannot_be_measured(tmp_path: Path) -> None:
         of_files([tmp_path / "none.pt"])
     path = put(tmp_path, "student_D_AT_run1", SMALL)
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(DamagedModel):
+    with pytest.raises(UsageError, match="not a whole model") as caught:
         of_files([path])
+    assert "end" in str(caught.value.found) or caught.value.found
+    (tmp_path / "README.md").write_text("# nothing")
+    with pytest.raises(UsageError, match="not a whole model") as caught:
+        of_files([tmp_path / "README.md"])
+    assert "name another file" in str(caught.value.todo)

@@ -57,6 +57,18 @@ def test_of_a_sweep_that_kept_everything(out: Path, capsys: pytest.CaptureFixtur
     assert len(pd.read_parquet(out / "measures.parquet")) == len(rows)
 
 
+def test_a_damaged_model_and_one_that_is_gone_are_said(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (out / "models" / f"{STUDENT}.pt").unlink()
+    code, said = measure(out, capsys)
+    assert code == 0, "what is there is measured"
+    assert f"is not there ({STUDENT})" in said["problems"][0]
+    flip(out / "models" / f"{TEACHER}.pt")
+    code, said = measure(out, capsys)
+    assert code == 1
+    assert said["problems"][0].startswith(f"{TEACHER}: damaged and left out: ")
+    assert f"hpmkd run --restore {out}" in said["problems"][1]
+
+
 def test_the_table_fits_a_terminal(
     out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

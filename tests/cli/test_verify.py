@@ -13,14 +13,17 @@ from hpmkd.config.specs import spec_to_json
 from hpmkd.errors import UsageError
 from hpmkd.files import commit_json
 
+SPEC = make_spec()
+DATA = {"train_images": SPEC.train_images, "validation_fraction": SPEC.validation_fraction, "augment": SPEC.augment}
+
 
 def test_a_sweep_without_models_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With its plan everything is missing; without one it says how to go on."""
-    (tmp_path / "sweep.yaml").write_text(to_yaml(make_config(baselines=["Direct"], runs=1)))
+    (tmp_path / "sweep.yaml").write_text(to_yaml(make_config(baselines=["Direct"], runs=1, data=DATA)))
     with pytest.raises(UsageError, match="has no models yet") as caught:
         verify([str(tmp_path)], "hpmkd verify")
     assert f"hpmkd run --restore {tmp_path}" in (caught.value.todo or "")
-    commit_json(tmp_path / "datasets.json", [spec_to_json(make_spec())])
+    commit_json(tmp_path / "datasets.json", [spec_to_json(SPEC)])
     assert verify([str(tmp_path)], "hpmkd verify") == 1
     assert "2 missing" in capsys.readouterr().out
 

@@ -292,3 +292,13 @@ def test_every_error_of_a_file_names_its_line(tmp_path: Path) -> None:
         (tmp_path / "mine.yaml").write_text(f"datasets: [Digits]\nbaselines: [Direct]\n{text}\n")
         with pytest.raises(UsageError, match=rf"mine\.yaml:{line}: "):
             load(tmp_path / "mine.yaml")
+
+
+def test_one_condition_in_two_spellings_comes_twice() -> None:
+    with pytest.raises(UsageError, match=r"data\.label_noise") as caught:
+        validate({"datasets": ["Digits"], "baselines": ["Direct"], "data": {"label_noise": ["sym0.2", "sym0.20"]}}, "x")
+    assert caught.value.found == "'sym0.20' is 'sym0.2' again"
+    both = {"label_noise": [None, "sym0.2", "pair0.2"], "imbalance": ["exp10", "step10", None]}
+    assert (
+        validate({"datasets": ["Digits"], "baselines": ["Direct"], "data": both}, "x").data.label_noise[2] == "pair0.2"
+    )

@@ -69,7 +69,8 @@ def test_canonical_spelling(rotation: None) -> None:
     ("entry", "parts"),
     [
         ("Digits@foo3", ["'Digits@foo3'", "unknown condition 'foo3'", "n2500 (number of training images"]),
-        ("Digits@n", ["unknown condition 'n'"]),
+        ("Digits@n", ["n has no number", "n2500"]),
+        ("Digits@sym-0.1", ["sym has no number", "sym0.2"]),
         ("Digits@N5", ["unknown condition 'N5'"]),
         ("Digits@n1-n2", ["each condition once"]),
         ("Digits@n0", ["a whole number of images"]),

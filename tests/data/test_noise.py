@@ -59,6 +59,23 @@ def test_confusable_classes(name: str, rate: float) -> None:
     assert wrong.sum() == int(Fraction(str(rate)) * int(eligible.sum()) + Fraction(1, 2))
 
 
+@pytest.mark.parametrize(
+    ("condition", "found"), [("sym0.0000001", "less than half an image"), ("pair0.0001", "of 2,700 training images")]
+)
+def test_a_rate_that_flips_nothing_is_refused(condition: str, found: str) -> None:
+    with pytest.raises(UsageError, match="leaves every label as it is") as caught:
+        noisy(condition)
+    assert found in str(caught.value.found)
+
+
+def test_classes_that_have_no_images_flip_nothing() -> None:
+    spec = replace(conditioned(make_spec(name="CIFAR10", classes=10), "asym0.4"), confused=((1, 2),))
+    true = np.zeros(100, dtype=np.int64)
+    with pytest.raises(UsageError, match="leaves every label as it is") as caught:
+        parts(true, spec)
+    assert "data.confused" in str(caught.value.todo)
+
+
 def test_pairs_are_the_next_class() -> None:
     true, given_ = noisy("pair0.3")
     wrong = true != given_
@@ -151,7 +168,7 @@ def test_what_it_comes_to() -> None:
         ("exp10-cleanVal", "changes nothing there"),
         ("n5-cleanTeacher", "changes nothing there"),
         ("cleanVal2-sym0.2", "unknown condition 'cleanVal2'"),
-        ("sym", "unknown condition 'sym'"),
+        ("sym", "sym has no number"),
     ],
 )
 def test_words_that_are_refused(text: str, part: str) -> None:

@@ -103,12 +103,12 @@ def test_the_sidecar_of_another_file_condemns_no_good_one(path: Path, tmp_path: 
 
 
 def test_a_sidecar_of_wrong_types_is_none(path: Path) -> None:
-    from hpmkd.store.sidecar import _digest
+    from hpmkd.store.sidecar import digest_of
 
     values = json.loads(sidecar_path(path).read_text())
     values.pop("digest")
     values["metadata"] = ["a list"]
-    sidecar_path(path).write_text(json.dumps({**values, "digest": _digest(values)}))
+    sidecar_path(path).write_text(json.dumps({**values, "digest": digest_of(values)}))
     assert read_sidecar(path) is None
     assert verify(path).accuracy == 69.5
 

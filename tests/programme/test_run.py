@@ -66,6 +66,22 @@ def test_what_is_wrong_with_any_mode_is_told_before_the_first(
     assert "two is a programme itself" in capsys.readouterr().err
 
 
+def test_a_mode_that_is_not_there_names_the_programme_and_files_are_found_beside_it(
+    programme: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modes = programme.parent.parent / "tune_configs"
+    path = modes / "several.yaml"
+    path.write_text(f"programme: [one, nosuchmode]\nsettings: {SMALL}\n")
+    assert run("--mode", str(path)) == 2
+    assert f"{path}: no config named 'nosuchmode'" in capsys.readouterr().err
+    path.write_text(f"programme: [./one.yaml, two.yaml]\nsettings: {SMALL}\n")
+    elsewhere = programme.parent.parent / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert run("--mode", str(path), "-n") == 0
+    assert "2 modes" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     "flags", [["--baselines", "Direct"], ["--pairs", "{}"], ["--data.imbalance", "exp10"], ["--ratios", "[2]"]]
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from dataclasses import asdict
@@ -140,6 +141,20 @@ def test_the_format_that_goes_says_so(tmp_path: Path, capsys: pytest.CaptureFixt
     assert main(["export", str(tmp_path / "m.pt"), "--to", "pt2"]) == 0
     assert capsys.readouterr().err == ""
     assert (tmp_path / "m.pt2").is_file()
+
+
+def test_what_a_killed_export_has_left_goes_with_the_next(tmp_path: Path) -> None:
+    """Not what somebody may be writing now, nor what belongs to another file."""
+    commit(tmp_path / "m.pt", build(STUDENT, seed=0).state_dict(), 50.0, 1.0, {"architecture": asdict(STUDENT)})
+    old, new, other = (tmp_path / f".tmp-{name}" for name in ("m[1].pt2-77-aa", "m[1].pt2-78-bb", "m1.pt2-77-cc"))
+    for path in (old, new, other):
+        path.write_bytes(b"half")
+    for path in (old, other):
+        os.utime(path, (1.0, 1.0))
+    export(tmp_path / "m.pt", "safetensors", tmp_path / "m[1].pt2")
+    assert not old.exists()
+    assert new.exists()
+    assert other.exists()
 
 
 def test_onnx_of_a_small_network(tmp_path: Path) -> None:

@@ -158,3 +158,16 @@ def test_images_that_are_missing_leave_the_plan(tmp_path: Path, capsys: pytest.C
     assert main(["run", *words, "-o", str(tmp_path / "out"), "--data.cache_dir", str(tmp_path / "cache")]) == 3
     assert "MNIST is not there" in capsys.readouterr().err
     assert (tmp_path / "out" / "sweep.yaml").is_file(), "--restore needs no flag once they are there"
+
+
+def test_classes_that_look_alike_of_a_data_set_that_is_not_there(
+    tmp_path: Path, cache_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Spelled otherwise it would be another experiment: that of the published pairs."""
+    words = ["run", "-n", "-o", str(tmp_path / "out"), "--datasets", "Digits", "--data.label_noise", "asym0.2"]
+    words += ["--data.cache_dir", str(cache_dir), "--data.confused"]
+    assert main([*words, "{digits: {3: 4}}"]) == 2
+    said = capsys.readouterr().err
+    assert "data.confused: digits is no data set of this sweep" in said
+    assert "one of Digits" in said
+    assert main([*words, "{Digits: {3: 4}}"]) == 0

@@ -8,7 +8,7 @@ import pandas as pd
 
 from hpmkd.audit.sweep_dir import Saved
 from hpmkd.numeric import is_defined
-from hpmkd.plan.roles import Role
+from hpmkd.plan.roles import is_cache
 from hpmkd.plan.work import training_multiply_adds
 
 _UNITS = ("", "k", "M", "G", "T", "P", "E")
@@ -47,7 +47,7 @@ class Costs:
     def seconds(self, stems: set[str]) -> float:
         """Training seconds of all of them; NaN where one is not known. Logits caches may be gone."""
         rows = self.frame["train_seconds"].reindex(sorted(stems))
-        return float(rows[[not _is_cache(stem) or stem in self.frame.index for stem in rows.index]].sum(skipna=False))
+        return float(rows[[not is_cache(stem) or stem in self.frame.index for stem in rows.index]].sum(skipna=False))
 
     def multiply_adds(self, stems: set[str]) -> float:
         """Of all of them, by the plan."""
@@ -73,7 +73,7 @@ class Costs:
         if stem in self._paths:
             return self._paths[stem]
         if stem in above or stem not in self.frame.index:
-            return 0.0 if _is_cache(stem) else math.nan
+            return 0.0 if is_cache(stem) else math.nan
         longest = _most([self._path(one, above | {stem}) for one in str(self.frame.at[stem, "parents"]).split()])
         self._paths[stem] = longest + float(str(self.frame.at[stem, "train_seconds"]))
         return self._paths[stem]
@@ -86,7 +86,3 @@ def _most(seconds: list[float]) -> float:
 
 def _stems(students: pd.DataFrame) -> set[str]:
     return {str(file).rpartition(".")[0] for file in students["file"]}
-
-
-def _is_cache(stem: str) -> bool:
-    return stem.startswith(f"{Role.LOGITS}_")

@@ -27,7 +27,8 @@ from hpmkd.analysis.section import Drawing, Section, Table
 from hpmkd.audit import chance, results
 from hpmkd.audit import measured as measuring
 from hpmkd.audit.chosen import unchosen, unchosen_text
-from hpmkd.audit.status import BAD, Status, read_status
+from hpmkd.audit.findings import sorted_out
+from hpmkd.audit.status import BAD, Status, against_bytes, read_status
 from hpmkd.audit.sweep_dir import Saved, open_saved
 from hpmkd.config.load import to_yaml
 from hpmkd.config.sweep import SweepConfig
@@ -92,11 +93,13 @@ class Report:
 def gather(root: Path, known: Mapping[str, Header] = MappingProxyType({})) -> Report:
     """Reads a sweep; UsageError where there is none. `known`, by key, are files that need not be read again."""
     saved = open_saved(root)
-    frame, measured = results.collect_saved(saved, known)
+    found, broken = sorted_out(saved.output, known)
+    frame, measured = results.collect_saved(saved, found)
     curves = curves_of(saved.output, {job.key: job.fingerprint for job in saved.jobs}, frame)
     steps.info(f"statistics and figures of {count(len(frame), 'model')}")
     right = measuring.correctness(saved.output, stats.students(frame)["file"])
-    return compose(saved, frame, read_status(root), curves, measured=measured, correctness=right)
+    status = against_bytes(read_status(root), broken)
+    return compose(saved, frame, status, curves, measured=measured, correctness=right)
 
 
 def compose(

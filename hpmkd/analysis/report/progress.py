@@ -8,7 +8,8 @@ from typing import Any
 
 from hpmkd.analysis.report.write import environment
 from hpmkd.audit.forecast import seconds_left
-from hpmkd.audit.status import BAD, SWEEP, ModelStatus, Status, ago, row_name
+from hpmkd.audit.owner import SWEEP
+from hpmkd.audit.status import BAD, ModelStatus, Status, ago, row_name
 from hpmkd.data.source.listing import count
 from hpmkd.numeric import clock, divide, fixed, is_defined
 from hpmkd.store.output_dir import OutputDir

@@ -49,9 +49,14 @@ def canonical(text: str, entry: str, key: str = "datasets") -> str | None:
         word, number = read_word(part) or ("", None)
         one = CONDITIONS.get(word)
         if one is None or one.numbered != (number is not None):
+            lacks = one is not None and one.numbered
             raise UsageError(
-                f"{key}: {entry!r} has an unknown condition {part!r}",
-                expected="a known one behind the @: "
+                f"{key}: {entry!r}: {part} has no number, or one that is none"
+                if lacks
+                else f"{key}: {entry!r} has an unknown condition {part!r}",
+                expected=f"such as {one.example}: {one.meaning}"
+                if one is not None and lacks
+                else "a known one behind the @: "
                 + "; ".join(f"{one.example} ({one.meaning})" for one in CONDITIONS.values()),
                 todo="correct it (upper and lower case matter), or leave it out",
             )

@@ -114,7 +114,8 @@ class Imbalance(Condition):
             f"datasets: {spec.label}: {factor} leaves a class without an image",
             expected=f"a factor of at most {largest:,}, the number of training images of the smallest class",
             found=f"{count(largest, 'image')} / {digits(number)} is less than one",
-            todo=f"name a smaller factor, such as {shape}{max(2, largest // 5)}, or train on more images",
+            todo=(f"name a smaller factor, such as {shape}{max(2, largest // 5)}, or " if largest > 1 else "")
+            + "train on more images, or leave the imbalance out",
         )
 
 

@@ -12,6 +12,7 @@ from hpmkd.config.specs import DataSpec
 from hpmkd.data.conditions.base import Condition, Ints, Part
 from hpmkd.data.conditions.confusable import PUBLISHED, Confused
 from hpmkd.data.conditions.draws import draws
+from hpmkd.data.source.listing import count
 from hpmkd.errors import UsageError
 from hpmkd.numeric import digits
 
@@ -90,7 +91,23 @@ class Noise(Condition):
 
     def applied(self, train: Part, validation: Part, spec: DataSpec, number: float) -> tuple[Part, Part]:
         """See `Condition`."""
-        return self._flipped(train, spec, number), self._flipped(validation, spec, number)
+        noisy = self._flipped(train, spec, number)
+        if not (noisy.given != train.given).any():
+            raise self._no_effect(train, spec, number)
+        return noisy, self._flipped(validation, spec, number)
+
+    def _no_effect(self, train: Part, spec: DataSpec, rate: float) -> UsageError:
+        """Two names would stand for the same models."""
+        could = int((self.target(train.true, train.places, spec) != train.true).sum())
+        word = f"{self.word}{digits(rate)}"
+        return UsageError(
+            f"datasets: {spec.label}: {word} leaves every label as it is",
+            expected="at least one wrong label",
+            found=f"{digits(rate)} of {count(could, 'training image')} that can have one is less than half an image"
+            if could
+            else "no training image of a class that is taken for another",
+            todo=("name a larger share, " if could else "name other classes in data.confused, ") + "or leave it out",
+        )
 
     def _flipped(self, part: Part, spec: DataSpec, rate: float) -> Part:
         target = self.target(part.true, part.places, spec)

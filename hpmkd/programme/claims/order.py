@@ -10,6 +10,7 @@ from hpmkd.analysis.costs import with_ancestors
 from hpmkd.analysis.experiments.contrast import evidence, is_shown, records
 from hpmkd.analysis.report.content import Report
 from hpmkd.audit.places import groups
+from hpmkd.audit.results import absent
 from hpmkd.numeric import fixed
 from hpmkd.programme.claims.base import Evidence, Verdict
 
@@ -58,7 +59,8 @@ def cheaper_than_takd(report: Report) -> Iterator[Evidence]:
         return
     for names, part in groups(frame[frame["planned"].astype(bool)]):
         students = part[part["role"] == "student"]
-        if not {OWN, RIVAL} <= set(students["baseline"]):
+        students = students[students["baseline"].isin((OWN, RIVAL))]
+        if not {OWN, RIVAL} <= set(students["baseline"]) or absent(students, frame):
             continue
         whole = {name: with_ancestors(frame, students[students["baseline"] == name]) for name in (OWN, RIVAL)}
         work, seconds = (whole[OWN][column].sum() / whole[RIVAL][column].sum() for column in _COSTS)
