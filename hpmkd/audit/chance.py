@@ -25,6 +25,17 @@ def near_chance(accuracy_pct: float, classes: int) -> bool:
     return accuracy_pct <= min(2 * chance, chance + _NEAR * (100 - chance))
 
 
+def without_meaning(frame: pd.DataFrame, classes: Mapping[str, int]) -> list[str]:
+    """The places in which retention, accuracy in percent of the teacher's, says nothing or little: see `remarks`."""
+    made = []
+    for place, part in summary(frame).groupby("place", sort=False):
+        known, teacher = classes.get(str(part["dataset"].iloc[0])), float(part["teacher_pct"].iloc[0])
+        students = part[part["baseline"] != "teacher"]
+        if (known and near_chance(teacher, known)) or (students["retention_pct"] > HIGH).any():
+            made.append(str(place))
+    return made
+
+
 def remarks(frame: pd.DataFrame, classes: Mapping[str, int]) -> list[str]:
     """A sentence for each teacher and each baseline near chance, and for a retention that no good teacher allows.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hpmkd.config.conditions import sees_clean_teacher
+from hpmkd.config.conditions import as_taught, sees_clean_teacher
 from hpmkd.plan.job import Job, place_name
 
 if TYPE_CHECKING:
@@ -51,6 +51,38 @@ def groups(frame: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]
         for pair in pairs:
             mine = part if pair is None else _of_pair(part, pair)
             yield {**names, "pair": pair, "place": place_name(str(dataset), names["condition"], pair)}, mine
+
+
+def with_untaught(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame, and in each place whose teachers are clean also the students that learn from none, such as Direct's.
+
+    They are trained once, on the same images with teachers of either kind, and stand under the condition without clean
+    teachers. Where they lack, the baselines of such a place have nothing to be compared with. Sums over models need the
+    frame as it is: these rows are there twice.
+    """
+    if "ancestors" not in frame:
+        return frame
+    known = placed(frame)
+    known["images"] = [_images(*names) for names in known[list(AXES)].to_numpy()]
+    mine = known["planned"].astype(bool) & (known["role"] == "student")
+    alone, added = known["ancestors"].fillna("") == "", []
+    for _, own in known[mine].groupby("place", sort=False):
+        condition = own["condition"].iloc[0]
+        if sees_clean_teacher(condition):
+            same = known["images"] == own["images"].iloc[0]
+            lacking = frame[mine & same & alone & ~known["baseline"].isin(own["baseline"])]
+            added.append(lacking.assign(condition=condition, **({"teacher": None} if "teacher" in frame else {})))
+    if not any(map(len, added)):
+        return frame
+    import pandas as pd
+
+    whole: pd.DataFrame = pd.concat([frame, *(one for one in added if len(one))], ignore_index=True)
+    return whole
+
+
+def _images(dataset: Any, condition: Any, pair: Any) -> str:
+    """What students of a place are trained on, whoever teaches them, and what they are."""
+    return place_name(str(dataset), as_taught(condition), pair)
 
 
 def _of_pair(part: pd.DataFrame, pair: str) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from hpmkd.audit.places import placed
+from hpmkd.audit.places import placed, with_untaught
 from hpmkd.audit.results import summary
 from hpmkd.numeric import fixed, whole
 from hpmkd.text_table import TextTable
@@ -20,7 +20,7 @@ def tables(frame: pd.DataFrame, order: list[str]) -> list[TextTable]:
     place = _places_of(order)
     headings = ("baseline", "runs", "accuracy %", "sd", "retention %", "train s", "total s")
     digits = {"mean_pct": 2, "sd_pct": 2, "retention_pct": 1, "train_seconds": 1, "total_seconds": 1}
-    for name, part in summary(frame).groupby("place", sort=False):
+    for name, part in summary(with_untaught(frame)).groupby("place", sort=False):
         rows = sorted(part.to_dict("records"), key=lambda row: place.get(row["baseline"], len(place)))
         cells = [
             [str(row["baseline"]), whole(row["runs"]), *(fixed(row[column], count) for column, count in digits.items())]

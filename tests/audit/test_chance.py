@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from support.frames import make_frame, make_output
 
 from hpmkd.analysis.report.content import gather
-from hpmkd.audit.chance import near_chance, remarks
+from hpmkd.audit.chance import near_chance, remarks, without_meaning
 from hpmkd.plan.job import Job
 
 
@@ -48,3 +49,12 @@ def test_it_is_among_the_cautions_of_a_report(tmp_path: Path, cache_dir: Path) -
 
     output, _, _ = make_output(tmp_path / "out", cache_dir, accuracy, baselines=["Direct", "AT"], runs=2)
     assert gather(output.root).cautions[0].startswith("The teacher of Digits is at or near chance (10.00 % of 10")
+
+
+_THREE = (("A", 70.0, 80.0), ("B", 11.0, 10.0), ("C", 60.0, 30.0))
+
+
+def test_where_retention_says_nothing() -> None:
+    made = [make_frame({"AT": [score]}, name, teacher) for name, score, teacher in _THREE]
+    frame = pd.concat(made, ignore_index=True)
+    assert without_meaning(frame, {"A": 10, "B": 10, "C": 10}) == ["B", "C"]

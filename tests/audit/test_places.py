@@ -16,7 +16,7 @@ from hpmkd.analysis.costs import costs
 from hpmkd.analysis.plots.lineage import nodes
 from hpmkd.analysis.report.write import write_report
 from hpmkd.audit import results
-from hpmkd.audit.places import groups, in_order, placed, places_in
+from hpmkd.audit.places import groups, in_order, placed, places_in, with_untaught
 from hpmkd.plan.architecture import forward_cost, parameter_count
 from hpmkd.plan.job import Job
 
@@ -185,3 +185,56 @@ def test_rows_stand_in_the_order_of_the_sweep() -> None:
     turned = [place for place in places_in(jobs) if place[1]] + [place for place in places_in(jobs) if not place[1]]
     assert list(dict.fromkeys(placed(frame.loc[in_order(frame, turned)])["place"])) == ["Digits@n300", "Digits"]
     assert list(in_order(frame, [])) == list(frame.index), "without a plan they stay"
+
+
+@pytest.fixture(scope="module")
+def noisy(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Path:
+    """Wrong labels, with teachers that have seen them and with clean ones: Direct is trained once for both."""
+    root = tmp_path_factory.mktemp("noisy") / "out"
+    noise = {"label_noise": [None, "sym0.2"], "teacher_sees": ["same", "clean"]}
+    scores = {"Direct": 40.0, "TraditionalKD": 30.0, "AT": 20.0}
+
+    def accuracy(job: Job) -> float:
+        return scores[str(job.baseline)] + (job.run or 0) if job.role == "student" else 50.0
+
+    make_output(
+        root, cache_dir, accuracy, baselines=list(scores), runs=3, **{f"data__{k}": v for k, v in noise.items()}
+    )
+    return root
+
+
+CLEAN = "Digits@sym0.2-cleanTeacher"
+
+
+def test_direct_is_compared_with_where_teachers_are_clean(noisy: Path) -> None:
+    frame = hpmkd.load_results(noisy)
+    assert "Direct" not in set(placed(frame).query("place == @CLEAN")["baseline"])
+    whole = placed(with_untaught(frame))
+    mine = whole[(whole["place"] == CLEAN) & (whole["baseline"] == "Direct")]
+    assert mine["accuracy_pct"].tolist() == [41.0, 42.0, 43.0]
+    same = whole[(whole["place"] == "Digits@sym0.2") & (whole["baseline"] == "Direct")]
+    assert mine["weights_sha256"].tolist() == same["weights_sha256"].tolist()
+    assert len(whole) == len(frame) + 3, "nothing else is there twice"
+    assert with_untaught(with_untaught(frame)).equals(with_untaught(frame))
+    table = results.summary(with_untaught(frame)).set_index(["place", "baseline"])
+    assert table.loc[(CLEAN, "Direct"), "retention_pct"] == 100 * 42 / 50
+
+
+def test_the_report_compares_with_it_too(noisy: Path) -> None:
+    from hpmkd.analysis.report.content import gather
+
+    report = gather(noisy)
+    differences = report.table("differences")
+    assert differences is not None
+    rows = differences.frame[(differences.frame["place"] == CLEAN) & (differences.frame["reference"] == "Direct")]
+    assert rows.set_index("baseline")["difference"].to_dict() == {"TraditionalKD": -10.0, "AT": -20.0}
+    ranks = report.table("ranks")
+    assert ranks is not None
+    assert ranks.frame.set_index("baseline").loc["Direct", "mean_rank"] == 1.0
+    models = report.table("models")
+    assert models is not None
+    assert models.frame["file"].is_unique
+
+
+def test_a_sweep_without_clean_teachers_stays_as_it_is(frame: pd.DataFrame) -> None:
+    assert with_untaught(frame) is frame

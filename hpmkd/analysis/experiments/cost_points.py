@@ -13,6 +13,7 @@ from hpmkd.analysis import stats
 from hpmkd.analysis.experiments.cost import Costs
 from hpmkd.audit.chosen import unchosen
 from hpmkd.audit.grids import places
+from hpmkd.audit.places import with_untaught
 from hpmkd.audit.sweep_dir import Saved
 
 # How many students share teachers, assistants, search and logits caches; infinitely many: these are there already.
@@ -78,7 +79,7 @@ def points_in(frame: pd.DataFrame, saved: Saved, order: Sequence[str]) -> Iterat
     """
     if not saved.jobs:
         return
-    costs, shown = Costs(frame, saved), frame.drop(unchosen(frame, saved.config))
+    costs, shown = Costs(frame, saved), with_untaught(frame.drop(unchosen(frame, saved.config)))
     for place, part in places(shown):
         wide = part.pivot_table(index="run", columns="baseline", values="accuracy_pct", aggfunc="mean", sort=False)
         wide = wide.loc[wide[wide.notna().sum().idxmax()].dropna().index].dropna(axis=1)

@@ -28,6 +28,7 @@ from hpmkd.audit import chance, results
 from hpmkd.audit import measured as measuring
 from hpmkd.audit.chosen import unchosen, unchosen_text
 from hpmkd.audit.findings import sorted_out
+from hpmkd.audit.places import with_untaught
 from hpmkd.audit.status import BAD, Status, against_bytes, read_status
 from hpmkd.audit.sweep_dir import Saved, open_saved
 from hpmkd.config.load import to_yaml
@@ -114,11 +115,16 @@ def compose(
     `correctness` by `measured.correctness`."""
     order, hidden = _order(saved.config, frame), unchosen(frame, saved.config)
     shown = frame.drop(hidden)
-    visible = _visible(order, shown)
+    visible, side_by_side = _visible(order, shown), with_untaught(shown)
     beyond = measures_of(shown, pd.DataFrame() if measured is None else measured, visible, _measure(saved.output))
-    compared = tables.ordered(stats.comparisons(shown), order)
-    found, beside = conclude(compared), statistics_of(shown, compared, visible, correctness)
-    made, sections = _tables(frame, shown, compared, order), sections_of(frame, order, saved)
+    compared = tables.ordered(stats.comparisons(side_by_side), order)
+    found, beside = (
+        conclude(compared),
+        statistics_of(
+            side_by_side, compared, visible, correctness, chance.without_meaning(side_by_side, _classes(saved))
+        ),
+    )
+    made, sections = _tables(frame, side_by_side, compared, order), sections_of(frame, order, saved)
     return Report(
         title=f"{saved.output.root.name}: knowledge-distillation sweep",
         made=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -133,7 +139,7 @@ def compose(
         advice=beside.advice,
         statistics=beside.sentences,
         tables=(*made, *beside.tables, *beyond.tables, *_profile(saved.output, saved.jobs)),
-        drawings=(*drawings_of(shown, compared, curves, visible), *beside.drawings, *beyond.drawings),
+        drawings=(*drawings_of(shown, compared, curves, visible, side_by_side), *beside.drawings, *beyond.drawings),
         sections=sections,
         curves=curves,
         measures=beyond,
@@ -143,7 +149,11 @@ def compose(
 
 
 def _at_chance(shown: pd.DataFrame, saved: Saved) -> list[str]:
-    return chance.remarks(shown, {job.data.name: job.data.classes for job in saved.jobs})
+    return chance.remarks(shown, _classes(saved))
+
+
+def _classes(saved: Saved) -> dict[str, int]:
+    return {job.data.name: job.data.classes for job in saved.jobs}
 
 
 def _unchosen(baselines: pd.Series) -> list[str]:
@@ -193,14 +203,15 @@ def _to_continue(status: Status) -> list[str]:
 
 
 def _tables(frame: pd.DataFrame, shown: pd.DataFrame, compared: pd.DataFrame, order: Sequence[str]) -> list[Table]:
-    """`shown`: the rows of `frame` whose test accuracy is shown; of the others the models are listed without it."""
+    """`shown`: the rows of `frame` whose test accuracy is shown, in each place all that are compared there. Of other
+    models the accuracy is left out."""
     if not frame["planned"].any():
         return []
     made = [tables.accuracy_table(tables.ordered(stats.summary(shown), order))]
     if len(compared):
         made.append(tables.difference_table(compared))
     made.append(tables.cost_table(tables.ordered(costs(frame), order)))
-    looked_at = frame["accuracy_pct"].where(frame.index.isin(shown.index))
+    looked_at = frame["accuracy_pct"].where(frame["file"].isin(shown["file"]))
     return [*made, tables.model_table(frame.assign(accuracy_pct=looked_at))]
 
 

@@ -20,7 +20,7 @@ from hpmkd.store.progress_log import read_all
 
 
 def drawings_of(
-    frame: pd.DataFrame, compared: pd.DataFrame, curves: pd.DataFrame, order: Sequence[str]
+    frame: pd.DataFrame, compared: pd.DataFrame, curves: pd.DataFrame, order: Sequence[str], side_by_side: pd.DataFrame
 ) -> list[Drawing]:
     """The figures, in the order of the page; none without a student.
 
@@ -29,15 +29,18 @@ def drawings_of(
         compared: of `stats.comparisons`.
         curves: of `curves_of`.
         order: the baselines.
+        side_by_side: of `places.with_untaught`.
     """
     if stats.students(frame).empty:
         return []
-    summary = stats.summary(frame)
+    summary = stats.summary(side_by_side)
     dots = "Small points: single runs. Diamonds: means, with their 95 % interval (Student's t) where there is one. "
-    made = [Drawing("accuracy", "Accuracy", plots.accuracy(frame, order), f"{dots}Dashed: the students' teacher.")]
+    made = [
+        Drawing("accuracy", "Accuracy", plots.accuracy(side_by_side, order), f"{dots}Dashed: the students' teacher.")
+    ]
     if summary["retention_pct"].notna().any():
         text = f"{dots}Dashed: the students' teacher, 100 %."
-        made.append(Drawing("retention", "Retention", plots.retention(frame, order), text))
+        made.append(Drawing("retention", "Retention", plots.retention(side_by_side, order), text))
     known = compared[compared["n"] > 0]
     if len(known):
         text = "Mean paired difference and its 95 % interval (Student's t); filled: p < .05 after Holm's correction."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from hpmkd.analysis.report.tables import ordered
 from hpmkd.analysis.section import Drawing, Format, Table, digits
 from hpmkd.analysis.stats.bayes import SAMPLES
 from hpmkd.analysis.stats.power import POWER
+from hpmkd.data.source.listing import named
 from hpmkd.numeric import fixed, is_defined, p_phrase, p_value, whole
 
 _ABOUT: dict[str, tuple[str, Format]] = {
@@ -100,8 +101,8 @@ def rank_table(tests: stats.RankTests) -> Table:
     return Table("ranks", "Mean ranks across groups", frame=tests.table, columns=columns, note=" ".join(said))
 
 
-def interquartile_table(means: pd.DataFrame) -> Table:
-    """Of `stats.interquartile_means`."""
+def interquartile_table(means: pd.DataFrame, meaningless: Collection[str] = ()) -> Table:
+    """Of `stats.interquartile_means`; `meaningless`: places that were left out."""
     columns: dict[str, tuple[str, Format]] = {
         "baseline": ("baseline", str), "groups": ("groups", whole), "runs": ("runs in each", whole),
         "iqm": ("IQM of retention %", digits(2)), "low": ("95 % from", digits(2)), "high": ("to", digits(2)),
@@ -111,11 +112,17 @@ def interquartile_table(means: pd.DataFrame) -> Table:
         "2021). Interval: stratified bootstrap, which draws the runs of each group anew; it is too narrow for few runs "
         "(in simulations over 4 groups it covers 88 % at 5 runs, 93 % at 10) and says nothing about other groups."
     )
+    if meaningless:
+        note += f" Left out, because their teachers are at chance or far worse than students: {named(meaningless, 5)}."
     return Table("interquartile", "Interquartile mean across groups", frame=means, columns=columns, note=note)
 
 
 def statistics_of(
-    frame: pd.DataFrame, compared: pd.DataFrame, order: Sequence[str], correctness: Mapping[str, np.ndarray]
+    frame: pd.DataFrame,
+    compared: pd.DataFrame,
+    order: Sequence[str],
+    correctness: Mapping[str, np.ndarray],
+    meaningless: Collection[str] = (),
 ) -> Statistics:
     """All of it for which there is something.
 
@@ -124,14 +131,17 @@ def statistics_of(
         compared: of `stats.comparisons`.
         order: the baselines.
         correctness: stem of a model's file -> (test images,) bool, right or not; of those that have test outputs.
+        meaningless: places of which retention is not used, see `chance.without_meaning`.
     """
-    needed, scores = stats.needed(compared), stats.scores(frame)
+    placed = stats.students(frame)
+    scored = frame.drop(placed.index[placed["place"].isin(meaningless)])
+    needed, scores = stats.needed(compared), stats.scores(scored)
     tests = stats.rank_tests(frame, stats.REFERENCES)
     known = {name: scores[name] for name in order if name in scores}
     made = [practical_table(needed)] if (needed["n"] > 1).any() else []
     if correctness and len(by_image := stats.mcnemar_over_runs(frame, needed, correctness)):
         made.append(mcnemar_table(ordered(by_image, order)))
-    made += [interquartile_table(stats.interquartile_means(known))] if known else []
+    made += [interquartile_table(stats.interquartile_means(known), meaningless)] if known else []
     made += [rank_table(tests)] if tests.groups > 1 else []
     said = [advice.practical(compared), *advice.over_groups(tests, known)] if len(compared) else []
     return Statistics(
