@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from hpmkd.config.conditions import CONFUSING, clean_of, has_any
+from hpmkd.config.conditions import CONFUSING, SUBSET, clean_of, has_any
 from hpmkd.errors import UsageError
 
 LENET5_NAMES = ("lenet5_teacher", "lenet5_student", "lenet5")
@@ -88,13 +88,13 @@ class DataSpec:
         """
         kept = self.kept_of(images)
         if self.train_images is not None and self.train_images > images - kept:
-            plain = self.condition is None
+            own = has_any(self.condition, SUBSET)
             raise UsageError(
-                f"{'data.train_images' if plain else 'datasets'}: {self.label} has fewer images",
+                f"{'datasets' if own else 'data.train_images'}: {self.label} has fewer images",
                 expected=f"at most {images - kept} ({images} minus {kept} for validation)",
                 found=str(self.train_images),
                 todo="ask for fewer, or "
-                + ("--train-images null to train on all" if plain else f"leave the condition @{self.condition} out"),
+                + (f"leave the condition @{self.condition} out" if own else "--train-images null to train on all"),
             )
         if kept >= images:
             raise UsageError(

@@ -10,6 +10,7 @@ from typing import Any
 from hpmkd.audit.estimate import Estimate, estimate
 from hpmkd.audit.findings import audit, describe_finding
 from hpmkd.audit.recalled import recalled
+from hpmkd.config.conditions import IMBALANCE, NOISE, has_any
 from hpmkd.config.specs import ModelSpec
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.source.listing import count, named
@@ -67,7 +68,20 @@ def about(
     missing = [job for job in jobs if job.key in findings and not findings[job.key].good]
     settings = _about_settings(config, output, jobs, findings=findings, force=force)
     after = planned(config, _seconds_alone(config, findings, output) if config.bench.workers else 0.0)
-    return [*settings, *_about_images(config, output, missing), *_about_representations(config, jobs), *after]
+    images = [*_unseen(jobs), *_about_images(config, output, missing)]
+    return [*settings, *images, *_about_representations(config, jobs), *after]
+
+
+def _unseen(jobs: Sequence[Job]) -> list[str]:
+    """Of conditions that depend on labels which nobody has read yet."""
+    corrupting = (*IMBALANCE, *NOISE)
+    labels = [job.data.label for job in jobs if job.data.realised is None and has_any(job.data.condition, corrupting)]
+    if not labels:
+        return []
+    return [
+        f"not looked at: the images of {named(dict.fromkeys(labels))} were never decoded; whether each class keeps an "
+        "image, and how many labels are wrong, is seen when the training starts"
+    ]
 
 
 def _seconds_alone(config: SweepConfig, findings: Mapping[str, Finding], output: OutputDir) -> float:

@@ -8,7 +8,8 @@ import pytest
 from support.builders import make_config, make_jobs
 
 from hpmkd.audit.estimate import Estimate
-from hpmkd.cli.main import run_command
+from hpmkd.cli.main import main, run_command
+from hpmkd.data.cache import describe, prepare
 from hpmkd.plan.catalog import baselines_of
 from hpmkd.sweep.dry_run import grid_lines, hours, network_lines, time_line
 
@@ -111,3 +112,19 @@ def test_what_follows_the_trainings_is_said(
     assert "images is compared" not in capsys.readouterr().out
     assert run_command([*words, "--record.representations", "true"], "run_sweep.py") == 0
     assert "then what 3 networks make of images is compared, some seconds each" in capsys.readouterr().out
+
+
+def test_conditions_of_images_that_nobody_has_decoded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What cannot be known is said; once the images are there, what they come to is."""
+    words = ["run", "-n", "-o", str(tmp_path / "out"), "--datasets", "Digits", "--baselines", "Direct", "--runs", "1"]
+    words += ["--data.imbalance", "[null, exp10]", "--data.cache_dir", str(tmp_path / "cache")]
+    assert main(words) == 0
+    said = capsys.readouterr()
+    assert "not looked at: the images of Digits@exp10 were never decoded" in said.out
+    config = make_config(tmp_path / "cache", datasets=["Digits@exp10"])
+    prepare(describe(config)[0], config.data)
+    capsys.readouterr()
+    assert main(words) == 0
+    said = capsys.readouterr()
+    assert "not looked at" not in said.out
+    assert "Digits@exp10: " in said.err

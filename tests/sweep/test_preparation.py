@@ -126,6 +126,7 @@ _MANY = ["--datasets", "Digits", "--train-images", "5000"]
         (_MANY, "data.train_images: Digits has fewer images"),
         (["--mode", "ablation_cpu", "--datasets", "Digits"], "data.train_images: Digits has fewer images"),
         (["--datasets", "Digits@n1299"], "datasets: Digits@n1299 has fewer images"),
+        (["--datasets", "Digits@exp10", "--train-images", "4000"], "data.train_images: Digits@exp10 has fewer images"),
         ([*_MANY[:3], "1200", "--data.validation_fraction", "0.5"], "at most 721 (1442 minus 721 for validation)"),
         (["--teacher.channels", "[1, 2]"], "teacher.channels: wrong number of widths"),
     ],
