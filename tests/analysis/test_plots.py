@@ -220,3 +220,14 @@ def test_the_last_digit_of_a_place_changes_no_byte() -> None:
     used = re.findall(r'url\(#([^)]+)\)|href="#([^"]+)"', drawn(0.0).decode())
     assert used
     assert {one or other for one, other in used} <= set(ids)
+
+
+def test_a_method_has_one_colour_in_the_figures_of_all_sweeps() -> None:
+    first, second = ["Direct", "TraditionalKD", "HPM-KD"], ["HPM-KD", "TAKD", "Direct", "HPM-KD-noChain"]
+    for name in ("Direct", "HPM-KD"):
+        assert colours(first)[name] == colours(second)[name]
+        assert marks(first)[name] == marks(second)[name]
+    many = [*second, *(f"TraditionalKD-T{number}" for number in range(2, 90))]
+    looks = set(zip(colours(many).values(), marks(many).values(), strict=True))
+    assert len(looks) == len(many), "each is told from the others"
+    assert len(set(colours(second).values())) == len(second)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 import textwrap
 import warnings
@@ -13,6 +14,8 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from hpmkd.plan.catalog import BASELINES
 
 WIDTH = 4.6  # inches
 _LETTER = 0.078  # inches, of a letter's width in a title; those of row names are a tenth smaller
@@ -101,16 +104,23 @@ def legend(figure: Figure, axes: Sequence[Axes], order: Sequence[str]) -> None:
     figure.legend(handles, [plain(name) for name in names], loc="outside lower center", ncols=columns)
 
 
+def _slots(names: Iterable[str]) -> dict[str, int]:
+    """Name -> number of its colour and mark. The methods that every comparison has keep theirs in the figures of all
+    sweeps, so that those of a paper can be read side by side; all others take what is free, in their order."""
+    wanted = list(dict.fromkeys(names))
+    made = {name: place for place, name in enumerate(BASELINES) if name in wanted and place < len(PALETTE)}
+    free = (number for number in itertools.count() if number not in made.values())
+    return {name: made[name] if name in made else next(free) for name in wanted}
+
+
 def colours(names: Iterable[str]) -> dict[str, str]:
-    """Name -> colour, by place; a sweep's baselines keep theirs in all figures if given in one order."""
-    return {name: PALETTE[place % len(PALETTE)] for place, name in enumerate(dict.fromkeys(names))}
+    """Name -> colour; a sweep's baselines keep theirs in all figures if given in one order."""
+    return {name: PALETTE[slot % len(PALETTE)] for name, slot in _slots(names).items()}
 
 
 def marks(names: Iterable[str]) -> dict[str, str]:
     """Name -> mark; with its colour it is the only one of its kind among a hundred names."""
-    return {
-        name: MARKS[(place + place // len(PALETTE)) % len(MARKS)] for place, name in enumerate(dict.fromkeys(names))
-    }
+    return {name: MARKS[(slot + slot // len(PALETTE)) % len(MARKS)] for name, slot in _slots(names).items()}
 
 
 def render(figure: Figure, kind: str, **options: Any) -> bytes:

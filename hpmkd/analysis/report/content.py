@@ -118,13 +118,10 @@ def compose(
     visible, side_by_side = _visible(order, shown), with_untaught(shown)
     beyond = measures_of(shown, pd.DataFrame() if measured is None else measured, visible, _measure(saved.output))
     compared = tables.ordered(stats.comparisons(side_by_side), order)
-    found, beside = (
-        conclude(compared),
-        statistics_of(
-            side_by_side, compared, visible, correctness, chance.without_meaning(side_by_side, _classes(saved))
-        ),
-    )
+    found, classes = conclude(compared), {job.data.name: job.data.classes for job in saved.jobs}
+    beside = statistics_of(side_by_side, compared, order=visible, correctness=correctness, classes=classes)
     made, sections = _tables(frame, side_by_side, compared, order), sections_of(frame, order, saved)
+    beyond_choice = _unchosen(frame.loc[hidden, "baseline"])
     return Report(
         title=f"{saved.output.root.name}: knowledge-distillation sweep",
         made=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -135,25 +132,17 @@ def compose(
         failures=tuple(f"{one.key}: {one.state}, {one.reason}" for one in status.models if one.state in BAD),
         conclusions=(found.headline + elsewhere(sections), *found.findings),
         not_shown=tables.not_shown_table(found.not_shown) if len(found.not_shown) else None,
-        cautions=(*_at_chance(shown, saved), *cautions(shown, compared), *_unchosen(frame.loc[hidden, "baseline"])),
+        cautions=(*chance.remarks(shown, classes), *cautions(shown, compared), *beyond_choice),
         advice=beside.advice,
         statistics=beside.sentences,
         tables=(*made, *beside.tables, *beyond.tables, *_profile(saved.output, saved.jobs)),
-        drawings=(*drawings_of(shown, compared, curves, visible, side_by_side), *beside.drawings, *beyond.drawings),
+        drawings=(*drawings_of(shown, compared, curves, visible), *beside.drawings, *beyond.drawings),
         sections=sections,
         curves=curves,
         measures=beyond,
         config=to_yaml(saved.config) if saved.config else "",
         datasets=tuple(datasets_of((job.data for job in saved.jobs), saved.config.data if saved.config else None)),
     )
-
-
-def _at_chance(shown: pd.DataFrame, saved: Saved) -> list[str]:
-    return chance.remarks(shown, _classes(saved))
-
-
-def _classes(saved: Saved) -> dict[str, int]:
-    return {job.data.name: job.data.classes for job in saved.jobs}
 
 
 def _unchosen(baselines: pd.Series) -> list[str]:

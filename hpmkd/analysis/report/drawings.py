@@ -13,14 +13,14 @@ from hpmkd.analysis.costs import costs
 from hpmkd.analysis.plots.cost import has_front
 from hpmkd.analysis.plots.groups import has_bands
 from hpmkd.analysis.section import Drawing
-from hpmkd.audit.places import AXES
+from hpmkd.audit.places import AXES, with_untaught
 from hpmkd.numeric import is_defined
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.progress_log import read_all
 
 
 def drawings_of(
-    frame: pd.DataFrame, compared: pd.DataFrame, curves: pd.DataFrame, order: Sequence[str], side_by_side: pd.DataFrame
+    frame: pd.DataFrame, compared: pd.DataFrame, curves: pd.DataFrame, order: Sequence[str]
 ) -> list[Drawing]:
     """The figures, in the order of the page; none without a student.
 
@@ -29,10 +29,10 @@ def drawings_of(
         compared: of `stats.comparisons`.
         curves: of `curves_of`.
         order: the baselines.
-        side_by_side: of `places.with_untaught`.
     """
     if stats.students(frame).empty:
         return []
+    side_by_side = with_untaught(frame)
     summary = stats.summary(side_by_side)
     dots = "Small points: single runs. Diamonds: means, with their 95 % interval (Student's t) where there is one. "
     made = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from hpmkd.analysis.report.tables import ordered
 from hpmkd.analysis.section import Drawing, Format, Table, digits
 from hpmkd.analysis.stats.bayes import SAMPLES
 from hpmkd.analysis.stats.power import POWER
+from hpmkd.audit.chance import without_meaning
 from hpmkd.data.source.listing import named
 from hpmkd.numeric import fixed, is_defined, p_phrase, p_value, whole
 
@@ -122,7 +124,7 @@ def statistics_of(
     compared: pd.DataFrame,
     order: Sequence[str],
     correctness: Mapping[str, np.ndarray],
-    meaningless: Collection[str] = (),
+    classes: Mapping[str, int] = MappingProxyType({}),
 ) -> Statistics:
     """All of it for which there is something.
 
@@ -131,9 +133,9 @@ def statistics_of(
         compared: of `stats.comparisons`.
         order: the baselines.
         correctness: stem of a model's file -> (test images,) bool, right or not; of those that have test outputs.
-        meaningless: places of which retention is not used, see `chance.without_meaning`.
+        classes: of data sets, by name; places where retention says nothing are known by it.
     """
-    placed = stats.students(frame)
+    placed, meaningless = stats.students(frame), without_meaning(frame, classes)
     scored = frame.drop(placed.index[placed["place"].isin(meaningless)])
     needed, scores = stats.needed(compared), stats.scores(scored)
     tests = stats.rank_tests(frame, stats.REFERENCES)
