@@ -98,8 +98,8 @@ def elsewhere(sections: Iterable[Section]) -> str:
         return ""
     of = "This is corrected over all baselines that a reference is compared with; the"
     if len(titles) == 1:
-        return f" {of} section {titles[0]} asks fewer questions, corrected over those alone, and shows differences."
-    return f" {of} sections {_and(titles)} ask fewer questions, corrected over those alone, and show differences."
+        return f" {of} section {titles[0]} asks other questions, corrected over its own, and shows differences."
+    return f" {of} sections {_and(titles)} ask other questions, each corrected over its own, and show differences."
 
 
 def _nothing_found(rows: list[dict[str, Any]]) -> str:

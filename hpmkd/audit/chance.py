@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from hpmkd.audit.results import summary
 from hpmkd.numeric import fixed
+from hpmkd.plan.job import Job
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +24,11 @@ def near_chance(accuracy_pct: float, classes: int) -> bool:
     """
     chance = 100 / classes
     return accuracy_pct <= min(2 * chance, chance + _NEAR * (100 - chance))
+
+
+def classes_of(jobs: Iterable[Job]) -> dict[str, int]:
+    """How many classes each data set of a plan has, by name."""
+    return {job.data.name: job.data.classes for job in jobs}
 
 
 def without_meaning(frame: pd.DataFrame, classes: Mapping[str, int]) -> list[str]:

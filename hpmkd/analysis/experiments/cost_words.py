@@ -16,6 +16,7 @@ from hpmkd.numeric import fixed
 Rows = Sequence[Mapping[str, Any]]
 _FEW = 6  # names that a sentence lists
 _SURE = 95  # percent of resamples
+_UNTESTED = " (by mean accuracy and mean cost; nothing is tested)"
 _WHO = {1.0: "that pays for all that it learns from", math.inf: "for which all that it learns from is there already"}
 
 
@@ -44,7 +45,7 @@ def over_places(fronts: Rows, prices: Rows, equal: Rows, direct: bool) -> list[s
         mine = [row for row in fronts if row["students"] == students and row["measure"] == MULTIPLY_ADDS]
         made.append(
             f"Counted in {MEASURES[MULTIPLY_ADDS]} of one student {who}, in {places} places: the best for what they "
-            f"cost are {_counted(row['name'] for row in mine if row['on'])}."
+            f"cost are {_counted(row['name'] for row in mine if row['on'])}{_UNTESTED}."
         )
     made += _prices_over(prices, places) if direct else []
     for students, who in _WHO.items():
@@ -102,7 +103,7 @@ def _front(measures: Sequence[str], rows: Rows) -> str:
     return (
         f"Counted in {listed([MEASURES[one] for one in measures])} of one student {who}, "
         f"{len(on)} of {len(rows)} baselines {'is' if len(on) == 1 else 'are'} the best for what "
-        f"{'it costs' if len(on) == 1 else 'they cost'}: {listed(said)}{rest}.{few}"
+        f"{'it costs' if len(on) == 1 else 'they cost'}: {listed(said)}{rest}{_UNTESTED}.{few}"
     )
 
 

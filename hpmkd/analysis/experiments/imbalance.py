@@ -44,4 +44,4 @@ _STUDY = Study(
 
 def section(frame: pd.DataFrame, order: Sequence[str], saved: Saved) -> Section | None:
     """Of sweeps with imbalanced data sets; see `experiments.registry`."""
-    return _STUDY.section(frame, order)
+    return _STUDY.section(frame, order, saved)

@@ -40,7 +40,7 @@ _STUDY = Study(
 
 def section(frame: pd.DataFrame, order: Sequence[str], saved: Saved) -> Section | None:
     """Of sweeps with wrong labels; see `experiments.registry`."""
-    made = _STUDY.section(frame, order)
+    made = _STUDY.section(frame, order, saved)
     missing = _unasked(frame, saved)
     return replace(made, sentences=(*made.sentences, missing)) if made is not None and missing else made
 

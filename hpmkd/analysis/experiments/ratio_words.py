@@ -89,7 +89,8 @@ def _against(reference: str, rows: Rows) -> list[str]:
         parts += [f"not shown at {len(own) - len(shown)} of {len(own)} sizes"] if len(shown) < len(own) else []
         most = max(shown, key=lambda row: abs(row["difference"]))
         made.append(
-            f"{name} against {reference}: {'; '.join(parts)}. The largest, at {times(most['ratio'])}: {evidence(most)}."
+            f"{name} against {reference}: {'; '.join(parts)}. The largest that is shown, at {times(most['ratio'])}: "
+            f"{evidence(most)}."
         )
     if left:
         made.append(f"No difference to {reference} is shown at any size: {_names(left)} ({runs_text(runs)}).")

@@ -70,6 +70,11 @@ class Line:
         """The numbers, from none on."""
         return sorted(self.parts)
 
+    @property
+    def dataset(self) -> str:
+        """Its data set, by name."""
+        return str(next(iter(self.parts.values()))["dataset"].iloc[0])
+
     def of(self, level: float, baseline: str, column: str = "accuracy_pct") -> pd.Series:
         """A column of a baseline's students by run; of a run that lies there under two names, the mean."""
         part = self.parts.get(level)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from hpmkd.analysis.experiments import severity_words as words
-from hpmkd.analysis.experiments.contrast import SHARED, records
+from hpmkd.analysis.experiments.contrast import SHARED, is_shown, records
 from hpmkd.analysis.experiments.severities import DIRECT, Axis, Line, lines_of
 from hpmkd.analysis.experiments.severity_tables import SAME, arms, levels_table, robustness
 from hpmkd.analysis.plots.severity import MANY, at_the_worst, over_levels
 from hpmkd.analysis.section import Drawing, Format, Section, Table, digits
+from hpmkd.audit.chance import classes_of
+from hpmkd.audit.sweep_dir import Saved
 from hpmkd.numeric import digits as plain_digits
 from hpmkd.numeric import p_value, whole
 
@@ -40,13 +43,14 @@ class Study:
     note: str
     figures: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
-    def section(self, frame: pd.DataFrame, order: Sequence[str]) -> Section | None:
+    def section(self, frame: pd.DataFrame, order: Sequence[str], saved: Saved) -> Section | None:
         """Of any sweep with such conditions; see `experiments.registry`."""
         lines = lines_of(frame, self.axis)
         if not lines:
             return None
         levels = levels_table(lines, order, self.axis, list(self.columns))
-        lost, beside = robustness(lines, order, self.axis), arms(lines, order, self.axis)
+        classes = classes_of(saved.jobs)
+        lost, beside = robustness(lines, order, self.axis, classes), arms(lines, order, self.axis)
         tables = (levels, lost, beside)
         several = len({one.place for one in lines}) > 1
         said = [text for line in lines for text in self._sentences(line, tables, several)]
@@ -65,11 +69,17 @@ class Study:
     def _sentences(self, line: Line, tables: Sequence[pd.DataFrame], several: bool) -> list[str]:
         kind = (f"{line.place}: " if several else "") + self.kinds[line.kind]
         mine, test, arm = (records(_of(line, table)) for table in tables)
+        others = _others(line, tables[1])
+        # With several arms, what is so in one of them must not be read as being so in all.
+        own = f"{kind}, arm “{line.arm}”" if line.arm != SAME or others else kind
+        cautions = words.floor(test, self.axis, own)
         if line.arm != SAME:
-            return words.arm(arm, self.axis, kind, line.arm)
-        made = [*words.losses(mine, self.axis, kind), *words.robust(test, self.axis, kind)]
+            found = words.robust(test, self.axis, own) if any(map(is_shown, test)) else []
+            return [*words.arm(arm, self.axis, kind, line.arm), *found, *cautions]
+        made = [*words.losses(mine, self.axis, own), *words.robust(test, self.axis, own), *cautions]
+        made += words.elsewhere([row for rows in others for row in rows if not any(map(is_shown, rows))], kind)
         for column, what in self.spreads.items():
-            made += words.spread(mine, column, self.axis, kind, what)
+            made += words.spread(mine, column, self.axis, own, what)
         return made
 
     def _first(self) -> dict[str, tuple[str, Format]]:
@@ -98,10 +108,17 @@ class Study:
             "low": ("95 % from", signed), "high": ("to", signed), "p_holm": ("p (Holm)", p_value),
             "finding": ("finding", str),
         }  # fmt: skip
+        floor = ""
+        if (lost["near_chance"] != "").any():
+            columns["near_chance"] = ("near chance", str)
+            floor = (
+                "Near chance: which of the two have a mean accuracy at that number that hardly differs from guessing; "
+                "they cannot lose much more, so that a loss which is smaller than the other's says nothing there. "
+            )
         note = (
-            "What a method loses minus what Direct loses, run by run (a difference of differences): below 0 it is more "
-            "robust than Direct. Student's t; Holm over the methods and numbers of a data set, kind and arm. "
-            f"{SHARED}"
+            "What a method loses minus what Direct loses, run by run (a difference of differences): below 0 it loses "
+            "less than Direct, which is more robust where both are well above chance. "
+            f"{floor}Student's t; Holm over the methods and numbers of a data set, kind and arm. {SHARED}"
         )
         return Table(f"{self.name}-robust", "Loses a method less than Direct?", lost, columns=columns, note=note)
 
@@ -132,7 +149,7 @@ class Study:
             figure = self._differences(part, order)
             text = (
                 f"What a method loses minus what {DIRECT} loses in the same runs, mean and 95 % interval (Student's t, "
-                "not corrected); below 0: more robust." + _MANY
+                "not corrected); below 0: it loses less." + _MANY
             )
             made.append(Drawing(f"{self.name}-robust", f"Loses more than {DIRECT} by", figure, text))
         part = beside[beside["difference"].notna()]
@@ -164,6 +181,12 @@ _ACCURACY = "Test accuracy, mean over runs; the teacher is the one that students
 def _of(line: Line, table: pd.DataFrame) -> pd.DataFrame:
     mine = (table["place"] == line.place) & (table["kind"] == line.kind) & (table["arm"] == line.arm)
     return table[mine]
+
+
+def _others(line: Line, lost: pd.DataFrame) -> list[list[dict[str, Any]]]:
+    """What the other arms of the same place and kind show, a list of rows each."""
+    near = lost[(lost["place"] == line.place) & (lost["kind"] == line.kind) & (lost["arm"] != line.arm)]
+    return [records(part) for _, part in near.groupby("arm", sort=False)]
 
 
 def _level(value: float) -> str:

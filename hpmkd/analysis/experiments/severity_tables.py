@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
 
 from hpmkd.analysis.experiments.contrast import is_shown, records, tested
 from hpmkd.analysis.experiments.severities import ARMS, DIRECT, Axis, Line
+from hpmkd.audit.chance import near_chance
 from hpmkd.config.conditions import CLEAN_TEACHER
 from hpmkd.numeric import divide
 
-SAME = ARMS[""]
+SAME, CLEAN = ARMS[""], ARMS[CLEAN_TEACHER]
 TEACHER = "teacher"
 _ABOUT = ["place", "kind", "arm", "level", "baseline"]
 
@@ -48,11 +50,14 @@ def _row(line: Line, level: float, baseline: str) -> dict[str, Any]:
     return {"place": line.place, "kind": line.kind, "arm": line.arm, "level": level, "baseline": baseline}
 
 
-def robustness(lines: Sequence[Line], order: Sequence[str], axis: Axis) -> pd.DataFrame:
+def robustness(
+    lines: Sequence[Line], order: Sequence[str], axis: Axis, classes: Mapping[str, int] = MappingProxyType({})
+) -> pd.DataFrame:
     """A row per line, number and baseline but Direct: what it loses minus what Direct loses, run by run; Holm over the
     baselines and numbers of a line.
 
-    Below 0: it loses less.
+    Below 0: it loses less. `near_chance`: which of the two are, by their means at that number, as far as `classes`, by
+    data set, tells; such a one cannot lose much more.
     """
     parts = []
     for line in lines:
@@ -62,8 +67,23 @@ def robustness(lines: Sequence[Line], order: Sequence[str], axis: Axis) -> pd.Da
             if DIRECT in lost:
                 others = {(level, name): one - lost[DIRECT] for name, one in lost.items() if name != DIRECT}
                 values |= {key: one for key, one in others.items() if one.notna().any()}
-        parts.append(_tested(line, values))
-    return pd.concat(parts, ignore_index=True) if parts else _tested(None, {})
+        made = _tested(line, values)
+        pairs = [(float(row["level"]), str(row["baseline"])) for row in records(made)]
+        parts.append(made.assign(near_chance=[_floor(line, *pair, classes.get(line.dataset)) for pair in pairs]))
+    return pd.concat(parts, ignore_index=True) if parts else _tested(None, {}).assign(near_chance="")
+
+
+def _floor(line: Line, level: float, baseline: str, classes: int | None) -> str:
+    """Which of a baseline and Direct have learnt next to nothing: `AT, Direct`; empty for none."""
+    if not classes:
+        return ""
+    return ", ".join(one for one in (baseline, DIRECT) if near_chance(float(line.of(level, one).mean()), classes))
+
+
+def cannot_lose(row: Mapping[str, Any]) -> bool:
+    """Whether a shown difference may be that the one which loses less had nothing left to lose."""
+    who = row["baseline"] if row["difference"] < 0 else DIRECT
+    return who in str(row["near_chance"]).split(", ")
 
 
 def arms(lines: Sequence[Line], order: Sequence[str], axis: Axis) -> pd.DataFrame:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hpmkd.analysis.experiments.contrast import LEVEL, evidence, is_shown, runs_text
+from hpmkd.analysis.experiments.contrast import LEVEL, evidence, is_shown, listed, runs_text
 from hpmkd.analysis.experiments.severities import DIRECT, Axis
-from hpmkd.analysis.experiments.severity_tables import TEACHER
+from hpmkd.analysis.experiments.severity_tables import TEACHER, cannot_lose
 from hpmkd.data.source.listing import count, some_of
 from hpmkd.numeric import digits, fixed, is_defined, percent
 
@@ -77,10 +77,54 @@ def robust(rows: Rows, axis: Axis, kind: str) -> list[str]:
     for word, part in (("less", [one for one in shown if one["difference"] < 0]),
                        ("more", [one for one in shown if one["difference"] > 0])):  # fmt: skip
         if part:
-            each = "; ".join(f"{one['baseline']} at {named(one, axis)}, {evidence(one)}" for one in part)
+            each = "; ".join(f"{one['baseline']} at {named(one, axis)}, {evidence(one)}{_near(one)}" for one in part)
             made.append(f"{kind}: shown to lose {word} than Direct (p < {LEVEL:g}): {each}.")
     left = len(rows) - len(shown)
     return [*made, *([f"{kind}: {some_of(left, len(rows), 'comparison')} not shown ({family})."] if left else [])]
+
+
+def _near(row: Mapping[str, Any]) -> str:
+    """Said of a difference that chance accuracy may have made."""
+    if not cannot_lose(row):
+        return ""
+    return f", but {row['baseline'] if row['difference'] < 0 else DIRECT} is near chance there"
+
+
+def elsewhere(rows: Rows, kind: str) -> list[str]:
+    """The arms in which nothing is shown, together.
+
+    Args:
+        rows: of `severity_tables.robustness`, of all such arms of one place and kind.
+        kind: of corruption, in words.
+    """
+    rows = [row for row in rows if row["n"] > 1]
+    if not rows:
+        return []
+    arms = [f"“{name}”" for name in dict.fromkeys(row["arm"] for row in rows)]
+    family = f"{count(len(rows), 'comparison')}, {runs_text([int(row['n']) for row in rows])}, Holm"
+    within = " within each arm" if len(arms) > 1 else ""
+    where = f"{kind}, arm{'s' * (len(arms) > 1)} {listed(arms)}"
+    return [f"{where}: no method is shown to lose less than Direct, or more ({family}{within})."]
+
+
+def floor(rows: Rows, axis: Axis, kind: str) -> list[str]:
+    """Which models have so little left that they cannot lose more.
+
+    Args:
+        rows: of `severity_tables.robustness`, of one line.
+        axis, kind: see `losses`.
+    """
+    found: dict[float, dict[str, None]] = {}
+    for row in rows:
+        for name in filter(None, str(row["near_chance"]).split(", ")):
+            found.setdefault(float(row["level"]), {})[name] = None
+    if not found:
+        return []
+    each = "; ".join(f"at {axis.title} {digits(level)} {listed(list(found[level]))}" for level in sorted(found))
+    return [
+        f"{kind}: at or near chance are, by mean accuracy, {each}. Who is there cannot lose much more, so that “loses "
+        "less” says nothing of robustness there."
+    ]
 
 
 def arm(rows: Rows, axis: Axis, kind: str, title: str) -> list[str]:

@@ -118,7 +118,7 @@ def compose(
     visible, side_by_side = _visible(order, shown), with_untaught(shown)
     beyond = measures_of(shown, pd.DataFrame() if measured is None else measured, visible, _measure(saved.output))
     compared = tables.ordered(stats.comparisons(side_by_side), order)
-    found, classes = conclude(compared), {job.data.name: job.data.classes for job in saved.jobs}
+    found, classes = conclude(compared), chance.classes_of(saved.jobs)
     beside = statistics_of(side_by_side, compared, order=visible, correctness=correctness, classes=classes)
     made, sections = _tables(frame, side_by_side, compared, order), sections_of(frame, order, saved)
     beyond_choice = _unchosen(frame.loc[hidden, "baseline"])

@@ -11,7 +11,8 @@ from hpmkd.analysis.report.content import Report
 
 class Verdict(StrEnum):
     """What these runs say of a claim. Of accuracies `AGREES` and `OPPOSITE` need a difference that is shown after
-    correction, of latencies an interval beside 1; multiply-adds are counted, not tested."""
+    correction, of latencies an interval beside 1; multiply-adds are counted, not tested, and seconds that say the
+    opposite leave `IN_PART`."""
 
     AGREES = "found here, too"
     IN_PART = "found in part"

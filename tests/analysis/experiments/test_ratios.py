@@ -82,6 +82,7 @@ def test_a_planted_gap_and_what_is_closed_of_it() -> None:
 
 def test_what_a_method_buys_more_of_with_smaller_students() -> None:
     section = section_of(*made(planted(lambda ratio: 2 * math.log2(ratio), part_closed)))
+    assert any("The largest that is shown, at 19.9: +" in text for text in section.sentences)
     trends = section.folded[1].frame.set_index(["name", "reference"])
     row = trends.loc[("TraditionalKD", "Direct")]
     assert row["low"] < 1.2 < row["high"], "0.6 of 2 points a doubling"

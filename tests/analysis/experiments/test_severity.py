@@ -124,6 +124,46 @@ def test_clean_teachers_and_the_size_matched_arm_are_beside_it() -> None:
     assert 'id="imbalance"' in page
 
 
+def test_each_arm_has_its_findings_and_its_name() -> None:
+    """“No method is shown” of one arm was read of all, while the table had shown rows in others."""
+
+    def loss(name: str, level: float, condition: str | None) -> float:
+        return (0.1 if name == "AT" and has_any(condition, (CLEAN_TEACHER,)) else 0.3) * level
+
+    words = [None, "exp10", "exp20", "evenexp20"]
+    section, _, _ = imbalanced(loss, imbalance=words, teacher_sees=["same", "clean"])
+    none = "no method is shown to lose less than Direct, or more"
+    said = [one for one in section.sentences if none in one]
+    assert said[0].startswith("Exponential imbalance, arm “same”: ")
+    assert said[1].startswith("Exponential imbalance, arm “same size, balanced”: "), "it has no shown row"
+    assert section.sentences[0].startswith("Exponential imbalance, arm “same”, factor 20: ")
+    less = [one for one in section.sentences if "shown to lose less than Direct" in one and none not in one]
+    assert less[0].startswith("Exponential imbalance, arm “clean teacher”: ")
+    arms = {arm for arm in robust(section).index.get_level_values("arm") if f"arm “{arm}”: shown" in " ".join(less)}
+    shown = section.tables[1].frame
+    assert arms == set(shown.loc[shown["p_holm"] < 0.05, "arm"]), "each arm with a shown row has a sentence"
+
+
+def test_who_ends_near_chance_cannot_lose_more() -> None:
+    """AT loses less than Direct: it ends at 11 % of 10 classes, from 31 %."""
+    start = {"AT": 49.0}
+    section, _, _ = imbalanced(
+        lambda name, level, _: start.get(name, 0.0) + (20.0 if name == "AT" else 40.0) * (level == 20)
+    )
+    row = robust(section).loc[("same", "AT", 20)]
+    assert (row["finding"], row["near_chance"]) == ("less", "AT")
+    assert set(robust(section).drop(index=("same", "AT", 20))["near_chance"]) == {""}
+    said = " ".join(section.sentences)
+    assert "AT at factor 20, -" in said
+    assert ", but AT is near chance there" in said
+    assert "at or near chance are, by mean accuracy, at factor 20 AT. Who is there cannot lose much more" in said
+    assert "near chance" in section.tables[1].headings
+    assert "Near chance: which of the two" in section.tables[1].note
+    plain, _, _ = imbalanced(lambda name, level, _: 0.3 * level)
+    assert "near chance" not in plain.tables[1].headings
+    assert not any("chance are" in one for one in plain.sentences)
+
+
 @pytest.mark.parametrize("runs", [1, 2])
 def test_few_runs(runs: int) -> None:
     section, _, _ = imbalanced(lambda name, level, _: 0.3 * level, runs=runs)

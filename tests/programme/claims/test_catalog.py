@@ -138,6 +138,24 @@ def test_cost_is_compared_with_everything_it_takes(own: float, verdict: Verdict,
     (found,) = order.cheaper_than_takd(costly(own, 1.0))
     assert (found.place, found.verdict, f"takes {times} times" in found.found) == ("MNIST", verdict, True)
     assert f"took {times} times" in found.found
+    assert "by the plan, nothing is tested here" in found.found
+    assert "the paper's claim is in hours" in found.found
+
+
+@pytest.mark.parametrize(
+    ("own", "seconds", "verdict"),
+    [
+        (2.0, 9.0, Verdict.IN_PART),
+        (14.0, 0.5, Verdict.IN_PART),
+        (2.0, 0.5, Verdict.AGREES),
+        (14.0, 9.0, Verdict.OPPOSITE),
+        (14.0, float("nan"), Verdict.OPPOSITE),
+    ],
+)
+def test_seconds_that_say_the_opposite_leave_a_part(own: float, seconds: float, verdict: Verdict) -> None:
+    frame = costly(own, 1.0).frame.assign(train_seconds=[0.0, 0.0, seconds, 1.0])
+    (answer,) = order.cheaper_than_takd(cast(Report, Tables({}, frame=frame)))
+    assert answer.verdict == verdict
 
 
 @pytest.mark.parametrize(
@@ -150,15 +168,39 @@ def test_cost_is_compared_with_everything_it_takes(own: float, verdict: Verdict,
     ],
 )
 def test_robustness_is_a_difference_of_differences(rows: list[dict[str, Any]], verdict: Verdict) -> None:
-    """Below 0: it loses less than Direct. Other methods, and clean teachers, say nothing about it."""
-    mine = [
-        {"kind": "exp", "arm": "same", "level": level, "baseline": "HPM-KD", **row}
-        for level, row in zip((10.0, 100.0), rows, strict=True)
-    ]
-    others = [{**mine[0], "arm": "clean teacher", **SHOWN}, {**mine[0], "baseline": "TAKD", **SHOWN}]
+    """Below 0: it loses less than Direct. Other methods say nothing about it."""
+    mine = severe("same", rows)
     for name, look in (("imbalance_robust", robust.imbalance), ("noise_robust", robust.noise)):
-        (found,) = look(report(**{name: [*mine, *others]}))
+        (found,) = look(report(**{name: [*mine, {**mine[0], "baseline": "TAKD", **SHOWN}]}))
         assert (found.verdict, "at exp10 " in found.found, "at exp100 " in found.found) == (verdict, True, True)
+        assert found.found.startswith("arm “same” (teachers see what students see, unlike the paper's)")
+        assert "the paper speaks of retention against KD and TAKD, this is loss against Direct" in found.found
+
+
+def severe(arm: str, rows: list[dict[str, Any]], near_chance: str = "") -> list[dict[str, Any]]:
+    about = {"kind": "exp", "arm": arm, "baseline": "HPM-KD", "near_chance": near_chance}
+    return [{**about, "level": level, **row} for level, row in zip((10.0, 100.0), rows, strict=True)]
+
+
+def test_robustness_is_judged_where_teachers_are_those_of_the_claim() -> None:
+    """The paper has a teacher of clean labels; where teachers see wrong ones, too, it is another question."""
+    rows = [*severe("same", [SHOWN, HIDDEN]), *severe("clean teacher", [BELOW, BELOW])]
+    rows += severe("same size, balanced", [SHOWN, SHOWN])
+    (found,) = robust.noise(report(noise_robust=rows))
+    assert found.verdict == Verdict.AGREES
+    assert found.found.startswith("arm “clean teacher” (teachers of clean data, as the paper's), what HPM-KD loses")
+    assert "in the arm “same” (teachers see what students see, unlike the paper's) 0 of 2 are shown" in found.found
+    assert "1 to be more" in found.found
+    assert not list(robust.noise(report(noise_robust=severe("same size, balanced", [SHOWN, SHOWN]))))
+
+
+@pytest.mark.parametrize(("row", "who"), [(BELOW, "HPM-KD"), (SHOWN, "TAKD, Direct"), (BELOW, "HPM-KD, Direct")])
+def test_who_has_nothing_left_to_lose_is_not_robust(row: dict[str, Any], who: str) -> None:
+    (found,) = robust.noise(report(noise_robust=severe("same", [row, row], who)))
+    assert found.verdict == Verdict.UNDECIDED
+    assert found.found.count("(not counted: near chance)") == 2
+    (found,) = robust.noise(report(noise_robust=severe("same", [row, row], "TAKD")))
+    assert found.verdict != Verdict.UNDECIDED
 
 
 @pytest.mark.parametrize(
