@@ -92,7 +92,7 @@ def read_status(root: Path) -> Status:
     models, after = _models(saved, state in ("running", "elsewhere"))
     to_do = not models or any(model.state != "done" for model in models) or any(step.is_open for step in after)
     left = saved.config is not None and to_do
-    command = _continues(root) if left else None
+    command = continues(root) if left else None
     return Status(str(saved.output.root), state, owner=owner, models=tuple(models), command=command, after=tuple(after))
 
 
@@ -109,10 +109,11 @@ def against_bytes(status: Status, broken: Mapping[str, str]) -> Status:
         replace(one, state="damaged", reason=broken[one.key]) if one.key in broken and one.state == "done" else one
         for one in status.models
     )
-    return replace(status, models=models, command=status.command or _continues(status.root))
+    return replace(status, models=models, command=status.command or continues(status.root))
 
 
-def _continues(root: str | Path) -> str:
+def continues(root: str | Path) -> str:
+    """The command that continues a sweep, or a programme."""
     return f"hpmkd run --restore {shlex.quote(str(root))}"
 
 

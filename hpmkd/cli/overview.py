@@ -11,7 +11,7 @@ from typing import Any
 from rich.text import Text
 
 from hpmkd.audit.owner import alive
-from hpmkd.audit.status import BAD, Status, read_status
+from hpmkd.audit.status import BAD, Status, continues, read_status
 from hpmkd.audit.sweep_dir import sweeps_in
 from hpmkd.cli.watching import Part, View
 from hpmkd.config.programme import modes_in
@@ -94,7 +94,7 @@ def _continues(root: Path, known: Mapping[str, Status]) -> str | None:
     mine = [known[name] for name in names if name in known]
     at_work = _programme_works(root) or any(map(works, mine))
     left = len(mine) < len(names) or any(one.command for one in mine)
-    return f"hpmkd run --restore {shlex.quote(str(root))}" if names and left and not at_work else None
+    return continues(root) if names and left and not at_work else None
 
 
 def _row(name: str, one: Status | HpmkdError) -> list[str | Text]:

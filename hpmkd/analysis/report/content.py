@@ -46,10 +46,11 @@ from hpmkd.store.sidecar import Header
 class Report:
     """Everything, in order.
 
-    `conclusions`: a headline, then a sentence per finding; `not_shown`: the other comparisons; `statistics`: what the
-    tests beside the main one say; `sections`: those of the experiments that are there. `curves` holds the numbers
-    behind the learning curves, which are in no other table. `measures`: what is said beyond accuracy; its tables and
-    drawings are among the others. `datasets`: those that the cache still knows.
+    `missing`: what is, and the line of `continues`. `conclusions`: a headline, then a sentence per finding;
+    `not_shown`: the other comparisons; `statistics`: what the tests beside the main one say; `sections`: those of the
+    experiments that are there. `curves` holds the numbers behind the learning curves, which are in no other table.
+    `measures`: what is said beyond accuracy; its tables and drawings are among the others. `datasets`: those that the
+    cache still knows.
     """
 
     title: str
@@ -71,6 +72,7 @@ class Report:
     measures: Measures
     config: str
     datasets: tuple[DataShown, ...] = ()
+    continues: tuple[str, ...] = ()
 
     @property
     def all_tables(self) -> tuple[Table, ...]:
@@ -142,6 +144,7 @@ def compose(
         measures=beyond,
         config=to_yaml(saved.config) if saved.config else "",
         datasets=tuple(datasets_of((job.data for job in saved.jobs), saved.config.data if saved.config else None)),
+        continues=tuple(_to_continue(status)),
     )
 
 
@@ -188,7 +191,12 @@ def _not_measured(status: Status) -> list[str]:
 
 def _to_continue(status: Status) -> list[str]:
     goes_on = status.sweep in ("running", "elsewhere")
-    return [f"To continue: {status.command}"] if status.command and not goes_on else []
+    return [to_continue(status.command)] if status.command and not goes_on else []
+
+
+def to_continue(command: str) -> str:
+    """What to do where something is missing."""
+    return f"To continue: {command}"
 
 
 def _tables(frame: pd.DataFrame, shown: pd.DataFrame, compared: pd.DataFrame, order: Sequence[str]) -> list[Table]:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from hpmkd.audit import results
 from hpmkd.audit.sweep_dir import Saved
+from hpmkd.config.conditions import SUBSET, has_any
 from hpmkd.config.specs import FitSpec
 from hpmkd.data.source.listing import count, named
 from hpmkd.numeric import fixed, whole
@@ -38,12 +39,10 @@ def facts_of(frame: pd.DataFrame, saved: Saved, order: Sequence[str]) -> list[tu
     if config is not None:
         train = config.data.train_images
         made += [("runs per baseline", str(config.runs)), ("seed of the sweep", str(config.seed))]
-        but = "; where a condition says how many, so many" if part["condition"].notna().any() else ""
+        told = any(has_any(one, SUBSET) for one in part["condition"].dropna())
+        but = "; where a condition says how many, so many" * told
         made += [("training images", f"{'all' if train is None else whole(train)}{but}")]
-    networks = part[part["architecture"].notna()]
-    for role in ("teacher", "student"):
-        rows = networks.loc[networks["role"] == role, ["architecture", "channels", "parameters"]].drop_duplicates()
-        shapes = [f"{a} {c}, {whole(p)} parameters" for a, c, p in rows.dropna().itertuples(index=False)]
+    for role, shapes in networks(part).items():
         made += [(f"{role} network", "; ".join(shapes))] if shapes else []
     made += [("compression", _compression(saved.jobs))]
     made += recipes(saved.jobs)
@@ -56,6 +55,19 @@ def facts_of(frame: pd.DataFrame, saved: Saved, order: Sequence[str]) -> list[tu
     seconds = fixed(results.total(part["train_seconds"]), 1)
     made.append(("total training time", f"{seconds} s over {count(len(part), 'model')}"))
     return [(label, text) for label, text in made if text]
+
+
+def networks(part: pd.DataFrame) -> dict[str, list[str]]:
+    """What the teachers and the students among some models look like, each shape once.
+
+    Args:
+        part: rows of `results.collect`.
+    """
+    made, known = {}, part[part["architecture"].notna()]
+    for role in ("teacher", "student"):
+        rows = known.loc[known["role"] == role, ["architecture", "channels", "parameters"]].drop_duplicates()
+        made[role] = [f"{a} {c}, {whole(p)} parameters" for a, c, p in rows.dropna().itertuples(index=False)]
+    return made
 
 
 def _compression(jobs: Sequence[Job]) -> str:

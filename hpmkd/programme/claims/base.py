@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from hpmkd.analysis.report.content import Report
+from hpmkd.analysis.report.setup import networks
+from hpmkd.audit.places import condition_of, groups
+from hpmkd.config.conditions import SUBSET, read_word, word_among
+from hpmkd.numeric import whole
 
 
 class Verdict(StrEnum):
@@ -65,25 +69,42 @@ class Answer:
     conditions: str
 
 
+_IMAGES = "training images"
 _WORDS = {
     "teacher network": "teacher {}",
     "student network": "student {}",
-    "training images": "{} training images",
+    _IMAGES: "{} training images",
     "training of students": "students: {}",
     "runs per baseline": "{} runs",
 }
 
 
+def _images(fact: str, condition: str | None) -> str:
+    """How many a place has: its condition says so, or the sweep does."""
+    word = word_among(condition, SUBSET)
+    number = (read_word(word) or ("", None))[1] if word else None
+    return whole(float(number)) if number else fact.partition(";")[0]
+
+
 def answers(claim: Claim, reports: dict[str, Report]) -> list[Answer]:
     """Of each sweep that has something to say, in the programme's order."""
     return [
-        Answer(mode, evidence, conditions_of(report))
+        Answer(mode, evidence, conditions_of(report, evidence.place))
         for mode, report in reports.items()
         for evidence in claim.look(report)
     ]
 
 
-def conditions_of(report: Report) -> str:
-    """Networks, images, recipe and runs of a sweep, in one line."""
+def conditions_of(report: Report, place: str) -> str:
+    """Networks, images, recipe and runs of one place of a sweep, in one line.
+
+    Of a claim that is not about one (latencies), the networks are left out where there are several: the claim's own
+    words name them.
+    """
     facts = dict(report.facts)
+    facts[_IMAGES] = _images(facts.get(_IMAGES, ""), condition_of(place))
+    if "architecture" in report.frame:
+        own = [part for names, part in groups(report.frame) if names["place"] == place]
+        found = networks(own[0] if own else report.frame)
+        facts |= {f"{role} network": "; ".join(one) if own or len(one) < 2 else "" for role, one in found.items()}
     return "; ".join(words.format(facts[name]) for name, words in _WORDS.items() if facts.get(name))

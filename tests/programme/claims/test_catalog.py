@@ -12,7 +12,7 @@ import pytest
 from hpmkd.analysis.report.content import Report
 from hpmkd.analysis.section import Table
 from hpmkd.programme.claims import components, inference, order, robust
-from hpmkd.programme.claims.base import Claim, Verdict, answers
+from hpmkd.programme.claims.base import Claim, Verdict, answers, conditions_of
 from hpmkd.programme.claims.catalog import CLAIMS
 
 SHOWN = {"n": 5, "difference": 0.5, "low": 0.4, "high": 0.6, "p": 0.001, "p_holm": 0.002}
@@ -235,3 +235,33 @@ def test_answers_say_which_sweep_and_under_which_conditions() -> None:
 
 def test_every_claim_is_silent_without_its_models() -> None:
     assert all(not list(claim.look(report())) for claim in CLAIMS)
+
+
+FACTS = (
+    ("teacher network", "resnet8 (8, 16), 78,000 parameters"),
+    ("student network", "a; b; c"),
+    ("training images", "1,000; where a condition says how many, so many"),
+    ("runs per baseline", "5"),
+)
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("MNIST+r4", "teacher resnet8 (8, 16), 78,000 parameters; student lenet5 (4, 8), 40 parameters; 1,000"),
+        ("MNIST@n300+r8", "teacher resnet8 (8, 16), 78,000 parameters; student lenet5 (2, 4), 20 parameters; 300"),
+        ("cpu, 1 thread", "teacher resnet8 (8, 16), 78,000 parameters; 1,000"),
+    ],
+)
+def test_conditions_are_those_of_the_place(place: str, said: str) -> None:
+    """Each place of a sweep over sizes was told with the networks of all of them."""
+    rows = [
+        ("teacher_MNIST.pt", "teacher", None, None, "resnet8", "(8, 16)", 78000, ""),
+        ("s4.pt", "student", None, "r4", "lenet5", "(4, 8)", 40, "teacher_MNIST"),
+        ("teacher_MNIST@n300.pt", "teacher", "n300", None, "resnet8", "(8, 16)", 78000, ""),
+        ("s8.pt", "student", "n300", "r8", "lenet5", "(2, 4)", 20, "teacher_MNIST@n300"),
+    ]
+    names = ["file", "role", "condition", "pair", "architecture", "channels", "parameters", "ancestors"]
+    frame = pd.DataFrame(rows, columns=names).assign(dataset="MNIST", planned=True)
+    made = conditions_of(cast(Report, Tables({}, frame=frame, facts=FACTS)), place)
+    assert made == f"{said} training images; 5 runs"
