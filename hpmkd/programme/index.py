@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpmkd.analysis.report.content import Report, gather, to_continue
+from hpmkd.analysis.report.content import UNPLANNED, Report, gather, to_continue
 from hpmkd.analysis.report.write import environment, write_files
 from hpmkd.audit.owner import alive
 from hpmkd.audit.status import continues
@@ -22,6 +22,7 @@ from hpmkd.programme.claims.base import Answer, Claim, answers
 from hpmkd.programme.claims.catalog import CLAIMS
 from hpmkd.store.output_dir import OutputDir
 
+_NOT_STARTED = "not started"
 _FAMILIES = (
     "p (Holm) is corrected within a family of its own: in a mode's headline and comparison over all baselines that a "
     "reference is compared with, in a section over that section's own questions. So a difference of the same two "
@@ -130,9 +131,11 @@ def _students(report: Report) -> bool:
 def _entry(name: str, report: Report | None, common: Collection[str]) -> Entry:
     """`common`: cautions that the page has already."""
     if report is None:
-        return Entry(name, "not started")
+        return Entry(name, _NOT_STARTED)
     missing = tuple(line for line in report.missing if line not in report.continues)
     found = len(report.frame[report.frame["planned"]])
+    if not found and UNPLANNED in missing:
+        return Entry(name, _NOT_STARTED, is_there=True)
     models = "; ".join([*([count(found, "model")] if found or not missing else []), *missing[:1]])
     if not _students(report):
         return Entry(name, models, missing=missing, failures=report.failures, is_there=True)

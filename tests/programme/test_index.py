@@ -11,6 +11,7 @@ import pytest
 from support import browser
 from support.frames import make_output
 
+from hpmkd.analysis.report.content import UNPLANNED
 from hpmkd.analysis.report.write import environment
 from hpmkd.analysis.section import Section
 from hpmkd.config.programme import FILE
@@ -63,6 +64,13 @@ def pages(index: Index) -> list[str]:
     """As text and as HTML."""
     kinds = (("md", False), ("html", True))
     return [environment(autoescape=html).get_template(f"index.{kind}.j2").render(index=index) for kind, html in kinds]
+
+
+def test_a_mode_that_has_its_settings_alone_is_not_started() -> None:
+    new = report("chain")
+    new.frame, new.missing, new.continues = trained([]), (UNPLANNED, LEFT[1]), LEFT[1:]
+    (entry,) = compose("title", ["one"], {"one": new}).entries
+    assert (entry.models, entry.missing, entry.is_told) == ("not started", (), False)
 
 
 def test_what_limits_a_mode_stands_beside_what_it_says() -> None:

@@ -41,6 +41,8 @@ from hpmkd.store import profile_file
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.sidecar import Header
 
+UNPLANNED = "The sweep has not planned its models yet."
+
 
 @dataclass(frozen=True)
 class Report:
@@ -172,7 +174,7 @@ def _order(config: SweepConfig | None, frame: pd.DataFrame) -> list[str]:
 def _missing(status: Status) -> list[str]:
     left = [one for one in status.models if one.state not in ("done", "unchecked")]
     if not status.models:
-        return ["The sweep has not planned its models yet."]
+        return [UNPLANNED]
     if not left:
         return _not_measured(status)
     words = {"running": "in training", "ready": "not started", "lost": "finished before (the file is gone)"}
