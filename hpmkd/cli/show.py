@@ -80,11 +80,20 @@ def _rows(about: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if about.get(section):
             yield f"{section}:", ""
             for name, value in about[section].items():
-                yield f"  {name}", _detail(section, value)
+                yield from (
+                    _normalisation(value) if name == "normalisation" else [(f"  {name}", _detail(section, value))]
+                )
+
+
+def _normalisation(value: Any) -> Iterator[tuple[str, str]]:
+    """How the network's images are normalised: `mean` and `std` of each channel, of pixels in [0, 1]."""
+    for name in ("mean", "std"):
+        numbers = ", ".join(f"{number:.6g}" for number in value[name])
+        yield f"  {name}", f"{numbers} (by channel, of pixels in [0, 1])"
 
 
 def _detail(section: str, value: Any) -> str:
-    """A recipe is shown with all its digits: another number is another model."""
+    """A recipe is shown with all its digits: another number is another model. Of mean and deviation six are enough."""
     if isinstance(value, float) and section == "metadata":
         return f"{value:.6g}"
     return value if isinstance(value, str) else json.dumps(value)

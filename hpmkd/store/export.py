@@ -22,6 +22,7 @@ from hpmkd.log import log, steps
 from hpmkd.models import build
 from hpmkd.plan.roles import NETWORK_SUFFIX, SUFFIXES
 from hpmkd.store.result_file import load_weights
+from hpmkd.store.sidecar import Header
 
 # Sums in another order differ in the last digits of fp32; a wrong export differs in the first.
 TOLERANCE = 1e-4
@@ -133,8 +134,19 @@ def load_network(path: Path) -> tuple[Logits, dict[str, str], ModelSpec]:
         ) from error
     names = ("key", "dataset", "condition", "pair", "role", "baseline", "run", "fingerprint", "weights_sha256")
     about = {name: str(header.metadata[name]) for name in names if header.metadata.get(name) is not None}
-    about |= {"accuracy_pct": repr(header.accuracy), "input": "normalised images", "architecture": json.dumps(shape)}
+    about |= {"accuracy_pct": repr(header.accuracy), "input": _input(header), "architecture": json.dumps(shape)}
+    # As ASCII: not every format takes all names that a folder can have.
+    about |= {
+        name: json.dumps(header.metadata[name]) for name in ("normalisation", "classes") if name in header.metadata
+    }
     return Logits(model.to(memory_format=torch.contiguous_format)).eval(), about, spec
+
+
+def _input(header: Header) -> str:
+    """What the network is given; models of hpmkd 0.1 do not say with which mean and deviation."""
+    if "normalisation" not in header.metadata:
+        return "normalised images"
+    return "normalised images (N, C, H, W): (pixel / 255 - mean) / std of each channel, see normalisation"
 
 
 def _beside(path: Path) -> Path:

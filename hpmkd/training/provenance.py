@@ -13,6 +13,8 @@ import torch
 
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.cache import prepare
+from hpmkd.data.class_names import class_names
+from hpmkd.data.images import Splits
 from hpmkd.hardware import machine
 from hpmkd.plan.job import Job
 from hpmkd.training.device import kernel_choice
@@ -43,6 +45,19 @@ def provenance(job: Job, data: DataConfig, device: torch.device) -> dict[str, An
         "kernels": kernel_choice(device),
         "git_revision": _git_revision(),
     }
+
+
+def input_facts(job: Job, splits: Splits, data: DataConfig) -> dict[str, Any]:
+    """What must be known to use a network without this package: how its images are normalised, what its outputs mean.
+
+    Returns:
+        `normalisation`: `mean` and `std`, a number per channel, of the training pixels in [0, 1] (bytes / 255): the
+        input is (pixel - mean) / std. `classes`: the names of the outputs in their order, where they are known and few.
+    """
+    scaled = {"mean": splits.mean, "std": splits.std}
+    names = class_names(job.data, data)
+    facts = {"normalisation": {name: (value.double() / 255).tolist() for name, value in scaled.items()}}
+    return facts if names is None else {**facts, "classes": names}
 
 
 def _hardware(device: torch.device) -> str:

@@ -29,7 +29,7 @@ from hpmkd.store.sidecar import Header
 from hpmkd.timings import Timings
 from hpmkd.training.builders import BUILDERS, Inputs
 from hpmkd.training.parents import Parents, open_parents
-from hpmkd.training.provenance import provenance
+from hpmkd.training.provenance import input_facts, provenance
 from hpmkd.training.renormalised import adapter
 from hpmkd.training.work import Work
 
@@ -146,6 +146,8 @@ class _Trial:
         about = {"parents": parents.weights, "val_accuracy": validation_pct}
         if splits.chosen is not None:
             about["training_data"] = realise(self.job.data, splits.chosen)
+        if self.job.role.is_network:
+            about |= input_facts(self.job, splits, self.data)
         yield self.finish(work, splits, provenance(self.job, self.data, self.device) | about)
 
     def finish(self, work: Work, splits: Splits, metadata: Mapping[str, Any]) -> Finished:

@@ -46,6 +46,18 @@ def test_show_a_good_model(out: Path, capsys: pytest.CaptureFixture[str], monkey
     assert f"{ASSISTANT}, weights {weights[:12]}, now: the same" in text
 
 
+def test_show_says_how_images_are_normalised(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = out / "models" / f"{TEACHER}.pt"
+    header, state = load_weights(path)
+    moments = {"mean": [0.123456789, 1 / 3], "std": [0.25, 0.5]}
+    commit(path, state, 1.0, 1.0, {**header.metadata, "normalisation": moments, "classes": ["cat", "dog"]})
+    assert main(["show", str(path)]) == 0
+    lines = [line.strip().split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
+    assert ["mean", "0.123457, 0.333333 (by channel, of pixels in [0, 1])"] in lines
+    assert ["std", "0.25, 0.5 (by channel, of pixels in [0, 1])"] in lines
+    assert ["classes", '["cat", "dog"]'] in lines
+
+
 def test_show_a_choice(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, said = show(out / "models" / "search_Digits.json", capsys)
     assert code == 0

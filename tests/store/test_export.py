@@ -26,6 +26,9 @@ from hpmkd.store.result_file import commit
 
 RESNET = ModelSpec("resnet8", (4, 8, 16), 3, 32, 10)
 
+MOMENTS = {"mean": [0.25], "std": [0.5]}
+NAMES = ["cat", "Füchse", "\udcff"]  # the last is a folder's name that is bytes and no text
+
 
 def _slow(depth: int) -> list[pytest.MarkDecorator]:
     """Deep networks are exported in the slow tests."""
@@ -44,7 +47,8 @@ def saved(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, ModelSp
     with torch.no_grad():
         model(IMAGES[spec])
     path = tmp_path / "models" / "student_D_AT_run1.pt"
-    commit(path, model.state_dict(), 71.5, 1.0, {"architecture": asdict(spec), "key": "student_D_AT_run1"})
+    about = {"architecture": asdict(spec), "key": "student_D_AT_run1", "normalisation": MOMENTS, "classes": NAMES}
+    commit(path, model.state_dict(), 71.5, 1.0, about)
     with torch.no_grad():
         return path, spec, model.eval()(IMAGES[spec]).logits
 
@@ -96,6 +100,8 @@ def test_logits_and_description_survive(kind: str, saved: tuple[Path, ModelSpec,
     torch.testing.assert_close(logits.detach(), expected, atol=1e-4, rtol=1e-4)
     assert (about["key"], float(about["accuracy_pct"])) == ("student_D_AT_run1", 71.5)
     assert json.loads(about["architecture"])["arch"] == spec.arch
+    assert (json.loads(about["normalisation"]), json.loads(about["classes"])) == (MOMENTS, NAMES)
+    assert "pixel / 255" in about["input"]
 
 
 # Run without a trace of this package: the program of a .pt2 file, on batches of several sizes.

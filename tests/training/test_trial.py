@@ -16,7 +16,7 @@ from support.malicious import Evil
 from hpmkd.audit.measured import unpredicted
 from hpmkd.audit.results import collect
 from hpmkd.config.sweep import SweepConfig
-from hpmkd.data.cache import load, prepare
+from hpmkd.data.cache import as_json, load, prepare
 from hpmkd.errors import EnvironmentProblem, HpmkdError
 from hpmkd.plan.catalog import BASELINES
 from hpmkd.plan.events import Failed, Resumed
@@ -97,6 +97,21 @@ def test_a_file_says_what_it_is(finished: OutputDir, jobs: dict[str, Job], confi
     assert 0 <= meta["val_accuracy"] <= 100
     assert header.train_time > 0
     assert json.loads(json.dumps(meta["recipe"])) == meta["recipe"]
+
+
+def test_a_network_says_how_its_images_are_normalised_and_what_its_outputs_mean(
+    finished: OutputDir, jobs: dict[str, Job], config: Any
+) -> None:
+    for job in jobs.values():
+        meta = verify(finished.model_file(job)).metadata
+        if job.role == "search":
+            assert not {"normalisation", "classes"} & set(meta)
+            continue
+        pixels = load(job.data, as_json(config.data)).train.pixels.double() / 255
+        assert meta["normalisation"]["mean"] == pytest.approx([float(pixels.mean())], rel=1e-6)
+        assert meta["normalisation"]["std"] == pytest.approx([float(pixels.std(correction=0))], rel=1e-6)
+        assert meta["classes"] == list("0123456789")
+        assert "normalisation" not in str(job.recipe())
 
 
 def test_a_finished_job_is_found(finished: OutputDir, jobs: dict[str, Job], config: Any) -> None:

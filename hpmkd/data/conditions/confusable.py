@@ -11,9 +11,9 @@ Confused = tuple[tuple[int, int], ...]
 # Patrini et al. 2017, section 5. MNIST: 2 -> 7, 3 -> 8, 5 <-> 6, 7 -> 1; Digits are the same ten figures.
 _FIGURES = ((2, 7), (3, 8), (5, 6), (6, 5), (7, 1))
 _CIFAR10 = {"truck": "automobile", "bird": "airplane", "deer": "horse", "cat": "dog", "dog": "cat"}
-_CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 PUBLISHED: Mapping[str, Confused] = {
-    "CIFAR10": tuple((_CIFAR10_CLASSES.index(one), _CIFAR10_CLASSES.index(two)) for one, two in _CIFAR10.items()),
+    "CIFAR10": tuple((CIFAR10_CLASSES.index(one), CIFAR10_CLASSES.index(two)) for one, two in _CIFAR10.items()),
     "MNIST": _FIGURES,
     "Digits": _FIGURES,
 }
@@ -32,7 +32,7 @@ def confusable(name: str, said: Mapping[int | str, int | str] | None, classes: S
     """
     if said is not None:
         return tuple(sorted(_pair(name, one, other, classes) for one, other in said.items()))
-    if sorted(map(str.casefold, classes)) == sorted(_CIFAR10_CLASSES):  # CIFAR-10 as a folder or a table with names
+    if sorted(map(str.casefold, classes)) == sorted(CIFAR10_CLASSES):  # CIFAR-10 as a folder or a table with names
         places = {one.casefold(): place for place, one in enumerate(classes)}
         return tuple(sorted((places[one], places[other]) for one, other in _CIFAR10.items()))
     return None
