@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hpmkd.audit.recalled import device_of
 from hpmkd.config.sweep import SweepConfig
+from hpmkd.errors import EnvironmentProblem
 from hpmkd.hardware import cores
 
 
@@ -22,6 +23,32 @@ def workers_of(config: SweepConfig) -> tuple[tuple[int, ...], tuple[str, ...]]:
     wanted = sorted({1, *config.bench.workers})
     left_out = tuple(f"{count} workers: there are {of}" for count in wanted if count > most)
     return tuple(count for count in wanted if count <= most), left_out
+
+
+def need_workers(config: SweepConfig) -> tuple[str, ...]:
+    """What of `bench.workers` cannot be measured here, and why: said before the hours of training, not after.
+
+    Raises:
+        EnvironmentProblem: several are asked for, and this machine has cores and GPUs for one alone.
+    """
+    possible, left_out = workers_of(config)
+    if left_out and len(possible) == 1:
+        raise EnvironmentProblem(
+            "bench.workers: no speed-up can be measured on this machine",
+            expected="cores, and GPUs where they are used, for trials side by side, as many as are asked for",
+            found="; ".join(left_out),
+            todo=_advice(config),
+        )
+    return left_out
+
+
+def _advice(config: SweepConfig) -> str:
+    """Fewer workers where two would be possible."""
+    two = config.model_copy(update={"bench": config.bench.model_copy(update={"workers": [2]})})
+    most = workers_of(two)[0][-1]
+    fewer = f"name at most as many as there is room for, such as {most} (bench.workers, --workers)"
+    other = "measure on a larger machine, or give each trial less (fit.threads, resources.cpus_per_trial)"
+    return f"{fewer if most > 1 else other}; --bench.workers '[]' trains the sweep without timing it"
 
 
 def gpus_of(config: SweepConfig) -> float | None:

@@ -42,8 +42,8 @@ def _times(title: str, cells: Sequence[Cell]) -> TextTable:
     for one in cells:
         first, *others = (one.milliseconds[share] for share in SHARES)
         times = [digits(value) for value in (first.value, first.low, first.high, *(other.value for other in others))]
-        rows.append([one.network, one.runtime, whole(one.batch), *times])
-    headings = ("network", "runtime", "batch", "median", "from", "to", *(f"p{share}" for share in SHARES[1:]))
+        rows.append([one.network, one.runtime, whole(one.batch), *times, _mark(one)])
+    headings = ("network", "runtime", "batch", "median", "from", "to", *(f"p{share}" for share in SHARES[1:]), "?")
     return TextTable(title, headings, rows, words=("runtime",))
 
 
@@ -52,11 +52,15 @@ def _rates(title: str, cells: Sequence[Cell]) -> TextTable:
     for one in cells:
         gain = [fixed(value, 2) for value in one.speedup]
         memory = MISSING if one.memory is None else size(one.memory)
-        mark = "" if one.trusted else "?"
         speed = fixed(one.images_per_second.value, 0)
-        rows.append([one.network, one.runtime, whole(one.batch), speed, *gain, mark, memory])
+        rows.append([one.network, one.runtime, whole(one.batch), speed, *gain, _mark(one), memory])
     headings = ("network", "runtime", "batch", "images/s", "speed-up", "from", "to", "?", "peak MiB")
     return TextTable(title, headings, rows, words=("runtime",))
+
+
+def _mark(one: Cell) -> str:
+    """Beside numbers that are not to be trusted."""
+    return "" if one.trusted else "?"
 
 
 def size(count: float) -> str:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from hpmkd.audit.estimate import Estimate, estimate
 from hpmkd.audit.findings import audit
+from hpmkd.audit.timed_workers import need_workers
 from hpmkd.data.source.listing import count
 from hpmkd.errors import EXIT_OK, HpmkdError
 from hpmkd.numeric import is_defined
@@ -52,6 +53,8 @@ def dry_run(opened: Opened) -> int:
 def _row(member: Member, made: set[str]) -> Row:
     """`made`: fingerprints of the models that earlier sweeps leave in the shared memory; this one's are added."""
     config, output = member.config, member.output
+    if config.bench.workers:
+        need_workers(config)
     jobs = expand(config, known_data(config, output), baselines_of(config))
     findings = audit(jobs, output, repair=False)
     missing = [job for job in jobs if job.key in findings and not findings[job.key].good]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import shlex
 
+from hpmkd.audit.timed_workers import need_workers
 from hpmkd.cluster.stop_signals import StopSignals
 from hpmkd.config.load import to_yaml
 from hpmkd.config.programme import FILE
@@ -30,7 +31,7 @@ def run_all(request: Request, opened: Opened, owns_process: bool = False) -> int
     codes: dict[str, int] = {}
     with StopSignals(owns_process) as stop, locked(OutputDir(opened.root)):
         stop.exit_message = functools.partial(exit_message, request.command, opened.root, opened.root / FILE)
-        _check_data(opened)
+        _check(opened)
         _begin(opened)
         for number, member in enumerate(opened.members, start=1):
             progress.info(f"mode {member.name}, {number} of {len(opened.members)}")
@@ -51,13 +52,16 @@ def _train(member: Member, stop: StopSignals) -> int:
         raise in_mode(member.name, error) from error
 
 
-def _check_data(opened: Opened) -> None:
-    """Images that are missing, and conditions that they do not allow, are told now, not after the hours of other modes.
+def _check(opened: Opened) -> None:
+    """Images that are missing, conditions that they do not allow, and a speed-up that cannot be measured here are told
+    now, not after the hours of other modes.
 
     Of a sweep that was started they were there, and what is finished needs none.
     """
     for member in opened.members:
         try:
+            if member.config.bench.workers:
+                need_workers(member.config)
             specs = known_data(member.config, member.output)
             if not member.output.models.is_dir():
                 for spec in specs:

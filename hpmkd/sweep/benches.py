@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 
-from hpmkd.audit.timed_workers import workers_of
+from hpmkd.audit.timed_workers import need_workers, workers_of
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.errors import EXIT_OK
 from hpmkd.log import log, progress, show
@@ -32,6 +32,16 @@ def planned(config: SweepConfig, seconds: float) -> list[str]:
         made.append(f"then the whole sweep {runs} times more, with {words} workers{hours}: speedup.json")
         made += [f"  not {text}" for text in left_out]
     return made
+
+
+def check(config: SweepConfig) -> None:
+    """What cannot be measured here is said before anything is trained.
+
+    Raises:
+        EnvironmentProblem: a speed-up is asked for, and none can be measured.
+    """
+    for text in need_workers(config) if config.bench.workers else ():
+        log.warning(f"will not be measured: {text}")
 
 
 def measure(

@@ -10,6 +10,7 @@ from typing import Any
 from hpmkd.audit.estimate import Estimate, estimate
 from hpmkd.audit.findings import audit, describe_finding
 from hpmkd.audit.recalled import recalled
+from hpmkd.audit.timed_workers import need_workers
 from hpmkd.config.conditions import IMBALANCE, NOISE, has_any
 from hpmkd.config.specs import ModelSpec
 from hpmkd.config.sweep import SweepConfig
@@ -38,6 +39,8 @@ _AXES = {"dataset": "data sets", "condition": "conditions", "pair": "pairs", "ba
 
 def dry_run(config: SweepConfig, output: OutputDir, force: bool) -> int:
     """Prints it; trains nothing, writes nothing. Returns the exit code."""
+    if config.bench.workers:
+        need_workers(config)
     baselines = baselines_of(config)
     jobs = expand(config, known_data(config, output), baselines)
     findings = audit(jobs, output, repair=False)

@@ -73,6 +73,7 @@ def exit_message(program: str, root: Path, written: Path, number: int) -> str:
 
 def _sweep(request: Request, config: SweepConfig, output: OutputDir, stop: StopSignals) -> int:
     timings = Timings()
+    benches.check(config)
     with plan_withdrawn(output):
         jobs, findings, missing = _prepare(request, config, output, timings)
     code, exit_message = EXIT_OK, ""

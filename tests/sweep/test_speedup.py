@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,17 @@ from support.frames import make_output
 from hpmkd.audit import timed_workers
 from hpmkd.bench import quiet
 from hpmkd.bench.quiet import Quiet
+from hpmkd.cluster.stop_signals import StopSignals
 from hpmkd.config.bench import BenchConfig
+from hpmkd.config.request import Request
 from hpmkd.config.sweep import SweepConfig
-from hpmkd.errors import HpmkdError
+from hpmkd.errors import EnvironmentProblem, HpmkdError
 from hpmkd.plan.job import Job
+from hpmkd.programme import api
 from hpmkd.store import speedup_file
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.speedup_file import TimedRun
-from hpmkd.sweep import speedup
+from hpmkd.sweep import benches, execution, speedup
 from hpmkd.sweep.timed_run import config_of
 
 Run = tuple[int, int]
@@ -115,6 +119,44 @@ def test_never_more_than_cores(threads: int, workers: tuple[int, ...], monkeypat
     monkeypatch.setattr(timed_workers, "cores", lambda: 4)
     config = make_config(bench__workers=[2, 4, 8], fit__threads=threads)
     assert timed_workers.workers_of(config)[0] == workers
+
+
+@pytest.mark.parametrize(("asked", "two"), [([64], True), ([1, 8, 64], True), ([2], False)])
+def test_refused_before_anything_is_trained_where_none_is_possible(
+    asked: list[int], two: bool, cache_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timed_workers, "cores", lambda: 2 if two else 1)
+    (tmp_path / "mine.yaml").write_text("datasets: [Digits]\nbaselines: [Direct]\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(execution, "_prepare", lambda *_: pytest.fail("it has begun"))
+    flags = {"bench.workers": asked, "data.cache_dir": str(cache_dir), "resources.device": "cpu"}
+    for dry in (True, False):
+        with pytest.raises(EnvironmentProblem, match="no speed-up can be measured") as error:
+            api.execute(Request(mode="mine.yaml", output="out", overrides=flags, dry_run=dry))
+        assert ("such as 2 " in error.value.todo) == two
+        assert f"{asked[-1]} workers: there are {2 if two else 1} cores" in error.value.found
+    assert not (tmp_path / "out" / "sweep.yaml").exists()
+
+
+def test_some_that_are_not_possible_are_said_at_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timed_workers, "cores", lambda: 4)
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(execution, "_prepare", stop)
+    config = make_config(bench__workers=[2, 64])
+    logger = logging.getLogger("hpmkd")
+    logger.addHandler(caplog.handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            execution._sweep(Request(), config, OutputDir(tmp_path), StopSignals())
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert "will not be measured: 64 workers: there are 4 cores, 1 for each" in caplog.text
+    benches.check(make_config(bench__workers=[1]))  # one alone may be what is wanted
 
 
 def test_never_more_than_gpus(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,16 +103,19 @@ def _cell_table(cells: pd.DataFrame, found: Latencies) -> Table:
         "measurements": ("calls", whole), "p50": ("median ms", words.three), "p50_low": ("95 % from", words.three),
         "p50_high": ("to", words.three), "p90": ("p90", words.three), "p95": ("p95", words.three),
         "p99": ("p99", words.three), "throughput": ("images/s", digits(0)), "speedup": ("speed-up", digits(2)),
-        "speedup_low": ("from", digits(2)), "speedup_high": ("to", digits(2)), "peak_mib": ("peak MiB", digits(1)),
+        "speedup_low": ("from", digits(2)), "speedup_high": ("to", digits(2)), "mark": ("?", str),
+        "peak_mib": ("peak MiB", digits(1)),
     }  # fmt: skip
     note = (
         "Milliseconds of a call (percentiles by nearest rank; those with fewer than five calls beyond them are not "
         "given), with 95 % intervals by a bootstrap over rounds; in each round every row has one turn, in another "
         "order. Speed-up: of medians, against the network of the most multiply-adds in the same runtime and batch "
         "size. Peak: memory of a call beside weights and input. In inference mode, fp32, NCHW, not compiled. "
+        "Numbers with a question mark are not to be trusted: there the control is not equal to itself. "
         f"{words.about(found)}"
     )
-    return Table("latency", "Latency and throughput", cells, columns=columns, note=note)
+    marked = cells.assign(mark=cells["trusted"].map({True: "", False: "?"}))
+    return Table("latency", "Latency and throughput", marked, columns=columns, note=note)
 
 
 def _network_table(networks: pd.DataFrame) -> Table:

@@ -71,6 +71,10 @@ def test_an_untrusted_measurement_says_so_everywhere(tmp_path: Path) -> None:
     assert not any("Control:" in text for text in section.sentences)
     assert any("not shown for any network" in text for text in section.sentences)
     assert set(section.folded[0].frame["finding"]) == {"not trusted"}
+    assert set(section.tables[0].frame["mark"]) == {"?"}
+    assert section.tables[0].columns["mark"][0] == "?"
+    trusted = section_of(latencies(milliseconds), tmp_path)
+    assert set(trusted.tables[0].frame["mark"]) == {""}
 
 
 def test_a_stopped_measurement_says_so(tmp_path: Path) -> None:
