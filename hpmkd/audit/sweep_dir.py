@@ -153,6 +153,14 @@ def no_sweep(root: Path) -> UsageError:
     )
 
 
+def need_sweep(root: Path) -> OutputDir:
+    """The output folder `root`; UsageError where it is that of no sweep."""
+    folder = user_path(root, "DIR").absolute()
+    if not _is_sweep(folder):
+        raise no_sweep(folder)
+    return OutputDir(folder)
+
+
 @dataclass(frozen=True)
 class Saved:
     """An output folder. `config` is None where it holds no `sweep.yaml`, or one of hpmkd 0.1; then, and before the data
@@ -169,10 +177,8 @@ def open_saved(root: Path) -> Saved:
     Raises:
         UsageError: it is neither, or its config cannot be read by this version.
     """
-    output = OutputDir(user_path(root, "DIR").absolute())
+    output = need_sweep(root)
     if not output.config_file.is_file():
-        if not output.models.is_dir():
-            raise no_sweep(output.root)
         return Saved(output, None, ())
     if is_older(output):
         _notice_older(output)

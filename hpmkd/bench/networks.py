@@ -12,6 +12,7 @@ from hpmkd.errors import DamagedModel, UsageError
 from hpmkd.plan.architecture import forward_cost, network_name, parameter_count
 from hpmkd.plan.roles import NETWORK_SUFFIX
 from hpmkd.store.inspection import inspect
+from hpmkd.store.named_file import not_whole
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.sidecar import Header
 
@@ -75,12 +76,7 @@ def of_files(paths: Sequence[Path]) -> list[Network]:
             try:
                 load_network(path)  # says what is wrong with it
             except DamagedModel as error:
-                raise UsageError(
-                    f"{path}: not a whole model",
-                    expected="a .pt file that a sweep wrote",
-                    found=error.found,
-                    todo="name another file; one of a sweep is trained again by hpmkd run --restore DIR",
-                ) from error
+                raise not_whole(path, error) from error
             raise UsageError(f"{path}: not a network that can be measured", todo=f"hpmkd show {path} says more")
         found[path.absolute()] = one
     return _ordered(found.values(), lambda spec: "")

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hpmkd.audit.sweep_dir import need_sweep, open_saved
 from hpmkd.cli.parser import Arguments
 from hpmkd.config.bench import BenchConfig
 from hpmkd.config.paths import user_path
 from hpmkd.config.request import Request
 from hpmkd.errors import EXIT_OK, EXIT_SOME_FAILED
 from hpmkd.log import step_lines, steps
+from hpmkd.store.named_file import need_network_file
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -72,17 +74,19 @@ def _latency(given: Namespace, parser: Arguments) -> int:
     folders = [path for path in given.paths if Path(path).is_dir()]
     if folders and len(given.paths) > 1:
         parser.error(f"latency: {folders[0]} is a folder; name one folder, or model files")
+    paths = [user_path(path, "PATH") for path in given.paths]
+    for path in paths:  # before torch is imported
+        need_sweep(path) if folders else need_network_file(path, or_folder=len(paths) == 1)
     with step_lines(not given.quiet):
         steps.info("loading torch")
-        from hpmkd.audit.sweep_dir import open_saved
         from hpmkd.bench.measure import Wishes, devices, latency_settings, measure
         from hpmkd.bench.networks import of_files, of_sweep
 
         if folders:
-            output = open_saved(user_path(folders[0], "PATH")).output
+            output = open_saved(paths[0]).output
             networks, target = of_sweep(output), output.latency_file
         else:
-            networks = of_files([user_path(path, "PATH") for path in given.paths])
+            networks = of_files(paths)
             target = Path("latency.json")
         target = user_path(given.output, "--output") if given.output else target
         settings = latency_settings(wanted, tuple(given.devices or devices()))

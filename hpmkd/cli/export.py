@@ -10,6 +10,7 @@ from hpmkd.cli.parser import Arguments
 from hpmkd.config.paths import user_path
 from hpmkd.errors import EXIT_OK
 from hpmkd.log import step_lines, steps
+from hpmkd.store.named_file import need_network_file
 
 FORMATS = ("safetensors", "pt2", "torchscript", "onnx")
 _EXAMPLES = """  hpmkd export results/quick/models/student_Digits_AT_run1.pt --to onnx
@@ -36,11 +37,13 @@ def export(argv: Sequence[str], prog: str) -> int:
     """Runs the command; returns the exit code."""
     given = build_parser(prog).parse_args(list(argv))
     target = user_path(given.output, "--output") if given.output is not None else None
+    path = user_path(given.file, "FILE")
+    need_network_file(path)  # before torch is imported
     with step_lines(not given.quiet):
         steps.info(f"exporting {given.file} to {given.to}")
         from hpmkd.store.export import export as write  # torch takes seconds: --help and wrong flags need not wait
 
-        done = write(user_path(given.file, "FILE"), given.to, target)
+        done = write(path, given.to, target)
     if given.json:
         print(json.dumps({**asdict(done), "path": str(done.path)}, indent=1))
     else:

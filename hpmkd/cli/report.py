@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from hpmkd.audit.sweep_dir import need_sweep
 from hpmkd.cli.parser import Arguments
 from hpmkd.config.paths import user_path
 from hpmkd.config.programme import modes_in
@@ -39,16 +40,19 @@ def report(argv: Sequence[str], prog: str) -> int:
         parser.error("--port: only with --watch")
     if given.port is not None and not 0 <= given.port <= 65535:
         parser.error("--port: expected a number from 0 (any free port) to 65535")
+    root = user_path(given.dir, "DIR")
+    names = modes_in(root)
+    if not names:
+        need_sweep(root)  # before anything that takes seconds
     if given.watch:
-        return _watch(user_path(given.dir, "DIR"), given.port or 0, given.json)
+        return _watch(root, given.port or 0, given.json)
     with step_lines(not given.quiet):
         steps.info(f"reporting on {given.dir}: reading its models")
         # matplotlib and scipy take a second: --help and wrong flags need not wait for them.
         from hpmkd.analysis.report import write_report
         from hpmkd.programme.index import write_index
 
-        root = user_path(given.dir, "DIR")
-        page = write_index(root) if modes_in(root) else write_report(root)
+        page = write_index(root) if names else write_report(root)
     if given.json:
         roots = [page.parent, *(page.parent / name for name in modes_in(page.parent))]
         patterns = ("report.*", "figures/*.*", "tables/*.*")

@@ -15,6 +15,7 @@ from hpmkd.cli.parser import Arguments
 from hpmkd.config.paths import user_path
 from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_SOME_FAILED, UsageError
 from hpmkd.numeric import fixed, whole
+from hpmkd.store.named_file import refuse_sidecar
 from hpmkd.text_table import printable
 
 _EXAMPLES = """  hpmkd show results/quick/models/student_Digits_AT_run1.pt
@@ -42,6 +43,7 @@ def show(argv: Sequence[str], prog: str) -> int:
         raise UsageError(
             f"{path}: a folder", expected="a file from models/", todo=f"hpmkd status {path}, or hpmkd verify {path}"
         )
+    refuse_sidecar(path)
     try:
         about = card(path)
     except FileNotFoundError:

@@ -21,12 +21,13 @@ _CHARACTERS_PER_VALUE = 64  # a long text counts for several, as it may be repea
 
 class _Loader(yaml.SafeLoader):
     """Plain YAML, but 1e-3 is a number (YAML 1.1 reads it as text), and a key given twice is an error. So are 010 and
-    1:30, which YAML 1.1 reads as 8 and 90.
+    1:30, which YAML 1.1 reads as 8 and 90, and {cat:dog}, which is a key `cat:dog` without a value.
 
     A merge key (`<<: *other`) is none: what it brings is meant to be overridden.
     """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        _need_spaces(node)
         keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != _MERGE]
         counts = Counter(key for key in keys if isinstance(key, Hashable))
         twice = [key for key, number in counts.items() if number > 1]
@@ -49,6 +50,16 @@ class _Loader(yaml.SafeLoader):
             kind = node.tag.rpartition(":")[2]
             problem = f"{str(node.value)[:60]!r} cannot be read as {kind} ({error})"
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from error
+
+
+def _need_spaces(node: yaml.MappingNode) -> None:
+    """yaml.MarkedYAMLError where `{cat:dog}` stands for `{cat: dog}`."""
+    for key, value in node.value if node.flow_style else ():
+        is_word = isinstance(key, yaml.ScalarNode) and key.style is None and ":" in key.value.strip(":")
+        if is_word and isinstance(value, yaml.ScalarNode) and value.style is None and value.value == "":
+            name, _, rest = key.value.partition(":")
+            problem = f"{key.value!r} is a key without a value; write a space after the colon: {name}: {rest}"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
 
 
 _ODD_INT = re.compile(r"[-+]?0\d|.*:")

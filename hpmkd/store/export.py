@@ -16,11 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from hpmkd.config.specs import ModelSpec
-from hpmkd.errors import EnvironmentProblem, HpmkdError, UsageError
+from hpmkd.errors import DamagedModel, EnvironmentProblem, HpmkdError, UsageError
 from hpmkd.files import commit_bytes, remove_old_leftovers
 from hpmkd.log import log, steps
 from hpmkd.models import build
-from hpmkd.plan.roles import NETWORK_SUFFIX, SUFFIXES
+from hpmkd.store.named_file import need_network_file, not_whole, of_a_sweep
 from hpmkd.store.result_file import load_weights
 from hpmkd.store.sidecar import Header
 
@@ -117,9 +117,13 @@ def load_network(path: Path) -> tuple[Logits, dict[str, str], ModelSpec]:
     Raises:
         UsageError: no such file, or not a network of ours. DamagedModel: it is not whole.
     """
-    if path.suffix in set(SUFFIXES) - {NETWORK_SUFFIX} or not path.is_file():
-        raise UsageError(f"{path}: no model file", expected="a .pt file of a sweep", todo="see models/ in its output")
-    header, state = load_weights(path)
+    need_network_file(path)
+    try:
+        header, state = load_weights(path)
+    except DamagedModel as error:
+        if of_a_sweep(path):
+            raise
+        raise not_whole(path, error) from error
     shape = header.metadata.get("architecture")
     try:
         spec = ModelSpec(**{**shape, "channels": tuple(shape["channels"])})  # type: ignore[dict-item, index]

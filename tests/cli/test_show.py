@@ -58,6 +58,14 @@ def test_show_says_how_images_are_normalised(out: Path, capsys: pytest.CaptureFi
     assert ["classes", '["cat", "dog"]'] in lines
 
 
+def test_show_of_a_sidecar_names_the_model(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = out / "models" / f"{TEACHER}.pt"
+    assert main(["show", f"{path}.json"]) == 2
+    error = capsys.readouterr().err
+    assert f"name {path}" in error
+    assert "search" not in error
+
+
 def test_show_a_choice(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, said = show(out / "models" / "search_Digits.json", capsys)
     assert code == 0

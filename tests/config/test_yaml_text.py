@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hpmkd.cli.parser import parse_value
 from hpmkd.config.yaml_text import MAX_DEPTH, key_lines, parse_yaml, read_yaml
 from hpmkd.errors import UsageError
 
@@ -95,3 +96,26 @@ def test_every_key_and_entry_has_its_line() -> None:
         "fit": 3, "fit.lr": 5, "fit.b": 2, "names": 6, "names.0": 7, "names.1": 9,
     }  # fmt: skip
     assert key_lines("") == {}
+
+
+@pytest.mark.parametrize(
+    ("flag", "text", "meant"),
+    [
+        ("data.confused", "{mine:{cat:dog,dog:cat}}", "cat: dog"),
+        ("pairs", "{a: {student: {arch:lenet5}}}", "arch: lenet5"),
+        ("vary", "[{kd.temperature:2}]", "kd.temperature: 2"),
+    ],
+)
+def test_a_colon_without_a_space_is_told(flag: str, text: str, meant: str) -> None:
+    with pytest.raises(UsageError) as error:
+        parse_value(flag, text)
+    assert f"--{flag}" in error.value.where
+    assert f"write a space after the colon: {meant}" in str(error.value.found)
+
+
+def test_words_with_colons_that_are_meant() -> None:
+    text = "{a: x:y, b: ['c:d'], C:/x: 1, 'e:f': , g: null, h: , i:[2]}"
+    assert parse_yaml(text, "here") == {
+        "a": "x:y", "b": ["c:d"], "C:/x": 1, "e:f": None, "g": None, "h": None, "i": [2],
+    }  # fmt: skip
+    assert parse_yaml("a:b:\n", "here") == {"a:b": None}

@@ -19,6 +19,8 @@ from sklearn.datasets import load_digits
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data import cifar, digits, idx
 from hpmkd.data.catalog import DATASETS
+from hpmkd.data.download import download_or_fail
+from hpmkd.data.published import Absent
 from hpmkd.errors import EnvironmentProblem
 
 
@@ -166,3 +168,42 @@ def test_cifar10_as_it_is_downloaded(cifar10: Any) -> None:
     path.write_bytes(path.read_bytes()[:-2000])
     with pytest.raises(EnvironmentProblem, match=r"cifar-10-python.tar.gz: corrupt or incomplete CIFAR10"):
         DATASETS["CIFAR10"].read(config)
+
+
+@pytest.mark.parametrize("name", ["MNIST", "CIFAR10"])
+def test_a_download_that_fails_leaves_no_empty_folder(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torchvision makes them first; a folder that was there, or in which something came to lie, stays."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("no route to host")
+
+    for module in ("torchvision.datasets.mnist", "torchvision.datasets.utils", "torchvision.datasets.cifar"):
+        monkeypatch.setattr(f"{module}.download_and_extract_archive", fail)
+    reader = DATASETS[name].read
+    mistyped = DataConfig(dir=str(tmp_path / "nowhere" / "data"), download=True)
+    with pytest.raises(EnvironmentProblem, match="no route to host"):
+        reader(mistyped)
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "own").mkdir()
+    with pytest.raises(EnvironmentProblem):
+        reader(DataConfig(dir=str(tmp_path / "own"), download=True))
+    assert (tmp_path / "own").is_dir()
+    assert not list((tmp_path / "own").iterdir())
+
+
+def test_what_a_download_has_begun_stays(tmp_path: Path) -> None:
+    place = tmp_path / "made" / "MNIST" / "raw"
+
+    def begun(*_: object, **__: object) -> None:
+        (place / "empty").mkdir(parents=True)
+        place.with_name("part").write_bytes(b"half")
+        (place / "empty").rmdir()
+        raise OSError("the line broke")
+
+    config = DataConfig(dir=str(tmp_path / "made"), download=True)
+    with pytest.raises(EnvironmentProblem, match="the line broke"):
+        download_or_fail(begun, Absent("MNIST", str(place), "all", "none"), config)
+    assert not place.exists()
+    assert place.with_name("part").read_bytes() == b"half"

@@ -193,6 +193,7 @@ def test_a_missing_library_is_named(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    (tmp_path / "x.pt").write_bytes(b"")
     assert main(["export", str(tmp_path / "x.pt"), "--to", kind]) == 3
     error = capsys.readouterr().err
     assert f"no {', '.join(KINDS[kind][1])} in this environment" in error
@@ -235,3 +236,9 @@ def test_what_cannot_be_exported(tmp_path: Path, capsys: pytest.CaptureFixture[s
     with pytest.raises(DamagedModel):
         export(other, "torchscript")
     assert main(["export", str(other), "--to", "torchscript"]) == 1
+    (tmp_path / "README.md").write_text("# nothing")
+    capsys.readouterr()
+    assert main(["export", str(tmp_path / "README.md"), "--to", "torchscript"]) == 2
+    error = capsys.readouterr().err
+    assert "not a whole model" in error
+    assert "name another file" in error
