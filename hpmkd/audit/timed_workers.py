@@ -48,7 +48,7 @@ def _advice(config: SweepConfig) -> str:
     most = workers_of(two)[0][-1]
     fewer = f"name at most as many as there is room for, such as {most} (bench.workers, --workers)"
     other = "measure on a larger machine, or give each trial less (fit.threads, resources.cpus_per_trial)"
-    return f"{fewer if most > 1 else other}; --bench.workers '[]' trains the sweep without timing it"
+    return f"{fewer if most > 1 else other}; hpmkd run with --bench.workers '[]' trains without timing"
 
 
 def gpus_of(config: SweepConfig) -> float | None:

@@ -39,7 +39,7 @@ def need_network_file(path: Path, or_folder: bool = False) -> None:
         f"{path}: no model file",
         expected=f"a {NETWORK_SUFFIX} file of a sweep" + (", or a sweep's folder" if or_folder else ""),
         found=found if os.path.lexists(path) else "no such file or folder",
-        todo="see models/ in its output",
+        todo="correct the path: they lie in models/ of a sweep's output",
     )
 
 

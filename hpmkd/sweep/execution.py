@@ -59,6 +59,7 @@ def execute(request: Request, config: SweepConfig, output: OutputDir, owns_proce
 
 def train(request: Request, config: SweepConfig, output: OutputDir, stop: StopSignals) -> int:
     """The sweep itself, while its folder is locked; `stop` tells afterwards whether it was stopped."""
+    benches.check(config)
     with locked(output):
         return _sweep(request, config, output, stop)
 
@@ -73,7 +74,6 @@ def exit_message(program: str, root: Path, written: Path, number: int) -> str:
 
 def _sweep(request: Request, config: SweepConfig, output: OutputDir, stop: StopSignals) -> int:
     timings = Timings()
-    benches.check(config)
     with plan_withdrawn(output):
         jobs, findings, missing = _prepare(request, config, output, timings)
     code, exit_message = EXIT_OK, ""

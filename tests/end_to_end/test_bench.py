@@ -14,7 +14,9 @@ import pytest
 from support.sweeps import PATIENCE, ROOT, restore, stamps, start, weights
 
 from hpmkd.cli.main import main
+from hpmkd.hardware import cores
 
+pytestmark = pytest.mark.skipif(cores() < 2, reason="no speed-up can be measured on one core")
 BENCH = [
     "--baselines", "Direct", "--bench.latency", "true", "--bench.runtimes", "[eager]", "--bench.measurements", "20",
     "--bench.batch_sizes", "[1, 2]", "--bench.seconds", "0.01", "--bench.workers", "[2]", "--bench.repeats", "1",

@@ -135,7 +135,7 @@ def test_refused_before_anything_is_trained_where_none_is_possible(
             api.execute(Request(mode="mine.yaml", output="out", overrides=flags, dry_run=dry))
         assert ("such as 2 " in error.value.todo) == two
         assert f"{asked[-1]} workers: there are {2 if two else 1} cores" in error.value.found
-    assert not (tmp_path / "out" / "sweep.yaml").exists()
+    assert not (tmp_path / "out").exists()
 
 
 def test_some_that_are_not_possible_are_said_at_once(
@@ -152,7 +152,7 @@ def test_some_that_are_not_possible_are_said_at_once(
     logger.addHandler(caplog.handler)
     try:
         with pytest.raises(KeyboardInterrupt):
-            execution._sweep(Request(), config, OutputDir(tmp_path), StopSignals())
+            execution.train(Request(), config, OutputDir(tmp_path), StopSignals())
     finally:
         logger.removeHandler(caplog.handler)
     assert "will not be measured: 64 workers: there are 4 cores, 1 for each" in caplog.text
