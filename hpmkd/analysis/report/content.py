@@ -118,14 +118,13 @@ def compose(
     """The report on what was read: `frame`, `measured` by `results.collect_measured`, `curves` by `curves_of`,
     `correctness` by `measured.correctness`."""
     order, hidden = _order(saved.config, frame), unchosen(frame, saved.config)
-    shown = frame.drop(hidden)
+    shown, beyond_choice = frame.drop(hidden), _unchosen(frame.loc[hidden, "baseline"])
     visible, side_by_side = _visible(order, shown), with_untaught(shown)
     beyond = measures_of(shown, pd.DataFrame() if measured is None else measured, visible, _measure(saved.output))
     compared = tables.ordered(stats.comparisons(side_by_side), order)
     found, classes = conclude(compared), chance.classes_of(saved.jobs)
     beside = statistics_of(side_by_side, compared, order=visible, correctness=correctness, classes=classes)
     made, sections = _tables(frame, side_by_side, compared, order), sections_of(frame, order, saved)
-    beyond_choice = _unchosen(frame.loc[hidden, "baseline"])
     return Report(
         title=f"{saved.output.root.name}: knowledge-distillation sweep",
         made=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
