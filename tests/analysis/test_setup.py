@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 from support.builders import make_config, make_jobs
 from support.frames import compose_report
 from support.varied import scored, sweep
@@ -68,3 +69,11 @@ def test_compression_is_said_of_each_place_where_it_differs(tmp_path: Path) -> N
     assert first == "Digits+r4: 4.01 times fewer parameters and 1.82 times fewer multiply-adds than the teacher"
     assert second.startswith("Digits+r10: ")
     assert "compression" not in dict(compose_report(frame, tmp_path, saved.config).facts), "no plan is known"
+
+
+@pytest.mark.parametrize(("dataset", "said"), [("Digits@exp10", "200"), ("Digits@n300", "200; where a condition says")])
+def test_how_many_images_a_condition_says_only_where_one_does(dataset: str, said: str) -> None:
+    given: dict[str, Any] = {"datasets": ["Digits", dataset], "data__train_images": 200}
+    frame, saved = sweep(lambda job: (90.0, 90.0), baselines=["Direct"], runs=1, **given)
+    assert dict(facts_of(frame, saved, ["Direct"]))["training images"].startswith(said)
+    assert ("condition" in dict(facts_of(frame, saved, ["Direct"]))["training images"]) == ("n300" in dataset)

@@ -9,6 +9,7 @@ from typing import Any
 from hpmkd.analysis.experiments.contrast import evidence, is_shown, records
 from hpmkd.analysis.experiments.severity_tables import CLEAN, SAME, cannot_lose
 from hpmkd.analysis.report.content import Report
+from hpmkd.data.source.listing import count
 from hpmkd.numeric import digits
 from hpmkd.programme.claims.base import Evidence, Verdict
 from hpmkd.programme.claims.order import OWN
@@ -59,7 +60,8 @@ def _near(row: dict[str, Any]) -> str:
 
 def _counted(arm: str, rows: Rows) -> str:
     less, more = _shown(rows)
-    return f"in the arm “{arm}” ({_ARMS[arm]}) {len(less)} of {len(rows)} are shown to be less, {len(more)} to be more"
+    where = f"in the arm “{arm}” ({_ARMS[arm]}), of {count(len(rows), 'comparison')}"
+    return f"{where}, {len(less)} shown to be less and {len(more)} to be more"
 
 
 imbalance = functools.partial(_loses_less, name="imbalance-robust")

@@ -189,8 +189,8 @@ def test_robustness_is_judged_where_teachers_are_those_of_the_claim() -> None:
     (found,) = robust.noise(report(noise_robust=rows))
     assert found.verdict == Verdict.AGREES
     assert found.found.startswith("arm “clean teacher” (teachers of clean data, as the paper's), what HPM-KD loses")
-    assert "in the arm “same” (teachers see what students see, unlike the paper's) 0 of 2 are shown" in found.found
-    assert "1 to be more" in found.found
+    assert "in the arm “same” (teachers see what students see, unlike the paper's), of 2 comparisons, 0" in found.found
+    assert "0 shown to be less and 1 to be more" in found.found
     assert not list(robust.noise(report(noise_robust=severe("same size, balanced", [SHOWN, SHOWN]))))
 
 
