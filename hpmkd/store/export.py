@@ -192,8 +192,8 @@ def _from_pt2(data: bytes, spec: ModelSpec) -> Forward:
 
 
 def _any_batch() -> dict[str, dict[int, Any]]:
-    """The first axis of the argument `images` may have any size."""
-    return {"images": {0: torch.export.Dim("batch", min=1)}}
+    """The first axis of the argument `images` may have any size; torch 2.6 wants to know the largest."""
+    return {"images": {0: torch.export.Dim("batch", min=1, max=2**31 - 1)}}
 
 
 def _to_torchscript(model: Logits, images: Tensor, about: Mapping[str, str]) -> bytes:
