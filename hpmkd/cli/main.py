@@ -25,6 +25,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "run": Command("hpmkd.cli.run:run", "train a sweep, or continue one (the same as python run_sweep.py)"),
     "data": Command("hpmkd.cli.data:data", "show what is in a data set, as a sweep would read it"),
+    "models": Command("hpmkd.cli.models:models", "list the networks, their parameters and multiply-adds"),
     "show": Command("hpmkd.cli.show:show", "print what a model file contains and whether it is intact"),
     "verify": Command("hpmkd.cli.verify:verify", "check every file of an output folder; changes nothing"),
     "status": Command("hpmkd.cli.status:status", "show how far a sweep is; reads its files only"),

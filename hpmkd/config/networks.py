@@ -8,8 +8,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from hpmkd.config import fields
+from hpmkd.config.architectures import SUMMARY
 from hpmkd.config.fields import PositiveInt, Rejected, Section
-from hpmkd.config.specs import LENET5_NAMES, RESNET_DEPTHS
 
 PairName = Annotated[str, AfterValidator(fields.file_word)]
 Ratio = Annotated[float, Field(ge=1, le=1e6)]
@@ -18,10 +18,11 @@ Ratio = Annotated[float, Field(ge=1, le=1e6)]
 class ModelConfig(Section):
     """One architecture."""
 
-    arch: str = Field(description=f"{', '.join(LENET5_NAMES)}, or resnet{'/'.join(map(str, RESNET_DEPTHS))}")
+    arch: str = Field(description=f"{SUMMARY} (hpmkd models says more of each)")
     channels: list[PositiveInt] | None = Field(
-        None, description="widths: [conv1, conv2, fc] of lenet5, the three stages of a resnet"
-    )
+        None, description="widths: [conv1, conv2, fc] of lenet5, the three stages of resnet8 to resnet110, and so on: "
+        "hpmkd models has the usual ones of each"
+    )  # fmt: skip
 
 
 class StudentConfig(ModelConfig):

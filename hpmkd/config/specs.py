@@ -9,8 +9,6 @@ from typing import Any
 from hpmkd.config.conditions import CONFUSING, SUBSET, clean_of, has_any
 from hpmkd.errors import UsageError
 
-LENET5_NAMES = ("lenet5_teacher", "lenet5_student", "lenet5")
-RESNET_DEPTHS = (8, 14, 20, 32, 44, 56, 110)
 PAD = 4  # black pixels on every side before a crop
 OFFSETS = 2 * PAD + 1  # places of a crop along one axis
 
@@ -147,11 +145,6 @@ def view_count(augment: str, views: int | None) -> int:
     """
     every = {"none": 1, "crop": OFFSETS**2, "crop_flip": 2 * OFFSETS**2}[augment]
     return min(every, views or every)
-
-
-def depth_of(arch: str) -> int:
-    """The depth of a CIFAR ResNet from its name: 20 for resnet20."""
-    return int(arch.removeprefix("resnet"))
 
 
 def frozen(value: Any) -> Any:

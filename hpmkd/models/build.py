@@ -7,11 +7,28 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from hpmkd.config.architectures import family_of
 from hpmkd.config.specs import ModelSpec
+from hpmkd.models.big_resnet import BigResNet
 from hpmkd.models.lenet import LeNet5
+from hpmkd.models.mobilenet_v2 import MobileNetV2
 from hpmkd.models.resnet import CifarResNet
+from hpmkd.models.shufflenet_v1 import ShuffleNetV1
+from hpmkd.models.shufflenet_v2 import ShuffleNetV2
+from hpmkd.models.vgg import Vgg
+from hpmkd.models.wide_resnet import WideResNet
 
-MODELS: dict[str, Callable[[ModelSpec], nn.Module]] = {"lenet5": LeNet5, "resnet": CifarResNet}
+# By family, see `config.architectures`.
+MODELS: dict[str, Callable[[ModelSpec], nn.Module]] = {
+    "lenet5": LeNet5,
+    "resnet": CifarResNet,
+    "wrn": WideResNet,
+    "vgg": Vgg,
+    "bigresnet": BigResNet,
+    "mobilenetv2": MobileNetV2,
+    "shufflenetv1": ShuffleNetV1,
+    "shufflenetv2": ShuffleNetV2,
+}
 
 
 def build(spec: ModelSpec, seed: int) -> nn.Module:
@@ -19,8 +36,7 @@ def build(spec: ModelSpec, seed: int) -> nn.Module:
 
     The global generators are left as they were: a worker trains many models and must not leak state.
     """
-    family = "lenet5" if spec.arch == "lenet5" else "resnet"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = MODELS[family](spec)
+        model = MODELS[family_of(spec.arch)](spec)
     return model.to(memory_format=torch.channels_last)

@@ -26,13 +26,18 @@ class LeNet5(nn.Module):
         self.fc1 = nn.Linear(second * side * side, hidden)
         self.fc2 = nn.Linear(hidden, spec.classes)
 
-    def forward(self, images: Tensor, features: bool = False, embedding: bool = False) -> ModelOutput:
+    def forward(
+        self, images: Tensor, features: bool = False, embedding: bool = False, pre_activations: bool = False
+    ) -> ModelOutput:
         """Images float `(N, C, H, W)` -> `ModelOutput`; taps are the two ReLU maps before pooling, the embedding is the
         output of `fc1` after its ReLU."""
         taps: list[Tensor] = []
+        before: list[Tensor] = []
         x = images
         for conv in (self.conv1, self.conv2):
             x = conv(x)
+            if pre_activations:
+                before.append(x)
             if features:
                 x = F.relu(x)
                 taps.append(x)
@@ -41,7 +46,7 @@ class LeNet5(nn.Module):
                 # max(relu(x)) = relu(max(x)), bit for bit, on a quarter of the values
                 x = F.relu(max_pool(x))
         x = F.relu(self.fc1(torch.flatten(x, 1)))
-        return ModelOutput(self.fc2(x), tuple(taps), x if embedding else None)
+        return ModelOutput(self.fc2(x), tuple(taps), x if embedding else None, tuple(before))
 
 
 def max_pool(maps_NCHW: Tensor) -> Tensor:

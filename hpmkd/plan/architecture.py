@@ -7,23 +7,22 @@ from __future__ import annotations
 
 import difflib
 import functools
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from hpmkd.config.specs import LENET5_NAMES, RESNET_DEPTHS, DataSpec, ModelSpec, depth_of
+from hpmkd.config.architectures import ARCHITECTURES, CANONICAL, FAMILIES, SUMMARY, family_of
+from hpmkd.config.specs import DataSpec, ModelSpec
 from hpmkd.errors import UsageError
+from hpmkd.plan.families import LAYERS
+from hpmkd.plan.layers import Layer, total
 
 if TYPE_CHECKING:
     from hpmkd.config.networks import ModelConfig
 
-_ENLARGED = 32  # what LeNet-5 was made for
-LENET5_TEACHER = (20, 50, 500)
-LENET5_STUDENT = (10, 20, 100)
-RESNET_STAGES = (16, 32, 64)
-LENET5_WIDTHS = {"lenet5": LENET5_TEACHER, "lenet5_teacher": LENET5_TEACHER, "lenet5_student": LENET5_STUDENT}
-ARCHITECTURES = (*LENET5_NAMES, *(f"resnet{depth}" for depth in RESNET_DEPTHS))
+_ENLARGED = 32  # what most of these networks were made for
 
 
 def resolve(config: ModelConfig, data: DataSpec, where: str) -> ModelSpec:
@@ -32,100 +31,83 @@ def resolve(config: ModelConfig, data: DataSpec, where: str) -> ModelSpec:
         close = difflib.get_close_matches(config.arch, ARCHITECTURES, 1)
         raise UsageError(
             f"{where}.arch: unknown architecture",
-            expected="one of " + ", ".join(ARCHITECTURES),
+            expected=f"one of {SUMMARY} (hpmkd models lists them)",
             found=repr(config.arch),
             todo=f"did you mean {close[0]}?" if close else f"name one of these for {where}.arch",
         )
-    lenet = config.arch in LENET5_NAMES
-    default = LENET5_WIDTHS[config.arch] if lenet else RESNET_STAGES
-    channels = tuple(config.channels or default)
-    if len(channels) != len(default):
+    channels = tuple(config.channels or ARCHITECTURES[config.arch].channels)
+    _need_widths(config.arch, channels, where)
+    smallest = FAMILIES[family_of(config.arch)].smallest
+    if data.image_size < smallest:
         raise UsageError(
-            f"{where}.channels: wrong number of widths",
-            expected=f"{len(default)} for {config.arch}, such as {list(default)}",
-            found=str(list(channels)),
-            todo=f"correct {where}.channels, or leave it out",
-        )
-    if lenet and data.image_size < 16:
-        raise UsageError(
-            f"{where}.arch: {config.arch} needs images of at least 16x16 pixels",
+            f"{where}.arch: {config.arch} needs images of at least {smallest}x{smallest} pixels",
             found=f"{data.name} has {data.image_size}x{data.image_size}",
             todo=f"have the images enlarged: --data.image_size {_ENLARGED}; or choose a resnet for {where}.arch",
         )
-    arch = "lenet5" if lenet else config.arch
+    arch = CANONICAL.get(config.arch, config.arch)
     return ModelSpec(arch, channels, in_channels=data.channels, image_size=data.image_size, classes=data.classes)
+
+
+def _need_widths(arch: str, channels: tuple[int, ...], where: str) -> None:
+    usual, family = ARCHITECTURES[arch].channels, FAMILIES[family_of(arch)]
+    if len(channels) != len(usual):
+        raise UsageError(
+            f"{where}.channels: wrong number of widths",
+            expected=f"{len(usual)} for {arch}, such as {list(usual)}",
+            found=str(list(channels)),
+            todo=f"correct {where}.channels, or leave it out",
+        )
+    wrong = [width for place, width in enumerate(channels) if width % family.multiple(place)]
+    falling = family.rising and any(b <= a for a, b in itertools.pairwise(channels))
+    if wrong or falling:
+        rule = f"{family.widths}: multiples of {', '.join(map(str, family.multiples))}"
+        raise UsageError(
+            f"{where}.channels: widths that {arch} cannot have",
+            expected=rule + ", each larger than the one before" * family.rising + f", such as {list(usual)}",
+            found=str(list(channels)),
+            todo=f"correct {where}.channels, or leave it out",
+        )
 
 
 def identity_of(config: ModelConfig) -> tuple[str, tuple[int, ...], float | None]:
     """What two configs of one network have alike, however they write it: `lenet5` has its widths by several names."""
-    lenet = config.arch in LENET5_NAMES
-    default = LENET5_WIDTHS[config.arch] if lenet else RESNET_STAGES
+    known = ARCHITECTURES.get(config.arch)
+    default = known.channels if known else ()
     ratio: float | None = getattr(config, "ratio", None)
-    return "lenet5" if lenet else config.arch, tuple(config.channels or default), ratio
+    return CANONICAL.get(config.arch, config.arch), tuple(config.channels or default), ratio
 
 
 def network_name(spec: ModelSpec) -> str:
-    """A network's name in files: `resnet56`, `lenet5-10-20-100`; widths only where they are not the default ones."""
-    default = LENET5_TEACHER if spec.arch in LENET5_NAMES else RESNET_STAGES
-    return "-".join([spec.arch, *(map(str, spec.channels) if spec.channels != default else ())])
+    """A network's name in files: `resnet56`, `wrn-40-2`, `lenet5-10-20-100`; widths only where they are not the usual
+    ones."""
+    usual = ARCHITECTURES[spec.arch].channels
+    return "-".join([spec.arch.replace("_", "-"), *(map(str, spec.channels) if spec.channels != usual else ())])
+
+
+@functools.lru_cache(maxsize=4096)
+def _whole(spec: ModelSpec) -> Layer:
+    """All layers together."""
+    return total(list(LAYERS[family_of(spec.arch)](spec)))
 
 
 def parameter_count(spec: ModelSpec) -> int:
     """Trainable parameters of the network that `models.build(spec)` returns."""
-    if spec.arch == "lenet5":
-        first, second, hidden = spec.channels
-        side = ((spec.image_size - 4) // 2 - 4) // 2
-        convs = (25 * spec.in_channels + 1) * first + (25 * first + 1) * second
-        return convs + (second * side * side + 1) * hidden + (hidden + 1) * spec.classes
-    blocks = (depth_of(spec.arch) - 2) // 6
-    total, width_in = 9 * spec.in_channels * spec.channels[0] + 2 * spec.channels[0], spec.channels[0]
-    for stage, width in enumerate(spec.channels):
-        if stage > 0 or width != width_in:
-            total += width_in * width + 2 * width
-        total += 9 * width_in * width + 9 * width * width + 4 * width
-        total += (blocks - 1) * (18 * width * width + 4 * width)
-        width_in = width
-    return total + (width_in + 1) * spec.classes
+    return _whole(spec).parameters
 
 
 def forward_cost(spec: ModelSpec) -> int:
     """Multiply-adds of one image's forward pass, convolutions and linear layers."""
-    if spec.arch == "lenet5":
-        first, second, hidden = spec.channels
-        side = spec.image_size - 4
-        cost = 25 * spec.in_channels * first * side**2
-        side = side // 2 - 4
-        cost += 25 * first * second * side**2
-        return cost + second * (side // 2) ** 2 * hidden + hidden * spec.classes
-    blocks, side = (depth_of(spec.arch) - 2) // 6, spec.image_size
-    cost, width_in = 9 * spec.in_channels * spec.channels[0] * side**2, spec.channels[0]
-    for stage, width in enumerate(spec.channels):
-        if stage > 0:
-            side = (side + 1) // 2
-        if stage > 0 or width != width_in:
-            cost += width_in * width * side**2
-        cost += (9 * width_in * width + 9 * width * width * (2 * blocks - 1)) * side**2
-        width_in = width
-    return cost + width_in * spec.classes
+    return _whole(spec).multiply_adds
 
 
 def layer_count(spec: ModelSpec) -> int:
     """Layers with weights on the longest way through the network."""
-    return 4 if spec.arch == "lenet5" else depth_of(spec.arch)
+    return _whole(spec).depth
 
 
 def activation_count(spec: ModelSpec) -> int:
     """Numbers that the convolutions of one image's forward pass give, the image itself included."""
-    side, count = spec.image_size, spec.in_channels * spec.image_size**2
-    if spec.arch == "lenet5":
-        first, second = side - 4, (side - 4) // 2 - 4
-        return count + spec.channels[0] * first**2 + spec.channels[1] * second**2
-    blocks = (depth_of(spec.arch) - 2) // 6
-    count += spec.channels[0] * side**2
-    for stage, width in enumerate(spec.channels):
-        side = (side + 1) // 2 if stage else side
-        count += 2 * blocks * width * side**2
-    return count
+    return spec.in_channels * spec.image_size**2 + _whole(spec).activations
 
 
 def geometric_sizes(teacher: int, student: int, steps: int) -> list[int]:
@@ -137,22 +119,28 @@ def geometric_sizes(teacher: int, student: int, steps: int) -> list[int]:
 def sized(teacher: ModelSpec, student: ModelSpec, parameters: float) -> ModelSpec:
     """A network of about `parameters` parameters between student and teacher, in the teacher's family.
 
-    LeNet5: all three widths move together along the line from student to teacher. ResNet: the deepest net that
+    LeNet5: all three widths move together along the line from student to teacher. Others: the deepest net that
     is not larger at full width is widened until the count fits, so that a step in size is first a step in depth.
 
     Returns:
         The spec whose parameter count is nearest to the wanted one among the widths tried.
     """
     if teacher.arch == "lenet5":
-        low = student.channels if student.arch == "lenet5" else LENET5_STUDENT
+        low = student.channels if student.arch == "lenet5" else ARCHITECTURES["lenet5_student"].channels
         base, widths = teacher, [_mix(teacher, low, step / 1000) for step in range(-200, 1501)]
     else:
-        archs = [f"resnet{depth}" for depth in RESNET_DEPTHS if depth <= depth_of(teacher.arch)]
-        fitting = [arch for arch in archs if parameter_count(replace(teacher, arch=arch)) <= parameters]
-        base = replace(teacher, arch=fitting[-1] if fitting else archs[0])
+        depths = sorted((replace(teacher, arch=arch) for arch in _no_deeper(teacher.arch)), key=parameter_count)
+        fitting = [spec for spec in depths if parameter_count(spec) <= parameters]
+        base = fitting[-1] if fitting else depths[0]
         widths = [scaled(base, step / 500) for step in range(25, 1501)]
     candidates = [replace(base, channels=channels) for channels in dict.fromkeys(widths)]
     return min(candidates, key=lambda spec: abs(math.log(parameter_count(spec) / parameters)))
+
+
+def _no_deeper(arch: str) -> list[str]:
+    """The networks of the same family and widths that are as deep as it, or less."""
+    names = [name for name, one in ARCHITECTURES.items() if one == ARCHITECTURES[arch]]
+    return names[: names.index(arch) + 1]
 
 
 def _mix(teacher: ModelSpec, low: Sequence[int], part: float) -> tuple[int, ...]:
@@ -161,5 +149,10 @@ def _mix(teacher: ModelSpec, low: Sequence[int], part: float) -> tuple[int, ...]
 
 
 def scaled(base: ModelSpec, factor: float) -> tuple[int, ...]:
-    """Its widths times `factor`, whole and at least 1."""
-    return tuple(max(1, round(width * factor)) for width in base.channels)
+    """Its widths times `factor`, whole, at least 1, and as its family can have them."""
+    family, widths = FAMILIES[family_of(base.arch)], list[int]()
+    for place, width in enumerate(base.channels):
+        step = family.multiple(place)
+        least = widths[-1] + step if family.rising and widths else step
+        widths.append(max(least, step * round(width * factor / step)))
+    return tuple(widths)

@@ -96,4 +96,5 @@ def needs_scaling(precision: str, device: torch.device) -> bool:
 def fp32(output: ModelOutput) -> ModelOutput:
     """Losses are computed in fp32 whatever the network's precision was."""
     embedding = None if output.embedding is None else output.embedding.float()
-    return ModelOutput(output.logits.float(), tuple(feature.float() for feature in output.features), embedding)
+    features, before = (tuple(one.float() for one in maps) for maps in (output.features, output.pre_activations))
+    return ModelOutput(output.logits.float(), features, embedding, before)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import torch
 import yaml
 from support.builders import make_config
 
+from hpmkd.config.architectures import ARCHITECTURES
 from hpmkd.config.from_python import flattened
 from hpmkd.config.load import (
     default_of,
@@ -26,7 +29,6 @@ from hpmkd.config.programme import is_programme
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.config.yaml_text import parse_yaml
 from hpmkd.errors import UsageError
-from hpmkd.plan.architecture import ARCHITECTURES
 
 FILES = sorted((Path(__file__).resolve().parents[2] / "tune_configs").glob("*.yaml"))
 CONFIGS = [path for path in FILES if not is_programme(path)]
@@ -124,11 +126,16 @@ def test_widths_alone_are_of_the_default_network(section: str, arch: str) -> Non
     assert (network.arch, network.channels) == (arch, [2, 3, 8])
 
 
+def expanded(word: str) -> list[str]:
+    """`wrn_16/40_1/2` -> wrn_16_1, wrn_16_2, wrn_40_1, wrn_40_2."""
+    parts = [part.split("/") for part in re.split(r"(\d+(?:/\d+)+)", word)]
+    return ["".join(one) for one in itertools.product(*parts)]
+
+
 def test_every_network_that_can_be_named_is_in_the_help() -> None:
     for key in ("teacher.arch", "student.arch"):
-        names = dict(leaves())[key].description or ""
-        for arch in ARCHITECTURES:
-            assert (arch in names) or (arch.removeprefix("resnet") in names.partition("resnet")[2].split("/")), arch
+        names = (dict(leaves())[key].description or "").partition(" (")[0].split(", ")
+        assert {one for name in names for one in expanded(name)} == ARCHITECTURES.keys()
 
 
 MERGED = """

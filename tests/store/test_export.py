@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 import torch
 from support.builders import STUDENT
+from support.networks import NETWORKS, narrow
 
 from hpmkd.cli.export import FORMATS
 from hpmkd.cli.main import main
-from hpmkd.config.specs import RESNET_DEPTHS, ModelSpec
+from hpmkd.config.specs import ModelSpec
 from hpmkd.errors import DamagedModel, HpmkdError
 from hpmkd.models import build
 from hpmkd.store import export as module
@@ -28,11 +29,6 @@ RESNET = ModelSpec("resnet8", (4, 8, 16), 3, 32, 10)
 
 MOMENTS = {"mean": [0.25], "std": [0.5]}
 NAMES = ["cat", "Füchse", "\udcff"]  # the last is a folder's name that is bytes and no text
-
-
-def _slow(depth: int) -> list[pytest.MarkDecorator]:
-    """Deep networks are exported in the slow tests."""
-    return [pytest.mark.slow] if depth > 14 else []
 
 
 IMAGES = {spec: torch.randn(5, spec.in_channels, spec.image_size, spec.image_size) for spec in (STUDENT, RESNET)}
@@ -123,11 +119,17 @@ print(len(saved), "batches")
 """
 
 
-@pytest.mark.parametrize("arch", ["lenet5", *(pytest.param(f"resnet{n}", marks=_slow(n)) for n in RESNET_DEPTHS)])
+def _quick(arch: str) -> bool:
+    """Whether it is exported in the default tests; deep networks take long."""
+    return arch in ("lenet5", "resnet8", "resnet14")
+
+
+@pytest.mark.parametrize(
+    "arch", [pytest.param(name, marks=[] if _quick(name) else [pytest.mark.slow]) for name in NETWORKS]
+)
 def test_a_pt2_of_every_network_needs_no_hpmkd(arch: str, tmp_path: Path) -> None:
     """In a process of its own, where this package cannot be imported; any batch size."""
-    widths = (5, 6, 7) if arch == "lenet5" else (4, 6, 8)
-    spec = ModelSpec(arch, widths, in_channels=3, image_size=18, classes=4)
+    spec = narrow(arch)
     model = build(spec, seed=5)
     with torch.no_grad():
         model.train()(torch.randn(8, 3, 18, 18))  # moves the statistics of batch norm

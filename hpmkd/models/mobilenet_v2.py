@@ -1,0 +1,72 @@
+"""MobileNetV2 of Sandler et al. 2018 for 32x32 pixels, as in RepDistiller: ReLU in place of ReLU6, and a first
+convolution in the blocks of the first stage, too."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hpmkd.config.architectures import MOBILE_STAGES
+from hpmkd.config.specs import ModelSpec
+from hpmkd.models.staged import Block, Stage, StagedNetwork, published_start
+
+# How many of the seven stages are before the first tap, and between one tap and the next.
+_PER_TAP = (2, 1, 2, 2)
+
+
+class InvertedResidual(Block):
+    """1x1 to `expansion` times the width, 3x3 depthwise with the stride, 1x1 without ReLU; a shortcut where the shape
+    stays."""
+
+    def __init__(self, width_in: int, width: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        wide = expansion * width_in
+        self.conv1 = nn.Conv2d(width_in, wide, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(wide)
+        self.conv2 = nn.Conv2d(wide, wide, 3, stride, 1, groups=wide, bias=False)
+        self.bn2 = nn.BatchNorm2d(wide)
+        self.conv3 = nn.Conv2d(wide, width, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(width)
+        self.stays = stride == 1 and width_in == width
+
+    def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """`(N, C_in, H, W)` -> `(N, C, H/stride, W/stride)`, twice: no ReLU stands at its end."""
+        y = F.relu(self.bn1(self.conv1(x)))
+        y = F.relu(self.bn2(self.conv2(y)))
+        y = self.bn3(self.conv3(y))
+        y = x + y if self.stays else y
+        return y, y
+
+
+class MobileNetV2(StagedNetwork):
+    """A 3x3 stem of stride 2, seven stages of inverted residuals, of which three halve the maps, a 1x1 convolution,
+    global average pooling, one linear layer. The taps are after the second, third, fifth and seventh stage."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__()
+        width_in, *widths, last = spec.channels
+        self.conv1 = nn.Conv2d(spec.in_channels, width_in, 3, 2, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width_in)
+        shapes = list(zip(widths, MOBILE_STAGES, strict=True))
+        stages = []
+        for count in _PER_TAP:
+            layers = []
+            for width, (expansion, blocks, stride) in shapes[:count]:
+                for block in range(blocks):
+                    layers.append(InvertedResidual(width_in, width, 1 if block else stride, expansion))
+                    width_in = width
+            stages.append(Stage(*layers))
+            shapes = shapes[count:]
+        self.stages = nn.ModuleList(stages)
+        self.conv2 = nn.Conv2d(width_in, last, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(last)
+        self.fc = nn.Linear(last, spec.classes)
+        published_start(self)
+
+    def stem(self, images: Tensor) -> Tensor:
+        """`(N, C, H, W)` -> maps of half the size."""
+        return F.relu(self.bn1(self.conv1(images)))
+
+    def embed(self, x: Tensor) -> Tensor:
+        """The last stage's maps -> `(N, D)`: the mean of the last convolution's."""
+        return super().embed(F.relu(self.bn2(self.conv2(x))))
