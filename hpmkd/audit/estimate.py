@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hpmkd.audit.recalled import device_of, kept, recalled
-from hpmkd.config.specs import ModelSpec
+from hpmkd.config.specs import model_from_json
 from hpmkd.config.sweep import SweepConfig, memory_folder
 from hpmkd.data.catalog import DATASETS
 from hpmkd.data.source.listing import count as number_of
@@ -177,7 +177,7 @@ def _rate_of(header: Header | None, device: str) -> Iterable[float]:
         whole = known.images if (known := DATASETS.get(recipe["data.name"])) else 0
         kept = round(whole * recipe["data.validation_fraction"])
         images = recipe["data.train_images"] or whole - kept
-        model = ModelSpec(**{**shape, "channels": tuple(shape["channels"])})
+        model = model_from_json(shape)
         cost = trained(model, recipe["fit.epochs"], recipe["fit.batch_size"], images=max(1, images), kept=kept)
     except (KeyError, TypeError, ValueError):
         return []

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hpmkd.config.specs import ModelSpec
+from hpmkd.config.specs import ModelSpec, model_from_json
 from hpmkd.numeric import is_defined
 from hpmkd.plan.architecture import forward_cost, parameter_count
 from hpmkd.plan.roles import NETWORK_SUFFIX, Role
@@ -87,6 +87,6 @@ def _entropy(attention: Any) -> float:
 def _counted(count: Callable[[ModelSpec], int], shape: Mapping[str, Any]) -> int | None:
     """Of a network by its metadata; None where they do not describe one of ours."""
     try:
-        return count(ModelSpec(**{**shape, "channels": tuple(shape["channels"])}))
+        return count(model_from_json(shape))
     except (TypeError, ValueError, KeyError):
         return None

@@ -21,6 +21,7 @@ from hpmkd.files import parse_json
 from hpmkd.log import log
 from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.job import Job
+from hpmkd.plan.own import Networks, networks_from_json
 from hpmkd.plan.planner import expand
 from hpmkd.plan.roles import OLD_ROLES
 from hpmkd.store.inspection import Finding
@@ -55,17 +56,33 @@ def open_sweep(root: Path) -> Sweep:
     except UnicodeDecodeError:
         read_config_file(output.config_file)  # says so
         raise
-    return _open(str(root), text, output.datasets_file.read_text())
+    noted = output.networks_file.read_text() if output.networks_file.exists() else "[]"
+    return _open(str(root), text, output.datasets_file.read_text(), noted)
 
 
 @functools.lru_cache(maxsize=4)
-def _open(root: str, config_text: str, datasets_text: str) -> Sweep:
+def _open(root: str, config_text: str, datasets_text: str, networks_text: str) -> Sweep:
     output = OutputDir(Path(root))
     where = str(output.config_file)
     config = validate(parse_config(config_text, where), where, text=config_text)
     specs = [spec_from_json(values) for values in parse_json(datasets_text)]
     _need_agreement(config.data, specs, output)
-    return Sweep(config, output, expand(config, specs, baselines_of(config)))
+    networks = _networks(networks_text, output)
+    return Sweep(config, output, expand(config, specs, baselines_of(config), networks))
+
+
+def _networks(text: str, output: OutputDir) -> Networks:
+    """What `networks.json` says, with the places of the sources' copies."""
+    copies = output.networks.iterdir() if output.networks.is_dir() else ()
+    return networks_from_json(parse_json(text), {path.name: str(path) for path in copies})
+
+
+def noted_networks(output: OutputDir) -> Networks:
+    """What an earlier start has noted of networks from elsewhere; nothing where it cannot be read."""
+    try:
+        return _networks(output.networks_file.read_text(), output)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
 
 
 def _need_agreement(data: DataConfig, specs: Sequence[DataSpec], output: OutputDir) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hpmkd.config.specs import ModelSpec
+from hpmkd.config.specs import ModelSpec, model_from_json
 from hpmkd.errors import DamagedModel, UsageError
 from hpmkd.plan.architecture import forward_cost, network_name, parameter_count
 from hpmkd.plan.roles import NETWORK_SUFFIX
@@ -71,7 +71,7 @@ def of_files(paths: Sequence[Path]) -> list[Network]:
     for path in paths:
         one = _network(path)
         if one is None:
-            from hpmkd.store.export import load_network
+            from hpmkd.store.network_file import load_network
 
             try:
                 load_network(path)  # says what is wrong with it
@@ -98,7 +98,7 @@ def spec_of(metadata: Any) -> ModelSpec | None:
     """The architecture that a model file tells; None where it tells none of ours."""
     shape = metadata.get("architecture")
     try:
-        spec = ModelSpec(**{**shape, "channels": tuple(shape["channels"])})
+        spec = model_from_json(shape)
         parameter_count(spec)
     except (TypeError, KeyError, ValueError):
         return None

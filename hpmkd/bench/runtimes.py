@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from hpmkd.errors import EnvironmentProblem
-from hpmkd.store.export import load_network
+from hpmkd.store.network_file import load_network
 
 
 @dataclass(frozen=True)

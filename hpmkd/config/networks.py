@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, Field
 
@@ -18,10 +19,25 @@ Ratio = Annotated[float, Field(ge=1, le=1e6)]
 class ModelConfig(Section):
     """One architecture."""
 
-    arch: str = Field(description=f"{SUMMARY} (hpmkd models says more of each)")
+    arch: str = Field(
+        description=f"{SUMMARY} (hpmkd models says more of each), or one from elsewhere: path/to/file.py:FACTORY, "
+        "package.module:FACTORY, torchvision:NAME, timm:NAME"
+    )
     channels: list[PositiveInt] | None = Field(
         None, description="widths: [conv1, conv2, fc] of lenet5, the three stages of resnet8 to resnet110, and so on: "
         "hpmkd models has the usual ones of each"
+    )  # fmt: skip
+    args: dict[str, Any] | None = Field(
+        None, description="of a network from elsewhere: keyword arguments of its factory, beside the number of classes",
+        examples=["{width: 16}"],
+    )  # fmt: skip
+    taps: Annotated[list[str], Field(min_length=1)] | None = Field(
+        None, description="of a network from elsewhere: the modules whose outputs are its feature maps, such as "
+        "[layer1, layer2]; default: the last one of each size of maps",
+    )  # fmt: skip
+    head: str | None = Field(
+        None, description="of a network from elsewhere: the module whose input is the embedding; default: the last "
+        "linear layer",
     )  # fmt: skip
 
 
@@ -33,6 +49,9 @@ class StudentConfig(ModelConfig):
         "proportions of `channels`, or of the architecture's usual ones, that come nearest; default: the widths as "
         "they are",
     )  # fmt: skip
+
+
+N = TypeVar("N", bound=ModelConfig)
 
 
 class PairConfig(Section):
@@ -58,3 +77,20 @@ def need_one_way(ratios: Sequence[float], pairs: bool, student: StudentConfig) -
             todo="leave one of them out; the student of a pair may have a ratio of its own",
             key="ratios",
         )
+
+
+def absolute_source(network: N, absolute: Callable[[str, str], Path]) -> N:
+    """A network whose source is a file, by its whole path; others as they are.
+
+    `absolute`: makes a path as a user wrote it absolute, given it and where it was written.
+    """
+    place, _, factory = network.arch.rpartition(":")
+    if not place.endswith(".py"):
+        return network
+    return network.model_copy(update={"arch": f"{absolute(place, 'arch')}:{factory}"})
+
+
+def absolute_pair(pair: PairConfig, absolute: Callable[[str, str], Path]) -> PairConfig:
+    """The same of both networks of a pair."""
+    both = {"teacher": pair.teacher, "student": pair.student}
+    return pair.model_copy(update={name: one and absolute_source(one, absolute) for name, one in both.items()})

@@ -106,13 +106,24 @@ class DataSpec:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """An architecture with its widths, and the shape of its input and output."""
+    """An architecture with its widths, and the shape of its input and output.
+
+    Of a network from elsewhere (see `config.own`) it also has `arguments`, those of its factory as JSON, `taps` and
+    `head`, the names of modules, and `source`, the hash of its source. `counts` (see `plan.layers.Layer`) follow from
+    those, and `origin` is only where a copy of the source lies now, so both are compared by nothing.
+    """
 
     arch: str
     channels: tuple[int, ...]
     in_channels: int
     image_size: int
     classes: int
+    arguments: str | None = option(None)
+    taps: tuple[str, ...] | None = option(None)
+    head: str | None = option(None)
+    source: str | None = option(None)
+    counts: tuple[int, int, int, int] | None = field(default=None, compare=False, repr=False)
+    origin: str | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -150,6 +161,18 @@ def view_count(augment: str, views: int | None) -> int:
 def frozen(value: Any) -> Any:
     """Lists as tuples, however deep: what JSON gives, as a spec has it, which can be hashed."""
     return tuple(map(frozen, value)) if isinstance(value, list | tuple) else value
+
+
+def model_to_json(spec: ModelSpec) -> dict[str, Any]:
+    """A network's spec for the metadata of its file: what has no value, and where its source lies, are left out."""
+    return {name: value for name, value in asdict(spec).items() if value is not None and name != "origin"}
+
+
+def model_from_json(values: Mapping[str, Any], origin: str | None = None) -> ModelSpec:
+    """The reverse of `model_to_json`; TypeError where it is not the description of a network."""
+    if not isinstance(values, Mapping):
+        raise TypeError(f"{type(values).__name__} in place of a network's description")
+    return ModelSpec(**{**{name: frozen(value) for name, value in values.items()}, "origin": origin})
 
 
 def spec_to_json(spec: DataSpec) -> dict[str, Any]:

@@ -8,10 +8,12 @@ import torch
 from torch import nn
 
 from hpmkd.config.architectures import family_of
+from hpmkd.config.own import is_own
 from hpmkd.config.specs import ModelSpec
 from hpmkd.models.big_resnet import BigResNet
 from hpmkd.models.lenet import LeNet5
 from hpmkd.models.mobilenet_v2 import MobileNetV2
+from hpmkd.models.own import build_own
 from hpmkd.models.resnet import CifarResNet
 from hpmkd.models.shufflenet_v1 import ShuffleNetV1
 from hpmkd.models.shufflenet_v2 import ShuffleNetV2
@@ -38,5 +40,5 @@ def build(spec: ModelSpec, seed: int) -> nn.Module:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = MODELS[family_of(spec.arch)](spec)
+        model = build_own(spec) if is_own(spec.arch) else MODELS[family_of(spec.arch)](spec)
     return model.to(memory_format=torch.channels_last)

@@ -8,30 +8,42 @@ from __future__ import annotations
 import difflib
 import functools
 import itertools
+import json
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hpmkd.config.architectures import ARCHITECTURES, CANONICAL, FAMILIES, SUMMARY, family_of
+from hpmkd.config.own import file_word, is_own
 from hpmkd.config.specs import DataSpec, ModelSpec
 from hpmkd.errors import UsageError
 from hpmkd.plan.families import LAYERS
 from hpmkd.plan.layers import Layer, total
+from hpmkd.plan.own import Networks, known_network, need_own
 
 if TYPE_CHECKING:
     from hpmkd.config.networks import ModelConfig
 
 _ENLARGED = 32  # what most of these networks were made for
+_NONE: Networks = {}
+_LONGEST = 80  # characters of a network's name in files
 
 
-def resolve(config: ModelConfig, data: DataSpec, where: str) -> ModelSpec:
-    """The architecture `config` names, shaped for `data`; UsageError for an unknown name or wrong widths."""
+def resolve(config: ModelConfig, data: DataSpec, where: str, networks: Networks = _NONE) -> ModelSpec:
+    """The architecture `config` names, shaped for `data`; UsageError for an unknown name or wrong widths.
+
+    `networks`: what is known of those from elsewhere.
+    """
+    if is_own(config.arch):
+        return known_network(config, data, networks, where)
+    need_own(config, where)
     if config.arch not in ARCHITECTURES:
         close = difflib.get_close_matches(config.arch, ARCHITECTURES, 1)
         raise UsageError(
             f"{where}.arch: unknown architecture",
-            expected=f"one of {SUMMARY} (hpmkd models lists them)",
+            expected=f"one of {SUMMARY} (hpmkd models lists them), or one of your own, such as nets.py:tiny",
             found=repr(config.arch),
             todo=f"did you mean {close[0]}?" if close else f"name one of these for {where}.arch",
         )
@@ -69,17 +81,21 @@ def _need_widths(arch: str, channels: tuple[int, ...], where: str) -> None:
         )
 
 
-def identity_of(config: ModelConfig) -> tuple[str, tuple[int, ...], float | None]:
+def identity_of(config: ModelConfig) -> tuple[str, tuple[int, ...], float | None, str]:
     """What two configs of one network have alike, however they write it: `lenet5` has its widths by several names."""
     known = ARCHITECTURES.get(config.arch)
     default = known.channels if known else ()
     ratio: float | None = getattr(config, "ratio", None)
-    return CANONICAL.get(config.arch, config.arch), tuple(config.channels or default), ratio
+    own = json.dumps([config.args, config.taps, config.head], sort_keys=True)
+    return CANONICAL.get(config.arch, config.arch), tuple(config.channels or default), ratio, own
 
 
 def network_name(spec: ModelSpec) -> str:
-    """A network's name in files: `resnet56`, `wrn-40-2`, `lenet5-10-20-100`; widths only where they are not the usual
-    ones."""
+    """A network's name in files: `resnet56`, `wrn-40-2`, `lenet5-10-20-100`, `nets-tiny-width-16`; widths only where
+    they are not the usual ones."""
+    if is_own(spec.arch):
+        words = [file_word(spec.arch), *re.findall(r"[A-Za-z0-9]+", spec.arguments or "")]
+        return "-".join(words)[:_LONGEST].strip("-")
     usual = ARCHITECTURES[spec.arch].channels
     return "-".join([spec.arch.replace("_", "-"), *(map(str, spec.channels) if spec.channels != usual else ())])
 
@@ -87,6 +103,8 @@ def network_name(spec: ModelSpec) -> str:
 @functools.lru_cache(maxsize=4096)
 def _whole(spec: ModelSpec) -> Layer:
     """All layers together."""
+    if spec.counts is not None:
+        return Layer(*spec.counts)
     return total(list(LAYERS[family_of(spec.arch)](spec)))
 
 
@@ -117,7 +135,8 @@ def geometric_sizes(teacher: int, student: int, steps: int) -> list[int]:
 
 @functools.lru_cache(maxsize=4096)
 def sized(teacher: ModelSpec, student: ModelSpec, parameters: float) -> ModelSpec:
-    """A network of about `parameters` parameters between student and teacher, in the teacher's family.
+    """A network of about `parameters` parameters between student and teacher, in the teacher's family, or the student's
+    where the teacher is from elsewhere.
 
     LeNet5: all three widths move together along the line from student to teacher. Others: the deepest net that
     is not larger at full width is widened until the count fits, so that a step in size is first a step in depth.
@@ -125,6 +144,8 @@ def sized(teacher: ModelSpec, student: ModelSpec, parameters: float) -> ModelSpe
     Returns:
         The spec whose parameter count is nearest to the wanted one among the widths tried.
     """
+    if is_own(teacher.arch):
+        teacher = _largest(student)
     if teacher.arch == "lenet5":
         low = student.channels if student.arch == "lenet5" else ARCHITECTURES["lenet5_student"].channels
         base, widths = teacher, [_mix(teacher, low, step / 1000) for step in range(-200, 1501)]
@@ -135,6 +156,19 @@ def sized(teacher: ModelSpec, student: ModelSpec, parameters: float) -> ModelSpe
         widths = [scaled(base, step / 500) for step in range(25, 1501)]
     candidates = [replace(base, channels=channels) for channels in dict.fromkeys(widths)]
     return min(candidates, key=lambda spec: abs(math.log(parameter_count(spec) / parameters)))
+
+
+def _largest(spec: ModelSpec) -> ModelSpec:
+    """The deepest network of a family and of usual widths; UsageError where the family is not known."""
+    if is_own(spec.arch):
+        raise UsageError(
+            "the chain: no assistants between two networks from elsewhere",
+            expected="a teacher or a student of a family that hpmkd knows, whose depth and widths can be chosen",
+            found=f"{spec.arch} and a teacher from elsewhere",
+            todo="leave TAKD out, and the chain: HPM-KD-noChain",
+        )
+    arch = [name for name, one in ARCHITECTURES.items() if one == ARCHITECTURES[spec.arch]][-1]
+    return replace(spec, arch=CANONICAL.get(arch, arch), channels=ARCHITECTURES[arch].channels)
 
 
 def _no_deeper(arch: str) -> list[str]:

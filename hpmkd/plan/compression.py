@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from hpmkd.config.own import is_own
 from hpmkd.config.specs import ModelSpec
 from hpmkd.errors import UsageError
 from hpmkd.numeric import divide
@@ -38,6 +39,13 @@ def narrowed(base: ModelSpec, teacher: ModelSpec, ratio: float, where: str) -> M
     Raises:
         UsageError: no such network comes within a tenth of the wanted count; it says what can be reached.
     """
+    if is_own(base.arch):
+        raise UsageError(
+            f"{where}.ratio: only of a network whose widths hpmkd can choose",
+            expected="a network that hpmkd models lists",
+            found=base.arch,
+            todo=f"leave the ratio out, or give it its size by {where}.args",
+        )
     wanted = parameter_count(teacher) / ratio
     low, high = 0.0, 1.0
     while parameter_count(_of(base, high)) < wanted:
@@ -76,7 +84,8 @@ def networks_of(jobs: Iterable[Job]) -> dict[str, tuple[ModelSpec, ModelSpec]]:
 
 def described(spec: ModelSpec) -> str:
     """`lenet5 10-20-100, 56,890 parameters`."""
-    return f"{spec.arch} {'-'.join(map(str, spec.channels))}, {parameter_count(spec):,} parameters"
+    widths = f" {'-'.join(map(str, spec.channels))}" * bool(spec.channels)
+    return f"{spec.arch}{widths}, {parameter_count(spec):,} parameters"
 
 
 def times_fewer(teacher: ModelSpec, student: ModelSpec) -> str:

@@ -129,7 +129,10 @@ def seed_of(sweep_seed: int, dataset: str, run: int | None, teacher: int = 1) ->
 
 
 # Of entries that are no setting: what a user may have changed.
-_COMES_FROM = {"data.content": " (images, their labels, or the setting data.image_size)"}
+_COMES_FROM = {
+    "data.content": " (images, their labels, or the setting data.image_size)",
+    "model.source": " (the network's source: its file, or one that it imports)",
+}
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -11,8 +11,9 @@ from hpmkd.errors import UsageError
 from hpmkd.numeric import digits
 from hpmkd.plan.architecture import identity_of, resolve
 from hpmkd.plan.compression import described, narrowed
+from hpmkd.plan.own import Networks
 
-Networks = Mapping[str, ModelConfig]
+Pair = Mapping[str, ModelConfig]
 
 
 def pairs_of(config: SweepConfig) -> dict[str | None, dict[str, ModelConfig]]:
@@ -32,10 +33,10 @@ def pairs_of(config: SweepConfig) -> dict[str | None, dict[str, ModelConfig]]:
     return found or {None: {"teacher": config.teacher, "student": config.student}}
 
 
-def resolved(networks: Networks, data: DataSpec) -> tuple[ModelSpec, ModelSpec]:
+def resolved(pair: Pair, data: DataSpec, networks: Networks) -> tuple[ModelSpec, ModelSpec]:
     """Teacher and student of one pair of `pairs_of`, shaped for a data set; UsageError where one of them cannot be."""
-    (at, teacher), (where, student) = networks.items()
-    large, small = resolve(teacher, data, at), resolve(student, data, where)
+    (at, teacher), (where, student) = pair.items()
+    large, small = resolve(teacher, data, at, networks), resolve(student, data, where, networks)
     if isinstance(student, StudentConfig) and student.ratio is not None:
         small = narrowed(small, large, student.ratio, where)
     return large, small
@@ -46,13 +47,15 @@ def need_distinct_pairs(config: SweepConfig) -> None:
     _need_distinct({name: tuple(map(identity_of, pair.values())) for name, pair in pairs_of(config).items()})
 
 
-def resolved_pairs(config: SweepConfig, data: DataSpec) -> dict[str | None, tuple[ModelSpec, ModelSpec]]:
-    """Name of each pair -> teacher and student, shaped for a data set.
+def resolved_pairs(
+    config: SweepConfig, data: DataSpec, networks: Networks
+) -> dict[str | None, tuple[ModelSpec, ModelSpec]]:
+    """Name of each pair -> teacher and student, shaped for a data set. `networks`: those from elsewhere.
 
     Raises:
         UsageError: one of them cannot be, or two pairs come to the same networks, as two near ratios may.
     """
-    found = {name: resolved(networks, data) for name, networks in pairs_of(config).items()}
+    found = {name: resolved(pair, data, networks) for name, pair in pairs_of(config).items()}
     _need_distinct(found)
     return found
 

@@ -13,6 +13,7 @@ from hpmkd.config.sweep import SweepConfig
 from hpmkd.plan.architecture import geometric_sizes, network_name, parameter_count, sized
 from hpmkd.plan.baseline import Baseline, hparams_of
 from hpmkd.plan.job import Job, seed_of
+from hpmkd.plan.own import Networks, need_maps
 from hpmkd.plan.pairs import resolved_pairs
 from hpmkd.plan.roles import Role
 from hpmkd.plan.shareable import marked
@@ -23,10 +24,9 @@ from hpmkd.plan.work import training_cost
 class _Planner:
     """The jobs of one data set under one condition, and of one pair of networks (`pair`: its name, if it has one).
 
-    `made` is shared by all: what two of them make alike is one object. `epochs` are the sweep's own of a student, which
-    all that baselines share goes by, whatever number of epochs a baseline's students have by a word in its name:
-    assistants, searches, and whether there is a logits cache. `known` holds what this one has made, by all
-    that it depends on, because thousands of baselines have the same parents.
+    `made` is shared by all: what two of them make alike is one object. `epochs` are the sweep's own of a student, by
+    which all goes that baselines share (assistants, searches, whether there is a logits cache), whatever a word in a
+    baseline's name says. `known`: what this one has made, by all that it depends on.
     """
 
     config: SweepConfig
@@ -44,16 +44,14 @@ class _Planner:
 
     @property
     def elders(self) -> _Planner:
-        """Of teachers and assistants: where they are spared what students train on, the planner of the data set without
-        it, so that theirs are the very models of that place."""
+        """Of teachers and assistants: where they are spared what students train on, the planner without it."""
         if not sees_clean_teacher(self.data.condition):
             return self
         return replace(self, data=self.data.clean, known=self.known.setdefault("elders", {}))
 
     @property
     def pictures(self) -> DataSpec:
-        """Of which images there are logits for students. Labels do not matter to them, so clean teachers have the same
-        ones for wrong labels as for the true ones."""
+        """Of which images there are logits for students; labels, true or wrong, do not matter to them."""
         condition = self.data.condition
         if not sees_clean_teacher(condition):
             return self.data
@@ -61,7 +59,7 @@ class _Planner:
         return self.data.clean if seen == clean_of(condition) else self.data.under(seen)
 
     def once(self, job: Job) -> Job:
-        """The same job as an object that all who learn from it share, so that it is fingerprinted once."""
+        """The same job as one object that all share, so that it is fingerprinted once."""
         return self.made.setdefault((job.key, job.fingerprint), job)
 
     def fit(self, epochs: int, distilled: bool = True) -> FitSpec:
@@ -121,8 +119,7 @@ class _Planner:
         kd, fit = self.config.kd, self.fit(1)
         if kd.logits != "auto":
             return kd.logits == "cached" and not fit.mixup
-        views = view_count(self.data.augment, fit.views)
-        images = self.data.train_images or self.data.images
+        views, images = view_count(self.data.augment, fit.views), self.data.train_images or self.data.images
         fits = 4 * views * images * self.data.classes <= kd.cache_gib * 2**30
         return not fit.mixup and fits and views <= self.epochs
 
@@ -183,6 +180,8 @@ class _Planner:
         teachers = [elders.teacher(number, owner) for number in range(1, baseline.teachers + 1)]
         chain = elders.chain(baseline)
         networks = [*teachers, *chain] if baseline.taught_by == "all" else (teachers[:1] + chain)[-1:]
+        if baseline.features:
+            need_maps(baseline.label, (self.small, *(job.model for job in networks)))
         parents = tuple(networks if baseline.features else map(self.logits_of, networks))
         if baseline.search:
             parents = (*parents, self.search(owner or baseline.search_as))
@@ -206,19 +205,22 @@ class _Planner:
         return max(1, round(total / (training_cost(plain) / plain.fit.epochs)))
 
 
-def expand(config: SweepConfig, datasets: Iterable[DataSpec], baselines: Sequence[Baseline]) -> tuple[Job, ...]:
+def expand(
+    config: SweepConfig, datasets: Iterable[DataSpec], baselines: Sequence[Baseline], networks: Networks | None = None
+) -> tuple[Job, ...]:
     """All jobs of a sweep, parents before children, each once.
 
     Args:
         config: the sweep.
         datasets: one spec for each entry of `config.datasets`.
         baselines: one for each entry of `config.baselines` (`catalog.baselines_of` gives them).
+        networks: what is known of networks from elsewhere.
     """
     jobs: dict[str, Job] = {}
     made: dict[tuple[str, str], Job] = {}
     specs = list(datasets)
     places = {(data.name, data.condition) for data in specs}
-    pairs = ((data, *found) for data in specs for found in resolved_pairs(config, data).items())
+    pairs = ((data, *found) for data in specs for found in resolved_pairs(config, data, networks or {}).items())
     for data, pair, (large, small) in pairs:
         planner = _Planner(
             config, data, large=large, small=small, pair=pair, made=made, epochs=config.fit.student_epochs

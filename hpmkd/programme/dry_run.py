@@ -19,6 +19,7 @@ from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.planner import expand
 from hpmkd.programme.members import Member, Opened, in_mode
 from hpmkd.sweep.dry_run import about, hours
+from hpmkd.sweep.own_networks import known_networks
 from hpmkd.sweep.preparation import known_data, need_surroundings
 from hpmkd.text_table import TextTable
 
@@ -55,7 +56,8 @@ def _row(member: Member, made: set[str]) -> Row:
     config, output = member.config, member.output
     if config.bench.workers:
         need_workers(config)
-    jobs = expand(config, known_data(config, output), baselines_of(config))
+    specs = known_data(config, output)
+    jobs = expand(config, specs, baselines_of(config), known_networks(config, output, specs))
     findings = audit(jobs, output, repair=False)
     missing = [job for job in jobs if job.key in findings and not findings[job.key].good]
     if missing:

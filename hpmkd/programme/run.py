@@ -19,6 +19,7 @@ from hpmkd.programme.members import Member, Opened, in_mode
 from hpmkd.store.lock import locked
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep.execution import exit_message, train
+from hpmkd.sweep.own_networks import known_networks
 from hpmkd.sweep.preparation import known_data
 
 
@@ -63,6 +64,7 @@ def _check(opened: Opened) -> None:
             if member.config.bench.workers:
                 need_workers(member.config)
             specs = known_data(member.config, member.output)
+            known_networks(member.config, member.output, specs)
             if not member.output.models.is_dir():
                 for spec in specs:
                     prepare(spec, member.config.data)

@@ -13,16 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hpmkd.config.specs import ModelSpec
-from hpmkd.errors import DamagedModel, EnvironmentProblem, HpmkdError, UsageError
+from hpmkd.errors import EnvironmentProblem, HpmkdError
 from hpmkd.files import commit_bytes, remove_old_leftovers
 from hpmkd.log import log, steps
 from hpmkd.models import build
-from hpmkd.store.named_file import need_network_file, not_whole, of_a_sweep
-from hpmkd.store.result_file import load_weights
-from hpmkd.store.sidecar import Header
+from hpmkd.store.network_file import Logits, load_network
 
 # Sums in another order differ in the last digits of fp32; a wrong export differs in the first.
 TOLERANCE = 1e-4
@@ -44,19 +42,6 @@ class Exported:
     size: int
     max_difference: float
     input_shape: tuple[int, ...]
-
-
-class Logits(nn.Module):
-    """A network that returns its logits alone, as other formats want it."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Normalised images `(N, C, H, W)` -> logits `(N, K)`."""
-        logits: Tensor = self.model(images).logits
-        return logits
 
 
 def export(path: Path, kind: str, target: Path | None = None) -> Exported:
@@ -109,48 +94,6 @@ def _need(kind: str, modules: tuple[str, ...]) -> None:
             found=f"no {', '.join(missing)} in this environment",
             todo=f"pip install {' '.join(missing)}",
         )
-
-
-def load_network(path: Path) -> tuple[Logits, dict[str, str], ModelSpec]:
-    """The network of a model file in eval mode, what is known of it as text, and its shape.
-
-    Raises:
-        UsageError: no such file, or not a network of ours. DamagedModel: it is not whole.
-    """
-    need_network_file(path)
-    try:
-        header, state = load_weights(path)
-    except DamagedModel as error:
-        if of_a_sweep(path):
-            raise
-        raise not_whole(path, error) from error
-    shape = header.metadata.get("architecture")
-    try:
-        spec = ModelSpec(**{**shape, "channels": tuple(shape["channels"])})  # type: ignore[dict-item, index]
-        model = build(spec, seed=0)
-        model.load_state_dict(state)
-    except (TypeError, KeyError, ValueError, RuntimeError) as error:
-        raise UsageError(
-            f"{path}: not a network that this package can build",
-            expected="metadata with the `architecture` of its weights",
-            found=next(iter(str(error).splitlines()), type(error).__name__),
-            todo="export a model file that a sweep wrote; one of your own network is exported with your own code",
-        ) from error
-    names = ("key", "dataset", "condition", "pair", "role", "baseline", "run", "fingerprint", "weights_sha256")
-    about = {name: str(header.metadata[name]) for name in names if header.metadata.get(name) is not None}
-    about |= {"accuracy_pct": repr(header.accuracy), "input": _input(header), "architecture": json.dumps(shape)}
-    # As ASCII: not every format takes all names that a folder can have.
-    about |= {
-        name: json.dumps(header.metadata[name]) for name in ("normalisation", "classes") if name in header.metadata
-    }
-    return Logits(model.to(memory_format=torch.contiguous_format)).eval(), about, spec
-
-
-def _input(header: Header) -> str:
-    """What the network is given; models of hpmkd 0.1 do not say with which mean and deviation."""
-    if "normalisation" not in header.metadata:
-        return "normalised images"
-    return "normalised images (N, C, H, W): (pixel / 255 - mean) / std of each channel, see normalisation"
 
 
 def _beside(path: Path) -> Path:

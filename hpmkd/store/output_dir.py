@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from hpmkd.config.specs import ModelSpec
 from hpmkd.plan.job import Job
 from hpmkd.plan.roles import OLD_ROLES, Role
 
@@ -29,6 +30,20 @@ class OutputDir:
     def datasets_file(self) -> Path:
         """What the driver found out about the data sets, for the trials."""
         return self.root / "datasets.json"
+
+    @property
+    def networks_file(self) -> Path:
+        """What the driver found out about networks from elsewhere; see `plan/own.py`."""
+        return self.root / "networks.json"
+
+    @property
+    def networks(self) -> Path:
+        """Copies of the sources of a user's own networks, each in a folder named after its hash."""
+        return self.root / "networks"
+
+    def network_source(self, source: str) -> Path:
+        """Where the copy with this hash lies, or will lie."""
+        return self.networks / source[:16]
 
     @property
     def lock_file(self) -> Path:
@@ -188,3 +203,11 @@ def scratch_places() -> list[Path]:
 def trial_folder(job: Job) -> str:
     """Name of a trial's folder; the fingerprint separates checkpoints that belong to other settings."""
     return f"{job.key}-{hashlib.sha256(job.fingerprint.encode()).hexdigest()[:8]}"
+
+
+def with_source(spec: ModelSpec, model: Path) -> ModelSpec:
+    """The network of a model file; one from elsewhere with the copy of its source in that output, if it is there."""
+    if spec.source is None or spec.origin is not None:
+        return spec
+    copy = OutputDir(model.absolute().parent.parent).network_source(spec.source)
+    return replace(spec, origin=str(copy)) if copy.is_dir() else spec

@@ -29,6 +29,7 @@ from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep.benches import planned
 from hpmkd.sweep.known_images import notes
 from hpmkd.sweep.left_out import changed_settings, warn_left_out
+from hpmkd.sweep.own_networks import known_networks
 from hpmkd.sweep.preparation import known_data, need_images, need_surroundings
 from hpmkd.sweep.timed_run import config_of
 
@@ -42,7 +43,8 @@ def dry_run(config: SweepConfig, output: OutputDir, force: bool) -> int:
     if config.bench.workers:
         need_workers(config)
     baselines = baselines_of(config)
-    jobs = expand(config, known_data(config, output), baselines)
+    specs = known_data(config, output)
+    jobs = expand(config, specs, baselines, known_networks(config, output, specs))
     findings = audit(jobs, output, repair=False)
     warn_left_out(jobs, output)
     missing = [job for job in jobs if job.key in findings and not findings[job.key].good]

@@ -33,6 +33,7 @@ from hpmkd.plan.planner import expand
 from hpmkd.store import inspection
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep.left_out import changed_settings, warn_left_out
+from hpmkd.sweep.own_networks import looked_at
 
 
 def clean_up(config: SweepConfig, output: OutputDir) -> None:
@@ -57,7 +58,7 @@ def plan_withdrawn(output: OutputDir) -> Iterator[None]:
         yield
     except UsageError:
         if new:
-            for file in (output.datasets_file, output.config_file):
+            for file in (output.datasets_file, output.networks_file, output.config_file):
                 file.unlink(missing_ok=True)
         raise
 
@@ -199,11 +200,13 @@ def settle(
         ConfigMismatch: there are models that were trained with other settings, or that other settings leave out of
             the plan, and no `force`.
     """
-    jobs = expand(config, specs, baselines_of(config))
-    findings = audit(jobs, output)
-    error = mismatch(findings, output) or changed_settings(config, jobs, output)
-    if error is not None and not force:
-        raise error
+    with looked_at(config, output, specs) as known:
+        jobs = expand(config, specs, baselines_of(config), known.networks)
+        findings = audit(jobs, output)
+        error = mismatch(findings, output) or changed_settings(config, jobs, output)
+        if error is not None and not force:
+            raise error
+        known.note()
     warn_left_out(jobs, output)
     if force:
         stale = [finding for finding in findings.values() if finding.state == "stale"]

@@ -11,6 +11,7 @@ from hpmkd.audit.sweep_dir import refuse_older
 from hpmkd.config.from_python import flattened
 from hpmkd.config.load import load, written_places
 from hpmkd.config.modes import config_file
+from hpmkd.config.networks import absolute_pair, absolute_source
 from hpmkd.config.paths import user_path
 from hpmkd.config.programme import FILE as PROGRAMME
 from hpmkd.config.programme import modes_in
@@ -163,7 +164,12 @@ def _absolute_paths(config: SweepConfig) -> SweepConfig:
     if mlflow and "://" not in mlflow:
         mlflow = str(_absolute(mlflow, "record.mlflow"))
     record = config.record.model_copy(update={"mlflow": mlflow})
-    return config.model_copy(update={"data": absolute, "datasets": names, "record": record})
+    networks: dict[str, Any] = {
+        "teacher": absolute_source(config.teacher, _absolute),
+        "student": absolute_source(config.student, _absolute),
+        "pairs": {name: absolute_pair(pair, _absolute) for name, pair in config.pairs.items()},
+    }
+    return config.model_copy(update={"data": absolute, "datasets": names, "record": record, **networks})
 
 
 def _refuse_other_settings(saved: SweepConfig, request: Request, output: OutputDir) -> None:

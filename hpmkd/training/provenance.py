@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import platform
 import subprocess
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from hpmkd.config.specs import model_to_json
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.cache import prepare
 from hpmkd.data.class_names import class_names
@@ -31,7 +31,7 @@ def provenance(job: Job, data: DataConfig, device: torch.device) -> dict[str, An
         "run": job.run,
         "epochs": job.fit.epochs,
         "seed": job.seed,
-        "architecture": asdict(job.model),
+        "architecture": model_to_json(job.model),
         "recipe": job.recipe(),
         "fingerprint": job.fingerprint,
         "data_sha256": prepare(job.data, data),

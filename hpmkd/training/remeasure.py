@@ -18,6 +18,7 @@ from hpmkd.data.images import Splits
 from hpmkd.errors import TRAIN_AGAIN, DamagedModel
 from hpmkd.models import build
 from hpmkd.plan.job import Job
+from hpmkd.store.output_dir import with_source
 from hpmkd.store.predictions import Predictions
 from hpmkd.store.result_file import load_weights
 from hpmkd.store.sidecar import Header
@@ -154,7 +155,7 @@ def open_model(job: Job, path: Path, data: DataConfig, device: torch.device) -> 
     """The network of a model file on a device, its images on the CPU, and how they become its input."""
     torch.set_num_threads(job.fit.threads)
     _, state = load_weights(path)
-    model = build(job.model, seed=0)
+    model = build(with_source(job.model, path), seed=0)
     model.load_state_dict(state)
     splits = load(job.data, as_json(data))
     return model.to(device), splits, Normalise(splits.mean, splits.std, device)

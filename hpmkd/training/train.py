@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -127,6 +128,8 @@ class Training:
         self.model.train()
         self.distiller.train()
         self.step.begin()
+        # Dropout and the like of a user's own network: a function of the epoch, so that it can be continued.
+        torch.manual_seed(int(np.random.SeedSequence([self.seed, self.epoch]).generate_state(1, np.uint64)[0] >> 1))
         steps = len(self.batches.bounds())
         weights = mix_weights(self.seed, self.epoch, steps, self.fit.mixup) if self.fit.mixup else [1.0] * steps
         for number, (index, view) in enumerate(self.batches.draws(self.seed, self.epoch)):

@@ -159,6 +159,18 @@ def test_the_example_of_a_method_works() -> None:
     assert {name: round(float(value), 4) for name, value in terms.items()} == {"mse": 3.75, "ce": 0.1733}
 
 
+def test_the_example_of_a_network_works(tmp_path: Path) -> None:
+    from support.own_networks import ask
+
+    (text,) = blocks(ROOT / "docs/pages/howto/networks.md", "python")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/nets.py").write_text(text)
+    for size in ({"in_channels": 1, "image_size": 28}, {"in_channels": 3, "image_size": 32}):
+        copy = tmp_path / f"copy{size['image_size']}"
+        found = ask(tmp_path / "mine", copy, classes=10, arguments='{"width": 24}', **size)["network"]
+        assert (found["taps"], found["head"]) == (["stage1", "stage2"], "head")
+
+
 @each_page
 def test_configs_are_valid(page: Path) -> None:
     for block in blocks(page, "yaml"):

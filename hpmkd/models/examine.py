@@ -1,0 +1,150 @@
+"""Looks at networks from elsewhere, in a process of its own: whether they can be trained here, and what they are.
+
+`python -m hpmkd.models.examine REQUEST ANSWER`: two JSON files, see `main`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import shutil
+import sys
+import traceback
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from hpmkd.config.own import Locator, locate
+from hpmkd.config.specs import ModelSpec, model_from_json, model_to_json
+from hpmkd.models.inspected import Fault, facts
+from hpmkd.models.own import bare, find, importing, made, parameters_of
+
+
+def main(request: Path, answer: Path) -> None:
+    """Answers each question of a list with a network's description, or with what is wrong with it.
+
+    Args:
+        request: a JSON list. Of each: `network`, a `ModelSpec`; `folder`, where its module is imported from (null: from
+            where Python finds it); `copy`, a folder that does not exist, into which the files that it needs are copied.
+        answer: where the JSON list of answers is written: `network`, or `fault` (`expected`, `found`, `todo`).
+    """
+    torch.set_num_threads(1)
+    with contextlib.redirect_stdout(sys.stderr):  # of the user's module
+        answers = [_answer(**one) for one in json.loads(request.read_text())]
+    answer.write_text(json.dumps(answers))
+
+
+def _answer(network: Mapping[str, Any], folder: str | None, copy: str | None) -> dict[str, Any]:
+    spec = model_from_json(network)
+    try:
+        if folder is None or copy is None:
+            with _telling(spec, locate(spec.arch, "network")):
+                found = facts(spec)
+            return {"network": model_to_json(replace(found, source=_installed(found)))}
+        files = _needed(spec, Path(folder))
+        source = _copied(files, Path(folder), Path(copy))
+        with _alone(Path(folder)), _telling(replace(spec, origin=copy), locate(spec.arch, "network")):
+            found = facts(replace(spec, origin=copy))
+        return {"network": model_to_json(replace(found, source=source))}
+    except Fault as fault:
+        return {"fault": fault.words}
+
+
+def _needed(spec: ModelSpec, folder: Path) -> list[Path]:
+    """The user's files that are imported to make the network and to ask it once."""
+    locator, spec = locate(spec.arch, "network"), replace(spec, origin=str(folder))
+    with importing(locator, str(folder)) as files:
+        with _telling(spec, locator):
+            network = made(spec)
+        if isinstance(network, nn.Module):
+            with contextlib.suppress(Exception), torch.no_grad():  # what is wrong is said of the copy
+                network.eval()(torch.zeros(1, spec.in_channels, spec.image_size, spec.image_size))
+    return sorted(set(files))
+
+
+@contextlib.contextmanager
+def _telling(spec: ModelSpec, locator: Locator) -> Iterator[None]:
+    """What goes wrong while a user's code runs, as a `Fault`."""
+    try:
+        yield
+    except Fault:
+        raise
+    except Exception as error:
+        raise _fault(error, spec, locator) from error
+
+
+def _fault(error: Exception, spec: ModelSpec, locator: Locator) -> Fault:
+    place = _place(error, Path(locator.place).name)
+    if isinstance(error, AttributeError) and not place:
+        return Fault(
+            f"a function or class {locator.factory} in {locator.place}",
+            f"no {locator.factory}",
+            "correct the name behind the colon",
+        )
+    said = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}" + place
+    if isinstance(error, TypeError) and not place:
+        with importing(locator, spec.origin):
+            known = ", ".join(map(str, parameters_of(find(locator, spec.origin)).values())) or "none"
+        return Fault(
+            f"a factory that takes the number of classes and the arguments given; its parameters are: {known}",
+            said,
+            "give what it needs in args, or correct args",
+        )
+    return Fault("a module that can be imported, and a factory that makes a network", said, "correct it there")
+
+
+def _place(error: Exception, name: str) -> str:
+    """Where in the user's own files it happened: the innermost line that is not a library's."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [one for one in frames if "site-packages" not in one.filename and "hpmkd/models/" not in one.filename]
+    own = [one for one in lines if not one.filename.startswith("<") and "/importlib/" not in one.filename]
+    return f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
+
+
+def _copied(files: Iterable[Path], folder: Path, target: Path) -> str:
+    """Copies the files; the hash of their names and bytes."""
+    digest = hashlib.sha256()
+    for file in files:
+        name = file.relative_to(folder)
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, target / name)
+        digest.update(f"{name.as_posix()}\n".encode())
+        digest.update(hashlib.sha256((target / name).read_bytes()).digest())
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Without the folder that the files came from: what the copy lacks is then missing here as it is in a worker."""
+    kept = list(sys.path)
+    sys.path[:] = [one for one in sys.path if Path(one or ".").resolve() != folder.resolve()]
+    try:
+        yield
+    finally:
+        sys.path[:] = kept
+
+
+def _installed(spec: ModelSpec) -> str:
+    """Of a network of an installed package: the hash of its files; of a library's: of the names and shapes of its
+    weights, which a new version of the library leaves as they are."""
+    locator, digest = locate(spec.arch, "network"), hashlib.sha256()
+    if locator.is_library:
+        shapes = {name: list(value.shape) for name, value in bare(spec).state_dict().items()}
+        digest.update(json.dumps(shapes).encode())
+        return digest.hexdigest()
+    top = locator.place.partition(".")[0]
+    names = sorted(name for name in sys.modules if name.partition(".")[0] == top)
+    for name in names:
+        file = getattr(sys.modules[name], "__file__", None)
+        digest.update(f"{name}\n".encode())
+        digest.update(Path(file).read_bytes() if file else b"")
+    return digest.hexdigest()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
