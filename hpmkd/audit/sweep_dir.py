@@ -74,7 +74,7 @@ def _open(root: str, config_text: str, datasets_text: str, networks_text: str) -
 def _networks(text: str, output: OutputDir) -> Networks:
     """What `networks.json` says, with the places of the sources' copies."""
     copies = output.networks.iterdir() if output.networks.is_dir() else ()
-    return networks_from_json(parse_json(text), {path.name: str(path) for path in copies})
+    return networks_from_json(parse_json(text), {path.stem: str(path) for path in copies})
 
 
 def noted_networks(output: OutputDir) -> Networks:

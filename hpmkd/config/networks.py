@@ -10,10 +10,11 @@ from pydantic import AfterValidator, Field
 
 from hpmkd.config import fields
 from hpmkd.config.architectures import SUMMARY
-from hpmkd.config.fields import PositiveInt, Rejected, Section
+from hpmkd.config.fields import Positive, PositiveInt, Rejected, Section
 
 PairName = Annotated[str, AfterValidator(fields.file_word)]
 Ratio = Annotated[float, Field(ge=1, le=1e6)]
+PRETRAINED = "pretrained"  # in place of a file of weights: those of the network's library
 
 
 class ModelConfig(Section):
@@ -41,6 +42,38 @@ class ModelConfig(Section):
     )  # fmt: skip
 
 
+class Normalisation(Section):
+    """How images are normalised for a network: pixels from 0 to 1, less `mean`, divided by `std`, for each channel."""
+
+    mean: Annotated[list[float], Field(min_length=1)] = Field(description="mean of each channel, of pixels from 0 to 1")
+    std: Annotated[list[Positive], Field(min_length=1)] = Field(
+        description="standard deviation of each channel, of pixels from 0 to 1"
+    )
+
+
+class GivenConfig(ModelConfig):
+    """An architecture whose weights may be given."""
+
+    weights: str | None = Field(
+        None, description="a teacher that is trained already: a file with its weights (a state_dict, safetensors, a "
+        "model file of hpmkd), or `pretrained` for a network of torchvision or timm; default: it is trained",
+    )  # fmt: skip
+    normalisation: Normalisation | None = Field(
+        None, description="of a teacher whose weights are given: how images were normalised for it, such as {mean: "
+        "[0.5071, 0.4867, 0.4408], std: [0.2675, 0.2565, 0.2761]}; default: what its file says, else as for students",
+        examples=["{mean: [0.5071, 0.4867, 0.4408], std: [0.2675, 0.2565, 0.2761]}"],
+    )  # fmt: skip
+
+    @property
+    def without_weights(self) -> GivenConfig:
+        """The architecture alone."""
+        return self.model_copy(update={"weights": None, "normalisation": None})
+
+
+class TeacherConfig(GivenConfig):
+    """The teacher's architecture, and where its weights come from."""
+
+
 class StudentConfig(ModelConfig):
     """The student's architecture; its widths may follow from the teacher's size."""
 
@@ -57,7 +90,7 @@ N = TypeVar("N", bound=ModelConfig)
 class PairConfig(Section):
     """A pair of networks; what it leaves out is that of the sections `teacher` and `student`."""
 
-    teacher: ModelConfig | None = None
+    teacher: GivenConfig | None = None
     student: StudentConfig | None = None
 
 
@@ -80,14 +113,18 @@ def need_one_way(ratios: Sequence[float], pairs: bool, student: StudentConfig) -
 
 
 def absolute_source(network: N, absolute: Callable[[str, str], Path]) -> N:
-    """A network whose source is a file, by its whole path; others as they are.
+    """A network whose source or weights are a file, by its whole path; others as they are.
 
     `absolute`: makes a path as a user wrote it absolute, given it and where it was written.
     """
+    changed = {}
     place, _, factory = network.arch.rpartition(":")
-    if not place.endswith(".py"):
-        return network
-    return network.model_copy(update={"arch": f"{absolute(place, 'arch')}:{factory}"})
+    if place.endswith(".py"):
+        changed["arch"] = f"{absolute(place, 'arch')}:{factory}"
+    weights = getattr(network, "weights", None)
+    if weights is not None and weights != PRETRAINED:
+        changed["weights"] = str(absolute(weights, "teacher.weights"))
+    return network.model_copy(update=changed)
 
 
 def absolute_pair(pair: PairConfig, absolute: Callable[[str, str], Path]) -> PairConfig:

@@ -111,6 +111,9 @@ class ModelSpec:
     Of a network from elsewhere (see `config.own`) it also has `arguments`, those of its factory as JSON, `taps` and
     `head`, the names of modules, and `source`, the hash of its source. `counts` (see `plan.layers.Layer`) follow from
     those, and `origin` is only where a copy of the source lies now, so both are compared by nothing.
+
+    Of a teacher that is trained already, `weights` is the hash of its weights, a copy of which lies in `weights_file`
+    now, and `normalisation` mean and standard deviation of each channel, of pixels from 0 to 1.
     """
 
     arch: str
@@ -122,8 +125,16 @@ class ModelSpec:
     taps: tuple[str, ...] | None = option(None)
     head: str | None = option(None)
     source: str | None = option(None)
+    weights: str | None = option(None)
+    normalisation: tuple[tuple[float, ...], tuple[float, ...]] | None = option(None)
     counts: tuple[int, int, int, int] | None = field(default=None, compare=False, repr=False)
     origin: str | None = field(default=None, compare=False, repr=False)
+    weights_file: str | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def untrained(self) -> ModelSpec:
+        """The same network without the weights that were given."""
+        return self if self.weights is None else replace(self, weights=None, normalisation=None, weights_file=None)
 
 
 @dataclass(frozen=True)
@@ -147,6 +158,15 @@ class FitSpec:
     tf32: bool = option(False)
 
 
+def no_training(epochs: int, precision: str, threads: int, views: int | None = None) -> FitSpec:
+    """Of a network that is only asked, `epochs` times: what does not matter then is the same in all such recipes, so
+    that they share what they find."""
+    return FitSpec(
+        epochs=epochs, batch_size=512, optimizer="none", lr=0.0, momentum=0.0, weight_decay=0.0, schedule="constant",
+        milestones=(), gamma=1.0, precision=precision, threads=threads, views=views,
+    )  # fmt: skip
+
+
 def view_count(augment: str, views: int | None) -> int:
     """Every crop and flip, or the `views` that are drawn for an image (at most as many as there are).
 
@@ -165,14 +185,17 @@ def frozen(value: Any) -> Any:
 
 def model_to_json(spec: ModelSpec) -> dict[str, Any]:
     """A network's spec for the metadata of its file: what has no value, and where its source lies, are left out."""
-    return {name: value for name, value in asdict(spec).items() if value is not None and name != "origin"}
+    places = ("origin", "weights_file")
+    return {name: value for name, value in asdict(spec).items() if value is not None and name not in places}
 
 
-def model_from_json(values: Mapping[str, Any], origin: str | None = None) -> ModelSpec:
+def model_from_json(values: Mapping[str, Any], origin: str | None = None, weights_file: str | None = None) -> ModelSpec:
     """The reverse of `model_to_json`; TypeError where it is not the description of a network."""
     if not isinstance(values, Mapping):
         raise TypeError(f"{type(values).__name__} in place of a network's description")
-    return ModelSpec(**{**{name: frozen(value) for name, value in values.items()}, "origin": origin})
+    return ModelSpec(
+        **{**{name: frozen(value) for name, value in values.items()}, "origin": origin, "weights_file": weights_file}
+    )
 
 
 def spec_to_json(spec: DataSpec) -> dict[str, Any]:

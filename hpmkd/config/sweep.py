@@ -21,7 +21,7 @@ from hpmkd.config.methods import (
     KDConfig,
     TAKDConfig,
 )
-from hpmkd.config.networks import ModelConfig, PairConfig, PairName, Ratio, StudentConfig, need_one_way
+from hpmkd.config.networks import PairConfig, PairName, Ratio, StudentConfig, TeacherConfig, need_one_way
 from hpmkd.config.paths import user_path
 from hpmkd.config.user_cache import user_cache
 from hpmkd.config.vary import grids
@@ -141,7 +141,7 @@ class SweepConfig(Section):
         examples=["[2, 4, 6, 8, 10, 15, 20]"],
     )  # fmt: skip
     data: DataConfig = DataConfig()
-    teacher: ModelConfig = ModelConfig(arch="lenet5_teacher")
+    teacher: TeacherConfig = TeacherConfig(arch="lenet5_teacher")
     student: StudentConfig = StudentConfig(arch="lenet5_student")
     fit: FitConfig = FitConfig()
     teacher_fit: TeacherFitConfig = TeacherFitConfig()

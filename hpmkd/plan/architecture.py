@@ -21,7 +21,7 @@ from hpmkd.config.specs import DataSpec, ModelSpec
 from hpmkd.errors import UsageError
 from hpmkd.plan.families import LAYERS
 from hpmkd.plan.layers import Layer, total
-from hpmkd.plan.own import Networks, known_network, need_own
+from hpmkd.plan.own import Networks, is_noted, known_network, need_own
 
 if TYPE_CHECKING:
     from hpmkd.config.networks import ModelConfig
@@ -36,7 +36,7 @@ def resolve(config: ModelConfig, data: DataSpec, where: str, networks: Networks 
 
     `networks`: what is known of those from elsewhere.
     """
-    if is_own(config.arch):
+    if is_noted(config):
         return known_network(config, data, networks, where)
     need_own(config, where)
     if config.arch not in ARCHITECTURES:
@@ -86,13 +86,16 @@ def identity_of(config: ModelConfig) -> tuple[str, tuple[int, ...], float | None
     known = ARCHITECTURES.get(config.arch)
     default = known.channels if known else ()
     ratio: float | None = getattr(config, "ratio", None)
-    own = json.dumps([config.args, config.taps, config.head], sort_keys=True)
+    given = config.model_dump(include={"args", "taps", "head", "weights", "normalisation"}, exclude_none=True)
+    own = json.dumps(given, sort_keys=True)
     return CANONICAL.get(config.arch, config.arch), tuple(config.channels or default), ratio, own
 
 
 def network_name(spec: ModelSpec) -> str:
     """A network's name in files: `resnet56`, `wrn-40-2`, `lenet5-10-20-100`, `nets-tiny-width-16`; widths only where
     they are not the usual ones."""
+    if spec.weights is not None:
+        return f"{network_name(spec.untrained)}-given-{spec.weights[:6]}"
     if is_own(spec.arch):
         words = [file_word(spec.arch), *re.findall(r"[A-Za-z0-9]+", spec.arguments or "")]
         return "-".join(words)[:_LONGEST].strip("-")
@@ -144,8 +147,7 @@ def sized(teacher: ModelSpec, student: ModelSpec, parameters: float) -> ModelSpe
     Returns:
         The spec whose parameter count is nearest to the wanted one among the widths tried.
     """
-    if is_own(teacher.arch):
-        teacher = _largest(student)
+    teacher = _largest(student) if is_own(teacher.arch) else teacher.untrained
     if teacher.arch == "lenet5":
         low = student.channels if student.arch == "lenet5" else ARCHITECTURES["lenet5_student"].channels
         base, widths = teacher, [_mix(teacher, low, step / 1000) for step in range(-200, 1501)]

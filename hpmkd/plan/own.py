@@ -1,4 +1,4 @@
-"""Networks from elsewhere in the plan: what was found out about each, once, when a sweep was started.
+"""Networks and weights from elsewhere in the plan: what was found out about each, once, when a sweep was started.
 
 The plan never imports a network's module. What it needs to know of it (sizes, feature maps, the hash of its source) a
 start of the sweep finds out in a process of its own and notes in the output.
@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from hpmkd.config.own import is_own
 from hpmkd.config.specs import DataSpec, ModelSpec, model_from_json, model_to_json
 from hpmkd.errors import UsageError
 
@@ -22,7 +23,8 @@ Networks = Mapping[str, ModelSpec]
 
 def asked(config: ModelConfig, data: DataSpec) -> str:
     """What a config asks for on a data set, as text: two that ask for the same network are equal."""
-    wanted = config.model_dump(include={"arch", "args", "taps", "head"}, exclude_none=True)
+    keys = {"arch", "channels", "args", "taps", "head", "weights", "normalisation"}
+    wanted = config.model_dump(include=keys, exclude_none=True)
     shape = {"channels": data.channels, "image_size": data.image_size, "classes": data.classes}
     return json.dumps({**wanted, "images": shape}, sort_keys=True)
 
@@ -33,7 +35,7 @@ def known_network(config: ModelConfig, data: DataSpec, networks: Networks, where
     Raises:
         UsageError: it was never looked at, or it is given what only networks of hpmkd have.
     """
-    if config.channels is not None:
+    if config.channels is not None and is_own(config.arch):
         raise UsageError(
             f"{where}.channels: not of a network from elsewhere",
             expected=f"the arguments of its factory, in {where}.args",
@@ -43,12 +45,17 @@ def known_network(config: ModelConfig, data: DataSpec, networks: Networks, where
     found = networks.get(asked(config, data))
     if found is None:
         raise UsageError(
-            f"{where}.arch: {config.arch} was never looked at",
+            f"{where}: {config.arch} was never looked at",
             expected="what a start of the sweep has noted about it",
             found="nothing",
             todo="start the sweep again with its settings",
         )
     return found
+
+
+def is_noted(config: ModelConfig) -> bool:
+    """Whether a start of the sweep has to look at it: it, or its weights, come from elsewhere."""
+    return is_own(config.arch) or getattr(config, "weights", None) is not None
 
 
 def need_own(config: ModelConfig, where: str) -> None:
@@ -80,15 +87,15 @@ def networks_to_json(networks: Networks) -> list[dict[str, Any]]:
     return [{"asked": json.loads(text), "network": model_to_json(spec)} for text, spec in networks.items()]
 
 
-def networks_from_json(entries: Iterable[Mapping[str, Any]], origins: Mapping[str, str]) -> dict[str, ModelSpec]:
-    """The reverse; `origins`: the name of a copy's folder, which the hash begins with -> where it lies.
+def networks_from_json(entries: Iterable[Mapping[str, Any]], copies: Mapping[str, str]) -> dict[str, ModelSpec]:
+    """The reverse; `copies`: the beginning of the hash of a source, or of weights -> where its copy lies.
 
     Raises:
         KeyError, TypeError: it is not what a sweep wrote.
     """
     found = {}
     for entry in entries:
-        source = str(entry["network"].get("source"))
-        origin = next((place for name, place in origins.items() if source.startswith(name)), None)
-        found[json.dumps(entry["asked"], sort_keys=True)] = model_from_json(entry["network"], origin)
+        hashes = (str(entry["network"].get(name)) for name in ("source", "weights"))
+        places = [next((copies[name] for name in copies if one.startswith(name)), None) for one in hashes]
+        found[json.dumps(entry["asked"], sort_keys=True)] = model_from_json(entry["network"], *places)
     return found

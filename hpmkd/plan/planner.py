@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hpmkd.config.conditions import as_taught, clean_of, images_of, sees_clean_teacher
-from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec, view_count
+from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec, no_training, view_count
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.plan.architecture import geometric_sizes, network_name, parameter_count, sized
 from hpmkd.plan.baseline import Baseline, hparams_of
@@ -81,9 +81,13 @@ class _Planner:
         own = self.config.teacher_fit.model_dump(exclude_none=True)
         fit = replace(self.fit(self.config.fit.teacher_epochs), views=None, **own)
         first = number == 1
+        given = first and self.large.weights is not None
+        if given:
+            fit = no_training(0, fit.precision, fit.threads)
         return self.once(
             Job(
-                Role.TEACHER, self.data, model=self.large, fit=fit, method="Direct", hparams=(), seed=seed,
+                Role.TEACHER, self.data, model=self.large if given else self.large.untrained,
+                fit=fit, method="Direct", hparams=(), seed=0 if given else seed,
                 baseline=None if first else owner, number=None if first else number,
                 network=network_name(self.large) if self.pair else None,
             )
@@ -101,12 +105,8 @@ class _Planner:
         return found
 
     def _cache_of(self, network: Job) -> Job:
-        # What does not matter to a logits cache is the same in all of them, so that recipes share it.
-        fit = FitSpec(
-            epochs=view_count(self.data.augment, self.config.fit.views), batch_size=512, optimizer="none", lr=0.0,
-            momentum=0.0, weight_decay=0.0, schedule="constant", milestones=(), gamma=1.0,
-            precision=self.config.fit.precision, threads=self.config.fit.threads, views=self.config.fit.views,
-        )  # fmt: skip
+        own = self.config.fit
+        fit = no_training(view_count(self.data.augment, own.views), own.precision, own.threads, own.views)
         return self.once(
             Job(
                 Role.LOGITS, self.pictures, model=network.model, fit=fit, method="Direct", hparams=(), seed=0,

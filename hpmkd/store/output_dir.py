@@ -45,6 +45,10 @@ class OutputDir:
         """Where the copy with this hash lies, or will lie."""
         return self.networks / source[:16]
 
+    def given_weights(self, weights: str) -> Path:
+        """Where the copy of weights that a user has brought lies, or will lie; by their hash."""
+        return self.networks / f"{weights[:16]}.pt"
+
     @property
     def lock_file(self) -> Path:
         """Held by a running sweep."""

@@ -11,7 +11,6 @@ import importlib.machinery
 import json
 import os
 import shutil
-import subprocess
 import sys
 import sysconfig
 import tempfile
@@ -21,16 +20,19 @@ from pathlib import Path
 from typing import Any
 
 from hpmkd.audit.sweep_dir import noted_networks
-from hpmkd.config.networks import ModelConfig
+from hpmkd.config.networks import PRETRAINED, GivenConfig, ModelConfig
 from hpmkd.config.own import Locator, is_own, locate
 from hpmkd.config.specs import DataSpec, ModelSpec, model_from_json, model_to_json
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.errors import EnvironmentProblem, UsageError
-from hpmkd.files import commit_json
+from hpmkd.files import commit_bytes, commit_json
 from hpmkd.log import log
-from hpmkd.plan.own import Networks, asked, networks_to_json
+from hpmkd.plan.architecture import resolve
+from hpmkd.plan.own import Networks, asked, is_noted, networks_to_json
 from hpmkd.plan.pairs import pairs_of
 from hpmkd.store.output_dir import OutputDir
+from hpmkd.sweep.child import answers_of
+from hpmkd.sweep.given_teachers import Given, given_teachers
 
 
 @dataclass(frozen=True)
@@ -69,15 +71,16 @@ def looked_at(config: SweepConfig, output: OutputDir, specs: Sequence[DataSpec])
         specs: its data sets.
 
     Raises:
-        UsageError: a network cannot be used. EnvironmentProblem: its library is not installed.
+        UsageError: a network, or weights, cannot be used. EnvironmentProblem: its library is not installed.
     """
-    questions = list(_questions(config, specs))
-    before = noted_networks(output) if questions else {}
-    kept = {one.text: before[one.text] for one in questions if one.text in before and _is_gone(one)}
-    new = [one for one in questions if one.text not in kept]
+    wanted = {asked(one, data): (where, one, data) for where, one in _networks(config) for data in specs}
+    before = noted_networks(output) if wanted else {}
+    kept = {text: before[text] for text, (_, one, _) in wanted.items() if text in before and _is_gone(one)}
+    new = {text: one for text, one in wanted.items() if text not in kept}
     with tempfile.TemporaryDirectory(prefix="hpmkd-networks-") as scratch:
-        found, copies = _examined(new, Path(scratch), output)
-        yield Known({**kept, **found}, output, copies)
+        found, copies = _examined([_question(text, *one) for text, one in new.items()], Path(scratch), output)
+        given, more = _given(new, found, Path(scratch), output)
+        yield Known({**kept, **found, **given}, output, {**copies, **more})
 
 
 def known_networks(config: SweepConfig, output: OutputDir, specs: Sequence[DataSpec]) -> Networks:
@@ -86,21 +89,40 @@ def known_networks(config: SweepConfig, output: OutputDir, specs: Sequence[DataS
         return known.networks
 
 
-def _questions(config: SweepConfig, specs: Sequence[DataSpec]) -> Iterator[_Question]:
-    seen: set[str] = set()
-    for where, network in _networks(config):
-        locator = locate(network.arch, where)
-        folder = _folder(locator, where)
-        for data in specs:
-            text = asked(network, data)
-            if text not in seen:
-                seen.add(text)
-                yield _Question(text, where, locator, spec=_spec(network, data), folder=folder)
-
-
 def _networks(config: SweepConfig) -> Iterator[tuple[str, ModelConfig]]:
+    """Where each of them is set, and what it is."""
     for pair in pairs_of(config).values():
-        yield from ((where, network) for where, network in pair.items() if is_own(network.arch))
+        for where, network in pair.items():
+            if is_noted(network):
+                yield where, network
+            elif getattr(network, "normalisation", None) is not None:
+                raise UsageError(
+                    f"{where}.normalisation: only of a teacher whose weights are given",
+                    expected=f"{where}.weights beside it",
+                    found="none",
+                    todo="leave it out: images are normalised by their own mean and deviation",
+                )
+
+
+def _question(text: str, where: str, network: ModelConfig, data: DataSpec) -> _Question | None:
+    """None: a network of hpmkd, of which only the weights come from elsewhere."""
+    if not is_own(network.arch):
+        return None
+    locator = locate(network.arch, where)
+    return _Question(text, where, locator, spec=_spec(network, data), folder=_folder(locator, where))
+
+
+def _given(
+    wanted: Mapping[str, tuple[str, ModelConfig, DataSpec]], found: Networks, scratch: Path, output: OutputDir
+) -> tuple[dict[str, ModelSpec], dict[Path, Path]]:
+    """Of teachers whose weights are given: with what was found out about these."""
+    teachers = {
+        text: Given(one, where, found.get(text) or resolve(one.without_weights, data, where), data)
+        for text, (where, one, data) in wanted.items()
+        if isinstance(one, GivenConfig) and one.weights is not None
+    }
+    specs, copies = given_teachers(list(teachers.values()), scratch, output)
+    return dict(zip(teachers, specs, strict=True)), copies
 
 
 def _spec(network: ModelConfig, data: DataSpec) -> ModelSpec:
@@ -113,9 +135,11 @@ def _spec(network: ModelConfig, data: DataSpec) -> ModelSpec:
     )  # fmt: skip
 
 
-def _is_gone(one: _Question) -> bool:
-    """Its file is no longer where it was: what was noted, and the copy, are what there is."""
-    return one.locator.is_file and not Path(one.locator.place).exists()
+def _is_gone(network: ModelConfig) -> bool:
+    """A file of it is no longer where it was: what was noted, and the copies, are what there is."""
+    weights, place = getattr(network, "weights", None), network.arch.rpartition(":")[0]
+    files = [*([place] if place.endswith(".py") else []), *([weights] if weights not in (None, PRETRAINED) else [])]
+    return any(not Path(file).exists() for file in files)
 
 
 def _folder(locator: Locator, where: str) -> Path | None:
@@ -151,9 +175,10 @@ def _need_library(name: str, where: str) -> None:
 
 
 def _examined(
-    questions: Sequence[_Question], scratch: Path, output: OutputDir
+    every: Sequence[_Question | None], scratch: Path, output: OutputDir
 ) -> tuple[dict[str, ModelSpec], dict[Path, Path]]:
     """The answers, and where each copy of a source belongs."""
+    questions = [one for one in every if one is not None]
     _need_files(questions)
     found: dict[str, ModelSpec] = {}
     copies: dict[Path, Path] = {}
@@ -186,7 +211,6 @@ def _asked(questions: Sequence[_Question], scratch: Path) -> list[dict[str, Any]
         return []
     for place in dict.fromkeys(one.locator.place for one in questions if not one.locator.is_library):
         log.info(f"looking at the network in {place} (it is imported, here and where it is trained)")
-    request, answer = scratch / "request.json", scratch / "answer.json"
     content = [
         {
             "network": model_to_json(one.spec),
@@ -195,23 +219,14 @@ def _asked(questions: Sequence[_Question], scratch: Path) -> list[dict[str, Any]
         }
         for number, one in enumerate(questions)
     ]
-    request.write_text(json.dumps(content))
-    command = [sys.executable, "-m", "hpmkd.models.examine", str(request), str(answer)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode or not answer.is_file():
-        last = (done.stderr.strip().splitlines() or ["nothing was printed"])[-1]
-        raise UsageError(
-            f"{questions[0].where}.arch: the process that looks at the networks has ended",
-            expected="modules that can be imported without ending Python",
-            found=f"exit code {done.returncode}: {last}",
-            todo="put what trains or exits under `if __name__ == '__main__':`",
-        )
-    answers: list[dict[str, Any]] = json.loads(answer.read_text())
-    return answers
+    return answers_of("hpmkd.models.examine", content, scratch, f"{questions[0].where}.arch")
 
 
 def _place(copy: Path, target: Path) -> None:
-    """Puts a copy where it belongs; one that is there has the same content, by its name."""
+    """Puts a copy where it belongs; a folder that is there has the same content, by its name."""
+    if copy.is_file():
+        commit_bytes(target, copy.read_bytes())
+        return
     if target.is_dir():
         return
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ from hpmkd.data.images import Splits
 from hpmkd.plan.halving import last_epoch
 from hpmkd.plan.job import Job
 from hpmkd.plan.roles import Role
+from hpmkd.training.given import GivenTeacher
 from hpmkd.training.halving_search import HalvingSearch
 from hpmkd.training.logits_cache import LogitsCacheBuilder
 from hpmkd.training.parents import Adapt, Parents
@@ -74,8 +75,14 @@ def _logits_cache(inputs: Inputs) -> LogitsCacheBuilder:
     return LogitsCacheBuilder(network, inputs.splits, inputs.job.data, inputs.job.fit, device=inputs.device)
 
 
+def _teacher(inputs: Inputs) -> Work:
+    if inputs.job.model.weights is not None:
+        return GivenTeacher(inputs.job, inputs.splits, inputs.device)
+    return _training(inputs)
+
+
 BUILDERS: dict[Role, Callable[[Inputs], Work]] = {
-    Role.TEACHER: _training,
+    Role.TEACHER: _teacher,
     Role.ASSISTANT: _training,
     Role.STUDENT: _training,
     Role.SEARCH: _search,

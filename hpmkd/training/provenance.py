@@ -18,6 +18,7 @@ from hpmkd.data.images import Splits
 from hpmkd.hardware import machine
 from hpmkd.plan.job import Job
 from hpmkd.training.device import kernel_choice
+from hpmkd.training.moments import moments
 from hpmkd.version import __version__
 
 
@@ -54,7 +55,7 @@ def input_facts(job: Job, splits: Splits, data: DataConfig) -> dict[str, Any]:
         `normalisation`: `mean` and `std`, a number per channel, of the training pixels in [0, 1] (bytes / 255): the
         input is (pixel - mean) / std. `classes`: the names of the outputs in their order, where they are known and few.
     """
-    scaled = {"mean": splits.mean, "std": splits.std}
+    scaled = dict(zip(("mean", "std"), moments(job.model, splits), strict=True))
     names = class_names(job.data, data)
     facts = {"normalisation": {name: (value.double() / 255).tolist() for name, value in scaled.items()}}
     return facts if names is None else {**facts, "classes": names}

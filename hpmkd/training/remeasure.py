@@ -24,6 +24,7 @@ from hpmkd.store.result_file import load_weights
 from hpmkd.store.sidecar import Header
 from hpmkd.training.device import kernel_choice, prepare_device
 from hpmkd.training.evaluate import answer, evaluate, to_predictions
+from hpmkd.training.moments import moments
 
 
 def job_of(header: Header, sources: Mapping[str, str | None]) -> Job:
@@ -158,4 +159,4 @@ def open_model(job: Job, path: Path, data: DataConfig, device: torch.device) -> 
     model = build(with_source(job.model, path), seed=0)
     model.load_state_dict(state)
     splits = load(job.data, as_json(data))
-    return model.to(device), splits, Normalise(splits.mean, splits.std, device)
+    return model.to(device), splits, Normalise(*moments(job.model, splits), device)

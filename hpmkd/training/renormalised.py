@@ -13,9 +13,9 @@ from hpmkd.data.cache import as_json, load
 from hpmkd.data.images import Splits
 from hpmkd.models import ModelOutput
 from hpmkd.plan.job import Job
+from hpmkd.training.moments import Moments
+from hpmkd.training.moments import given as moments_given
 from hpmkd.training.parents import Adapt
-
-Moments = tuple[Tensor, Tensor]
 
 
 class Renormalised(nn.Module):
@@ -60,8 +60,9 @@ def _moments(spec: DataSpec, config_json: str) -> Moments:
 
 
 def _adapt(job: Job, given: Moments, data: DataConfig, parent: Job, network: nn.Module) -> nn.Module:
-    if parent.data == job.data:
+    own = moments_given(parent.model)
+    if own is None and parent.data == job.data:
         return network
-    own = _moments(parent.data, as_json(data))
+    own = own or _moments(parent.data, as_json(data))
     same = all(torch.equal(one, other) for one, other in zip(own, given, strict=True))
     return network if same else Renormalised(network, own, given)

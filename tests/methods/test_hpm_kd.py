@@ -139,7 +139,7 @@ def test_forward_cost_against_counted_multiply_adds(arch: str, shape: tuple[int,
     from support.builders import make_spec
     from torch.utils.flop_counter import FlopCounterMode
 
-    from hpmkd.config.sweep import ModelConfig
+    from hpmkd.config.networks import ModelConfig
     from hpmkd.models import build
     from hpmkd.plan.architecture import forward_cost, resolve
 

@@ -18,8 +18,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from hpmkd.config.architectures import ARCHITECTURES, FAMILIES, family_of
+from hpmkd.config.networks import ModelConfig
 from hpmkd.config.specs import ModelSpec
-from hpmkd.config.sweep import ModelConfig
 from hpmkd.errors import UsageError
 from hpmkd.models import build
 from hpmkd.models.build import MODELS

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.builders import make_spec
 
+from hpmkd.config.networks import ModelConfig
 from hpmkd.config.specs import ModelSpec
-from hpmkd.config.sweep import ModelConfig
 from hpmkd.errors import UsageError
 from hpmkd.models import build
 from hpmkd.plan.architecture import geometric_sizes, parameter_count, resolve, sized

@@ -37,7 +37,7 @@ GOLDEN = {
 
 def student(arch: str, ratio: float, data: DataSpec, teacher: str = "resnet56", **more: Any) -> ModelSpec:
     networks = {"teacher": ModelConfig(arch=teacher), "student": StudentConfig(arch=arch, ratio=ratio, **more)}
-    return resolved(networks, data)[1]
+    return resolved(networks, data, {})[1]
 
 
 @functools.cache
