@@ -55,7 +55,13 @@ def given_teachers(
     answers = answers_of("hpmkd.training.given_weights", content, scratch, asked[0].where)
     for number, (one, answer) in enumerate(zip(asked, answers, strict=True)):
         if "fault" in answer:
-            raise UsageError(f"{one.where}.weights: {one.config.weights}", **answer["fault"])
+            fault = answer["fault"]
+            raise UsageError(
+                f"{one.where}.weights: {one.config.weights}",
+                expected=fault["expected"],
+                found=fault["found"],
+                todo=fault["todo"],
+            )
         target = output.given_weights(answer["weights"])
         copies[target] = scratch / f"weights{number}"
         moments = _moments(one, answer["normalisation"])

@@ -185,7 +185,13 @@ def _examined(
     for number, (one, answer) in enumerate(zip(questions, _asked(questions, scratch), strict=True)):
         if "fault" in answer:
             given = f" {one.spec.arguments}" if one.spec.arguments else ""
-            raise UsageError(f"{one.where}.arch: {one.locator.place}:{one.locator.factory}{given}", **answer["fault"])
+            fault = answer["fault"]
+            raise UsageError(
+                f"{one.where}.arch: {one.locator.place}:{one.locator.factory}{given}",
+                expected=fault["expected"],
+                found=fault["found"],
+                todo=fault["todo"],
+            )
         spec = model_from_json(answer["network"])
         if one.folder is not None:
             target = output.network_source(str(spec.source))

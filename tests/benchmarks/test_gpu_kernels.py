@@ -70,7 +70,7 @@ def test_kernels_of_a_step(splits: Splits, monkeypatch: pytest.MonkeyPatch, tmp_
         own = {name: us for name, us in row["kinds_us"].items() if name != gpu_kernels.BETWEEN}
         assert sum(own.values()) == pytest.approx(row["kernel_us"], abs=1)
         assert all(own[name] > 0 for name in own if name not in ("convolution, either way", "other"))
-        assert row["top"] == sorted(row["top"], reverse=True)
+        assert [one[0] for one in row["top"]] == sorted((one[0] for one in row["top"]), reverse=True)
     gradients = [count for _, count, name in rows[0]["top"] if name == "aten::convolution_backward"]
     assert gradients == [2], "of a step: LeNet5 has two convolutions, and the teacher has no gradients"
     assert drawn == {"part": "kernels", "picture": str(tmp_path / "k.svg")}
