@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from hpmkd.data.layouts import archive, csv_list
+from hpmkd.data.layouts.cifar_files import version_in
 from hpmkd.data.source.listing import count, named
-from hpmkd.data.source.parts import part_of
+from hpmkd.data.source.parts import part_of, piece_of
 from hpmkd.data.source.regular import NOT_REGULAR, what_else
 from hpmkd.data.source.suffixes import TABLES, is_image
-from hpmkd.data.source.tree import Folder, Tree, leads_nowhere
+from hpmkd.data.source.tree import Folder, Tree, leads_nowhere, local_file
 from hpmkd.errors import EnvironmentProblem
 
 LAYOUT = (
     "train/<class>/ and test/<class>/ with images (or an archive of them), Parquet files (train.parquet and "
-    "test.parquet, or shards as on the Hugging Face hub), folders of datasets.save_to_disk, .npz arrays, or train.csv "
-    "and test.csv that list (file, label)"
+    "test.parquet, or shards as on the Hugging Face hub), folders of datasets.save_to_disk, .npz arrays, train.csv "
+    "and test.csv that list (file, label), or CIFAR, Tiny-ImageNet or ImageNet-100 as they are published"
 )
 _CORRECT = "correct the path or the layout"
 _SPLIT = (
     "make the folders train and test; in both a folder per class; of each class move some images, such as every fifth, "
     "to test and the others to train"
 )
+_UP = 3  # folders above the named one that are looked at: from a class of Tiny-ImageNet's images up to the data set
 # What else to say of what was found, and what to do; None: another piece of advice fits better.
 _Advice = tuple[str, str] | None
 
@@ -32,6 +35,7 @@ def no_data_set(tree: Tree) -> EnvironmentProblem:
     names = [*(f"{name}/" for name in sorted(top.folders)), *sorted(top.files)]
     more, todo = (
         _archived(tree)
+        or _on_another_level(tree)
         or _broken(top)
         or _special(tree)
         or _of_parts(top)
@@ -46,8 +50,41 @@ def no_data_set(tree: Tree) -> EnvironmentProblem:
 
 def _archived(tree: Tree) -> _Advice:
     if archive.is_archive(tree.source) and any(file.suffix in TABLES for file in tree.top.every_file()):
-        return "", "unpack it, and name the folder: only class folders are read from archives"
+        return "", "unpack it, and name the folder: only class folders and CIFAR are read from archives"
     return None
+
+
+def _on_another_level(tree: Tree) -> _Advice:
+    """A part, a class or a file of a data set, or a folder far above one."""
+    source = tree.source
+    if source.name.endswith(".mat") or any(file.suffix == ".mat" for file in tree.top.every_file()):
+        return "files of MATLAB, which are not read", "take the Python or the binary version of the data set"
+    for above in list(source.parents)[:_UP]:
+        if _has_parts(above) or (source.is_file() and above == source.parent and version_in(_listed(above))):
+            return f"a part of the data set in {above}", f"name that folder, for example my-images={above}"
+    inside = [folder for folder in tree.top.below() if _is_whole(folder.folders) and folder is not tree.top]
+    if inside and source.is_dir():
+        return f"a data set further down, in {inside[0].place}", f"name that folder: my-images={inside[0].place}"
+    return None
+
+
+def _has_parts(place: Path) -> bool:
+    try:
+        return _is_whole(entry.name for entry in place.iterdir() if entry.is_dir())
+    except OSError:
+        return False
+
+
+def _is_whole(folders: Iterable[str]) -> bool:
+    """Whether folders of these names are a training and a held-out part."""
+    parts = {part_of((piece_of(name) or (name, 0))[0]) for name in folders}
+    return "train" in parts and bool(parts & {"test", "val"})
+
+
+def _listed(place: Path) -> Folder:
+    """The files in a folder, by name alone."""
+    names = [entry.name for entry in place.iterdir() if entry.is_file()]
+    return Folder("", str(place), {name: local_file(place / name, name) for name in names})
 
 
 def _broken(top: Folder) -> _Advice:

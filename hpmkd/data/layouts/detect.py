@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hpmkd.config.sweep import DataConfig
-from hpmkd.data.layouts import archive, arrays, csv_list, image_folder, saved, tables
+from hpmkd.data.layouts import archive, arrays, cifar_files, csv_list, image_folder, saved, tables
 from hpmkd.data.layouts.advice import no_data_set
 from hpmkd.data.source.inventory import Inventory
 from hpmkd.data.source.listing import count, listed, named
-from hpmkd.data.source.parts import part_of
+from hpmkd.data.source.parts import part_of, piece_of
 from hpmkd.data.source.regular import NOT_REGULAR, what_else
 from hpmkd.data.source.suffixes import TABLES, is_image
 from hpmkd.data.source.tree import Folder, Tree, folder_tree, local_file
@@ -27,7 +27,8 @@ class _Layout(NamedTuple):
 
 
 _LAYOUTS = [
-    _Layout(module.NAME, module.fits, module.take) for module in (image_folder, tables, saved, arrays, csv_list)
+    _Layout(module.NAME, module.fits, module.take)
+    for module in (image_folder, tables, saved, arrays, csv_list, cifar_files)
 ]
 
 
@@ -100,7 +101,9 @@ def _apart(tree: Tree, found: list[tuple[_Layout, Folder]]) -> list[tuple[_Layou
 def _fitting(tree: Tree, folder: Folder, depth: int = 0) -> list[tuple[_Layout, Folder]]:
     """Every layout that fits here, or in folders inside; parts of one that fits are not looked into."""
     found = [(layout, folder) for layout in _LAYOUTS if layout.fits(tree, folder)]
-    inside = [inner for name, inner in sorted(folder.folders.items()) if not (found and part_of(name))]
+    inside = [
+        inner for name, inner in sorted(folder.folders.items()) if not (found and (part_of(name) or piece_of(name)))
+    ]
     if depth < _MAX_NESTING:
         found += [one for inner in inside for one in _fitting(tree, inner, depth + 1)]
     return found

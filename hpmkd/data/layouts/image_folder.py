@@ -1,26 +1,31 @@
-"""Images in class folders: `train/<class>/` and `test/<class>/`, on the disk or in an archive."""
+"""Images in class folders: `train/<class>/` and `test/<class>/`, on the disk or in an archive; ImageNet's parts too."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 from hpmkd.config.sweep import DataConfig
+from hpmkd.data.layouts.annotations import labelled, lies_together
 from hpmkd.data.layouts.hidden import hidden_images
+from hpmkd.data.layouts.image_parts import Parts, named_parts, parts_of
+from hpmkd.data.layouts.wordnet import are_numbers, in_order, words_of
 from hpmkd.data.source.faults import CORRECT_LINKS, together
 from hpmkd.data.source.inventory import Content, Inventory, Item, Part, make
 from hpmkd.data.source.listing import count, listed, named
-from hpmkd.data.source.parts import choose, part_of
+from hpmkd.data.source.parts import part_of
 from hpmkd.data.source.suffixes import is_image, is_other, spelled
 from hpmkd.data.source.tree import File, Folder, Tree, leads_nowhere
 from hpmkd.errors import EnvironmentProblem
 
 NAME = "image folders"
+_TINY = "Tiny-ImageNet's folders"
 
 
 def fits(tree: Tree, base: Folder) -> bool:
     """Whether there is a training folder with a class folder in which an image lies."""
-    training = [folder for name, folder in base.folders.items() if part_of(name) == "train"]
+    training = [folder for name, found in named_parts(base).items() if part_of(name) == "train" for folder in found]
     classes = [inner for folder in training for inner in folder.folders.values()]
     return any(is_image(file) for folder in classes for file in folder.every_file())
 
@@ -30,25 +35,46 @@ def take(tree: Tree, base: Folder, config: DataConfig) -> Inventory:
     gone = [file for file in base.files.values() if part_of(file.name) and leads_nowhere(file)]
     if gone:
         raise _links(gone)
-    train_name, test_name, notes = choose(base.place, [name for name in base.folders if part_of(name)])
-    folders = [base.folders[name] for name in (train_name, test_name)]
+    found = parts_of(tree, base)
     unknown: list[File] = []
-    parts = [_part(tree, folder, config, unknown) for folder in folders]
+    parts = [_part(tree, folder, config, unknown) for folder in found.both()]
+    if faults := _faults(found.both(), unknown):
+        raise together(faults)
+    if lies_together(found.test, found.train.folders):
+        return _with_a_list(tree, base, found, parts=(parts[0], parts[1]), config=config)
+    classes = {name for folder in found.both() for name in folder.folders}
+    made = make(tree, NAME, (parts[0], parts[1]), config, notes=found.notes, folders=classes)
+    if are_numbers(made.labelling.names) and (words := words_of(base, made.labelling.names)):
+        made.labelling = replace(made.labelling, names=words)
+    made.notes += hidden_images(tree, found.paths)
+    return made
+
+
+def _with_a_list(tree: Tree, base: Folder, found: Parts, *, parts: tuple[Part, Part], config: DataConfig) -> Inventory:
+    """Of a data set whose held-out images have their labels in a list, classes in the order of another list."""
+    train, test = parts
+    classes, notes = in_order(base, found.train.folders)
+    place = {name: number for number, name in enumerate(classes)}
+    items = [item._replace(label=place[item.label]) for item in labelled(found.test, classes)]
+    train.items[:] = [item._replace(label=place[item.label]) for item in train.items]
+    test = Part(test.name, items, lambda: (item.file for item in items), [item.file for item in items])
+    names = words_of(base, classes) or classes
+    made = make(tree, _TINY, (train, test), config, notes=[*found.notes, *notes], names=names)
+    made.notes += hidden_images(tree, found.paths)
+    return made
+
+
+def _faults(folders: list[Folder], unknown: list[File]) -> list[EnvironmentProblem]:
+    """What is wrong with the folders; `unknown`: files that may be images."""
     gone = [file for folder in folders for file in folder.files.values() if _is_lost(file)]
     gone = list(dict.fromkeys([*gone, *(file for file in unknown if leads_nowhere(file))]))
     unknown = [file for file in unknown if file not in gone]
-    faults = [
+    return [
         *_unlisted(folders),
         *([_links(gone)] if gone else []),
         *_outside(folders),
         *([_unknown(unknown)] if unknown else []),
     ]
-    if faults:
-        raise together(faults)
-    classes = {name for folder in folders for name in folder.folders}
-    made = make(tree, NAME, (parts[0], parts[1]), config, notes=notes, folders=classes)
-    made.notes += hidden_images(tree, [folder.path for folder in folders])
-    return made
 
 
 def _links(files: list[File]) -> EnvironmentProblem:

@@ -195,6 +195,7 @@ def _set_others_aside(tree: Tree, used: set[str]) -> None:
         if path not in used and not (linked and tree.real(path) in linked):
             tree.ignore("hidden", path)
     known = {path for paths in tree.ignored.values() for path in paths}
+    own = {spare_part(path) for path in used}  # the validation part may be the held-out one
     for file in tree.top.every_file():
         if (
             file.path not in used
@@ -202,7 +203,8 @@ def _set_others_aside(tree: Tree, used: set[str]) -> None:
             and not (linked and (file.real or tree.real(file.path)) in linked)
         ):
             spare = spare_part(file.path)
-            tree.ignore(f"{SPARE}{spare}" if spare else "in no part of the data set", file.path)
+            is_spare = spare and spare not in own
+            tree.ignore(f"{SPARE}{spare}" if is_spare else "in no part of the data set", file.path)
 
 
 def _set_aside(tree: Tree) -> str:

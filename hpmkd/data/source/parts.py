@@ -18,12 +18,21 @@ ANY_PART = "|".join(sorted(PART_OF, key=len, reverse=True))
 # Why a validation part is set aside where there is a test part too; its name follows.
 SPARE = "not used beside the test part: "
 WHY_SPARE = "images for validation are taken from the training part (data.validation_fraction)"
+# Parts in several folders, as ImageNet-100 lies on Kaggle: train.X1 to train.X4, val.X.
+_PIECE = re.compile(rf"^({ANY_PART})\.X(\d*)$", re.IGNORECASE)
 _IN_A_NAME = re.compile(rf"^(?:.+-)?({ANY_PART})(?=[-._ 0-9]|$)", re.IGNORECASE)
 
 
 def part_of(name: str) -> str | None:
     """`train`, `test` or `val` for the name of a folder or split in any case; None for others."""
     return PART_OF.get(name.lower())
+
+
+def piece_of(name: str) -> tuple[str, int] | None:
+    """Part and number of a folder that holds a piece of a part: (`train`, 3) for `train.X3`, (`val`, 0) for `val.X`;
+    None for all other names."""
+    found = _PIECE.match(name)
+    return (found[1], int(found[2] or 0)) if found else None
 
 
 def spare_part(path: str) -> str:
