@@ -12,9 +12,9 @@ import tempfile
 import time
 import uuid
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from hpmkd.errors import EnvironmentProblem
 
@@ -38,19 +38,21 @@ def digest_of(values: Mapping[str, Any]) -> str:
 
 
 def commit_bytes(path: Path, data: bytes | bytearray | memoryview) -> None:
-    """Puts `data` under `path`: temp file in the same folder, fsync, rename over, fsync of the folder.
+    """As `commit_written`."""
+    commit_written(path, lambda file: file.write(data), f"{len(data):,} bytes free in a writable folder")
 
-    A reader sees the old content or the new, never a mixture, also after a power cut.
 
-    Raises:
-        EnvironmentProblem: disk full, read-only, no permission; the old content is still there (or, where only the last
-            step failed, the new one).
+def commit_written(path: Path, write: Callable[[IO[bytes]], object], expected: str) -> None:
+    """Puts what `write` writes under `path`: temp file in the same folder, fsync, rename over, fsync of the folder.
+
+    A reader sees the old content or the new, never a mixture, also after a power cut. `expected` is for the error, an
+    EnvironmentProblem: disk full, read-only, no permission.
     """
     temp = path.parent / f"{TEMP_PREFIX}{path.name}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     try:
         _make_folder(path.parent)
         with temp.open("xb") as file:
-            file.write(data)
+            write(file)
             file.flush()
             _fsync(file.fileno())
         os.replace(temp, path)
@@ -58,7 +60,7 @@ def commit_bytes(path: Path, data: bytes | bytearray | memoryview) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             temp.unlink()
-        raise cannot_write(path, error, f"{len(data):,} bytes free in a writable folder") from error
+        raise cannot_write(path, error, expected) from error
 
 
 def need_writable(path: Path) -> None:

@@ -7,6 +7,7 @@ and a resumed run needs no saved random state.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -17,6 +18,8 @@ from torch.nn import functional as F
 
 from hpmkd.config.specs import OFFSETS, PAD, view_count
 from hpmkd.data.source.images import Images
+
+_LEAST = 16  # images that are evaluated at a time, however large they are
 
 
 def epoch_generator(seed: int, epoch: int) -> torch.Generator:
@@ -171,6 +174,11 @@ def mix(images_NCHW: Tensor, labels_NK: Tensor, weight: float | Tensor) -> tuple
     return mixed[0], mixed[1]
 
 
+def _at_a_time(images: Images) -> int:
+    most = 2048 if images.device.type == "cuda" else 512
+    return max(_LEAST, min(most, most * 32 * 32 // math.prod(images.pixels.shape[1:3])))
+
+
 def plain_batches(
     images: Images, normalise: Normalise, batch_size: int | None = None
 ) -> Iterator[tuple[Tensor, Tensor]]:
@@ -179,9 +187,11 @@ def plain_batches(
     Args:
         images: on the device where they are wanted.
         normalise: to the network's input.
-        batch_size: default: 512, on a GPU 2,048, which has the same work done by a quarter of the launches.
+        batch_size: default: 512 of up to 32x32 pixels, on a GPU 2,048, which has the same work done by a quarter of the
+            launches; of larger ones as many as have the same number of pixels, since they would take more memory
+            than training does.
     """
-    batch_size = batch_size or (2048 if images.device.type == "cuda" else 512)
+    batch_size = batch_size or _at_a_time(images)
     for start in range(0, len(images), batch_size):
         part = slice(start, start + batch_size)
         yield normalise(images.rows(part)), images.labels[part]

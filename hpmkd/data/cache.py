@@ -162,11 +162,9 @@ def prepare(spec: DataSpec, config: DataConfig) -> str:
     dataset = _dataset(spec)
     meta = _ensure(dataset, spec.content, config)
     spec.validation_count(meta["train_images"])
-    order = _path(dataset, spec.content, config).with_suffix(ORDER)
-    if spec.condition is not None and not order.is_file():  # an older version has decoded them
-        commit_labels(
-            order, _read(_path(dataset, spec.content, config), meta).train.labels.numpy(), spec.name, spec.classes
-        )
+    path = _path(dataset, spec.content, config)
+    if spec.condition is not None and not (order := path.with_suffix(ORDER)).is_file():  # an older version decoded them
+        commit_labels(order, _read(path, meta).train.labels.numpy(), spec.name, spec.classes)
     return str(meta["sha256"])
 
 
@@ -242,9 +240,11 @@ def _read(path: Path, meta: Mapping[str, Any]) -> RawData:
 
     from hpmkd.data.images import MAPPED_BYTES, RawData
     from hpmkd.data.source.images import Images
+    from hpmkd.data.source.mapped import Pages
 
     # Of a large file each page is read once for all workers of the machine.
-    saved = torch.load(path, weights_only=True, mmap=path.stat().st_size >= MAPPED_BYTES)
-    parts = (Images(saved[f"{part}_pixels"], saved[f"{part}_labels"]) for part in ("train", "test"))
-    train, test = parts
+    mapped = path.stat().st_size >= MAPPED_BYTES
+    saved = torch.load(path, weights_only=True, mmap=mapped)
+    parts = [(saved[f"{part}_pixels"], saved[f"{part}_labels"]) for part in ("train", "test")]
+    train, test = (Images(one, labels, None, Pages(one) if mapped else None) for one, labels in parts)
     return RawData(train, test, int(meta["classes"]))

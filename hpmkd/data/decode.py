@@ -6,6 +6,7 @@ Torch keeps 600 MB for as long as a process runs, and the driver of a sweep need
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import os
 import pickle
@@ -13,17 +14,22 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.catalog import Dataset
 from hpmkd.data.selection import ORDER
+from hpmkd.data.source.inventory import PARTS
 from hpmkd.errors import EnvironmentProblem, HpmkdError
-from hpmkd.files import commit_bytes, commit_json, sha256_of
+from hpmkd.files import commit_bytes, commit_json, commit_written
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+    from torch import Tensor
 
 FORMAT = 3
 _LOOK_SECONDS = 0.5
@@ -76,23 +82,17 @@ def decode(dataset: Dataset, path: Path, config: DataConfig) -> dict[str, Any]:
 
 
 def _decode(dataset: Dataset, path: Path, config: DataConfig) -> dict[str, Any]:
-    import torch
-
     from hpmkd.data.census import census_of, contact_sheet
 
     place = dataset.source or dataset.name
     with faults_of(place):
         raw = dataset.read(config)
     raw.check(place)
-    buffer = io.BytesIO()
-    parts = {"train": raw.train, "test": raw.test}
-    keys = ("pixels", "labels")
-    torch.save({f"{name}_{key}": getattr(part, key) for name, part in parts.items() for key in keys}, buffer)
-    data = buffer.getbuffer()
+    saved = {f"{name}_{key}": getattr(getattr(raw, name), key) for name in PARTS for key in ("pixels", "labels")}
     meta = {
         "format": FORMAT,
         "name": dataset.name,
-        "sha256": sha256_of(data),
+        "sha256": _commit(path, saved),
         "channels": raw.train.pixels.shape[3],
         "image_size": raw.train.pixels.shape[1],
         "classes": raw.classes,
@@ -101,11 +101,47 @@ def _decode(dataset: Dataset, path: Path, config: DataConfig) -> dict[str, Any]:
         "census": census_of(raw),
     }
     sheet, meta["pictures"] = contact_sheet(raw)
-    commit_bytes(path, data)
     commit_bytes(path.with_suffix(".png"), sheet)
     commit_labels(path.with_suffix(ORDER), raw.train.labels.numpy(), dataset.name, raw.classes)
     commit_json(path.with_suffix(".json"), meta)
     return meta
+
+
+def _commit(path: Path, saved: Mapping[str, Tensor]) -> str:
+    """Puts tensors under `path`, as `torch.save` writes them, without a copy in memory; returns the SHA-256 (hex)."""
+    import torch
+
+    sink = _Sink()
+    size = sum(one.numel() * one.element_size() for one in saved.values())
+
+    def write(file: IO[bytes]) -> None:
+        sink.file = file
+        torch.save(saved, cast(IO[bytes], sink))
+        if sink.error is not None:
+            raise sink.error
+
+    commit_written(path, write, f"{size:,} bytes free in a writable folder")
+    return sink.digest.hexdigest()
+
+
+class _Sink(io.RawIOBase):
+    """Takes what torch writes, and hashes it. A fault is kept for later: torch's own code does not expect any."""
+
+    def __init__(self) -> None:
+        self.file: IO[bytes] | None = None
+        self.error: OSError | None = None
+        self.digest = hashlib.sha256()
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        """All of it."""
+        view = memoryview(data)
+        try:
+            if self.error is None and self.file is not None:
+                self.file.write(view)
+                self.digest.update(view)
+        except OSError as error:
+            self.error = error
+        return len(view)
 
 
 def commit_labels(path: Path, labels: np.ndarray, name: str, classes: int) -> None:

@@ -8,17 +8,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-import psutil
 
-from hpmkd.config.sweep import DataConfig
+from hpmkd.config.sweep import DataConfig, cache_folder
 from hpmkd.data.pictures import SIXTEEN, Picture, Unreadable, from_array, from_bytes
 from hpmkd.data.source.faults import REPLACE, SCALE, WRITE_AGAIN, Fault, unopened, unreadable_images
-from hpmkd.data.source.inventory import Content, Inventory, Item, Problem
+from hpmkd.data.source.inventory import PARTS, Content, Inventory, Item, Problem
 from hpmkd.data.source.listing import count, listed
 from hpmkd.data.source.tree import File
+from hpmkd.data.spool import Spool, spool_for
 from hpmkd.errors import EnvironmentProblem
 
-_SMALL = 2**28  # bytes that are always there
 _USUAL_SIZES = (28, 32, 64)
 # Of 8 bits, what 14 of 16 bits become at most: three quarters or more of the grey levels would be lost.
 _DARK = 2**6
@@ -53,21 +52,20 @@ class Seen:
         return len(self.sizes) <= 1 and width == height
 
 
-def decoded(inventory: Inventory, config: DataConfig) -> tuple[dict[str, list[np.ndarray]], Seen]:
-    """The pixels of each part in order, `(H, W)` or `(H, W, 3)` uint8, and what was counted.
+def decoded(inventory: Inventory, config: DataConfig) -> tuple[dict[str, Spool], Seen]:
+    """The pixels of each part in order, and what was counted.
 
     Raises:
         EnvironmentProblem: names all images that cannot be read, or whose sizes differ.
     """
-    seen, kept, total = Seen(), dict[str, list[np.ndarray]](train=[], test=[]), inventory.images
+    seen, kept = Seen(), dict[str, Spool]()
     for name, item, content in _contents(inventory):
         usable = seen.usable(config.image_size)
         # Of images that cannot be used together only the sizes matter.
         picture = _picture(item, content, config.image_size, seen, header_only=not usable)
         if picture is not None and usable:
-            if seen.modes.total() == 1:
-                _fits_in_memory(inventory, picture.pixels.nbytes * total)
-            kept[name].append(picture.pixels)
+            kept = kept or _room_for(inventory, picture.pixels, config)
+            kept[name].add(picture.pixels)
     if seen.faults:
         raise_faults(inventory, config)
     if not seen.usable(config.image_size):
@@ -127,15 +125,11 @@ def _picture(item: Item, content: Content, size: int | None, seen: Seen, header_
     return made
 
 
-def _fits_in_memory(inventory: Inventory, size: int) -> None:
-    """The system would kill this process without a word."""
-    if size > _SMALL and size > (free := psutil.virtual_memory().available):
-        raise EnvironmentProblem(
-            f"{inventory.tree.source}: too large for the memory of this machine",
-            expected=f"{size / 2**30:.1f} GiB for the decoded images",
-            found=f"{free / 2**30:.1f} GiB",
-            todo="have the images resized: --data.image_size 64",
-        )
+def _room_for(inventory: Inventory, first: np.ndarray, config: DataConfig) -> dict[str, Spool]:
+    """Where the images of each part go; the first of them tells how large they are, and any may be coloured."""
+    size = 3 * first.shape[0] * first.shape[1] * inventory.images
+    spools = spool_for(size, cache_folder(config), str(inventory.tree.source))
+    return dict(zip(PARTS, spools, strict=True))
 
 
 def _sizes(inventory: Inventory, seen: Seen) -> EnvironmentProblem:

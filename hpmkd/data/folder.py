@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from hpmkd.config.sweep import DataConfig
@@ -37,11 +36,14 @@ def read(config: DataConfig, dataset: Dataset) -> RawData:
 
 def _raw(inventory: Inventory, config: DataConfig) -> RawData:
     kept, seen = decoded(inventory, config)
-    dimensions = Counter(array.ndim for part in kept.values() for array in part)
+    dimensions = kept["train"].dimensions + kept["test"].dimensions
     colour = dimensions[3] > 0
     if colour and dimensions[2]:
         seen.converted[_TO_COLOUR] = dimensions[2]
-    parts = {name: _stack(kept.pop(name), labels, colour) for name, _, labels in inventory.parts()}
+    parts = {
+        name: Images(torch.from_numpy(kept.pop(name).stacked(colour)), torch.tensor(labels))
+        for name, _, labels in inventory.parts()
+    }
     facts = {**inventory.census(), "modes": dict(seen.modes.most_common()), "sizes": _most(seen.sizes)}
     facts["converted"] = dict(seen.converted.most_common())
     return RawData(parts["train"], parts["test"], len(inventory.labelling.names), facts)
@@ -51,14 +53,3 @@ def _most(sizes: Counter[str]) -> dict[str, int]:
     """The most common sizes; photographs may have as many as there are images."""
     rest = sizes.total() - sum(number for _, number in sizes.most_common(_MANY_SIZES))
     return dict(sizes.most_common(_MANY_SIZES)) | ({"others": rest} if rest else {})
-
-
-def _stack(arrays: list[np.ndarray], labels: list[int], colour: bool) -> Images:
-    """All images of a part in one tensor; grey ones get three channels where there are coloured ones."""
-    height, width = arrays[0].shape[:2]
-    pixels = np.empty((len(arrays), height, width, 3 if colour else 1), dtype=np.uint8)
-    for place in range(len(arrays)):
-        array = arrays[place]
-        pixels[place] = array if array.ndim == 3 else array[:, :, None]
-        arrays[place] = pixels[place]  # frees the other copy
-    return Images(torch.from_numpy(pixels), torch.tensor(labels))

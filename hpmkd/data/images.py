@@ -18,8 +18,8 @@ from hpmkd.errors import EnvironmentProblem
 
 # Training images of more bytes are mapped into memory and never copied as a whole, so that the workers of a machine
 # share them. Cutting crops out of each batch anew takes some time, so smaller ones are copied, with their border.
-MAPPED_BYTES = 2**29
-_COUNTED = 4096  # images whose values are counted at a time
+MAPPED_BYTES = 2**28
+_COUNTED_BYTES = 2**24  # of images whose values are counted at a time, each as eight bytes
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,9 @@ def _moments(images: Images) -> tuple[Tensor, Tensor]:
     values = torch.arange(256, dtype=torch.float64)
     channels = images.pixels.shape[3]
     counted = torch.zeros(channels, 256, dtype=torch.int64)
-    for start in range(0, len(images), _COUNTED):
-        pixels = images.rows(slice(start, start + _COUNTED))
+    at_a_time = max(1, _COUNTED_BYTES // images.pixels[0].numel())
+    for start in range(0, len(images), at_a_time):
+        pixels = images.rows(slice(start, start + at_a_time))
         for channel in range(channels):
             counted[channel] += torch.bincount(pixels[..., channel].reshape(-1), minlength=256)
     means, stds = [], []

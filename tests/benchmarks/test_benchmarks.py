@@ -11,6 +11,7 @@ import arithmetic
 import checkpoint_cost
 import effort
 import gpu_trainings
+import memory
 import plan_cost
 import predictions_cost
 import pyarrow.parquet as pq
@@ -103,6 +104,16 @@ def test_arithmetic_is_counted_as_by_hand(capsys: pytest.CaptureFixture[str]) ->
     passes = arithmetic.passes(one, "fp32")
     first = 25 * 3 * 10 * 28**2
     assert arithmetic.operations_of(passes) == 32 * 2 * (3 * forward_cost(gpu_trainings.STUDENT) - first)
+
+
+def test_memory_of_decoding_and_workers(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--images", "200", "--size", "16", "--workers", "1", "--steps", "1", "--batch", "8"]
+    assert memory.main(words) == 0
+    _, *decoded, _, copied, mapped = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["decoded"] for row in decoded] == ["in memory", "on the disk"]
+    assert [row["way"] for row in (copied, mapped)] == ["copied", "mapped"]
+    assert all(0 < row["own_peak_MiB"] < row["rss_peak_MiB"] for row in (*decoded, copied, mapped))
+    assert mapped["MiB"] > 0
 
 
 def test_two_sides_are_compared_model_by_model(capsys: pytest.CaptureFixture[str]) -> None:

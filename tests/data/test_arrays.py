@@ -225,3 +225,30 @@ def test_a_file_with_two_held_out_parts(tmp_path: Path) -> None:
     assert f"{tmp_path / 'own.npz'}: the same part under two names" in said
     assert "found: val, valid" in said
     assert "keep one of them, or call the one to be held out test" in said
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("kind", ["plain", "by column", "one image"])
+def test_images_are_read_some_at_a_time(
+    packed: bool, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the order in memory, and however many fit into a chunk."""
+    from hpmkd.data.layouts import arrays
+
+    monkeypatch.setattr(arrays, "_CHUNK", 64 * 4 if kind != "one image" else 1)
+    (np.savez_compressed if packed else np.savez)(
+        tmp_path / "x.npz", train_images=np.asfortranarray(TRAIN) if kind == "by column" else TRAIN,
+        train_labels=LABELS[0], test_images=TEST, test_labels=LABELS[1],
+    )  # fmt: skip
+    raw = read(tmp_path / "x.npz")
+    assert np.array_equal(raw.train.pixels[..., 0].numpy(), TRAIN)
+    assert np.array_equal(raw.test.pixels[..., 0].numpy(), TEST)
+
+
+def test_an_array_that_ends_too_early(tmp_path: Path) -> None:
+    for part, images, labels in (("train", TRAIN, LABELS[0]), ("test", TEST, LABELS[1])):
+        np.save(tmp_path / f"{part}_images.npy", images)
+        np.save(tmp_path / f"{part}_labels.npy", labels)
+    whole = (tmp_path / "train_images.npy").read_bytes()
+    (tmp_path / "train_images.npy").write_bytes(whole[:-64])
+    assert "of which some are missing" in refusal(tmp_path)

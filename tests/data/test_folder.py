@@ -25,7 +25,7 @@ from support.datasets import (
 from support.pictures import picture
 
 from hpmkd.config.sweep import DataConfig
-from hpmkd.data import examine
+from hpmkd.data import spool
 from hpmkd.data.catalog import Dataset, find
 from hpmkd.errors import EnvironmentProblem
 
@@ -232,15 +232,18 @@ def test_damage_that_the_size_hides_is_told_with_them(tmp_path: Path) -> None:
     assert refusal(tmp_path, image_size=8).split("besides")[0].count(".png") == 2
 
 
-def test_more_than_the_memory_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Told before the system ends the process."""
-    monkeypatch.setattr(examine, "_SMALL", 1)
-    image_folder(tmp_path)
-    assert len(read(tmp_path).train) == 9
-    monkeypatch.setattr(examine.psutil, "virtual_memory", lambda: SimpleNamespace(available=15 * 192 - 1))
-    said = refusal(tmp_path)
-    assert "too large for the memory" in said
+def test_more_than_the_disk_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told before anything is written."""
+    image_folder(tmp_path / "x")
+    monkeypatch.setattr(spool, "IN_MEMORY_BYTES", 1)
+    cache = str(tmp_path / "cache")
+    assert len(read(tmp_path / "x", cache_dir=cache).train) == 9
+    monkeypatch.setattr(spool.shutil, "disk_usage", lambda folder: SimpleNamespace(free=2 * 15 * 192 - 1))
+    said = refusal(tmp_path / "x", cache_dir=cache)
+    assert "too large for the disk" in said
     assert "--data.image_size 64" in said
+    assert "--data.cache_dir FOLDER" in said
+    assert list((tmp_path / "cache").iterdir()) == []
 
 
 @pytest.mark.skipif(reads_everything(), reason="this user may read everything")

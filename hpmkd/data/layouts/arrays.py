@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
@@ -25,6 +26,7 @@ _IMAGES, _LABELS = "images|image|imgs|x|data", "labels|label|y|targets|target"
 _PART_FIRST = re.compile(rf"^({ANY_PART})[_-]?(?:({_IMAGES})|({_LABELS}))$", re.IGNORECASE)
 _PART_LAST = re.compile(rf"^(?:({_IMAGES})|({_LABELS}))[_-]?({ANY_PART})$", re.IGNORECASE)
 _ALONE = re.compile(rf"^(?:({_IMAGES})|({_LABELS}))$", re.IGNORECASE)
+_CHUNK = 2**22  # bytes that are read at a time
 _FAULTS = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)
 
 
@@ -122,15 +124,39 @@ def _corrupt(file: File, error: Exception) -> EnvironmentProblem:
     )
 
 
+@contextlib.contextmanager
+def _opened(place: _Place) -> Iterator[tuple[IO[bytes], tuple[int, ...], bool, np.dtype[Any]]]:
+    """The file of an array behind its header, and from this its shape, whether column follows column, and its kind."""
+    header = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
+    with contextlib.ExitStack() as stack:
+        file: IO[bytes] = stack.enter_context(Path(str(place.file.local)).open("rb"))
+        if place.key is not None:
+            file = stack.enter_context(stack.enter_context(zipfile.ZipFile(file)).open(f"{place.key}.npy"))
+        yield file, *header[np.lib.format.read_magic(file)[0]](file)
+
+
 def _shape(place: _Place) -> tuple[int, ...]:
     """From the array's header: the images need not be in memory to be counted."""
-    header = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
     try:
-        with contextlib.ExitStack() as stack:
-            file: IO[bytes] = stack.enter_context(Path(str(place.file.local)).open("rb"))
-            if place.key is not None:
-                file = stack.enter_context(stack.enter_context(zipfile.ZipFile(file)).open(f"{place.key}.npy"))
-            return tuple(header[np.lib.format.read_magic(file)[0]](file)[0])
+        with _opened(place) as (_, shape, _, _):
+            return tuple(shape)
+    except _FAULTS as error:
+        raise _corrupt(place.file, error) from error
+
+
+def _chunks(place: _Place) -> Iterator[np.ndarray]:
+    """The images of an array, some at a time, unless they are not in memory one after the other."""
+    try:
+        with _opened(place) as (file, shape, by_column, kind):
+            if by_column or kind.hasobject or not shape or 0 in shape:
+                yield _array(place)
+                return
+            each = kind.itemsize * math.prod(shape[1:])
+            for start in range(0, shape[0], most := max(1, _CHUNK // each)):
+                wanted = each * min(most, shape[0] - start)
+                if len(data := file.read(wanted)) < wanted:
+                    raise EOFError(f"{shape[0]:,} images, of which some are missing")
+                yield np.frombuffer(data, kind).reshape(-1, *shape[1:])
     except _FAULTS as error:
         raise _corrupt(place.file, error) from error
 
@@ -147,8 +173,8 @@ def _array(place: _Place) -> np.ndarray:
 
 def _largest(places: list[_Place]) -> int:
     """The largest value of all images of 16 bits. One image does not tell: it may be a dark one of deep ones."""
-    arrays = (_array(place) for place in places)
-    return max((int(array.max()) for array in arrays if array.dtype == np.uint16 and array.size), default=0)
+    deep = (chunk for place in places for chunk in _chunks(place) if chunk.dtype == np.uint16 and chunk.size)
+    return max((int(chunk.max()) for chunk in deep), default=0)
 
 
 def _part(name: str, found: Mapping[str, list[_Place]], largest: Callable[[], int]) -> Part:
@@ -179,9 +205,8 @@ def _part(name: str, found: Mapping[str, list[_Place]], largest: Callable[[], in
     items = [Item(images.file, row, value) for row, value in enumerate(values.tolist())]
 
     def contents() -> Iterator[Content]:
-        array = _array(images)
-        if array.dtype == np.uint16 and largest() <= 255:
-            array = array.astype(np.uint8)  # as other whole numbers from 0 to 255
-        yield from array
+        for chunk in _chunks(images):
+            # As other whole numbers from 0 to 255.
+            yield from chunk.astype(np.uint8) if chunk.dtype == np.uint16 and largest() <= 255 else chunk
 
     return Part(name, items, contents, list(dict.fromkeys([images.file, labels.file])))
