@@ -2,17 +2,24 @@
 
     python tests/benchmarks/arithmetic.py                                  # four networks, fp32, batch 256
     python tests/benchmarks/arithmetic.py --methods TraditionalKD --precision bf16
+    python tests/benchmarks/arithmetic.py --pairs resnet20:resnet8 --batch 64   # a pair beside torch's bare passes
 
 One process, one thread, as a trial has them. Each round multiplies two matrices for a while and then trains an epoch
 on made-up images, augmentation, optimiser and all; floating-point operations are counted by torch's own counter over
 one step. Printed per network: how much of the matrix product's rate the training reaches, the median of the rounds.
 Also `convolutions`: the same for nothing but the network's forward and backward pass on one batch, which a training
 loop can hardly beat, and what the loop reaches of that.
+
+`--pairs TEACHER:STUDENT` puts whole steps of distillation (images cut and turned, teacher, student, loss, optimiser)
+beside the bare passes of the same two networks on one batch: the teacher forward, the student forward and backward, in
+turns, some steps each. `bare_part`: what of our processor time the bare passes take, the median of the rounds, and the
+smallest and largest. Processor time, not seconds: on a busy machine it is the same.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import statistics
@@ -28,6 +35,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from hpmkd.config.specs import ModelSpec
 from hpmkd.data.images import split
 from hpmkd.hardware import ALLOCATOR
+from hpmkd.models import build
 from hpmkd.training.device import autocast
 from hpmkd.training.train import Training
 
@@ -105,8 +113,58 @@ def measure(method: str, name: str, options: argparse.Namespace) -> dict[str, ob
     }
 
 
+def network(arch: str) -> ModelSpec:
+    """A network by its name; of those that are not in `NETWORKS`, with the widths of a CIFAR ResNet."""
+    return NETWORKS.get(arch) or ModelSpec(arch, (16, 32, 64), 3, 32, 10)
+
+
+def seconds(work: Callable[[], object], calls: int) -> float:
+    """Processor seconds of a call."""
+    start = time.process_time()
+    for _ in range(calls):
+        work()
+    return (time.process_time() - start) / calls
+
+
+def compare(pair: str, method: str, options: argparse.Namespace) -> dict[str, object]:
+    """One pair's row."""
+    teacher, student = map(network, pair.split(":"))
+    splits = split(made_up(options.images), SPEC)
+    one = training(Case(method, student, int(method != "Direct"), teacher=teacher), splits, 10_000, options, False)
+    of_student = passes(one, options.precision)
+    networks = [build(teacher, 2).eval().requires_grad_(False)] * len(one.step.teachers)
+    index = torch.arange(options.batch)
+    batch = one.batches.take(index, torch.zeros_like(index))
+
+    def bare() -> None:
+        with torch.no_grad(), autocast(options.precision, one.device):
+            for each in networks:
+                each(batch.images)
+        of_student()
+
+    draws = itertools.cycle([drawn for drawn in one.batches.draws(1, 0) if len(drawn[0]) == options.batch])
+    one.step.begin()
+
+    def ours() -> None:
+        one.step(*next(draws), 1.0, 0.0)
+
+    for work in (ours, bare):
+        seconds(work, options.calls)
+    rows = [(seconds(ours, options.calls), seconds(bare, options.calls)) for _ in range(options.rounds)]
+    parts = [alone / whole for whole, alone in rows]
+    return {
+        "pair": pair,
+        "method": method,
+        "ours_ms": round(1000 * statistics.median(row[0] for row in rows), 1),
+        "bare_ms": round(1000 * statistics.median(row[1] for row in rows), 1),
+        "bare_part": round(statistics.median(parts), 3),
+        "from": round(min(parts), 3),
+        "to": round(max(parts), 3),
+    }
+
+
 def main(words: list[str]) -> int:
-    """Prints one JSON line per network and method."""
+    """Prints one JSON line per network, or pair, and method."""
     parser = argparse.ArgumentParser(prog="arithmetic.py", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--methods", nargs="+", default=["Direct"])
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=list(NETWORKS))
@@ -115,9 +173,16 @@ def main(words: list[str]) -> int:
     parser.add_argument("--images", type=int, default=2048)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each kind of work, per round")
+    parser.add_argument("--pairs", nargs="+", metavar="TEACHER:STUDENT", help="instead of --networks")
+    parser.add_argument("--calls", type=int, default=5, help="of each kind of step, per round of a pair")
     options = parser.parse_args(words)
     options.device = "cpu"
     torch.set_num_threads(1)
+    for pair in options.pairs or []:
+        for method in ["Direct", "TraditionalKD"] if options.methods == ["Direct"] else options.methods:
+            print(json.dumps(compare(pair, method, options)), flush=True)
+    if options.pairs:
+        return 0
     for method in options.methods:
         for name in options.networks:
             print(json.dumps(measure(method, name, options)), flush=True)

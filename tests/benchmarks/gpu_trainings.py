@@ -34,12 +34,13 @@ VIEWS = 16  # of each image in a logits cache
 
 
 class Case(NamedTuple):
-    """A student's training; `cached`: its teacher's logits are looked up."""
+    """A student's training; `cached`: its teacher's logits are looked up; `teacher`: the network of its teachers."""
 
     method: str
     model: ModelSpec
     teachers: int = 1
     cached: bool = False
+    teacher: ModelSpec = TEACHER
 
     @property
     def words(self) -> dict[str, Any]:
@@ -109,10 +110,10 @@ def training(
     views = VIEWS if case.cached else None
     fit = FitSpec(epochs, options.batch, "adam", 1e-3, 0.9, 0.0, "cosine", (), 0.1, options.precision, 1, views=views)
     device = torch.device(options.device)
-    teachers: list[nn.Module | Teacher] = [build(TEACHER, 2 + number) for number in range(case.teachers)]
+    teachers: list[nn.Module | Teacher] = [build(case.teacher, 2 + number) for number in range(case.teachers)]
     if case.cached:
         teachers = [_cache(splits, device)]
-    distiller = build_distiller(case.method, HPARAMS, case.model, (TEACHER,) * len(teachers), seed)
+    distiller = build_distiller(case.method, HPARAMS, case.model, (case.teacher,) * len(teachers), seed)
     recipe = Recipe(fit, SPEC.augment, seed, device, graph)
     return Training(build(case.model, seed), distiller, teachers, splits, recipe)
 

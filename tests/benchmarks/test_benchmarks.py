@@ -106,6 +106,15 @@ def test_arithmetic_is_counted_as_by_hand(capsys: pytest.CaptureFixture[str]) ->
     assert arithmetic.operations_of(passes) == 32 * 2 * (3 * forward_cost(gpu_trainings.STUDENT) - first)
 
 
+def test_a_pair_stands_beside_its_bare_passes(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--pairs", "resnet14:resnet8", "--images", "40", "--batch", "8", "--rounds", "3", "--calls", "1"]
+    assert arithmetic.main(words) == 0
+    direct, taught = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert (direct["method"], taught["method"]) == ("Direct", "TraditionalKD")
+    assert taught["bare_ms"] > direct["bare_ms"], "with the teacher's pass"
+    assert 0 < taught["from"] <= taught["bare_part"] <= taught["to"]
+
+
 def test_memory_of_decoding_and_workers(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--images", "200", "--size", "16", "--workers", "1", "--steps", "1", "--batch", "8"]
     assert memory.main(words) == 0
