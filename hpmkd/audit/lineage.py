@@ -29,22 +29,25 @@ def reference_teachers(found: Mapping[str, Header]) -> dict[str, str]:
     It is the first teacher that it was trained from, directly or not; of a network that learnt from none, such as a
     student of Direct or a second teacher, the first teacher of its data set, condition and pair: how alike are two that
     know nothing of each other? A pair's teacher may belong to several pairs: it is known by what the others of the pair
-    have learnt from.
+    have learnt from. Where each run has teachers of its own, that of the same run.
     """
     teachers = [stem for stem, header in found.items() if Role.of(header.metadata.get("role")) is Role.TEACHER]
     teachers.sort(key=lambda stem: (len(stem), stem))  # `teacher_D` before `teacher_D_2`, that before `teacher_D_10`
     above = {stem: ancestors(stem, found) for stem in found}
     first: dict[tuple[object, ...], str] = {}
+    runs = {stem: found[stem].metadata.get("run") for stem in teachers}
     for stem in teachers:
-        first.setdefault(_group(found[stem]), stem)
+        first.setdefault((*_group(found[stem]), runs[stem]), stem)
     for stem in teachers:
         for header in (one for name, one in found.items() if stem in above[name]):
-            first.setdefault(_group(header), stem)
+            first.setdefault((*_group(header), runs[stem]), stem)
     made = {}
     for stem, header in found.items():
         role = Role.of(header.metadata.get("role"))
         if role is not None and role.is_network:
-            taught = next((one for one in teachers if one in above[stem]), first.get(_group(header)))
+            group, run = _group(header), header.metadata.get("run")
+            alone = first.get((*group, run)) or first.get((*group, None))
+            taught = next((one for one in teachers if one in above[stem]), alone)
             if taught is not None and taught != stem:
                 made[stem] = taught
     return made

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hpmkd.config.conditions import as_taught, sees_clean_teacher
+from hpmkd.numeric import divide
 from hpmkd.plan.job import Job, place_name
 
 if TYPE_CHECKING:
@@ -137,10 +139,43 @@ def distinct(part: pd.DataFrame) -> pd.DataFrame:
 def teacher_pct(part: pd.DataFrame, place: str) -> float:
     """Test accuracy of the teacher that the students of a place are measured against; NaN where there is none.
 
-    It is the first teacher, whatever further ones a baseline has. Of files of which no plan is known, where none has
-    its name, it is the mean of all.
+    It is the first teacher, whatever further ones a baseline has; where each run has teachers of its own, the mean of
+    the runs' first ones. Of files of which no plan is known, where none has its name, it is the mean of all.
     """
+    return float(_first_teachers(part, place)["accuracy_pct"].mean())
+
+
+def teachers_by_run(part: pd.DataFrame, place: str) -> pd.Series:
+    """Run -> test accuracy of its own first teacher; empty where all runs share one (`teacher_pct`)."""
+    own = _first_teachers(part, place)
+    own = own[own["run"].notna()] if "run" in own else own.iloc[:0]
+    return own.groupby("run")["accuracy_pct"].mean()
+
+
+def own_teacher_pct(taught: pd.DataFrame, part: pd.DataFrame, place: str) -> pd.Series:
+    """Of each of these students of a place, whose rows are `part`: test accuracy of the teacher of its run."""
+    import pandas as pd
+
+    by_run = teachers_by_run(part, place)
+    if len(by_run):
+        return taught["run"].map(by_run).astype("float64")
+    return pd.Series(teacher_pct(part, place), index=taught.index, dtype="float64")
+
+
+def retention_pct(accuracy: pd.Series, teacher: float, by_run: pd.Series) -> float:
+    """Accuracy of students (by run) in percent of their teacher's; where each run has its own, the mean of the runs'.
+
+    Missing where there is no teacher, or it has 0 %.
+    """
+    if not len(by_run):
+        return 100 * divide(accuracy.mean(), teacher)
+    own = by_run.reindex(accuracy.index).astype("float64")
+    return float((100 * accuracy / own.where(own > 0)).mean(skipna=False))
+
+
+def _first_teachers(part: pd.DataFrame, place: str) -> pd.DataFrame:
     teachers = part[part["role"] == "teacher"]
-    wanted = set(part["teacher"].dropna()) if "teacher" in part else set()
-    own = teachers[stems(teachers).isin(wanted or {f"teacher_{place}"})]
-    return float((own if len(own) else teachers if not wanted else own)["accuracy_pct"].mean())
+    names, wanted = stems(teachers), set(part["teacher"].dropna()) if "teacher" in part else set()
+    usual = re.compile(re.escape(f"teacher_{place}") + r"(_run\d+)?")
+    own = teachers[names.map(lambda name: name in wanted if wanted else bool(usual.fullmatch(name))).astype(bool)]
+    return own if len(own) or wanted else teachers

@@ -12,12 +12,22 @@ from typing import TYPE_CHECKING, Any
 from hpmkd.audit.findings import headers
 from hpmkd.audit.grid_columns import RATIOS, columns_of
 from hpmkd.audit.lineage import ancestors
-from hpmkd.audit.places import AXES, Place, distinct, groups, in_order, places_in, stems, teacher_pct
+from hpmkd.audit.places import (
+    AXES,
+    Place,
+    distinct,
+    groups,
+    in_order,
+    places_in,
+    retention_pct,
+    stems,
+    teacher_pct,
+    teachers_by_run,
+)
 from hpmkd.audit.result_row import COUNTS, RATES, result_row
 from hpmkd.audit.sweep_dir import Saved, open_saved
 from hpmkd.config.arguments import path_of
 from hpmkd.files import commit_bytes
-from hpmkd.numeric import divide
 from hpmkd.plan.roles import is_cache
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.sidecar import Header
@@ -149,8 +159,9 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
     depend on, each counted once.
 
     Retention is student / teacher accuracy in percent, and missing where there is no teacher or it has 0 %. The teacher
-    is the students' own one (`places.teacher_pct`), whose accuracy is in `teacher_pct`; the row `teacher` is of all,
-    each network once, though it was trained twice to the same weights.
+    is the students' own one (`places.teacher_pct`), whose accuracy is in `teacher_pct`; where each run has its own,
+    that is their mean, and retention the mean of each student's. The row `teacher` is of all, each network once, though
+    it was trained twice to the same weights.
     The standard deviation is the sample's (n - 1), and missing for a single run. A cost of which a part is not known is
     missing.
     """
@@ -159,12 +170,13 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for names, part in groups(frame):
         teacher, reference = part[part["role"] == "teacher"], teacher_pct(part, names["place"])
+        by_run = teachers_by_run(part, names["place"])
         named = [("teacher", teacher)] if len(teacher) else []
         students = part[part["role"] == "student"]
         named += [(str(name), group) for name, group in students.groupby("baseline", sort=False)]
         for name, group in named:
             networks = distinct(group) if name == "teacher" else group
-            accuracy = networks["accuracy_pct"]
+            accuracy = networks.set_index("run")["accuracy_pct"]
             rows.append(
                 {
                     **names,
@@ -172,7 +184,7 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
                     "runs": len(networks),
                     "mean_pct": float(accuracy.mean()),
                     "sd_pct": float(accuracy.std(ddof=1)) if len(networks) > 1 else float("nan"),
-                    "retention_pct": 100 * divide(accuracy.mean(), reference),
+                    "retention_pct": retention_pct(accuracy, reference, by_run),
                     "train_seconds": float(group["train_seconds"].mean()),
                     "total_seconds": total(group["train_seconds"]) + _shared_seconds(group, frame),
                     "teacher_pct": reference,

@@ -74,6 +74,15 @@ class TeacherConfig(GivenConfig):
     """The teacher's architecture, and where its weights come from."""
 
 
+class TeacherConfig(ModelConfig):
+    """The teacher's architecture, and whether all runs share it."""
+
+    per_run: bool = Field(
+        False, description="each run has teachers of its own (and assistants, searches, logits caches), with seeds of "
+        "their own, so that intervals are about other teachers, too; default: all runs share them"
+    )  # fmt: skip
+
+
 class StudentConfig(ModelConfig):
     """The student's architecture; its widths may follow from the teacher's size."""
 
@@ -92,6 +101,17 @@ class PairConfig(Section):
 
     teacher: GivenConfig | None = None
     student: StudentConfig | None = None
+
+
+def need_no_shares(per_run: bool, students: int, default: int) -> None:
+    """Rejected where KD-Budget is to share the cost of teachers that no two runs share."""
+    if per_run and students not in (1, default):
+        raise Rejected(
+            "1, or left out, beside teacher.per_run: each run has teachers of its own, whose cost none shares",
+            found=str(students),
+            todo="leave one of them out",
+            key="kd_budget.students",
+        )
 
 
 def need_one_way(ratios: Sequence[float], pairs: bool, student: StudentConfig) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, field_validator, model_validator
 
-from hpmkd.config import condition_values, fields
+from hpmkd.config import condition_values, fields, networks
 from hpmkd.config.bench import BenchConfig
 from hpmkd.config.condition_values import CleanValidation, Confused, Imbalance, LabelNoise, TeacherSees
 from hpmkd.config.fields import Epochs, Fraction, NonNegative, Positive, PositiveInt, Section, Smoothing
@@ -21,7 +21,7 @@ from hpmkd.config.methods import (
     KDConfig,
     TAKDConfig,
 )
-from hpmkd.config.networks import PairConfig, PairName, Ratio, StudentConfig, TeacherConfig, need_one_way
+from hpmkd.config.networks import PairConfig, PairName, Ratio, StudentConfig, TeacherConfig
 from hpmkd.config.paths import user_path
 from hpmkd.config.user_cache import user_cache
 from hpmkd.config.vary import grids
@@ -179,7 +179,9 @@ class SweepConfig(Section):
     @model_validator(mode="after")
     def _complete(self) -> SweepConfig:
         fields.need_some(self.baselines or self.vary, "baselines", "at least one, or a grid in `vary`")
-        need_one_way(self.ratios, bool(self.pairs), self.student)
+        networks.need_one_way(self.ratios, bool(self.pairs), self.student)
+        shares = KDBudgetConfig.model_fields["students"].default
+        networks.need_no_shares(self.teacher.per_run, self.kd_budget.students, shares)
         return self
 
 

@@ -57,13 +57,14 @@ _COSTLY = frozenset({"hpmkd.chain", "hpmkd.chain_length", "hpmkd.multi_teacher",
 def _budget(config: SweepConfig) -> Baseline:
     """TraditionalKD trained as long as all of HPM-KD takes: its epochs follow from that."""
     plain, rich = _taught("TraditionalKD", "kd_budget")(config), hpm_kd(config)
+    alone = config.teacher.per_run  # no student shares teachers with another
     return replace(
         plain,
         label="KD-Budget",
         hparams=hparams_of(config, "kd"),
         budget_of=rich,
-        budget_students=config.kd_budget.students,
-        reads=plain.reads - {EPOCHS} | _COSTLY & rich.reads,
+        budget_students=1 if alone else config.kd_budget.students,
+        reads=plain.reads - {EPOCHS} - ({"kd_budget.students"} if alone else set()) | _COSTLY & rich.reads,
     )
 
 

@@ -22,7 +22,8 @@ class Job:
     `baseline`, `number` and `run` name it, `serial` (one model of the baseline at a time) is how it is scheduled,
     `shared` whether the shared memory may give it; the weights do not depend on them. Where the sweep has several pairs
     of networks, `pair` is the name of its own, and `network` that of a teacher's network, which pairs may share.
-    `reference` is the key of the teacher that a student's retention is measured against.
+    `reference` is the key of the teacher that a student's retention is measured against. Teachers, and what is made of
+    them, have a `run` where each run has teachers of its own (`teacher.per_run`).
     """
 
     role: Role
@@ -106,7 +107,7 @@ def place_name(dataset: str, condition: str | None, pair: str | None) -> str:
     """The part of a file's name that says on what a model was trained: `DATASET[@CONDITION][+PAIR]`.
 
     Names of data sets have neither `@` nor `+`, conditions no `+`, and none of them an underscore, so a file's name can
-    be taken apart again: `ROLE_PLACE[_BASELINE][_NUMBER|_runN]`.
+    be taken apart again: `ROLE_PLACE[_BASELINE][_NUMBER][_runN]`.
     """
     return dataset + (f"@{condition}" if condition else "") + (f"+{pair}" if pair else "")
 
@@ -124,7 +125,21 @@ def seed_of(sweep_seed: int, dataset: str, run: int | None, teacher: int = 1) ->
     So run r of every baseline shares initial weights, order and augmentation, and runs are paired. Further
     teachers (from 2) have seeds of their own.
     """
-    text = f"hpmkd:{sweep_seed}:{dataset}:{run or 0}" + (f":teacher{teacher}" if teacher > 1 else "")
+    return _number(f"hpmkd:{sweep_seed}:{dataset}:{run or 0}" + (f":teacher{teacher}" if teacher > 1 else ""))
+
+
+def teacher_seed(sweep_seed: int, dataset: str, number: int = 1, run: int | None = None) -> int:
+    """Seed of a teacher: of run `run` alone, or (None) of all runs.
+
+    That of a run is not the seed of the run's students, or a teacher of their size would be one of them; nor do other
+    runs matter to it, so that more of them change nothing.
+    """
+    if run is None:
+        return seed_of(sweep_seed, dataset, None, number)
+    return _number(f"hpmkd:{sweep_seed}:{dataset}:{run}:teacher{number}")
+
+
+def _number(text: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
@@ -151,10 +166,11 @@ def label(job: Job, runs: int) -> str:
     if job.role is Role.LOGITS:
         return f"logits of {label(job.parents[0], runs)}"
     number = f" {job.number}" if job.number else ""
+    run = f" run {job.run}/{runs}" if job.run else ""
     if job.role is Role.TEACHER:
-        return f"teacher{number} {job.place}"
+        return f"teacher{number}{run} {job.place}"
     if job.role is Role.SEARCH:
-        return f"search {job.place}"
+        return f"search{run} {job.place}"
     if job.role is Role.ASSISTANT:
-        return f"{job.baseline} assistant{number} {job.place}"
-    return f"{job.baseline} run {job.run}/{runs} {job.place}"
+        return f"{job.baseline} assistant{number}{run} {job.place}"
+    return f"{job.baseline}{run} {job.place}"

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hpmkd.config.conditions import as_taught, clean_of, images_of, sees_clean_teacher
-from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec, no_training, view_count
+from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec, no_training
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.plan.architecture import geometric_sizes, network_name, parameter_count, sized
 from hpmkd.plan.baseline import Baseline, hparams_of
-from hpmkd.plan.job import Job, seed_of
+from hpmkd.plan.job import Job, seed_of, teacher_seed
+from hpmkd.plan.logits_cache import cache_fit, caches_logits
 from hpmkd.plan.own import Networks, need_maps
 from hpmkd.plan.pairs import resolved_pairs
 from hpmkd.plan.roles import Role
@@ -26,7 +27,8 @@ class _Planner:
 
     `made` is shared by all: what two of them make alike is one object. `epochs` are the sweep's own of a student, by
     which all goes that baselines share (assistants, searches, whether there is a logits cache), whatever a word in a
-    baseline's name says. `known`: what this one has made, by all that it depends on.
+    baseline's name says. `run`: whose teachers, and what is made of them, these are; None: those of all runs. `known`:
+    what this one has made, by all that it depends on.
     """
 
     config: SweepConfig
@@ -36,11 +38,17 @@ class _Planner:
     pair: str | None
     made: dict[tuple[str, str], Job]
     epochs: int
+    run: int | None = None
     known: dict[Hashable, Any] = field(default_factory=dict)
+
+    def of_run(self, run: int) -> _Planner:
+        """For students of that run, where each has teachers of its own; else it is the planner of all runs."""
+        own = self.config.teacher.per_run
+        return replace(self, run=run, known=self.known.setdefault(("run", run), {})) if own else self
 
     def of(self, baseline: Baseline) -> _Planner:
         """For a baseline with settings of its own."""
-        return self if baseline.config is None else replace(self, config=baseline.config)
+        return replace(self, config=baseline.config or self.config)
 
     @property
     def elders(self) -> _Planner:
@@ -68,6 +76,10 @@ class _Planner:
             values["mixup"] = self.config.kd.mixup
         return FitSpec(**{**values, "epochs": epochs, "milestones": tuple(values["milestones"])})
 
+    def seed(self, number: int = 1) -> int:
+        """Of that teacher; assistants and searches have the first one's."""
+        return teacher_seed(self.config.seed, self.data.name, number, self.run)
+
     def teacher(self, number: int = 1, owner: str | None = None) -> Job:
         """Teacher 1 is `teacher_D`; a further one differs by its seed alone, and may belong to one baseline."""
         key = ("teacher", number, owner)
@@ -77,7 +89,6 @@ class _Planner:
         return found
 
     def _teacher(self, number: int, owner: str | None) -> Job:
-        seed = seed_of(self.config.seed, self.data.name, None, number)
         own = self.config.teacher_fit.model_dump(exclude_none=True)
         fit = replace(self.fit(self.config.fit.teacher_epochs), views=None, **own)
         first = number == 1
@@ -86,8 +97,8 @@ class _Planner:
             fit = no_training(0, fit.precision, fit.threads)
         return self.once(
             Job(
-                Role.TEACHER, self.data, model=self.large if given else self.large.untrained,
-                fit=fit, method="Direct", hparams=(), seed=0 if given else seed,
+                Role.TEACHER, self.data, model=self.large if given else self.large.untrained, fit=fit, method="Direct",
+                hparams=(), seed=0 if given else self.seed(number), run=self.run,
                 baseline=None if first else owner, number=None if first else number,
                 network=network_name(self.large) if self.pair else None,
             )
@@ -100,28 +111,19 @@ class _Planner:
         """
         key = ("logits", network.key, network.fingerprint, self.config.kd)
         if key not in self.known:
-            self.known[key] = self._cache_of(network) if self.caches_logits() else network
+            cached = caches_logits(self.config, self.data, self.fit(1).mixup, self.epochs)
+            self.known[key] = self._cache_of(network) if cached else network
         found: Job = self.known[key]
         return found
 
     def _cache_of(self, network: Job) -> Job:
-        own = self.config.fit
-        fit = no_training(view_count(self.data.augment, own.views), own.precision, own.threads, own.views)
         return self.once(
             Job(
-                Role.LOGITS, self.pictures, model=network.model, fit=fit, method="Direct", hparams=(), seed=0,
-                baseline=network.baseline, parents=(network,), number=network.number, pair=network.pair,
+                Role.LOGITS, self.pictures, model=network.model, fit=cache_fit(self.config, self.data), method="Direct",
+                hparams=(), seed=0, baseline=network.baseline, parents=(network,), number=network.number,
+                pair=network.pair, run=network.run,
             )
         )  # fmt: skip
-
-    def caches_logits(self) -> bool:
-        """Whether logits caches are used; mixup makes images that are in none."""
-        kd, fit = self.config.kd, self.fit(1)
-        if kd.logits != "auto":
-            return kd.logits == "cached" and not fit.mixup
-        views, images = view_count(self.data.augment, fit.views), self.data.train_images or self.data.images
-        fits = 4 * views * images * self.data.classes <= kd.cache_gib * 2**30
-        return not fit.mixup and fits and views <= self.epochs
 
     def chain(self, baseline: Baseline) -> list[Job]:
         """The assistants from the largest to the smallest, each distilled (TraditionalKD) from the one before."""
@@ -133,7 +135,6 @@ class _Planner:
 
     def _chain(self, baseline: Baseline, sizes: Sequence[float]) -> list[Job]:
         fit = self.fit(self.config.fit.assistant_epochs or self.epochs)
-        seed = seed_of(self.config.seed, self.data.name, None)
         jobs: list[Job] = []
         for place, size in enumerate(sizes, start=1):
             model = sized(self.large, self.small, size)
@@ -141,9 +142,9 @@ class _Planner:
             number = place if baseline.numbered else None
             loss = hparams_of(self.config, "kd")
             job = Job(
-                Role.ASSISTANT, self.data, model=model, fit=fit, method="TraditionalKD", hparams=loss, seed=seed,
-                baseline=baseline.family or baseline.label, run=None, parents=(parent,), number=number,
-                pair=self.pair,
+                Role.ASSISTANT, self.data, model=model, fit=fit, method="TraditionalKD", hparams=loss,
+                seed=self.seed(), baseline=baseline.family or baseline.label, run=self.run, parents=(parent,),
+                number=number, pair=self.pair,
             )  # fmt: skip
             jobs.append(self.once(job))
         return jobs
@@ -163,18 +164,26 @@ class _Planner:
 
         `owner`: whose alone it is: a baseline's, or that of all whose names have these words.
         """
-        fit, seed = self.fit(self.epochs), seed_of(self.config.seed, self.data.name, None)
+        fit = self.fit(self.epochs)
         grid = hparams_of(self.config, "adaptive")
         parents = (self.logits_of(self.elders.teacher()),)
         return self.once(
             Job(
-                Role.SEARCH, self.data, model=self.small, fit=fit, method="TraditionalKD", hparams=grid, seed=seed,
-                baseline=owner, parents=parents, pair=self.pair,
+                Role.SEARCH, self.data, model=self.small, fit=fit, method="TraditionalKD", hparams=grid,
+                seed=self.seed(), baseline=owner, parents=parents, pair=self.pair, run=self.run,
             )
         )  # fmt: skip
 
+    def students(self, baseline: Baseline) -> Iterator[Job]:
+        """Of all runs. Where they share parents they share the objects, too: each is planned and fingerprinted once."""
+        runs = range(1, self.config.runs + 1)
+        if self.config.teacher.per_run:
+            return (self.of_run(run).student(baseline) for run in runs)
+        first = self.student(baseline)
+        return (replace(first, run=run, seed=seed_of(self.config.seed, self.data.name, run)) for run in runs)
+
     def student(self, baseline: Baseline) -> Job:
-        """Its first run."""
+        """That of the run, or the first one where these are the teachers of all."""
         owner = baseline.label if baseline.shared is False else None
         elders = self.elders
         teachers = [elders.teacher(number, owner) for number in range(1, baseline.teachers + 1)]
@@ -188,11 +197,11 @@ class _Planner:
         fit = self.fit(self.config.fit.student_epochs, distilled=baseline.teachers > 0)
         if baseline.budget_of is not None:
             fit = self.fit(self.budget(baseline))
-        seed = seed_of(self.config.seed, self.data.name, 1)
+        run = self.run or 1
         return Job(
             Role.STUDENT, self.data, model=self.small, fit=fit, method=baseline.method, hparams=baseline.hparams,
-            seed=seed, baseline=baseline.label, run=1, parents=parents, serial=baseline.serial,
-            pair=self.pair, reference=elders.teacher().key,
+            seed=seed_of(self.config.seed, self.data.name, run), baseline=baseline.label, run=run, parents=parents,
+            serial=baseline.serial, pair=self.pair, reference=elders.teacher().key,
         )  # fmt: skip
 
     def budget(self, baseline: Baseline) -> int:
@@ -225,18 +234,16 @@ def expand(
         planner = _Planner(
             config, data, large=large, small=small, pair=pair, made=made, epochs=config.fit.student_epochs
         )
-        _add(jobs, planner.elders.teacher())
+        for run in range(1, config.runs + 1) if config.teacher.per_run else (1,):
+            _add(jobs, planner.of_run(run).elders.teacher())
         for baseline in baselines:
-            first = planner.of(baseline).student(baseline)
-            if not baseline.teachers and sees_clean_teacher(data.condition):
-                if (data.name, as_taught(data.condition)) in places:
-                    continue  # it is the student of that place
-                first = replace(first, data=data.under(as_taught(data.condition)))
-            for job in first.ancestors():
-                _add(jobs, job)
-            for run in range(1, config.runs + 1):
-                # The runs share their parents as objects, too: each is planned and fingerprinted once.
-                _add(jobs, replace(first, run=run, seed=seed_of(config.seed, data.name, run)))
+            untaught = not baseline.teachers and sees_clean_teacher(data.condition)
+            if untaught and (data.name, as_taught(data.condition)) in places:
+                continue  # it is the student of that place
+            for student in planner.of(baseline).students(baseline):
+                for job in student.ancestors():
+                    _add(jobs, job)
+                _add(jobs, replace(student, data=data.under(as_taught(data.condition))) if untaught else student)
     return tuple(sorted(marked(jobs.values(), baselines), key=_depth))
 
 

@@ -23,7 +23,13 @@ ROLES = tuple(role.value for role in Role if role.is_network)
 
 
 def get_model_checkpoint_path(
-    output_dir: PathLike, dataset: str, model_type: str, baseline: str | None = None, run: int | None = None
+    output_dir: PathLike,
+    dataset: str,
+    model_type: str,
+    baseline: str | None = None,
+    run: int | None = None,
+    *,
+    own_run: int | None = None,
 ) -> Path:
     """The canonical path of a model, such as `<output>/models/student_CIFAR10_HPM-KD_run3.pt`.
 
@@ -35,6 +41,8 @@ def get_model_checkpoint_path(
         baseline: such as `HPM-KD`; needed for students and assistants.
         run: from 1; needed for students. For teachers and assistants their number, where there are several:
             `teacher_CIFAR10.pt` is the first, `teacher_CIFAR10_2.pt` the second.
+        own_run: of teachers and assistants where each run has its own (`teacher.per_run`): whose,
+            `teacher_CIFAR10_run3.pt`.
 
     Raises:
         ValueError: an unknown `model_type`, or a part that is missing. UsageError: an argument of another kind.
@@ -43,18 +51,21 @@ def get_model_checkpoint_path(
     text_of(dataset, "dataset", "the name of a data set")
     if baseline is not None:
         text_of(baseline, "baseline")
-    if run is not None and (not isinstance(run, int) or isinstance(run, bool)):
-        raise wrong("run", "a whole number", run)
+    for name, value in (("run", run), ("own_run", own_run)):
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+            raise wrong(name, "a whole number", value)
     if model_type not in ROLES:
         raise ValueError(f"model_type: expected one of {', '.join(ROLES)}, found {model_type!r}")
     if model_type != "teacher" and baseline is None:
         raise ValueError(f"baseline: expected a name for a {model_type}, found None")
     if model_type == "student" and (run is None or run < 1):
         raise ValueError(f"run: expected 1 or more for a student, found {run}")
+    if model_type == "student" and own_run is not None:
+        raise ValueError(f"own_run: expected None for a student, whose run is `run`; found {own_run}")
     number = None if run is None else f"run{run}" if model_type == "student" else str(run)
     if model_type == "teacher" and run == 1:
         number = None
-    parts = [model_type, dataset, baseline, number]
+    parts = [model_type, dataset, baseline, number, None if own_run is None else f"run{own_run}"]
     return folder / "models" / ("_".join(part for part in parts if part) + NETWORK_SUFFIX)
 
 

@@ -179,9 +179,10 @@ class DependencySearcher(Searcher):
 
 
 def _near(teacher: Job, grid: Mapping[str, Sequence[Any]]) -> bool:
-    """Whether it is a teacher of the grid's data: several pairs may share one."""
+    """Whether it is a teacher of the grid's data and runs: several pairs may share one, and all runs may."""
     axes = ("dataset", "condition")
-    return all(teacher.axes[axis] in grid.get(axis, [teacher.axes[axis]]) for axis in axes)
+    mine = teacher.run is None or teacher.run in grid["run"]
+    return mine and all(teacher.axes[axis] in grid.get(axis, [teacher.axes[axis]]) for axis in axes)
 
 
 def _config_of(job: Job) -> dict[str, Any]:

@@ -78,7 +78,7 @@ def _plain(name: str) -> str:
 def _length(settings: dict[str, Any], students: pd.DataFrame) -> int:
     """Where the config leaves it open, it is counted."""
     length = settings.get(_LENGTH, settings.get(_STEPS))
-    return int(length) if length is not None else len(assistants_of(students))
+    return int(length) if length is not None else len(assistants_of(students.iloc[:1]))
 
 
 def assistants_of(students: pd.DataFrame) -> set[str]:

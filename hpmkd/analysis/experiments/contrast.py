@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
 from hpmkd.analysis import stats
+from hpmkd.analysis.section import Section, Table
 from hpmkd.numeric import fixed, p_phrase
 
 LEVEL = 0.05
@@ -17,6 +19,38 @@ SHARED = (
     "All runs learn from the same teachers, assistants and search, so the intervals are about further students of "
     "these, not about other teachers."
 )
+ONE_SET = "M teachers are the first M of one set, so M is that of one set."
+ONCE = "Assistants are trained once."
+SAME = "CKA with the same teacher"
+FIXED = "which is fixed, as the teacher is"
+# The same where each run has teachers of its own (`teacher.per_run`).
+_OWN = {
+    SHARED: "Each run learns from teachers, assistants and a search of its own, so the intervals are about other "
+    "teachers, too.",
+    ONE_SET: "M teachers are the first M of the run's own set.",
+    ONCE: "Each run has assistants of its own: their mean.",
+    SAME: "CKA with the teacher of the run, the same for both",
+    FIXED: "run by run",
+}
+
+
+def of_teachers(per_run: bool) -> str:
+    """What intervals are about: one set of teachers, or other teachers, too."""
+    return _OWN[SHARED] if per_run else SHARED
+
+
+def about_teachers(section: Section, per_run: bool) -> Section:
+    """A section whose notes, written for teachers that all runs share, say what is true of the sweep."""
+    if not per_run:
+        return section
+    return replace(section, tables=tuple(map(_of_own, section.tables)), folded=tuple(map(_of_own, section.folded)))
+
+
+def _of_own(table: Table) -> Table:
+    note = table.note
+    for shared, own in _OWN.items():
+        note = note.replace(shared, own)
+    return replace(table, note=note)
 
 
 def tested(values: Mapping[str, pd.Series]) -> pd.DataFrame:

@@ -19,13 +19,15 @@ from hpmkd.store.predictions import Predictions
 
 
 def disagreements(arms: Arms, frame: pd.DataFrame, output: OutputDir) -> pd.DataFrame:
-    """A row per pair of teachers of a place whose answers are known and are to the same images: `place`, `first`,
+    """A row per pair of teachers of a place (and of a run, where each has its own) whose answers are known and are to
+    the same images: `place`, `first`,
     `second` (stems), `images`, `differ_pct` (they predict different classes), `both_wrong_pct`, `errors_pct` (mean of
     their two error rates)."""
     known = _answers(arms, frame, output)
     rows: list[dict[str, Any]] = []
     for (one, a), (other, b) in itertools.combinations(known.items(), 2):
-        if len(a) == len(b) and a.data_sha256 == b.data_sha256 and np.array_equal(a.labels, b.labels):
+        together = _run_of(one) == _run_of(other)
+        if together and len(a) == len(b) and a.data_sha256 == b.data_sha256 and np.array_equal(a.labels, b.labels):
             wrong = [answers.predicted != answers.labels for answers in (a, b)]
             row: dict[str, Any] = {"place": arms.place, "first": one, "second": other, "images": len(a)}
             row["differ_pct"] = 100 * float((a.predicted != b.predicted).mean())
@@ -50,6 +52,12 @@ def _answers(arms: Arms, frame: pd.DataFrame, output: OutputDir) -> dict[str, Pr
         if answers is not None:
             found[str(stem)] = answers
     return found
+
+
+def _run_of(stem: str) -> str:
+    """`run3` of `teacher_D_2_run3`; nothing where all runs share it."""
+    last = stem.rpartition("_")[2]
+    return last if last.startswith("run") else ""
 
 
 def _by_number(one: tuple[str, Any]) -> tuple[int, str]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from hpmkd.audit.chosen import unchosen
 from hpmkd.audit.grids import places
-from hpmkd.audit.places import AXES, groups, teacher_pct
+from hpmkd.audit.places import AXES, groups, teacher_pct, teachers_by_run
 from hpmkd.audit.sweep_dir import Saved
 from hpmkd.config.specs import ModelSpec
 from hpmkd.plan.compression import compression, networks_of
@@ -23,14 +24,20 @@ class Size:
     Args:
         place: data set, condition and pair.
         networks: teacher's and student's.
-        teacher_pct: test accuracy of the teacher, percent; NaN where it is not there.
+        teacher_pct: test accuracy of the teacher, percent; NaN where it is not there. The mean, where each run has one.
         wide: theirs, run x baseline.
+        own: run -> test accuracy of its own teacher; empty where all have one.
     """
 
     place: str
     networks: tuple[ModelSpec, ModelSpec]
     teacher_pct: float
     wide: pd.DataFrame
+    own: pd.Series
+
+    def taught_by(self, runs: pd.Index) -> float | np.ndarray:
+        """Accuracy of the teacher, or of these runs' own ones."""
+        return self.own.reindex(runs).to_numpy(dtype=float) if len(self.own) else self.teacher_pct
 
     @property
     def ratio(self) -> float:
@@ -76,14 +83,15 @@ def series_in(frame: pd.DataFrame, saved: Saved) -> list[Series]:
         saved: the sweep.
     """
     networks, shown = networks_of(saved.jobs), frame.drop(unchosen(frame, saved.config))
-    teachers = {names["place"]: teacher_pct(part, names["place"]) for names, part in groups(frame)}
+    rows = {names["place"]: part for names, part in groups(frame)}
     found: dict[tuple[Any, ...], list[Size]] = {}
     for place, part in places(shown):
         if place in networks:
             wide = part.pivot_table(index="run", columns="baseline", values="accuracy_pct", aggfunc="mean", sort=False)
             teacher, student = networks[place]
             dataset, condition, _ = (part[axis].iloc[0] for axis in AXES)
-            size = Size(place, (teacher, student), teachers[place], wide)
+            own = teachers_by_run(rows[place], place)
+            size = Size(place, (teacher, student), teacher_pct(rows[place], place), wide, own=own)
             found.setdefault((place_name(str(dataset), condition, None), teacher, student.arch), []).append(size)
     found = {key: sizes for key, sizes in found.items() if len({size.networks[1] for size in sizes}) > 1}
     datasets = [key[0] for key in found]

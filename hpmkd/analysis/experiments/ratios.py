@@ -68,8 +68,9 @@ def _sizes(one: Series) -> pd.DataFrame:
         row: dict[str, Any] = {"series": one.name, **_about(size)}
         row |= {"arch": student.arch, "widths": "-".join(map(str, student.channels))}
         row |= {"parameters": parameter_count(student), "teacher": teacher.arch, "teacher_pct": size.teacher_pct}
-        direct = size.wide[DIRECT].dropna().to_numpy() if DIRECT in size.wide else np.array([])
-        gap = stats.share_of_gap(direct, direct, size.teacher_pct)
+        alone = size.wide[DIRECT].dropna() if DIRECT in size.wide else pd.Series(dtype=float)
+        direct = alone.to_numpy()
+        gap = stats.share_of_gap(direct, direct, size.taught_by(alone.index))
         rows.append({**row, "direct_pct": float(direct.mean()) if len(direct) else math.nan,
                      **{name: gap[name] for name in ("gap", "gap_low", "gap_high", "gap_finding")}})  # fmt: skip
     return pd.DataFrame(rows)
@@ -86,17 +87,23 @@ def _numbers(one: Series, order: Sequence[str]) -> pd.DataFrame:
         for name in (name for name in _sorted(one, order) if name in size.wide):
             values = size.wide[name].dropna()
             about = {"series": one.name, **_about(size), "name": name, "runs": len(values)}
-            rows.append({**about, **_means(values, size.teacher_pct), **_share(size, name)})
+            rows.append({**about, **_means(values, size), **_share(size, name)})
     return pd.DataFrame(rows)
 
 
-def _means(values: pd.Series, teacher: float) -> dict[str, float]:
-    """The mean, and retention with its 95 % interval by Student's t: the teacher is one number."""
+def _means(accuracies: pd.Series, size: Size) -> dict[str, float]:
+    """The mean, and retention with its 95 % interval by Student's t, which is that of runs: the teacher is one number,
+    or each student is measured against its own."""
+    scale = 100.0 / size.taught_by(accuracies.index) if len(size.own) else 1.0
+    values, teacher = accuracies * scale, 100.0 if len(size.own) else size.teacher_pct
     mean, sd = float(values.mean()), spread(values.to_numpy(dtype=float))
     reach = float(scipy_stats.t.isf((1 - stats.CONFIDENCE) / 2, len(values) - 1)) * sd / math.sqrt(len(values))
     reach = reach if sd > 0 else math.nan
     ends = {"retention_pct": mean, "retention_low": mean - reach, "retention_high": mean + reach}
-    return {"mean_pct": mean, **{name: 100 * divide(value, teacher) for name, value in ends.items()}}
+    return {
+        "mean_pct": float(accuracies.mean()),
+        **{name: 100 * divide(value, teacher) for name, value in ends.items()},
+    }
 
 
 def _share(size: Size, name: str) -> dict[str, float]:
@@ -104,7 +111,7 @@ def _share(size: Size, name: str) -> dict[str, float]:
     if name == DIRECT or DIRECT not in size.wide:
         return empty
     both = size.wide[[name, DIRECT]].dropna()
-    found = stats.share_of_gap(both[name].to_numpy(), both[DIRECT].to_numpy(), size.teacher_pct)
+    found = stats.share_of_gap(both[name].to_numpy(), both[DIRECT].to_numpy(), size.taught_by(both.index))
     return dict(zip(empty, (100 * found[key] for key in ("share", "share_low", "share_high")), strict=True))
 
 

@@ -20,6 +20,7 @@ from hpmkd.analysis.experiments import (
     speedup,
     teachers,
 )
+from hpmkd.analysis.experiments.contrast import about_teachers
 from hpmkd.analysis.section import Section
 from hpmkd.audit.sweep_dir import Saved
 
@@ -46,4 +47,5 @@ EXPERIMENTS: dict[str, Experiment] = {
 def sections_of(frame: pd.DataFrame, order: Sequence[str], saved: Saved) -> tuple[Section, ...]:
     """The sections of all experiments that this sweep has the models of, whatever its mode is called."""
     found = (make(frame, order, saved) for make in EXPERIMENTS.values())
-    return tuple(section for section in found if section is not None)
+    own = saved.config is not None and saved.config.teacher.per_run
+    return tuple(about_teachers(section, own) for section in found if section is not None)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hpmkd.analysis.experiments.contrast import FIXED, SAME
 from hpmkd.analysis.experiments.seen import DIRECT, LAYERS, TEACHER, TWO_SEEDS, TWO_TEACHERS, Place, places_seen
 from hpmkd.analysis.experiments.seen_contrasts import TITLES, contrasts
 from hpmkd.analysis.experiments.seen_figures import drawings
@@ -83,8 +84,8 @@ def _contrast_table(table: pd.DataFrame, several: bool) -> Table:
     }  # fmt: skip
     note = (
         "Mean over runs of a student's number minus the reference's, with its 95 % interval by Student's t. Against "
-        f"{DIRECT}: run by run, CKA with the same teacher. Against {TWO_TEACHERS}: their CKA with each other, which is "
-        f"fixed, as the teacher is. Against {TWO_SEEDS}: the CKA of Direct's run with its next one, run by run; as "
+        f"{DIRECT}: run by run, {SAME}. Against {TWO_TEACHERS}: their CKA with each other, {FIXED}. "
+        f"Against {TWO_SEEDS}: the CKA of Direct's run with its next one, run by run; as "
         "neighbouring runs share a network, interval and test are widened by the most that this can do. Holm: over the "
         "baselines of a measure, reference and place."
     )

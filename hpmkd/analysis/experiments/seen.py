@@ -30,7 +30,7 @@ class Alike:
     """Two networks, layer by layer: `kind` is a baseline with its teacher, or one of the two references."""
 
     kind: str
-    run: float  # NaN of teachers
+    run: float  # NaN of teachers whom all runs share
     rows: tuple[str, ...]
     columns: tuple[str, ...]
     cka: Floats
@@ -68,11 +68,17 @@ class Place:
         return mine.set_index("run")[column].astype("float64").dropna()
 
     def reference(self, kind: str, column: str) -> pd.Series:
-        """CKA of `LAYERS[column]` of one of the two references, by run; a teacher's run is its number."""
+        """CKA of `LAYERS[column]` of one of the two references, by run; that of a teacher whom all runs share is its
+        number."""
         found = [one for one in self.alike if one.kind == kind]
         runs = [number if one.run != one.run else one.run for number, one in enumerate(found)]
         values = [getattr(one, LAYERS[column]) for one in found]
-        return pd.Series(values, index=runs, dtype="float64").dropna()
+        return pd.Series(values, index=runs, dtype="float64").dropna().groupby(level=0).mean()
+
+    @property
+    def has_own_teachers(self) -> bool:
+        """Whether each run has teachers of its own."""
+        return bool(self.models.loc[self.models["baseline"] == TEACHER, "run"].notna().any())
 
 
 def places_seen(frame: pd.DataFrame, order: Sequence[str], saved: Saved) -> list[Place]:

@@ -57,6 +57,8 @@ def _difference(
     if reference == DIRECT:
         return (own - place.by_run(measure, DIRECT)).dropna(), apart
     theirs = place.reference(reference, measure)
+    if reference == TWO_TEACHERS and place.has_own_teachers:
+        return (own - theirs).dropna(), apart
     if reference == TWO_TEACHERS:  # fixed, as the students' teacher is: what varies are the students
         return (own - theirs.mean()).dropna(), apart
     return (own - theirs).dropna(), in_a_ring

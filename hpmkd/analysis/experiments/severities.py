@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from hpmkd.audit.places import groups as places_of
-from hpmkd.audit.places import students, teacher_pct
+from hpmkd.audit.places import retention_pct, students, teacher_pct, teachers_by_run
 from hpmkd.config.conditions import (
     CLEAN_TEACHER,
     CLEAN_VALIDATION,
@@ -56,7 +57,8 @@ class Line:
         arm: of `ARMS`' values, several joined by commas.
         parts: number -> the students of that condition; of the arm of clean teachers with those of Direct, who has
             none.
-        teachers: number -> test accuracy of the teacher, percent.
+        teachers: number -> test accuracy of the teacher, percent; where each run has its own, their mean.
+        own: number -> run -> that of the run's own teacher; empty where all have one.
     """
 
     place: str
@@ -64,6 +66,15 @@ class Line:
     arm: str
     parts: dict[float, pd.DataFrame]
     teachers: dict[float, float]
+    own: dict[float, pd.Series]
+
+    def retention_pct(self, level: float, accuracy: pd.Series) -> float:
+        """Of students, by run, in percent of their teachers."""
+        return retention_pct(accuracy, self.teachers.get(level, math.nan), self.own.get(level, pd.Series(dtype=float)))
+
+    def teachers_of(self, level: float) -> int:
+        """How many there are."""
+        return len(self.own.get(level, ())) or 1
 
     @property
     def levels(self) -> list[float]:
@@ -100,7 +111,7 @@ def lines_of(frame: pd.DataFrame, axis: Axis) -> list[Line]:
     known = students(frame)
     known = known[known["accuracy_pct"].notna()]
     parts = dict(_by_place(known))
-    teachers = {_key(names): teacher_pct(part, names["place"]) for names, part in places_of(frame)}
+    rows = {_key(names): (names["place"], part) for names, part in places_of(frame)}
     made: dict[tuple[Any, ...], dict[float, _Key]] = {}
     for dataset, condition, pair in parts:
         word = word_among(condition, axis.words)
@@ -110,7 +121,7 @@ def lines_of(frame: pd.DataFrame, axis: Axis) -> list[Line]:
             about = (dataset, pair, as_taught(without(base, (CLEAN_VALIDATION,))), kind, _arm(condition, word))
             made.setdefault(about, {axis.none: (dataset, base, pair)})[number] = (dataset, condition, pair)
     ordered = sorted(made.items(), key=lambda one: bool(one[0][4]))
-    return [_line(about, found, parts, teachers) for about, found in ordered if max(found) > axis.none]
+    return [_line(about, found, parts, rows) for about, found in ordered if max(found) > axis.none]
 
 
 _Key = tuple[str, str | None, str | None]
@@ -152,13 +163,15 @@ def _line(
     about: tuple[Any, ...],
     found: dict[float, _Key],
     parts: dict[_Key, pd.DataFrame],
-    teachers: dict[_Key, float],
+    rows: dict[_Key, tuple[str, pd.DataFrame]],
 ) -> Line:
     dataset, pair, rest, kind, arm = about
     made = {level: _with_direct(key, parts) for level, key in found.items()}
     there = {level: part for level, part in made.items() if len(part)}
-    known = {level: teachers.get(found[level], float("nan")) for level in there}
-    return Line(place_name(dataset, rest, pair), kind, arm or ARMS[""], parts=there, teachers=known)
+    mine = {level: rows[key] for level in there if (key := found[level]) in rows}
+    known = {level: teacher_pct(part, place) for level, (place, part) in mine.items()}
+    own = {level: teachers_by_run(part, place) for level, (place, part) in mine.items()}
+    return Line(place_name(dataset, rest, pair), kind, arm or ARMS[""], parts=there, teachers=known, own=own)
 
 
 def _with_direct(key: _Key, parts: dict[_Key, pd.DataFrame]) -> pd.DataFrame:

@@ -12,7 +12,6 @@ from hpmkd.analysis.experiments.contrast import is_shown, records, tested
 from hpmkd.analysis.experiments.severities import ARMS, DIRECT, Axis, Line
 from hpmkd.audit.chance import near_chance
 from hpmkd.config.conditions import CLEAN_TEACHER
-from hpmkd.numeric import divide
 
 SAME, CLEAN = ARMS[""], ARMS[CLEAN_TEACHER]
 TEACHER = "teacher"
@@ -29,13 +28,14 @@ def levels_table(lines: Sequence[Line], order: Sequence[str], axis: Axis, column
     rows = []
     for line in lines:
         for level in line.levels:
-            rows.append(_row(line, level, TEACHER) | {"runs": 1, "accuracy_pct": line.teachers.get(level)})
+            taught = {"runs": line.teachers_of(level), "accuracy_pct": line.teachers.get(level)}
+            rows.append(_row(line, level, TEACHER) | taught)
             for name in line.baselines(order):
                 accuracy = line.of(level, name)
                 if not len(accuracy):
                     continue
                 lost = records(tested({name: line.of(axis.none, name) - accuracy}))[0] if level != axis.none else {}
-                retention = 100 * divide(accuracy.mean(), line.teachers.get(level))
+                retention = line.retention_pct(level, accuracy)
                 row = _row(line, level, name) | {"runs": len(accuracy), "accuracy_pct": accuracy.mean()}
                 row |= {"retention_pct": retention, "lost": lost.get("difference")}
                 row |= {end: lost.get(end) for end in ("low", "high")}

@@ -9,7 +9,7 @@ import pandas as pd
 
 from hpmkd.analysis.experiments import teacher_words as words
 from hpmkd.analysis.experiments.attention import attention_table, spreads
-from hpmkd.analysis.experiments.contrast import SHARED, is_shown, records, tested
+from hpmkd.analysis.experiments.contrast import ONE_SET, SHARED, is_shown, records, tested
 from hpmkd.analysis.experiments.cost import Costs
 from hpmkd.analysis.experiments.disagreement import disagreements, pairs_table
 from hpmkd.analysis.experiments.teacher_arms import Arms, arms_in
@@ -107,7 +107,7 @@ def _number_table(numbers: pd.DataFrame, several: bool, budget: str) -> Table:
         "Test accuracy of the students by number of teachers, and the difference to the same method with the fewest, "
         "run by run, with its 95 % interval by Student's t; Holm over the M of a method. KD-Budget has one teacher "
         f"whatever M is. {budget} Cost: these students with everything that they depend on. {SHARED} "
-        "M teachers are the first M of one set, so M is that of one set."
+        f"{ONE_SET}"
     )
     return Table("teachers", "Accuracy and cost by number of teachers", numbers, columns=columns, note=note)
 

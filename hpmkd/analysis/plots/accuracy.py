@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from hpmkd.analysis import stats
 from hpmkd.analysis.plots.style import TEXT, colours, panels, rows, styled
+from hpmkd.audit.places import groups, teachers_by_run
 from hpmkd.numeric import divide, is_defined
 
 _ROW = 0.33  # inches
@@ -33,6 +34,8 @@ def retention(frame: pd.DataFrame, order: Sequence[str]) -> Figure:
 def _dots(frame: pd.DataFrame, order: Sequence[str], relative: bool) -> Figure:
     table = stats.summary(frame)
     students = stats.students(frame)
+    own_ones = ((names["place"], teachers_by_run(part, names["place"])) for names, part in groups(frame))
+    teachers = {place: by_run for place, by_run in own_ones if len(by_run)}
     names = [name for name in order if name in set(students["baseline"])]
     places = list(dict.fromkeys(students["place"]))
     shade = colours(order)
@@ -44,6 +47,10 @@ def _dots(frame: pd.DataFrame, order: Sequence[str], relative: bool) -> Figure:
             part, teacher = own.set_index("baseline")[columns].astype(float), float(own["teacher_pct"].iloc[0])
             scale = divide(100, teacher) if relative else 1.0
             mine = students[students["place"] == where]
+            if relative and (by_run := teachers.get(where)) is not None:
+                # Each is measured against the teacher of its run: the same points with the mean teacher's 100 %.
+                mine = mine.assign(accuracy_pct=mine["accuracy_pct"] / mine["run"].map(by_run) * teacher)
+                part = _intervals(mine)
             for place, name in enumerate(names):
                 values = mine.loc[mine["baseline"] == name, "accuracy_pct"] * scale
                 one.plot(values, [place + 0.18] * len(values), "o", ms=3.5, mew=0, alpha=0.75, color=shade[name])
@@ -54,6 +61,13 @@ def _dots(frame: pd.DataFrame, order: Sequence[str], relative: bool) -> Figure:
             rows(one, names)
         axes[-1].set_xlabel("% of the teacher's accuracy" if relative else "test accuracy, %")
     return figure
+
+
+def _intervals(students: pd.DataFrame) -> pd.DataFrame:
+    """Mean and 95 % interval of each baseline, as `stats.summary` has them of accuracies."""
+    values = students.groupby("baseline")["accuracy_pct"]
+    known = pd.DataFrame({"runs": values.count(), "mean_pct": values.mean(), "sd_pct": values.std()})
+    return stats.with_intervals(known)[["mean_pct", "low_pct", "high_pct"]].astype(float)
 
 
 def _mean(axes: Axes, place: int, row: pd.Series, colour: str) -> None:

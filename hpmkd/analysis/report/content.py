@@ -124,7 +124,9 @@ def compose(
     compared = tables.ordered(stats.comparisons(side_by_side), order)
     found, classes = conclude(compared), chance.classes_of(saved.jobs)
     beside = statistics_of(side_by_side, compared, order=visible, correctness=correctness, classes=classes)
-    made, sections = _tables(frame, side_by_side, compared, order), sections_of(frame, order, saved)
+    per_run = None if saved.config is None else saved.config.teacher.per_run
+    made = _tables(frame, side_by_side, compared, order, per_run=per_run)
+    sections = sections_of(frame, order, saved)
     return Report(
         title=f"{saved.output.root.name}: knowledge-distillation sweep",
         made=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -200,14 +202,16 @@ def to_continue(command: str) -> str:
     return f"To continue: {command}"
 
 
-def _tables(frame: pd.DataFrame, shown: pd.DataFrame, compared: pd.DataFrame, order: Sequence[str]) -> list[Table]:
+def _tables(
+    frame: pd.DataFrame, shown: pd.DataFrame, compared: pd.DataFrame, order: Sequence[str], *, per_run: bool | None
+) -> list[Table]:
     """`shown`: the rows of `frame` whose test accuracy is shown, in each place all that are compared there. Of other
     models the accuracy is left out."""
     if not frame["planned"].any():
         return []
     made = [tables.accuracy_table(tables.ordered(stats.summary(shown), order))]
     if len(compared):
-        made.append(tables.difference_table(compared))
+        made.append(tables.difference_table(compared, per_run))
     made.append(tables.cost_table(tables.ordered(costs(frame), order)))
     looked_at = frame["accuracy_pct"].where(frame["file"].isin(shown["file"]))
     return [*made, tables.model_table(frame.assign(accuracy_pct=looked_at))]

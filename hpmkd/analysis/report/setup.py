@@ -17,6 +17,11 @@ from hpmkd.plan.job import Job
 from hpmkd.plan.roles import Role
 
 _MOST = 24  # baselines by name; the config below the tables has all
+# By `teacher.per_run`.
+_TEACHERS = {
+    False: "all runs share them; intervals are about further students of these teachers",
+    True: "each run has its own; intervals are about other teachers, too",
+}
 _OPTIMISERS = {"adam": "Adam", "sgd": "SGD"}
 
 
@@ -39,6 +44,7 @@ def facts_of(frame: pd.DataFrame, saved: Saved, order: Sequence[str]) -> list[tu
     if config is not None:
         train = config.data.train_images
         made += [("runs per baseline", str(config.runs)), ("seed of the sweep", str(config.seed))]
+        made += [("teachers of the runs", _TEACHERS[config.teacher.per_run])]
         told = any(has_any(one, SUBSET) for one in part["condition"].dropna())
         but = "; where a condition says how many, so many" * told
         made += [("training images", f"{'all' if train is None else whole(train)}{but}")]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from hpmkd.analysis import stats
+from hpmkd.analysis.experiments.contrast import of_teachers
 from hpmkd.analysis.section import Format, Table, digits
 from hpmkd.numeric import p_value, whole
 
@@ -40,14 +41,14 @@ def accuracy_table(summary: pd.DataFrame) -> Table:
     }  # fmt: skip
     note = (
         "Test accuracy: mean, sample standard deviation, 95 % interval of the mean (Student's t). Retention: student / "
-        "its teacher, the first of several. train s: one model, mean; total s: all models of the row with everything "
-        "that they depend on."
+        "its teacher, the first of several; where each run has its own, the mean of the runs'. train s: one model, "
+        "mean; total s: all models of the row with everything that they depend on."
     )
     return Table("accuracy", "Accuracy, retention, cost", frame=summary, columns=columns, note=note)
 
 
-def difference_table(comparisons: pd.DataFrame) -> Table:
-    """Of `stats.comparisons`."""
+def difference_table(comparisons: pd.DataFrame, per_run: bool | None = None) -> Table:
+    """Of `stats.comparisons`; `per_run`: whether each run has teachers of its own, None: that is not known."""
     columns: dict[str, tuple[str, Format]] = {
         **_axes(comparisons), "baseline": ("baseline", str), "reference": ("against", str),
         "n": ("pairs", whole), "difference": ("difference", digits(2, sign=True)),
@@ -69,6 +70,7 @@ def difference_table(comparisons: pd.DataFrame) -> Table:
         "wins, ties "
         "count half (Agarwal et al. 2021)."
     )
+    note += "" if per_run is None else f" {of_teachers(per_run)}"
     return Table("differences", "Paired differences", frame=comparisons, columns=columns, note=note)
 
 

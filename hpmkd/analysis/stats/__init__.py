@@ -18,6 +18,7 @@ from hpmkd.analysis.stats.pairs import (
     paired,
     summary,
     wilcoxon,
+    with_intervals,
 )
 from hpmkd.analysis.stats.power import needed, runs_needed
 from hpmkd.analysis.stats.ranking import (
@@ -64,4 +65,5 @@ __all__ = [
     "students",
     "summary",
     "wilcoxon",
+    "with_intervals",
 ]

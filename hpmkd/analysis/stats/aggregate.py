@@ -14,7 +14,8 @@ import pandas as pd
 from scipy import stats as scipy_stats
 
 from hpmkd.analysis.stats.groups import MIN_GROUPS, students
-from hpmkd.audit import results
+from hpmkd.audit import places
+from hpmkd.audit.places import own_teacher_pct
 
 RESAMPLES = 2_000
 POINTS = 101
@@ -24,18 +25,14 @@ _TAILS = (2.5, 97.5)
 
 
 def scores(frame: pd.DataFrame, least: int = MIN_GROUPS) -> dict[str, np.ndarray]:
-    """Baseline -> (groups, runs): each student's accuracy in percent of its teachers' mean accuracy.
+    """Baseline -> (groups, runs): each student's accuracy in percent of its own teacher's, the first of several.
 
     Nothing below `least` groups. Left out are groups without such a teacher, then baselines that lack a group. A group
     has as many runs as the one with the fewest, the first ones: each group counts the same.
     """
-    part = students(frame)
-    if part.empty:
+    if students(frame).empty:
         return {}
-    table = results.summary(frame)
-    scale = table.assign(scale=table["retention_pct"] / table["mean_pct"].where(table["mean_pct"] > 0))
-    joined = part.merge(scale[["place", "baseline", "scale"]], on=["place", "baseline"], how="left")
-    joined["score"] = joined["accuracy_pct"] * joined["scale"]
+    joined = pd.concat([_scored(students(mine), mine, names["place"]) for names, mine in places.groups(frame)])
     joined = (
         joined.dropna(subset="score").drop_duplicates(["place", "baseline", "run"]).sort_values("run", kind="stable")
     )
@@ -48,6 +45,11 @@ def scores(frame: pd.DataFrame, least: int = MIN_GROUPS) -> dict[str, np.ndarray
             fewest = min(map(len, runs))
             made[str(name)] = np.stack([values[:fewest] for values in runs])
     return made
+
+
+def _scored(taught: pd.DataFrame, part: pd.DataFrame, place: str) -> pd.DataFrame:
+    teachers = own_teacher_pct(taught, part, place)
+    return taught.assign(score=100 * taught["accuracy_pct"] / teachers.where(teachers > 0))
 
 
 def interquartile_means(known: Mapping[str, np.ndarray]) -> pd.DataFrame:

@@ -14,18 +14,18 @@ CONFIDENCE = 0.95
 _DIGITS = 9  # accuracies that agree to so many are the same
 
 
-def share_of_gap(student: np.ndarray, direct: np.ndarray, teacher: float) -> dict[str, Any]:
+def share_of_gap(student: np.ndarray, direct: np.ndarray, teacher: float | np.ndarray) -> dict[str, Any]:
     """(S - D) / (T - D), the ratio of the means over runs, with its 95 % interval by Fieller (1954).
 
     The interval holds each share s at which a paired t-test of (S - D) - s (T - D) finds nothing: for normal accuracies
     it is exact at any number of runs. It is finite just where the 95 % interval of T - D leaves 0 out, by the same
-    t-test; elsewhere, and where the teacher is not above, a share means nothing and is missing. The teacher is one
-    network: the interval is about further students of this one.
+    t-test; elsewhere, and where the teacher is not above, a share means nothing and is missing. Where all runs have one
+    teacher, the interval is about further students of this one; where each has its own, about other teachers, too.
 
     Args:
         student: accuracy by run, percent.
         direct: of the students without a teacher in the same runs.
-        teacher: its accuracy, percent.
+        teacher: its accuracy, percent; or those of the runs' own, by run.
 
     Returns:
         `n`: runs; `gap` (the mean of T - D, points) with its interval `gap_low`, `gap_high` by Student's t;
@@ -35,7 +35,7 @@ def share_of_gap(student: np.ndarray, direct: np.ndarray, teacher: float) -> dic
     n = len(gap)
     row: dict[str, Any] = {"n": n, "gap": float(gap.mean()) if n else math.nan, "gap_finding": "no test"}
     row |= dict.fromkeys(("gap_low", "gap_high", "share", "share_low", "share_high"), math.nan)
-    if not spread(gap) > 0 or not math.isfinite(teacher):
+    if not spread(gap) > 0 or not np.isfinite(teacher).all():
         return row
     quantile = float(scipy_stats.t.isf((1 - CONFIDENCE) / 2, n - 1))
     reach = quantile * spread(gap) / math.sqrt(n)

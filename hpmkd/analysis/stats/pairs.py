@@ -36,11 +36,15 @@ _MAX_PERMUTATIONS = 2**10
 
 
 def summary(frame: pd.DataFrame) -> pd.DataFrame:
-    """`results.summary`, with the interval of the mean: `low_pct`, `high_pct` (95 %, Student's t).
+    """`results.summary`, `with_intervals`."""
+    return with_intervals(results.summary(frame))
+
+
+def with_intervals(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of `runs`, `mean_pct`, `sd_pct`, with the interval of the mean: `low_pct`, `high_pct` (95 %, Student's t).
 
     Missing for a single run, and where all runs gave the same number: no spread is no evidence of certainty.
     """
-    table = results.summary(frame)
     error = table["sd_pct"] / np.sqrt(table["runs"])
     error = error.where(table["sd_pct"].round(_DIGITS) > 0)
     freedom = (table["runs"] - 1).clip(lower=1)
