@@ -51,22 +51,28 @@ def get_model_checkpoint_path(
     text_of(dataset, "dataset", "the name of a data set")
     if baseline is not None:
         text_of(baseline, "baseline")
-    for name, value in (("run", run), ("own_run", own_run)):
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
-            raise wrong(name, "a whole number", value)
+    numbers = _numbers(model_type, run, own_run)
     if model_type not in ROLES:
         raise ValueError(f"model_type: expected one of {', '.join(ROLES)}, found {model_type!r}")
     if model_type != "teacher" and baseline is None:
         raise ValueError(f"baseline: expected a name for a {model_type}, found None")
     if model_type == "student" and (run is None or run < 1):
         raise ValueError(f"run: expected 1 or more for a student, found {run}")
-    if model_type == "student" and own_run is not None:
-        raise ValueError(f"own_run: expected None for a student, whose run is `run`; found {own_run}")
-    number = None if run is None else f"run{run}" if model_type == "student" else str(run)
-    if model_type == "teacher" and run == 1:
-        number = None
-    parts = [model_type, dataset, baseline, number, None if own_run is None else f"run{own_run}"]
+    parts = [model_type, dataset, baseline, *numbers]
     return folder / "models" / ("_".join(part for part in parts if part) + NETWORK_SUFFIX)
+
+
+def _numbers(model_type: str, run: int | None, own_run: int | None) -> list[str]:
+    """The end of a name: a number, where there are several, and the run."""
+    for name, value in (("run", run), ("own_run", own_run)):
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+            raise wrong(name, "a whole number", value)
+    if model_type == "student":
+        if own_run is not None:
+            raise ValueError(f"own_run: expected None for a student, whose run is `run`; found {own_run}")
+        return [f"run{run}"]
+    number = None if model_type == "teacher" and run == 1 else run
+    return [*([] if number is None else [str(number)]), *([] if own_run is None else [f"run{own_run}"])]
 
 
 def model_checkpoint_exists(path: PathLike) -> bool:

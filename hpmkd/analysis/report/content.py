@@ -124,9 +124,7 @@ def compose(
     compared = tables.ordered(stats.comparisons(side_by_side), order)
     found, classes = conclude(compared), chance.classes_of(saved.jobs)
     beside = statistics_of(side_by_side, compared, order=visible, correctness=correctness, classes=classes)
-    per_run = None if saved.config is None else saved.config.teacher.per_run
-    made = _tables(frame, side_by_side, compared, order, per_run=per_run)
-    sections = sections_of(frame, order, saved)
+    made, sections = _tables(frame, side_by_side, compared, order, saved=saved), sections_of(frame, order, saved)
     return Report(
         title=f"{saved.output.root.name}: knowledge-distillation sweep",
         made=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -203,7 +201,12 @@ def to_continue(command: str) -> str:
 
 
 def _tables(
-    frame: pd.DataFrame, shown: pd.DataFrame, compared: pd.DataFrame, order: Sequence[str], *, per_run: bool | None
+    frame: pd.DataFrame,
+    shown: pd.DataFrame,
+    compared: pd.DataFrame,
+    order: Sequence[str],
+    *,
+    saved: Saved,
 ) -> list[Table]:
     """`shown`: the rows of `frame` whose test accuracy is shown, in each place all that are compared there. Of other
     models the accuracy is left out."""
@@ -211,7 +214,7 @@ def _tables(
         return []
     made = [tables.accuracy_table(tables.ordered(stats.summary(shown), order))]
     if len(compared):
-        made.append(tables.difference_table(compared, per_run))
+        made.append(tables.difference_table(compared, saved.config.teacher.per_run if saved.config else None))
     made.append(tables.cost_table(tables.ordered(costs(frame), order)))
     looked_at = frame["accuracy_pct"].where(frame["file"].isin(shown["file"]))
     return [*made, tables.model_table(frame.assign(accuracy_pct=looked_at))]
