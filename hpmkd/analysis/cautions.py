@@ -6,6 +6,7 @@ import pandas as pd
 
 from hpmkd.analysis import stats
 from hpmkd.analysis.conclusions import LEVEL, MAX_NAMES, places
+from hpmkd.config.protocol import LITERATURE
 from hpmkd.data.source.listing import named
 
 # Below, the bootstrap covers less than about 92 % where it says 95 %; see `stats`.
@@ -20,6 +21,11 @@ def cautions(frame: pd.DataFrame, comparisons: pd.DataFrame) -> list[str]:
     if 1 < count < 5:
         these = noun.split(" of ")[0]
         made.append(f"Mean ranks over {count} {noun} describe these {these}; they do not generalise to others.")
+    if "protocol" in frame and (frame.loc[frame["planned"].astype(bool), "protocol"] == LITERATURE).any():
+        made.append(
+            "Protocol literature: no images were held out, and others chose its recipe on these test images, so "
+            "accuracies may be too high for new images; best test epochs are."
+        )
     for column, name in (("device", "kinds of device"), ("torch", "versions of torch"), ("hpmkd", "versions of hpmkd")):
         kinds = sorted(map(str, frame.loc[frame["planned"].astype(bool), column].dropna().unique()))
         if len(kinds) > 1:

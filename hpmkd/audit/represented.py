@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from hpmkd.audit.lineage import ancestors, reference_teachers
 from hpmkd.audit.measured import networks
+from hpmkd.config.protocol import LITERATURE
+from hpmkd.errors import UsageError
 from hpmkd.plan.roles import Role
 from hpmkd.store import representation_file
 from hpmkd.store.output_dir import OutputDir
@@ -69,6 +71,7 @@ def _runs(found: Mapping[str, Header]) -> dict[tuple[Any, ...], list[str]]:
 
 def unrepresented(output: OutputDir, found: Mapping[str, Header]) -> tuple[dict[str, Wanted], list[str]]:
     """What is wanted and not there, and the keys of files that are damaged."""
+    _need_validation(found)
     missing, damaged = {}, []
     for key, one in wanted(found).items():
         state = representation_file.state_of(output.representation_file(key), one)
@@ -77,6 +80,17 @@ def unrepresented(output: OutputDir, found: Mapping[str, Header]) -> tuple[dict[
         if state == "damaged":
             damaged.append(key)
     return missing, damaged
+
+
+def _need_validation(found: Mapping[str, Header]) -> None:
+    for key, one in found.items():
+        if one.metadata.get("protocol") == LITERATURE:
+            raise UsageError(
+                f"{key}: its protocol held no images out, and the probe of its embedding needs some",
+                expected="models of a sweep with protocol: honest",
+                found="protocol: literature",
+                todo="measure without --representations",
+            )
 
 
 def read(output: OutputDir, found: Mapping[str, Header]) -> dict[str, Representation]:

@@ -32,6 +32,7 @@ def result_row(stem: str, header: Header, planned: bool) -> dict[str, Any]:
         "run": _count(meta.get("run")),
         "accuracy_pct": header.accuracy if network else math.nan,
         "validation_accuracy_pct": meta.get("val_accuracy") if network else header.accuracy,
+        **_protocol(meta),
         "train_seconds": header.train_time,
         "prepare_seconds": meta.get("prepare_seconds", math.nan),  # of them, on helper modules before the first step
         # Mean entropy (nats) of the trained attention's weights on validation images, of a student that has one.
@@ -57,6 +58,13 @@ def result_row(stem: str, header: Header, planned: bool) -> dict[str, Any]:
     }
 
 
+def _protocol(meta: Mapping[str, Any]) -> dict[str, Any]:
+    """The best test accuracy of any epoch, where the protocol looks at the test images after each; `accuracy_pct` is
+    that of the last."""
+    best = {"best_test_accuracy_pct": _number(meta.get("best_test_accuracy_pct"))}
+    return {**best, "best_test_epoch": _count(meta.get("best_test_epoch")), "protocol": meta.get("protocol")}
+
+
 def _training_data(facts: Any) -> dict[str, Any]:
     """How many images a model was trained on, of each class at least and at most; and how many of their labels are
     wrong, asked for and found. Of metadata, in which somebody else may have put anything."""
@@ -79,8 +87,12 @@ def _count(value: Any) -> int | None:
 
 
 def _entropy(attention: Any) -> float:
+    """Of metadata; NaN where there is none."""
+    return _number(attention.get("entropy") if isinstance(attention, Mapping) else None)
+
+
+def _number(value: Any) -> float:
     """Of metadata, in which somebody else may have put anything; NaN where there is none."""
-    value: Any = attention.get("entropy") if isinstance(attention, Mapping) else None
     return float(value) if is_defined(value) else math.nan
 
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _SUMMARY = [
     *AXES, "place", "baseline", "runs", "mean_pct", "sd_pct", "retention_pct", "train_seconds", "total_seconds",
-    "teacher_pct",
+    "teacher_pct", "best_test_pct",
 ]  # fmt: skip
 
 
@@ -86,8 +86,9 @@ def collect_measured(
     ]
     frame = pd.DataFrame(rows, columns=columns)
     numbers = ["accuracy_pct", "validation_accuracy_pct", "train_seconds", "prepare_seconds", "ancestor_seconds"]
+    numbers += ["best_test_accuracy_pct"]
     numbers += ["attention_entropy", "training_multiply_adds", *RATIOS, *RATES]
-    kinds = dict.fromkeys(("run", "epochs", "parameters", "multiply_adds", *COUNTS), "Int64")
+    kinds = dict.fromkeys(("run", "epochs", "best_test_epoch", "parameters", "multiply_adds", *COUNTS), "Int64")
     frame = frame.astype({**kinds, **dict.fromkeys(numbers, "float64")})
     found_out = measured.measure_models(output, found)
     beyond = found_out.set_index("key")[[*measured.COLUMNS]].reindex(list(found)).set_axis(frame.index)
@@ -160,10 +161,9 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
 
     Retention is student / teacher accuracy in percent, and missing where there is no teacher or it has 0 %. The teacher
     is the students' own one (`places.teacher_pct`), whose accuracy is in `teacher_pct`; where each run has its own,
-    that is their mean, and retention the mean of each student's. The row `teacher` is of all, each network once, though
-    it was trained twice to the same weights.
+    both are means over the runs. The row `teacher` is of all, each network once.
     The standard deviation is the sample's (n - 1), and missing for a single run. A cost of which a part is not known is
-    missing.
+    missing. `best_test_pct` is the mean of best test epochs.
     """
     import pandas as pd
 
@@ -188,9 +188,16 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
                     "train_seconds": float(group["train_seconds"].mean()),
                     "total_seconds": total(group["train_seconds"]) + _shared_seconds(group, frame),
                     "teacher_pct": reference,
+                    "best_test_pct": _best(networks),
                 }
             )
     return pd.DataFrame(rows, columns=_SUMMARY).astype({"runs": "int64", **dict.fromkeys(_SUMMARY[6:], "float64")})
+
+
+def _best(networks: pd.DataFrame) -> float:
+    """Mean of the best test epochs; NaN where one of them is not known, as of a protocol that does not look at them."""
+    known = networks.get("best_test_accuracy_pct")
+    return math.nan if known is None else float(known.mean(skipna=False))
 
 
 def total(numbers: pd.Series) -> float:

@@ -18,9 +18,13 @@ def tables(frame: pd.DataFrame, order: list[str]) -> list[TextTable]:
     """The summary as one table per place, baselines in the order of the config."""
     made: list[TextTable] = []
     place = _places_of(order)
-    headings = ("baseline", "runs", "accuracy %", "sd", "retention %", "train s", "total s")
+    headings: tuple[str, ...] = ("baseline", "runs", "accuracy %", "sd", "retention %", "train s", "total s")
     digits = {"mean_pct": 2, "sd_pct": 2, "retention_pct": 1, "train_seconds": 1, "total_seconds": 1}
-    for name, part in summary(with_untaught(frame)).groupby("place", sort=False):
+    table = summary(with_untaught(frame))
+    if table["best_test_pct"].notna().any():
+        headings = (*headings[:2], "last epoch %", "sd", "best test epoch %", *headings[4:])
+        digits = {"mean_pct": 2, "sd_pct": 2, "best_test_pct": 2, **digits}
+    for name, part in table.groupby("place", sort=False):
         rows = sorted(part.to_dict("records"), key=lambda row: place.get(row["baseline"], len(place)))
         cells = [
             [str(row["baseline"]), whole(row["runs"]), *(fixed(row[column], count) for column, count in digits.items())]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -71,11 +71,7 @@ class GivenConfig(ModelConfig):
 
 
 class TeacherConfig(GivenConfig):
-    """The teacher's architecture, and where its weights come from."""
-
-
-class TeacherConfig(ModelConfig):
-    """The teacher's architecture, and whether all runs share it."""
+    """The teacher's architecture, where its weights come from, and whether all runs share it."""
 
     per_run: bool = Field(
         False, description="each run has teachers of its own (and assistants, searches, logits caches), with seeds of "
@@ -101,6 +97,18 @@ class PairConfig(Section):
 
     teacher: GivenConfig | None = None
     student: StudentConfig | None = None
+
+
+def need_trained(per_run: bool, teachers: Iterable[ModelConfig | None]) -> None:
+    """Rejected where each run is to have a teacher of its own, and there is one whose weights are given."""
+    weights = [one.weights for one in teachers if isinstance(one, GivenConfig) and one.weights is not None]
+    if per_run and weights:
+        raise Rejected(
+            "no weights beside teacher.per_run: each run has a teacher of its own, which is trained",
+            found=str(weights[0]),
+            todo="leave one of them out",
+            key="teacher.weights",
+        )
 
 
 def need_no_shares(per_run: bool, students: int, default: int) -> None:

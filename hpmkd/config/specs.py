@@ -61,6 +61,11 @@ class DataSpec:
         return self.images and self.images - self.validation_count(self.images)
 
     @property
+    def tests_each_epoch(self) -> bool:
+        """Whether the test images are looked at after each epoch, because none are held out (protocol: literature)."""
+        return not self.validation_fraction
+
+    @property
     def clean(self) -> DataSpec:
         """What clean teachers are trained on: without imbalance and noise."""
         return replace(self.under(clean_of(self.condition)), realised=None)
@@ -71,7 +76,7 @@ class DataSpec:
 
     def kept_of(self, images: int) -> int:
         """How many of `images` training images are kept for validation, whether the others are enough or not."""
-        return max(1, round(images * self.validation_fraction))
+        return 0 if self.tests_each_epoch else max(1, round(images * self.validation_fraction))
 
     def check(self) -> None:
         """Whether there are enough images, as far as their number is known; UsageError: see `validation_count`."""
@@ -156,6 +161,7 @@ class FitSpec:
     mixup: float = option(0.0)
     views: int | None = option(None)
     tf32: bool = option(False)
+    nesterov: bool = option(True)
 
 
 def no_training(epochs: int, precision: str, threads: int, views: int | None = None) -> FitSpec:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, field_validator, model_validator
 
-from hpmkd.config import condition_values, fields, networks
+from hpmkd.config import condition_values, fields, networks, protocol
 from hpmkd.config.bench import BenchConfig
 from hpmkd.config.condition_values import CleanValidation, Confused, Imbalance, LabelNoise, TeacherSees
 from hpmkd.config.fields import Epochs, Fraction, NonNegative, Positive, PositiveInt, Section, Smoothing
@@ -23,6 +23,7 @@ from hpmkd.config.methods import (
 )
 from hpmkd.config.networks import PairConfig, PairName, Ratio, StudentConfig, TeacherConfig
 from hpmkd.config.paths import user_path
+from hpmkd.config.protocol import Protocol
 from hpmkd.config.user_cache import user_cache
 from hpmkd.config.vary import grids
 
@@ -40,9 +41,10 @@ class DataConfig(Section):
     train_images: PositiveInt | None = Field(
         None, description="train on this many images only, the same ones for every model"
     )
-    validation_fraction: Annotated[float, Field(gt=0, lt=0.9)] = Field(
-        0.1, description="fraction of the training set held out for validation; the test set is used only at the end"
-    )
+    validation_fraction: Annotated[float, Field(ge=0, lt=0.9)] = Field(
+        0.1, description="fraction of the training set held out for validation; the test set is used only at the end; "
+        "0 with protocol: literature"
+    )  # fmt: skip
     augment: Literal["auto", "none", "crop", "crop_flip"] = Field(
         "auto", description="auto: crop and flip for colour images, none for grey ones"
     )
@@ -73,9 +75,12 @@ class FitConfig(Section):
     )
     student_epochs: Epochs = Field(30, description="passes over the training set, students")
     batch_size: PositiveInt = Field(256, description="images per step")
-    optimizer: Literal["adam", "sgd"] = Field("adam", description="adam, or sgd with Nesterov momentum")
-    lr: Positive = Field(1e-3, description="learning rate at the start")
+    optimizer: Literal["adam", "sgd"] = Field("adam", description="adam, or sgd with momentum")
+    lr: Positive | None = Field(
+        1e-3, description="learning rate at the start; null, with protocol: literature: that of its networks"
+    )
     momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="momentum of sgd")
+    nesterov: bool = Field(True, description="sgd: Nesterov momentum")
     weight_decay: NonNegative = Field(0.0, description="L2 penalty of the optimiser")
     schedule: Literal["cosine", "step", "constant"] = Field("cosine", description="learning rate schedule")
     milestones: list[Fraction] = Field(
@@ -126,6 +131,11 @@ class SweepConfig(Section):
     baselines: list[str] = Field(description="the methods to compare; may be left out beside `vary`")
     runs: Annotated[int, Field(ge=1, le=100_000)] = Field(5, description="students per baseline and data set")
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="the sweep's seed")
+    protocol: Protocol = Field(
+        "honest", description="honest: images are held out for every choice, the test images are looked at once; "
+        "literature: that of the tables for CIFAR-100: all images are trained on, the test images are looked at after "
+        "each epoch, the usual recipe where `fit` says nothing else",
+    )  # fmt: skip
     vary: list[dict[str, Any]] = Field(
         [], description="more baselines, as a grid over settings of their methods, such as "
         "{baselines: [TraditionalKD], kd.temperature: [2, 4, 8], kd.alpha: [0.5, 0.9]}; or a list of several grids"
@@ -162,6 +172,7 @@ class SweepConfig(Section):
         """Widths without an architecture (`--teacher.channels` alone) belong to the default network."""
         if not isinstance(values, dict):
             return values
+        values = protocol.with_defaults(values)
         if values.get("vary"):
             values = {"baselines": [], **values}
         known = {name: cls.model_fields[name].default.arch for name in ("teacher", "student")}
@@ -181,7 +192,9 @@ class SweepConfig(Section):
         fields.need_some(self.baselines or self.vary, "baselines", "at least one, or a grid in `vary`")
         networks.need_one_way(self.ratios, bool(self.pairs), self.student)
         shares = KDBudgetConfig.model_fields["students"].default
+        networks.need_trained(self.teacher.per_run, [self.teacher, *(pair.teacher for pair in self.pairs.values())])
         networks.need_no_shares(self.teacher.per_run, self.kd_budget.students, shares)
+        protocol.need_one_protocol(self)
         return self
 
 

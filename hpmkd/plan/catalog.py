@@ -6,13 +6,14 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from hpmkd.config.protocol import LITERATURE
 from hpmkd.config.words import EPOCHS, keys_of
 from hpmkd.errors import UsageError
 from hpmkd.plan.ablations import NAME as HPM_KD
 from hpmkd.plan.ablations import hpm_kd
 from hpmkd.plan.baseline import Baseline, hparams_of
 from hpmkd.plan.grid import varied
-from hpmkd.plan.naming import Kind, named, parsed
+from hpmkd.plan.naming import SEARCH, Kind, named, parsed
 
 if TYPE_CHECKING:
     from hpmkd.config.sweep import SweepConfig
@@ -99,7 +100,31 @@ def baselines_of(config: SweepConfig) -> tuple[Baseline, ...]:
         found[baseline.label] = entry
         made.append(baseline)
     # A grid may contain what is compared anyway, and grids may overlap.
-    return tuple({one.label: one for one in (*made, *_varied(config, found))}.values())
+    every = {one.label: one for one in (*made, *_varied(config, found))}
+    if config.protocol == LITERATURE:
+        for one in every.values():
+            _need_no_choice(one)
+    return tuple(every.values())
+
+
+def _need_no_choice(baseline: Baseline) -> None:
+    """UsageError where a baseline chooses, or trains, on images that its protocol does not hold out."""
+    rich = baseline.budget_of or baseline
+    attention = "attention" in dict(rich.hparams).values()
+    if not rich.search and not attention:
+        return
+    kind, words = _split(baseline.label, "baselines")
+    missing = [*["noAdaptive"] * (rich.search and SEARCH not in words), *["uniform"] * attention]
+    instead = "-".join([kind.name, *(word for word in words if word != SEARCH), *missing])
+    raise UsageError(
+        f"baselines: {baseline.label} needs images that protocol: literature does not hold out",
+        expected="no search for temperature and alpha, and no trained attention",
+        found=" and ".join([*["a search"] * rich.search, *["trained attention"] * attention])
+        + (" in HPM-KD, whose cost is its budget" if baseline.budget_of else ""),
+        todo="--hpmkd.adaptive false --hpmkd.weighting uniform, or take protocol: honest"
+        if baseline.budget_of and SEARCH not in words
+        else f"name {instead}, or take protocol: honest",
+    )
 
 
 def _varied(config: SweepConfig, found: Collection[str]) -> Iterator[Baseline]:

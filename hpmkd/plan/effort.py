@@ -43,7 +43,14 @@ def effort(job: Job) -> float:
         return _FORWARD * passes(job.model, seen, _EVALUATED)
     asked = sum(passes(one.model, images, job.fit.batch_size) for one in job.parents if one.role.is_network)
     alone = trained(job.model, epochs_of(job), job.fit.batch_size, images=images, kept=_validation_images(job))
-    return alone + epochs_of(job) * _FORWARD * asked + _attention(job)
+    return alone + epochs_of(job) * (_FORWARD * asked + _tests(job)) + _attention(job)
+
+
+def _tests(job: Job) -> float:
+    """Of a look at the test images after each epoch, where the protocol asks for it."""
+    if not job.data.tests_each_epoch or not job.role.is_network:
+        return 0.0
+    return _FORWARD * passes(job.model, round(_TESTED * job.data.images), _EVALUATED)
 
 
 def _attention(job: Job) -> float:

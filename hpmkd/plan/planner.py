@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hpmkd.config.conditions import as_taught, clean_of, images_of, sees_clean_teacher
-from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec, no_training
+from hpmkd.config.specs import DataSpec, ModelSpec, no_training
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.plan.architecture import geometric_sizes, network_name, parameter_count, sized
 from hpmkd.plan.baseline import Baseline, hparams_of
@@ -16,6 +16,7 @@ from hpmkd.plan.job import Job, seed_of, teacher_seed
 from hpmkd.plan.logits_cache import cache_fit, caches_logits
 from hpmkd.plan.own import Networks, need_maps
 from hpmkd.plan.pairs import resolved_pairs
+from hpmkd.plan.recipes import fit_of, mixup_of
 from hpmkd.plan.roles import Role
 from hpmkd.plan.shareable import marked
 from hpmkd.plan.work import training_cost
@@ -70,12 +71,6 @@ class _Planner:
         """The same job as one object that all share, so that it is fingerprinted once."""
         return self.made.setdefault((job.key, job.fingerprint), job)
 
-    def fit(self, epochs: int, distilled: bool = True) -> FitSpec:
-        values = self.config.fit.model_dump(exclude={"teacher_epochs", "assistant_epochs", "student_epochs"})
-        if distilled and self.config.kd.mixup is not None:
-            values["mixup"] = self.config.kd.mixup
-        return FitSpec(**{**values, "epochs": epochs, "milestones": tuple(values["milestones"])})
-
     def seed(self, number: int = 1) -> int:
         """Of that teacher; assistants and searches have the first one's."""
         return teacher_seed(self.config.seed, self.data.name, number, self.run)
@@ -90,7 +85,7 @@ class _Planner:
 
     def _teacher(self, number: int, owner: str | None) -> Job:
         own = self.config.teacher_fit.model_dump(exclude_none=True)
-        fit = replace(self.fit(self.config.fit.teacher_epochs), views=None, **own)
+        fit = replace(fit_of(self.config, self.large.arch, self.config.fit.teacher_epochs), views=None, **own)
         first = number == 1
         given = first and self.large.weights is not None
         if given:
@@ -111,7 +106,7 @@ class _Planner:
         """
         key = ("logits", network.key, network.fingerprint, self.config.kd)
         if key not in self.known:
-            cached = caches_logits(self.config, self.data, self.fit(1).mixup, self.epochs)
+            cached = caches_logits(self.config, self.data, mixup_of(self.config), self.epochs)
             self.known[key] = self._cache_of(network) if cached else network
         found: Job = self.known[key]
         return found
@@ -134,13 +129,13 @@ class _Planner:
         return list(self.known[key])
 
     def _chain(self, baseline: Baseline, sizes: Sequence[float]) -> list[Job]:
-        fit = self.fit(self.config.fit.assistant_epochs or self.epochs)
+        epochs = self.config.fit.assistant_epochs or self.epochs
         jobs: list[Job] = []
         for place, size in enumerate(sizes, start=1):
             model = sized(self.large, self.small, size)
             parent = self.logits_of(jobs[-1] if jobs else self.teacher())
             number = place if baseline.numbered else None
-            loss = hparams_of(self.config, "kd")
+            loss, fit = hparams_of(self.config, "kd"), fit_of(self.config, model.arch, epochs)
             job = Job(
                 Role.ASSISTANT, self.data, model=model, fit=fit, method="TraditionalKD", hparams=loss,
                 seed=self.seed(), baseline=baseline.family or baseline.label, run=self.run, parents=(parent,),
@@ -164,7 +159,7 @@ class _Planner:
 
         `owner`: whose alone it is: a baseline's, or that of all whose names have these words.
         """
-        fit = self.fit(self.epochs)
+        fit = fit_of(self.config, self.small.arch, self.epochs)
         grid = hparams_of(self.config, "adaptive")
         parents = (self.logits_of(self.elders.teacher()),)
         return self.once(
@@ -194,9 +189,8 @@ class _Planner:
         parents = tuple(networks if baseline.features else map(self.logits_of, networks))
         if baseline.search:
             parents = (*parents, self.search(owner or baseline.search_as))
-        fit = self.fit(self.config.fit.student_epochs, distilled=baseline.teachers > 0)
-        if baseline.budget_of is not None:
-            fit = self.fit(self.budget(baseline))
+        whole = self.budget(baseline) if baseline.budget_of is not None else self.config.fit.student_epochs
+        fit = fit_of(self.config, self.small.arch, whole, distilled=baseline.teachers > 0)
         run = self.run or 1
         return Job(
             Role.STUDENT, self.data, model=self.small, fit=fit, method=baseline.method, hparams=baseline.hparams,

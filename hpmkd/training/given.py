@@ -53,11 +53,17 @@ class GivenTeacher:
     def product(self, test: Images) -> Product:
         """The network, and what it answers to validation and test images."""
         precision = self.job.fit.precision
-        parts = (test.to(self.device), self.validation.to(self.device))
-        found, validation = (answer(self.network, part, self.normalise, precision) for part in parts)
+        found, validation = (
+            answer(self.network, part.to(self.device), self.normalise, precision) if len(part) else None
+            for part in (test, self.validation)
+        )
+        assert found is not None, "readers refuse a data set without test images"
         made = to_predictions(found, validation)
-        metadata: dict[str, Any] = {"val_accuracy": validation.accuracy_pct, "given_weights": self.job.model.weights}
-        summary = f"given, {made.accuracy_pct:.2f}% ({validation.accuracy_pct:.2f}% on validation)"
+        metadata: dict[str, Any] = {"given_weights": self.job.model.weights}
+        summary = f"given, {made.accuracy_pct:.2f}%"
+        if validation is not None:
+            metadata["val_accuracy"] = validation.accuracy_pct
+            summary += f" ({validation.accuracy_pct:.2f}% on validation)"
         return Product(self.network.state_dict(), made.accuracy_pct, metadata, summary=summary, predictions=made)
 
     def state_dict(self) -> dict[str, Any]:

@@ -75,9 +75,10 @@ class LogitsCacheBuilder:
         return torch.cat(parts).cpu()
 
     def validation_pct(self) -> float:
-        """Accuracy of the network on validation images, in percent."""
-        labels = self.validation.labels.cpu()
-        return 100 * int((self.parts[-1].argmax(1) == labels).sum()) / len(labels)
+        """Accuracy of the network on validation images, in percent; where none are held out, on the newest view."""
+        held_out = len(self.validation) > 0
+        labels, logits = (self.validation.labels, self.parts[-1]) if held_out else (self.batches.labels, self.parts[-2])
+        return 100 * int((logits.argmax(1) == labels.cpu()).sum()) / len(labels)
 
     def content(self) -> Tensor:
         """What its file holds: fp32 `(views * N + N_validation, K)`, row `view * N + image`."""
@@ -92,7 +93,8 @@ class LogitsCacheBuilder:
         """The logits; the test images are not looked at."""
         accuracy = self.validation_pct()
         text = f"{self.total} view{'s' * (self.total > 1)} of each image"
-        return Product(self.content(), accuracy, summary=f"{text} ({accuracy:.2f}% on validation)")
+        where = "validation" if len(self.validation) else "training images"
+        return Product(self.content(), accuracy, summary=f"{text} ({accuracy:.2f}% on {where})")
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that is done."""

@@ -24,7 +24,7 @@ def learning_rate(fit: FitSpec, epoch: int) -> float:
 
 
 def make_optimizer(fit: FitSpec, device: torch.device, *modules: nn.Module) -> torch.optim.Optimizer:
-    """Adam, or SGD with Nesterov momentum, over all parameters of the modules that are to be trained.
+    """Adam, or SGD with the recipe's momentum, over all parameters of the modules that are to be trained.
 
     On a GPU one fused kernel, which reads the learning rate from the GPU's memory: it can be part of a CUDA graph.
     """
@@ -39,7 +39,7 @@ def make_optimizer(fit: FitSpec, device: torch.device, *modules: nn.Module) -> t
             fit.lr,
             fit.momentum,
             weight_decay=fit.weight_decay,
-            nesterov=fit.momentum > 0,
+            nesterov=fit.nesterov and fit.momentum > 0,
             foreach=not fused,
             fused=fused,
         )

@@ -30,6 +30,7 @@ def provenance(job: Job, data: DataConfig, device: torch.device) -> dict[str, An
         **job.axes,
         "baseline": job.baseline,
         "run": job.run,
+        "protocol": "literature" if job.data.tests_each_epoch else "honest",
         "epochs": job.fit.epochs,
         "seed": job.seed,
         "architecture": model_to_json(job.model),

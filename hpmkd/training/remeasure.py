@@ -147,8 +147,10 @@ def predict_file(job: Job, path: Path, data: DataConfig, device: torch.device) -
     """What a model file answers to the test set, made anew; the temperature is fitted on validation images."""
     model, splits, normalise = open_model(job, path, data, device)
     test, validation = (
-        answer(model, part.to(device), normalise, job.fit.precision) for part in (splits.test, splits.validation)
+        answer(model, part.to(device), normalise, job.fit.precision) if len(part) else None
+        for part in (splits.test, splits.validation)
     )
+    assert test is not None, "readers refuse a data set without test images"
     return replace(to_predictions(test, validation), data_sha256=prepare(job.data, data))
 
 

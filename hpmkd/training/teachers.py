@@ -22,7 +22,7 @@ class Teacher(Protocol):
         """Logits `(B, K)` in fp32 on a training batch, and the feature maps if they are asked for."""
 
     def validation_logits(self, images: Images, normalise: Normalise) -> Tensor:
-        """Logits `(N, K)` in fp32 on all validation images."""
+        """Logits `(N, K)` in fp32 on all validation images; of none, no numbers."""
 
 
 class LiveTeacher:
@@ -47,6 +47,8 @@ class LiveTeacher:
     @torch.no_grad()
     def validation_logits(self, images: Images, normalise: Normalise) -> Tensor:
         """See `Teacher`."""
+        if not len(images):
+            return torch.empty(0, device=self.device)  # which goes with any number of classes
         with autocast(self.precision, self.device):
             return torch.cat([self.network(part).logits.float() for part, _ in plain_batches(images, normalise)])
 
@@ -73,4 +75,4 @@ class CachedTeacher:
 
     def validation_logits(self, images: Images, normalise: Normalise) -> Tensor:
         """See `Teacher`."""
-        return self.rows[-len(images) :].clone()
+        return self.rows[len(self.rows) - len(images) :].clone()

@@ -38,7 +38,7 @@ class Training:
         model: the student (or the teacher that is being trained).
         distiller: the loss, with its helper modules.
         teachers: the parents, already trained: networks, or teachers that are no networks.
-        splits: the data; the test part is not touched.
+        splits: the data; the test part is not touched, unless no image is held out for validation.
         recipe: how, how long, and where.
     """
 
@@ -61,6 +61,8 @@ class Training:
             splits.train.to(device), self.normalise, recipe.augment, fit.batch_size, views=fit.views
         )
         self.validation = splits.validation.to(device)
+        self.test = None if len(splits.validation) else splits.test.to(device)
+        self.tested: list[float] = []  # accuracy on it after each epoch, percent
         self.period = validation_period(len(splits.train), len(splits.validation))
         self.optimizer = make_optimizer(fit, device, self.model, self.distiller)
         kind = GraphedStep if _can_record(recipe, distiller) else Step
@@ -94,7 +96,7 @@ class Training:
                 raise Diverged(f"epoch {self.epoch + 1}: the training loss is {loss}", todo="try a smaller fit.lr")
             self.epoch += 1
             accuracy = math.nan
-            if self.epoch == end or self.epoch % self.period == 0:
+            if self.test is not None or self.epoch == end or self.epoch % self.period == 0:
                 look = time.monotonic()
                 accuracy = self._validate()
                 self.validate_seconds += time.monotonic() - look
@@ -110,7 +112,13 @@ class Training:
             )
 
     def _validate(self) -> float:
-        """Accuracy on validation images, in percent; after the last epoch the answers are kept."""
+        """Accuracy on validation images, in percent; after the last epoch the answers are kept.
+
+        Where there are none it is not known, and the accuracy on test images is noted down.
+        """
+        if self.test is not None:
+            self.tested.append(evaluate(self.model, self.test, self.normalise, self.fit.precision))
+            return math.nan
         if self.epoch < self.total:
             return evaluate(self.model, self.validation, self.normalise, self.fit.precision)
         self.last_validation = answer(self.model, self.validation, self.normalise, self.fit.precision)
@@ -144,11 +152,19 @@ class Training:
         return {"prepare": self.prepare_seconds, "validate": self.validate_seconds}
 
     def product(self, test: Images) -> Product:
-        """The network, after its only look at the test images."""
+        """The network, after its only look at the test images, or the last of a look after each epoch."""
         found = answer(self.model, test.to(self.device), self.normalise, self.fit.precision)
         made = to_predictions(found, self.last_validation)
         metadata = {"prepare_seconds": self.prepare_seconds, "steps": self.step.description, **self.prepared}
-        return Product(self.model.state_dict(), made.accuracy_pct, metadata, predictions=made)
+        return Product(self.model.state_dict(), made.accuracy_pct, {**metadata, **self._best()}, predictions=made)
+
+    def _best(self) -> dict[str, Any]:
+        """The best test accuracy of any epoch, the first of equal ones: chosen by test images, so it is too high."""
+        if not self.tested:
+            return {}
+        best = max(self.tested)
+        about = {"best_test_accuracy_pct": best, "best_test_epoch": self.tested.index(best) + 1}
+        return {**about, "test_accuracies_pct": list(self.tested)}
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the rest of the training depends on, helper modules included."""
@@ -157,6 +173,7 @@ class Training:
             "train_seconds": self.train_seconds,
             "prepare_seconds": self.prepare_seconds,
             "prepared": self.prepared,
+            "tested": list(self.tested),
             "model": self.model.state_dict(),
             "distiller": self.distiller.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -173,6 +190,7 @@ class Training:
         self.epoch, self.train_seconds = int(state["epoch"]), float(state["train_seconds"])
         self.prepare_seconds = float(state.get("prepare_seconds", 0.0))
         self.prepared = dict(state.get("prepared", {}))
+        self.tested = [float(one) for one in state.get("tested", [])]
 
 
 def _can_record(recipe: Recipe, distiller: Distiller) -> bool:

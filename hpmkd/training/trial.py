@@ -143,7 +143,8 @@ class _Trial:
         except Diverged as error:
             yield Failed(self.job.key, str(error))
             return
-        about = {"parents": parents.weights, "val_accuracy": validation_pct}
+        known = validation_pct if math.isfinite(validation_pct) else None
+        about: dict[str, Any] = {"parents": parents.weights, "val_accuracy": known}
         if splits.chosen is not None:
             about["training_data"] = realise(self.job.data, splits.chosen)
         if self.job.role.is_network:
@@ -151,7 +152,7 @@ class _Trial:
         yield self.finish(work, splits, provenance(self.job, self.data, self.device) | about)
 
     def finish(self, work: Work, splits: Splits, metadata: Mapping[str, Any]) -> Finished:
-        """Commits the file; of a network, after its only look at the test set."""
+        """Commits the file; of a network, after its only look at the test set, or its last."""
         with self.timings.part("test"):
             made = work.product(splits.test)
         with self.timings.part("commit"):

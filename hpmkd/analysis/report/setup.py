@@ -22,6 +22,11 @@ _TEACHERS = {
     False: "all runs share them; intervals are about further students of these teachers",
     True: "each run has its own; intervals are about other teachers, too",
 }
+_PROTOCOLS = {
+    "honest": "honest: images are held out for every choice; the test images are looked at once, after the last epoch",
+    "literature": "literature: all images are trained on, none are held out; the test images are looked at after each "
+    "epoch; accuracies are of the last epoch, best test epochs stand apart",
+}
 _OPTIMISERS = {"adam": "Adam", "sgd": "SGD"}
 
 
@@ -44,6 +49,7 @@ def facts_of(frame: pd.DataFrame, saved: Saved, order: Sequence[str]) -> list[tu
     if config is not None:
         train = config.data.train_images
         made += [("runs per baseline", str(config.runs)), ("seed of the sweep", str(config.seed))]
+        made += [("protocol", _PROTOCOLS[config.protocol])]
         made += [("teachers of the runs", _TEACHERS[config.teacher.per_run])]
         told = any(has_any(one, SUBSET) for one in part["condition"].dropna())
         but = "; where a condition says how many, so many" * told
@@ -122,7 +128,8 @@ def _recipe(fit: FitSpec) -> dict[str, str]:
     schedule = fit.schedule
     if schedule == "step":
         schedule = f"times {fit.gamma:g} after {', '.join(f'{100 * one:g} %' for one in fit.milestones)}"
-    momentum = f" with Nesterov momentum {fit.momentum:g}" if fit.optimizer == "sgd" and fit.momentum else ""
+    kind = "Nesterov " * fit.nesterov
+    momentum = f" with {kind}momentum {fit.momentum:g}" if fit.optimizer == "sgd" and fit.momentum else ""
     parts = {
         "epochs": count(fit.epochs, "epoch"),
         "batches": f"batches of {whole(fit.batch_size)}",
