@@ -14,6 +14,7 @@ from hpmkd.config.conditions import CLEAN_VALIDATION, has_any
 from hpmkd.config.fields import Rejected
 
 if TYPE_CHECKING:
+    from hpmkd.config.specs import FitSpec
     from hpmkd.config.sweep import SweepConfig
 
 Protocol = Literal["honest", "literature"]
@@ -81,3 +82,10 @@ _USES = {
     "vary": "could choose a cell of a grid: name what is compared in baselines, as in TraditionalKD-T2",
     "record.representations": "choose the strength of a probe",
 }
+
+
+def is_usual(fit: FitSpec, arch: str) -> bool:
+    """Whether a recipe is that of the literature, its number of epochs aside."""
+    wanted = {**_FIT, "lr": learning_rate(None, arch), "milestones": tuple(_FIT["milestones"])}
+    off = fit.label_smoothing == 0 and fit.mixup == 0 and fit.views is None
+    return off and all(getattr(fit, key) == value for key, value in wanted.items() if not key.endswith("_epochs"))

@@ -14,6 +14,7 @@ from hpmkd.analysis.experiments import (
     interactions,
     latency,
     noise,
+    published,
     ratios,
     representations,
     sensitivity,
@@ -29,6 +30,7 @@ from hpmkd.audit.sweep_dir import Saved
 Experiment = Callable[[pd.DataFrame, Sequence[str], Saved], Section | None]
 # By the name of their sections.
 EXPERIMENTS: dict[str, Experiment] = {
+    "published": published.section,
     "ratios": ratios.section,
     "ablation": ablation.section,
     "interactions": interactions.section,
