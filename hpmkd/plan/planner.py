@@ -225,9 +225,8 @@ def expand(
     places = {(data.name, data.condition) for data in specs}
     pairs = ((data, *found) for data in specs for found in resolved_pairs(config, data, networks or {}).items())
     for data, pair, (large, small) in pairs:
-        planner = _Planner(
-            config, data, large=large, small=small, pair=pair, made=made, epochs=config.fit.student_epochs
-        )
+        own = config.fit.student_epochs
+        planner = _Planner(config, data, large=large, small=small, pair=pair, made=made, epochs=own)
         for run in range(1, config.runs + 1) if config.teacher.per_run else (1,):
             _add(jobs, planner.of_run(run).elders.teacher())
         for baseline in baselines:
