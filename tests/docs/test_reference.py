@@ -40,7 +40,7 @@ def test_every_config_key_and_mode(reference: ModuleType) -> None:
         assert str(field.description).replace("|", "\\|") in row
     for path in (ROOT / "tune_configs").glob("*.yaml"):
         assert f"### {path.stem}\n" in page
-    assert "| `fit.lr` | `float > 0` | `0.001` |" in page
+    assert "| `fit.gamma` | `float > 0` | `0.1` |" in page
     assert "| `data.train_images` | `int\\|null >= 1` | `null` |" in page
 
 
