@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hpmkd.config.specs import ModelSpec
+from hpmkd.models.exporting import is_exporting
 from hpmkd.models.output import ModelOutput
 
 
@@ -55,8 +56,7 @@ def max_pool(maps_NCHW: Tensor) -> Tensor:
     With gradients torch's own is the faster one, since it has noted which value was the largest.
     """
     count, channels, height, width = maps_NCHW.shape
-    exporting = torch.jit.is_tracing() or torch.compiler.is_compiling()  # type: ignore[attr-defined, no-untyped-call]
-    wanted = maps_NCHW.device.type == "cpu" and not torch.is_grad_enabled() and not exporting
+    wanted = maps_NCHW.device.type == "cpu" and not torch.is_grad_enabled() and not is_exporting()
     if not wanted or height % 2 or width % 2:
         return F.max_pool2d(maps_NCHW, 2)
     rows = maps_NCHW.permute(0, 2, 3, 1).reshape(count, height // 2, 2, width, channels)

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from hpmkd.config.architectures import SHUFFLE_V1_BLOCKS, SHUFFLE_V1_GROUPS
 from hpmkd.config.specs import ModelSpec
+from hpmkd.models.exporting import is_exporting
 from hpmkd.models.staged import Block, Stage, StagedNetwork
 
 
@@ -41,7 +42,13 @@ class ShuffleBlock(Block):
 
 def shuffled(maps_NCHW: Tensor, groups: int) -> Tensor:
     """Channels of all groups in turn, one of each (Zhang et al. 2018, section 3.1)."""
-    return maps_NCHW if groups == 1 else F.channel_shuffle(maps_NCHW, groups)
+    if groups == 1:
+        return maps_NCHW
+    if is_exporting():
+        channels, height, width = maps_NCHW.shape[1:]
+        grouped = maps_NCHW.reshape(-1, groups, channels // groups, height, width)
+        return grouped.transpose(1, 2).reshape(-1, channels, height, width)
+    return F.channel_shuffle(maps_NCHW, groups)
 
 
 class ShuffleNetV1(StagedNetwork):

@@ -24,8 +24,9 @@ from hpmkd.store.network_file import Logits, load_network
 
 # Sums in another order differ in the last digits of fp32; a wrong export differs in the first.
 TOLERANCE = 1e-4
-# The first version whose exporter, the one that traces with `torch.export`, is tested here.
-ONNX_TORCH = "2.6"
+# The version from which on the exporter that traces with `torch.export` is torch's default. With older ones it needs an
+# onnxscript of the same age (torch 2.6 with onnxscript 0.7 converts no BatchNorm), the other exporter needs none.
+ONNX_TORCH = "2.9"
 # Of formats that go, why, and what comes in their place.
 DEPRECATED = {"torchscript": "deprecated by torch, and gone from hpmkd 0.3 on; export to pt2 (torch.export) instead"}
 # The member of a .pt2 or .torchscript file that says what the network is.
@@ -152,23 +153,25 @@ def _from_torchscript(data: bytes, spec: ModelSpec) -> Forward:
 
 
 def _to_onnx(model: Logits, images: Tensor, about: Mapping[str, str]) -> bytes:
-    if torch.__version__ < ONNX_TORCH:
-        raise EnvironmentProblem(
-            "export to onnx: torch is too old",
-            expected=f"torch {ONNX_TORCH} or newer",
-            found=f"torch {torch.__version__}",
-            todo="install a newer torch, or export to pt2 or safetensors",
-        )
-    program = torch.onnx.export(
-        model, (images,), dynamo=True, dynamic_shapes=_any_batch(), input_names=["images"], output_names=["logits"],
-        verbose=False,
-    )  # fmt: skip
-    assert program is not None
-    proto = program.model_proto
+    proto = _proto(model, images)
     for name, value in about.items():
         entry = proto.metadata_props.add()
         entry.key, entry.value = name, value
     return bytes(proto.SerializeToString())
+
+
+def _proto(model: Logits, images: Tensor) -> Any:
+    """The network as ONNX has it, for any batch size."""
+    names: dict[str, Any] = {"input_names": ["images"], "output_names": ["logits"]}
+    if torch.__version__ >= ONNX_TORCH:
+        program = torch.onnx.export(model, (images,), dynamo=True, dynamic_shapes=_any_batch(), verbose=False, **names)
+        assert program is not None
+        return program.model_proto
+    import onnx
+
+    buffer, batch = io.BytesIO(), {"images": {0: "batch"}, "logits": {0: "batch"}}
+    torch.onnx.export(model, (images,), buffer, dynamo=False, dynamic_axes=batch, **names)  # type: ignore[arg-type]
+    return onnx.load_from_string(buffer.getvalue())
 
 
 def _from_onnx(data: bytes, spec: ModelSpec) -> Forward:
