@@ -8,6 +8,7 @@ which papers print for CIFAR-100. RepDistiller (Tian et al. 2020) has its recipe
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from hpmkd.config.conditions import CLEAN_VALIDATION, has_any
@@ -15,7 +16,6 @@ from hpmkd.config.fields import Rejected
 
 if TYPE_CHECKING:
     from hpmkd.config.specs import FitSpec
-    from hpmkd.config.sweep import SweepConfig
 
 Protocol = Literal["honest", "literature"]
 LITERATURE: Protocol = "literature"
@@ -47,28 +47,28 @@ def learning_rate(lr: float | None, arch: str) -> float:
     return next((rate for name, rate in _EXCEPTIONS.items() if name.match(arch)), _LR)
 
 
-def need_one_protocol(config: SweepConfig) -> None:
-    """Rejected where settings need images that the protocol does not hold out, or the other way round."""
-    if config.protocol != LITERATURE:
-        if not config.data.validation_fraction:
+def need_one_protocol(protocol: Protocol, found: Mapping[str, Any]) -> None:
+    """Rejected where settings need images that the protocol does not hold out, or the other way round.
+
+    Args:
+        protocol: of the sweep.
+        found: `fit.lr`, and the values of the keys in `_USES`.
+    """
+    if protocol != LITERATURE:
+        if not found["data.validation_fraction"]:
             raise Rejected(
                 "more than 0: these images choose; none are held out with protocol: literature alone",
                 found="0", todo="ask for some, such as 0.1", key="data.validation_fraction",
             )  # fmt: skip
-        if config.fit.lr is None:
+        if found["fit.lr"] is None:
             raise Rejected(
                 "a number; null leaves it to protocol: literature", found="null", todo="set it", key="fit.lr"
             )
         return
-    needs = {
-        "data.validation_fraction": config.data.validation_fraction,
-        "data.clean_validation": any(config.data.clean_validation),
-        "datasets": [one for one in config.datasets if has_any(one.rpartition("@")[2], (CLEAN_VALIDATION,))],
-        "vary": config.vary,
-        "record.representations": config.record.representations,
-    }
-    for key, value in needs.items():
-        if value:
+    kept = [one for one in found["datasets"] if has_any(one.rpartition("@")[2], (CLEAN_VALIDATION,))]
+    clean = any(found["data.clean_validation"])
+    for key, value in {**found, "datasets": kept, "data.clean_validation": clean}.items():
+        if key in _USES and value:
             raise Rejected(
                 f"nothing beside protocol: literature, which holds no images out that {_USES[key]}",
                 found=str(value), todo="leave it out, or take protocol: honest", key=key,

@@ -194,7 +194,10 @@ class SweepConfig(Section):
         shares = KDBudgetConfig.model_fields["students"].default
         networks.need_trained(self.teacher.per_run, [self.teacher, *(pair.teacher for pair in self.pairs.values())])
         networks.need_no_shares(self.teacher.per_run, self.kd_budget.students, shares)
-        protocol.need_one_protocol(self)
+        data, record = self.data, self.record
+        found = {"data.validation_fraction": data.validation_fraction, "data.clean_validation": data.clean_validation}
+        found |= {"fit.lr": self.fit.lr, "datasets": self.datasets, "vary": self.vary}
+        protocol.need_one_protocol(self.protocol, found | {"record.representations": record.representations})
         return self
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from hpmkd.config.networks import PRETRAINED, GivenConfig
 from hpmkd.config.specs import DataSpec, ModelSpec, model_to_json
@@ -42,15 +43,7 @@ def given_teachers(
         return [], {}
     for one in asked:
         _need_sound(one)
-    content = [
-        {
-            "network": model_to_json(one.network),
-            "origin": one.network.origin,
-            "file": one.config.weights,
-            "copy": str(scratch / f"weights{number}"),
-        }
-        for number, one in enumerate(asked)
-    ]
+    content = [_question(one, scratch / f"weights{number}") for number, one in enumerate(asked)]
     found, copies = [], {}
     answers = answers_of("hpmkd.training.given_weights", content, scratch, asked[0].where)
     for number, (one, answer) in enumerate(zip(asked, answers, strict=True)):
@@ -67,6 +60,12 @@ def given_teachers(
         moments = _moments(one, answer["normalisation"])
         found.append(replace(one.network, weights=answer["weights"], normalisation=moments, weights_file=str(target)))
     return found, copies
+
+
+def _question(one: Given, copy: Path) -> dict[str, Any]:
+    """What the process that reads the file is asked, see `training.given_weights`."""
+    network = {"network": model_to_json(one.network), "origin": one.network.origin}
+    return {**network, "file": one.config.weights, "copy": str(copy)}
 
 
 def _need_sound(one: Given) -> None:

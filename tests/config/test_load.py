@@ -221,7 +221,7 @@ def test_errors_are_at_the_place_that_the_user_wrote(
     [
         ("runs", "x", "a whole number (int: students per baseline and data set)", "for example runs: 5, or leave it"),
         ("runs", 2.5, "whole number", "for example runs: 5"),
-        ("fit.lr", "fast", "a number (float: learning rate", "for example fit.lr: 0.001"),
+        ("fit.lr", "fast", "a number (float|null: learning rate", "for example fit.lr: 0.001"),
         ("fit.lr", -1, "greater than 0", "for example fit.lr: 0.001"),
         ("data.download", "maybe", "true or false", "for example data.download: true"),
         ("fit.precision", "half", "'fp32' or 'bf16'", 'for example fit.precision: "fp32"'),
