@@ -8,25 +8,19 @@ from torch.nn import functional as F
 
 from hpmkd.config.architectures import MOBILE_STAGES
 from hpmkd.config.specs import ModelSpec
+from hpmkd.models.depthwise import DepthwiseLayers
 from hpmkd.models.staged import Block, Stage, StagedNetwork, published_start
 
 # How many of the seven stages are before the first tap, and between one tap and the next.
 _PER_TAP = (2, 1, 2, 2)
 
 
-class InvertedResidual(Block):
+class InvertedResidual(DepthwiseLayers, Block):
     """1x1 to `expansion` times the width, 3x3 depthwise with the stride, 1x1 without ReLU; a shortcut where the shape
     stays."""
 
     def __init__(self, width_in: int, width: int, stride: int, expansion: int) -> None:
-        super().__init__()
-        wide = expansion * width_in
-        self.conv1 = nn.Conv2d(width_in, wide, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(wide)
-        self.conv2 = nn.Conv2d(wide, wide, 3, stride, 1, groups=wide, bias=False)
-        self.bn2 = nn.BatchNorm2d(wide)
-        self.conv3 = nn.Conv2d(wide, width, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(width)
+        super().__init__(width_in, expansion * width_in, width, stride=stride)
         self.stays = stride == 1 and width_in == width
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor]:

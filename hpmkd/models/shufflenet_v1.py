@@ -8,28 +8,22 @@ from torch.nn import functional as F
 
 from hpmkd.config.architectures import SHUFFLE_V1_BLOCKS, SHUFFLE_V1_GROUPS
 from hpmkd.config.specs import ModelSpec
+from hpmkd.models.depthwise import DepthwiseLayers
 from hpmkd.models.exporting import is_exporting
 from hpmkd.models.staged import Block, Stage, StagedNetwork
 
 
-class ShuffleBlock(Block):
+class ShuffleBlock(DepthwiseLayers, Block):
     """1x1 in groups to a quarter of the width, shuffled channels, 3x3 depthwise, 1x1 in groups.
 
     With stride 2 the input, averaged, is put beside the result, else added to it.
     """
 
     def __init__(self, width_in: int, width: int, stride: int, groups: int) -> None:
-        super().__init__()
         # What is put beside it brings the rest of the width.
         own = width - width_in if stride == 2 else width
-        inner = own // 4
+        super().__init__(width_in, own // 4, own, stride=stride, groups=(groups, SHUFFLE_V1_GROUPS))
         self.groups, self.beside = groups, stride == 2
-        self.conv1 = nn.Conv2d(width_in, inner, 1, groups=groups, bias=False)
-        self.bn1 = nn.BatchNorm2d(inner)
-        self.conv2 = nn.Conv2d(inner, inner, 3, stride, 1, groups=inner, bias=False)
-        self.bn2 = nn.BatchNorm2d(inner)
-        self.conv3 = nn.Conv2d(inner, own, 1, groups=SHUFFLE_V1_GROUPS, bias=False)
-        self.bn3 = nn.BatchNorm2d(own)
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """`(N, C_in, H, W)` -> `(N, C, H/stride, W/stride)`, after and before the last ReLU."""

@@ -8,23 +8,18 @@ from torch.nn import functional as F
 
 from hpmkd.config.architectures import SHUFFLE_V2_BLOCKS
 from hpmkd.config.specs import ModelSpec
+from hpmkd.models.depthwise import DepthwiseLayers
 from hpmkd.models.shufflenet_v1 import shuffled
 from hpmkd.models.staged import Block, Stage, StagedNetwork
 
 _BRANCHES = 2
 
 
-class _Branch(nn.Module):
+class _Branch(DepthwiseLayers):
     """1x1, 3x3 depthwise with the stride, 1x1, each with BatchNorm; a ReLU after the first, and none at the end."""
 
     def __init__(self, width_in: int, width: int, stride: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(width_in, width, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, stride, 1, groups=width, bias=False)
-        self.bn2 = nn.BatchNorm2d(width)
-        self.conv3 = nn.Conv2d(width, width, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(width)
+        super().__init__(width_in, width, width, stride=stride)
 
     def forward(self, x: Tensor) -> Tensor:
         """`(N, C_in, H, W)` -> `(N, C, H/stride, W/stride)`."""
