@@ -52,8 +52,8 @@ API: dict[str, list[str]] = {
         "hpmkd.analysis.stats.ranking.rank_tests",
     ],
     "For new methods, networks and data sets": [
-        "hpmkd.methods.base.Distiller",
-        "hpmkd.methods.base.kd_terms",
+        "hpmkd.methods.base.distiller.Distiller",
+        "hpmkd.methods.base.terms.kd_terms",
         "hpmkd.models.output.ModelOutput",
         "hpmkd.models.build.build",
         "hpmkd.config.specs.ModelSpec",

@@ -8,13 +8,13 @@ from typing import Any
 import torch
 
 from hpmkd.config.specs import ModelSpec
-from hpmkd.methods.at import AT
 from hpmkd.methods.base import Distiller
 from hpmkd.methods.direct import Direct
-from hpmkd.methods.fitnets import FitNets
-from hpmkd.methods.hpm_kd import HPMKD
-from hpmkd.methods.kd_ensemble import KDEnsemble
-from hpmkd.methods.traditional_kd import TAKD, TraditionalKD
+from hpmkd.methods.features.at import AT
+from hpmkd.methods.features.fitnets import FitNets
+from hpmkd.methods.logits.traditional_kd import TAKD, TraditionalKD
+from hpmkd.methods.multi_teacher.hpm_kd import HPMKD
+from hpmkd.methods.multi_teacher.kd_ensemble import KDEnsemble
 
 DISTILLERS: dict[str, type[Distiller]] = {
     "Direct": Direct,

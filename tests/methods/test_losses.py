@@ -12,9 +12,9 @@ from support.losses import HPARAMS, numpy, outputs, softmax
 from torch.nn import functional as F
 
 from hpmkd.config.specs import ModelSpec
-from hpmkd.methods.at import attention_map
 from hpmkd.methods.base import kd_terms, paired_stages, same_size
 from hpmkd.methods.build import DISTILLERS, build_distiller
+from hpmkd.methods.features.at import attention_map
 from hpmkd.plan.catalog import BASELINES, baselines_of
 
 CHANCE = np.random.default_rng(5)

@@ -26,7 +26,7 @@ from support.trainings import HPM, flat, make, same, saved
 from hpmkd.config.specs import ModelSpec
 from hpmkd.data.images import Splits, split
 from hpmkd.methods.build import DISTILLERS
-from hpmkd.methods.temperature import SCHEDULES
+from hpmkd.methods.multi_teacher.temperature import SCHEDULES
 from hpmkd.models import build
 from hpmkd.training import device
 from hpmkd.training.cuda_graph import GraphedStep

@@ -12,7 +12,7 @@ from support.trainings import HPM, make, same, saved
 
 from hpmkd.config.specs import ModelSpec
 from hpmkd.errors import Diverged
-from hpmkd.methods.temperature import SCHEDULES
+from hpmkd.methods.multi_teacher.temperature import SCHEDULES
 from hpmkd.plan.catalog import BASELINES
 from hpmkd.plan.work import validation_period
 from hpmkd.training.evaluate import evaluate

@@ -10,7 +10,7 @@ from support.losses import HPARAMS, numpy, outputs, softmax
 from support.trainings import HPM
 
 from hpmkd.methods.build import build_distiller
-from hpmkd.methods.mixture import Attention, Confidence, Uniform, log_mixture
+from hpmkd.methods.multi_teacher.mixture import Attention, Confidence, Uniform, log_mixture
 
 
 def logits(*shape: int, seed: int = 0) -> torch.Tensor:

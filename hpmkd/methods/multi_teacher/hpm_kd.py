@@ -10,8 +10,8 @@ from torch.nn import functional as F
 
 from hpmkd.config.specs import ModelSpec
 from hpmkd.methods.base import Distiller, Repeat, kd_terms, one_by_one, soft_terms
-from hpmkd.methods.mixture import Attention, Confidence, Uniform, log_mixture
-from hpmkd.methods.temperature import SCHEDULES
+from hpmkd.methods.multi_teacher.mixture import Attention, Confidence, Uniform, log_mixture
+from hpmkd.methods.multi_teacher.temperature import SCHEDULES
 from hpmkd.models import ModelOutput
 
 

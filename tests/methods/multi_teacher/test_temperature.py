@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from hpmkd.methods.temperature import SCHEDULES, Cosine
+from hpmkd.methods.multi_teacher.temperature import SCHEDULES, Cosine
 
 
 @pytest.mark.parametrize("kind", sorted(SCHEDULES))

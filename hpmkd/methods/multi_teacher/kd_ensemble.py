@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from hpmkd.methods.base import Distiller, soft_terms
-from hpmkd.methods.mixture import Uniform, log_mixture
+from hpmkd.methods.multi_teacher.mixture import Uniform, log_mixture
 from hpmkd.models import ModelOutput
 
 

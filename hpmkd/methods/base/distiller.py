@@ -1,0 +1,87 @@
+"""The base of every method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from hpmkd.config.specs import ModelSpec
+from hpmkd.models import ModelOutput
+
+# Does some work so many times; on a GPU it can be recorded once and played from then on.
+Repeat = Callable[[Callable[[], None], int], None]
+
+
+def one_by_one(work: Callable[[], None], times: int) -> None:
+    """The plain `Repeat`."""
+    for _ in range(times):
+        work()
+
+
+class Distiller(nn.Module):
+    """A loss with its helper modules (regressors, attention). It owns neither student nor teachers.
+
+    Its parameters join the student's in the optimiser, and its `state_dict` the epoch checkpoint; adaptive state
+    therefore lives in buffers.
+
+    Args:
+        hparams: config keys and values, such as `kd.temperature`.
+        student: the student's architecture.
+        teachers: the teachers' architectures, in the order of the job's parents.
+    """
+
+    needs_features: ClassVar[bool] = False
+
+    def __init__(self, hparams: Mapping[str, Any], student: ModelSpec, teachers: Sequence[ModelSpec]) -> None:
+        super().__init__()
+        self.hparams, self.student, self.teachers = hparams, student, teachers
+
+    @property
+    def needs_validation(self) -> bool:
+        """Whether `prepare` has something to do."""
+        return False
+
+    @property
+    def recordable(self) -> bool:
+        """Whether `loss` does the same work at every progress, so that its kernels can be recorded once."""
+        return True
+
+    def taught(self, progress: float) -> bool:
+        """Whether the student is distilled at `progress`, or learns from the labels alone (`kd.until`).
+
+        A teacher that is too strong for a small student helps at first and holds it back at the end: Cho and
+        Hariharan 2019, section 4.3.
+        """
+        return progress < float(self.hparams.get("kd.until", 1.0))
+
+    def prepare(self, teachers: Sequence[Tensor], target: Tensor, repeat: Repeat = one_by_one) -> None:
+        """Called once before the first epoch, not after a resume: what it makes belongs into the `state_dict`.
+
+        Args:
+            teachers: each teacher's logits `(N, K)` on the validation images.
+            target: their labels `(N,)`.
+            repeat: does work that is to be done many times; the work reads and writes tensors alone.
+        """
+
+    def prepared(self, teachers: Sequence[Tensor], target: Tensor) -> dict[str, Any]:
+        """What `prepare` has made, for the metadata of the student's file: plain values, none where it makes nothing.
+
+        Args:
+            teachers, target: as `prepare` was given them.
+        """
+        return {}
+
+    def loss(
+        self, student: ModelOutput, teachers: Sequence[ModelOutput], target: Tensor, progress: float | Tensor
+    ) -> dict[str, Tensor]:
+        """The loss as named scalar terms, already weighted: their sum is what is minimised.
+
+        Args:
+            student: logits `(N, K)`, features as asked for by `needs_features`.
+            teachers: the same view of the same images, one output per parent, without gradients.
+            target: labels `(N,)`, or probabilities `(N, K)` under label smoothing or mixup.
+            progress: how much of the training is done, in [0, 1); a scalar on the GPU where steps are recorded.
+        """
+        raise NotImplementedError

@@ -1,0 +1,52 @@
+"""What methods that look at feature maps share: their shapes, sizes that can be compared, and which goes with which."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from hpmkd.config.specs import ModelSpec
+from hpmkd.models import build
+
+
+def feature_shapes(spec: ModelSpec) -> list[torch.Size]:
+    """Shapes `(C, H, W)` of a network's feature taps, from one forward pass of zeros."""
+    model = build(spec, seed=0).eval()
+    with torch.no_grad():
+        output = model(torch.zeros(1, spec.in_channels, spec.image_size, spec.image_size), features=True)
+    return [feature.shape[1:] for feature in output.features]
+
+
+def same_size(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Both maps at the smaller one's height and width, by average pooling (Zagoruyko and Komodakis 2017, 3.1)."""
+    height, width = min(a.shape[2], b.shape[2]), min(a.shape[3], b.shape[3])
+    pooled = [x if x.shape[2:] == (height, width) else _averaged(x, height, width) for x in (a, b)]
+    return pooled[0], pooled[1]
+
+
+def _averaged(maps_NCHW: Tensor, height: int, width: int) -> Tensor:
+    """Adaptive average pooling. On a GPU as two products of matrices: torch's own backward pass there adds in an order
+    that changes, and where deterministic kernels are asked for it has none."""
+    if maps_NCHW.device.type == "cpu":
+        return F.adaptive_avg_pool2d(maps_NCHW, (height, width))
+    return averaging(maps_NCHW, height) @ maps_NCHW @ averaging(maps_NCHW.mT, width).mT
+
+
+def averaging(maps_NCHW: Tensor, rows: int) -> Tensor:
+    """The matrix `(rows, H)` that makes `rows` of H rows: row i is the mean of those from floor(i H / rows) to
+    ceil((i + 1) H / rows), as `adaptive_avg_pool2d` takes them. It is made on the maps' device, without waiting."""
+    given = maps_NCHW.shape[2]
+    row = torch.arange(rows, device=maps_NCHW.device)[:, None]
+    column = torch.arange(given, device=maps_NCHW.device)
+    first, end = row * given // rows, ((row + 1) * given + rows - 1) // rows
+    inside = (column >= first) & (column < end)
+    return inside.to(maps_NCHW.dtype) / (end - first)
+
+
+def paired_stages(student: int, teacher: int) -> list[tuple[int, int]]:
+    """Which tap of the student is compared with which of the teacher, first with first and last with last."""
+    count = min(student, teacher)
+    if count == 1:
+        return [(student - 1, teacher - 1)]
+    return [(i * (student - 1) // (count - 1), i * (teacher - 1) // (count - 1)) for i in range(count)]
