@@ -24,6 +24,14 @@ class KDConfig(Section):
         None, description="mixup of models trained by distillation (Beyer et al. 2022); default: fit.mixup",
         json_schema_extra=PLAN,
     )  # fmt: skip
+    alone: bool = Field(
+        False, description="methods that compare feature maps: their term and the labels, without KD",
+        json_schema_extra=OPTION,
+    )  # fmt: skip
+    standardise: bool = Field(
+        False, description="standardise logits before they are compared (Sun et al. 2024), see section ls",
+        json_schema_extra=OPTION,
+    )  # fmt: skip
     logits: Literal["auto", "live", "cached"] = Field(
         "auto", description="teachers of which only the logits are needed: live runs them at every step, cached "
         "computes their logits once per view; auto: cached if it saves time within one student's epochs "

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, field_validator, model_validator
 
-from hpmkd.config import condition_values, fields, networks, protocol
+from hpmkd.config import condition_values, fields, logit_methods, networks, protocol
 from hpmkd.config.bench import BenchConfig
 from hpmkd.config.condition_values import CleanValidation, Confused, Imbalance, LabelNoise, TeacherSees
 from hpmkd.config.fields import Epochs, Fraction, NonNegative, Positive, PositiveInt, Section, Smoothing
@@ -156,6 +156,14 @@ class SweepConfig(Section):
     fit: FitConfig = FitConfig()
     teacher_fit: TeacherFitConfig = TeacherFitConfig()
     kd: KDConfig = KDConfig()
+    ls: logit_methods.LSConfig = logit_methods.LSConfig()
+    dkd: logit_methods.DKDConfig = logit_methods.DKDConfig()
+    dist: logit_methods.DISTConfig = logit_methods.DISTConfig()
+    mlkd: logit_methods.MLKDConfig = logit_methods.MLKDConfig()
+    nkd: logit_methods.NKDConfig = logit_methods.NKDConfig()
+    ctkd: logit_methods.CTKDConfig = logit_methods.CTKDConfig()
+    wttm: logit_methods.WTTMConfig = logit_methods.WTTMConfig()
+    rld: logit_methods.RLDConfig = logit_methods.RLDConfig()
     fitnets: FitNetsConfig = FitNetsConfig()
     at: ATConfig = ATConfig()
     takd: TAKDConfig = TAKDConfig()

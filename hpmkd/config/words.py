@@ -17,6 +17,10 @@ from hpmkd.numeric import digits
 # Word -> the config key that it sets, and to what. Those of the second block are for configs that differ from the
 # defaults: they put a setting back.
 SWITCHES: dict[str, tuple[str, Any]] = {
+    "alone": ("kd.alone", True),
+    "LS": ("kd.standardise", True),
+    "TTM": ("wttm.weighting", "none"),
+    "masked": ("mlkd.masked", True),
     "twoStage": ("fitnets.schedule", "two_stage"),
     "noChain": ("hpmkd.chain", False),
     "noMultiTeacher": ("hpmkd.multi_teacher", False),
@@ -28,6 +32,10 @@ SWITCHES: dict[str, tuple[str, Any]] = {
     "noAdaptive": ("hpmkd.adaptive", False),
     "noParallel": ("hpmkd.parallel", False),
     "noSharedMemory": ("hpmkd.shared_memory", False),
+    "KD": ("kd.alone", False),
+    "rawLogits": ("kd.standardise", False),
+    "weighted": ("wttm.weighting", "sample"),
+    "unmasked": ("mlkd.masked", False),
     "joint": ("fitnets.schedule", "joint"),
     "chain": ("hpmkd.chain", True),
     "multiTeacher": ("hpmkd.multi_teacher", True),
@@ -43,11 +51,21 @@ SWITCHES: dict[str, tuple[str, Any]] = {
 EPOCHS = "fit.student_epochs"
 # Word, to which a number is added -> the config keys that it may set; a baseline has one of them at most.
 NUMBERS: dict[str, tuple[str, ...]] = {
-    "T": ("kd.temperature",),
-    "a": ("kd.alpha",),
+    "T": ("kd.temperature", "dkd.temperature", "dist.temperature", "nkd.temperature", "rld.temperature"),
+    "a": ("kd.alpha", "dkd.alpha", "rld.alpha"),
+    "lsT": ("ls.temperature",),
+    "lsWeight": ("ls.weight",),
     "until": ("kd.until",),
     "mixup": ("kd.mixup",),
-    "beta": ("fitnets.beta", "at.beta"),
+    "beta": ("fitnets.beta", "at.beta", "dkd.beta", "dist.beta", "wttm.beta", "rld.beta"),
+    "gamma": ("dist.gamma", "nkd.gamma", "wttm.gamma"),
+    "warmup": ("dkd.warmup", "rld.warmup"),
+    "Tc": ("rld.confidence_temperature",),
+    "labels": ("mlkd.labels",),
+    "weight": ("mlkd.weight",),
+    "start": ("ctkd.start",),
+    "span": ("ctkd.span",),
+    "ramp": ("ctkd.ramp",),
     "hint": ("fitnets.hint_part",),
     "p": ("at.p",),
     "steps": ("takd.steps",),
@@ -69,10 +87,13 @@ WORDLESS = {
     "kd.cache_gib": "it is how the teachers' logits are obtained, not what is learnt from them",
     "adaptive.temperatures": "a list has no place in a name",
     "adaptive.alphas": "a list has no place in a name",
+    "mlkd.temperatures": "a list has no place in a name",
 }
 # The second block of `SWITCHES`: in a name only where the config differs from the default.
-PUT_BACK = ("joint", "chain", "multiTeacher", "attention", "metaTemp", "cosineTemp", "adaptive", "parallel",
-            "sharedMemory")  # fmt: skip
+PUT_BACK = (
+    "KD", "rawLogits", "weighted", "unmasked", "joint", "chain", "multiTeacher", "attention", "metaTemp", "cosineTemp",
+    "adaptive", "parallel", "sharedMemory",
+)  # fmt: skip
 KEYS = frozenset([*(key for key, _ in SWITCHES.values()), *(key for keys in NUMBERS.values() for key in keys)])
 _NUMBER = re.compile(r"([A-Za-z]+?)((?:\d+\.?\d*|\.\d+)(?:[eE]\+?\d+)?)")
 
@@ -111,7 +132,8 @@ def vocabulary(keys: Collection[str]) -> list[str]:
 
 
 _EXAMPLES = {
-    "a": 0.5, "until": 0.5, "mixup": 0.2, "beta": 100, "hint": 0.3, "size": 20000, "bonus": 0.2, "gate": 100,
+    "a": 0.5, "gamma": 0.5, "warmup": 0.1, "labels": 0.1, "weight": 0.9, "start": 1, "span": 20, "ramp": 0.1,
+    "lsWeight": 9, "until": 0.5, "mixup": 0.2, "beta": 100, "hint": 0.3, "size": 20000, "bonus": 0.2, "gate": 100,
     "high": 1.5, "low": 0.5, "reduction": 3, "part": 0.5, "students": 5,
     "epochs": 60,
 }  # fmt: skip

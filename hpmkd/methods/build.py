@@ -12,13 +12,27 @@ from hpmkd.methods.base import Distiller
 from hpmkd.methods.direct import Direct
 from hpmkd.methods.features.at import AT
 from hpmkd.methods.features.fitnets import FitNets
+from hpmkd.methods.logits.ctkd import CTKD
+from hpmkd.methods.logits.dist import DIST
+from hpmkd.methods.logits.dkd import DKD
+from hpmkd.methods.logits.mlkd import MLKD
+from hpmkd.methods.logits.nkd import NKD
+from hpmkd.methods.logits.rld import RLD
 from hpmkd.methods.logits.traditional_kd import TAKD, TraditionalKD
+from hpmkd.methods.logits.wttm import WTTM
 from hpmkd.methods.multi_teacher.hpm_kd import HPMKD
 from hpmkd.methods.multi_teacher.kd_ensemble import KDEnsemble
 
 DISTILLERS: dict[str, type[Distiller]] = {
     "Direct": Direct,
     "TraditionalKD": TraditionalKD,
+    "DKD": DKD,
+    "DIST": DIST,
+    "MLKD": MLKD,
+    "NKD": NKD,
+    "CTKD": CTKD,
+    "WTTM": WTTM,
+    "RLD": RLD,
     "FitNets": FitNets,
     "AT": AT,
     "TAKD": TAKD,

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hpmkd.config.words import EPOCHS, keys_of
-from hpmkd.plan.baseline import SEARCHED, Baseline, hparams_of
+from hpmkd.plan.baseline import SEARCHED, Baseline
+from hpmkd.plan.composition import kd_hparams, kd_reads
 
 if TYPE_CHECKING:
     from hpmkd.config.methods import HPMKDConfig
@@ -28,7 +29,7 @@ def hpm_kd(config: SweepConfig) -> Baseline:
     chain, or the teacher where there is none.
     """
     section = config.hpmkd
-    hparams = dict(hparams_of(config, "kd"))
+    hparams = dict(kd_hparams(config))
     if section.multi_teacher:
         hparams["hpmkd.weighting"] = section.weighting
         if section.weighting == "attention":
@@ -46,7 +47,7 @@ def hpm_kd(config: SweepConfig) -> Baseline:
         shared=section.shared_memory,
         search=section.adaptive,
         serial=not section.parallel,
-        reads=_reads(section),
+        reads=_reads(config),
         listed=_listed(section),
     )
 
@@ -57,9 +58,10 @@ def _listed(section: HPMKDConfig) -> frozenset[str]:
     return SWITCHES | {key for key, on in modes.items() if on}
 
 
-def _reads(section: HPMKDConfig) -> frozenset[str]:
+def _reads(config: SweepConfig) -> frozenset[str]:
     """What it depends on: nothing of a component that is off; how teachers are weighted only where there are two."""
-    found = SWITCHES | {EPOCHS} | (keys_of("kd", "adaptive") - SEARCHED if section.adaptive else keys_of("kd"))
+    section, on_kd = config.hpmkd, kd_reads(config)
+    found = SWITCHES | {EPOCHS} | ((on_kd | keys_of("adaptive")) - SEARCHED if section.adaptive else on_kd)
     if section.chain:
         found |= {"hpmkd.chain_length"}
     chain = section.chain and section.chain_length != 0

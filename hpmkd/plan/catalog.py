@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 from hpmkd.config.protocol import LITERATURE
 from hpmkd.config.words import EPOCHS, keys_of
 from hpmkd.errors import UsageError
+from hpmkd.plan import composition
 from hpmkd.plan.ablations import NAME as HPM_KD
 from hpmkd.plan.ablations import hpm_kd
-from hpmkd.plan.baseline import Baseline, hparams_of
+from hpmkd.plan.baseline import Baseline
+from hpmkd.plan.composition import ON_EITHER, ON_KD
 from hpmkd.plan.grid import varied
 from hpmkd.plan.naming import SEARCH, Kind, named, parsed
 
@@ -32,12 +34,44 @@ class CatalogEntry:
 
 def _taught(name: str, *sections: str, **more: Any) -> Callable[[SweepConfig], Baseline]:
     """A baseline on top of KD, with config sections of its own, whose settings become words of its name."""
-    reads = keys_of("kd", *sections) | more.pop("reads", frozenset()) | {EPOCHS}
-    return lambda config: Baseline(name, name, hparams_of(config, "kd", *sections), reads=reads, **more)
+    own = keys_of(*sections) | more.pop("reads", frozenset())
+
+    def make(config: SweepConfig) -> Baseline:
+        reads = composition.kd_reads(config) | own
+        return Baseline(name, name, composition.kd_hparams(config, *sections), reads=reads, **more)
+
+    return make
+
+
+def _features(name: str, section: str) -> CatalogEntry:
+    """A baseline that compares feature maps, on KD or alone."""
+
+    def make(config: SweepConfig) -> Baseline:
+        hparams, reads = composition.feature_hparams(config, section), composition.feature_reads(config)
+        return Baseline(name, name, hparams, reads=reads | keys_of(section), features=True)
+
+    return CatalogEntry(make, ON_EITHER)
+
+
+def _logits(name: str) -> CatalogEntry:
+    """A baseline whose own term, with settings in a section of its name, compares logits."""
+    section = name.lower()
+
+    def make(config: SweepConfig) -> Baseline:
+        hparams = composition.logit_hparams(config, section)
+        return Baseline(name, name, hparams, reads=composition.logit_reads(config, section))
+
+    return CatalogEntry(make, keys_of("ls", section))
+
+
+def _ctkd(config: SweepConfig) -> Baseline:
+    """KD at a temperature that is learnt."""
+    reads = composition.kd_reads(config) - {"kd.temperature", "ls.temperature"} | keys_of("ctkd")
+    return Baseline("CTKD", "CTKD", composition.kd_hparams(config, "ctkd", learnt=True), reads=reads)
 
 
 def _fitnets(config: SweepConfig) -> Baseline:
-    made = _taught("FitNets", "fitnets", features=True)(config)
+    made = _features("FitNets", "fitnets").make(config)
     return made if config.fitnets.schedule == "two_stage" else replace(made, reads=made.reads - {"fitnets.hint_part"})
 
 
@@ -62,7 +96,7 @@ def _budget(config: SweepConfig) -> Baseline:
     return replace(
         plain,
         label="KD-Budget",
-        hparams=hparams_of(config, "kd"),
+        hparams=composition.kd_hparams(config),
         budget_of=rich,
         budget_students=1 if alone else config.kd_budget.students,
         reads=plain.reads - {EPOCHS} - ({"kd_budget.students"} if alone else set()) | _COSTLY & rich.reads,
@@ -71,13 +105,20 @@ def _budget(config: SweepConfig) -> Baseline:
 
 BASELINES: dict[str, CatalogEntry] = {
     "Direct": CatalogEntry(lambda config: Baseline("Direct", "Direct", teachers=0, reads=frozenset({EPOCHS}))),
-    "TraditionalKD": CatalogEntry(_taught("TraditionalKD")),
-    "FitNets": CatalogEntry(_fitnets, keys_of("fitnets")),
-    "AT": CatalogEntry(_taught("AT", "at", features=True)),
-    "TAKD": CatalogEntry(_takd, keys_of("takd")),
-    "KD-Ensemble": CatalogEntry(_ensemble),
-    "KD-Budget": CatalogEntry(_budget, _COSTLY),
-    HPM_KD: CatalogEntry(hpm_kd, keys_of("kd", "hpmkd", "adaptive")),
+    "TraditionalKD": CatalogEntry(_taught("TraditionalKD"), ON_KD),
+    "DKD": _logits("DKD"),
+    "DIST": _logits("DIST"),
+    "MLKD": _logits("MLKD"),
+    "NKD": _logits("NKD"),
+    "CTKD": CatalogEntry(_ctkd, ON_KD - {"kd.temperature", "ls.temperature"}),
+    "WTTM": _logits("WTTM"),
+    "RLD": _logits("RLD"),
+    "FitNets": CatalogEntry(_fitnets, ON_EITHER | keys_of("fitnets")),
+    "AT": _features("AT", "at"),
+    "TAKD": CatalogEntry(_takd, ON_KD | keys_of("takd")),
+    "KD-Ensemble": CatalogEntry(_ensemble, ON_KD),
+    "KD-Budget": CatalogEntry(_budget, ON_KD | _COSTLY),
+    HPM_KD: CatalogEntry(hpm_kd, ON_KD | keys_of("hpmkd", "adaptive")),
 }
 
 

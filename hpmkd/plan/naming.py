@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SEARCH, _SEARCH_KEY = "adaptive", "hpmkd.adaptive"
 _CHAIN, _LENGTH = "hpmkd.chain", "hpmkd.chain_length"
 # What assistants and searches depend on: these words alone stand in the names of their files, too.
-_OF_ASSISTANTS = keys_of("kd", "takd") | {_LENGTH}
+_OF_ASSISTANTS = keys_of("kd", "ls", "takd") | {_LENGTH}
 _OF_SEARCHES = keys_of("adaptive") | {"kd.mixup"}
 
 
@@ -113,6 +113,7 @@ def with_settings(
     """
     own = with_values(config, _with_chain(values, config), where)
     made = kind.make(own)
+    _need_something_to_search(made, own, search, where)
     if search:
         made = replace(made, search=True, reads=made.reads - SEARCHED | keys_of("adaptive"))
     idle = {key for key in values if key not in made.reads} - ({_LENGTH} if values.get(_LENGTH) == 0 else set())
@@ -131,6 +132,20 @@ def with_settings(
         varied=frozenset(values),
     )
     return found, set()
+
+
+def _need_something_to_search(made: Baseline, config: SweepConfig, search: bool, where: str) -> None:
+    """UsageError where temperature and alpha are searched of a loss that does not have both of them."""
+    standard = config.kd.standardise and (search or made.search)
+    if standard or (search and not made.reads >= SEARCHED):
+        raise UsageError(
+            f"{where}: a search chooses kd.temperature and kd.alpha, which this baseline does not both have",
+            expected="KD on logits as they are" if standard else "a baseline on KD",
+            found="standardised logits (LS), whose temperature is ls.temperature" if standard else "no KD in it",
+            todo="leave out one of the two" + " (the search off: noAdaptive)" * made.search
+            if standard
+            else f"leave {SEARCH} out",
+        )
 
 
 def _with_chain(values: Mapping[str, Any], config: SweepConfig) -> dict[str, Any]:
@@ -163,7 +178,7 @@ def _unknown(kind: Kind, word: str, config: SweepConfig, where: str) -> UsageErr
 
 def _vocabulary(kind: Kind, config: SweepConfig) -> list[str]:
     plain = kind.make(config)
-    own = [SEARCH] if plain.teachers and _SEARCH_KEY not in plain.reads else []
+    own = [SEARCH] if plain.reads >= SEARCHED and _SEARCH_KEY not in plain.reads else []
     return own + vocabulary(kind.readable(config, search=False))
 
 

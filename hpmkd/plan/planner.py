@@ -12,6 +12,8 @@ from hpmkd.config.specs import DataSpec, ModelSpec, no_training
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.plan.architecture import geometric_sizes, network_name, parameter_count, sized
 from hpmkd.plan.baseline import Baseline, hparams_of
+from hpmkd.plan.collected import add, in_order
+from hpmkd.plan.composition import kd_hparams
 from hpmkd.plan.job import Job, seed_of, teacher_seed
 from hpmkd.plan.logits_cache import cache_fit, caches_logits
 from hpmkd.plan.own import Networks, need_maps
@@ -123,7 +125,14 @@ class _Planner:
     def chain(self, baseline: Baseline) -> list[Job]:
         """The assistants from the largest to the smallest, each distilled (TraditionalKD) from the one before."""
         sizes = self.sizes(baseline)
-        key = ("chain", baseline.family or baseline.label, baseline.numbered, tuple(sizes), self.config.kd)
+        key = (
+            "chain",
+            baseline.family or baseline.label,
+            baseline.numbered,
+            tuple(sizes),
+            self.config.kd,
+            self.config.ls,
+        )
         if key not in self.known:
             self.known[key] = self._chain(baseline, sizes)
         return list(self.known[key])
@@ -135,7 +144,7 @@ class _Planner:
             model = sized(self.large, self.small, size)
             parent = self.logits_of(jobs[-1] if jobs else self.teacher())
             number = place if baseline.numbered else None
-            loss, fit = hparams_of(self.config, "kd"), fit_of(self.config, model.arch, epochs)
+            loss, fit = kd_hparams(self.config), fit_of(self.config, model.arch, epochs)
             job = Job(
                 Role.ASSISTANT, self.data, model=model, fit=fit, method="TraditionalKD", hparams=loss,
                 seed=self.seed(), baseline=baseline.family or baseline.label, run=self.run, parents=(parent,),
@@ -228,23 +237,13 @@ def expand(
         own = config.fit.student_epochs
         planner = _Planner(config, data, large=large, small=small, pair=pair, made=made, epochs=own)
         for run in range(1, config.runs + 1) if config.teacher.per_run else (1,):
-            _add(jobs, planner.of_run(run).elders.teacher())
+            add(jobs, planner.of_run(run).elders.teacher())
         for baseline in baselines:
             untaught = not baseline.teachers and sees_clean_teacher(data.condition)
             if untaught and (data.name, as_taught(data.condition)) in places:
                 continue  # it is the student of that place
             for student in planner.of(baseline).students(baseline):
                 for job in student.ancestors():
-                    _add(jobs, job)
-                _add(jobs, replace(student, data=data.under(as_taught(data.condition))) if untaught else student)
-    return tuple(sorted(marked(jobs.values(), baselines), key=_depth))
-
-
-def _add(jobs: dict[str, Job], job: Job) -> None:
-    other = jobs.setdefault(job.key, job)
-    # Two models under one name would be trained over one another for ever.
-    assert other is job or other.fingerprint == job.fingerprint, f"two models are called {job.key}"
-
-
-def _depth(job: Job) -> int:
-    return 1 + max(map(_depth, job.parents), default=-1)
+                    add(jobs, job)
+                add(jobs, replace(student, data=data.under(as_taught(data.condition))) if untaught else student)
+    return in_order(marked(jobs.values(), baselines))

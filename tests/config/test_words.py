@@ -10,7 +10,10 @@ from hpmkd.config.load import default_of, leaves
 from hpmkd.config.words import EPOCHS, KEYS, NUMBERS, SWITCHES, WORDLESS, read, word_of
 from hpmkd.numeric import digits
 
-METHODS = ("kd", "fitnets", "at", "takd", "hpmkd", "kd_budget", "adaptive")
+METHODS = (
+    "kd", "ls", "dkd", "dist", "mlkd", "nkd", "ctkd", "wttm", "rld", "fitnets", "at", "takd", "hpmkd", "kd_budget",
+    "adaptive",
+)  # fmt: skip
 
 
 def test_every_setting_of_a_method_has_a_word_or_a_reason_for_none() -> None:

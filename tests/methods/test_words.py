@@ -18,15 +18,22 @@ from hpmkd.training.trial import run_job
 PLAIN = "HPM-KD-noAdaptive"
 ENTRIES = {
     "Direct": ("epochs1", "epochs3"),
-    "TraditionalKD": ("epochs3", "T2-epochs3", "T2", "a0.3", "until0.5", "mixup0.4"),
-    "FitNets": ("beta3", "twoStage", "twoStage-hint0.7"),
-    "AT": ("beta1000", "p3"),
-    "TAKD": ("steps2", "size50000", "T2"),
-    "KD-Ensemble": ("M1", "M3"),
+    "TraditionalKD": ("epochs3", "T2-epochs3", "T2", "a0.3", "until0.5", "mixup0.4", "LS", "LS-lsT3", "LS-lsWeight3"),
+    "DKD": ("T2", "a3", "beta2", "warmup0.5", "LS", "until0.5"),
+    "DIST": ("T2", "beta1", "gamma1", "LS"),
+    "MLKD": ("labels1", "weight0.5", "masked", "LS"),
+    "NKD": ("T2", "gamma1", "LS"),
+    "CTKD": ("a0.3", "start2", "span5", "ramp0.9", "LS"),
+    "WTTM": ("gamma0.5", "beta1", "TTM", "LS"),
+    "RLD": ("T2", "Tc1", "a3", "beta2", "warmup0.5", "LS"),
+    "FitNets": ("beta3", "twoStage", "twoStage-hint0.7", "alone", "LS"),
+    "AT": ("beta1000", "p3", "alone", "LS"),
+    "TAKD": ("steps2", "size50000", "T2", "LS"),
+    "KD-Ensemble": ("M1", "M3", "LS"),
     "KD-Budget": ("M4", "chain0", "chain3", "students1"),
     PLAIN: ("T2", "a0.3", "chain0", "chain2", "M3", "M4", "bonus0.9", "gate3", "high3", "low0.1", "uniform-M3",
             "confidence-M3", "uniform", "confidence", "noMultiTeacher", "noMultiTeacher-chain2", "noMetaTemp",
-            "lossTemp", "convergenceTemp", "epochs3"),
+            "lossTemp", "convergenceTemp", "epochs3", "LS", "LS-noMetaTemp", "LS-noMultiTeacher-chain0"),
     "TraditionalKD-adaptive": ("reduction2", "part1"),
 }  # fmt: skip
 # What no number of the words above changes in two epochs: the search's winner may be the same.

@@ -76,7 +76,7 @@ def test_a_switch_of_hpm_kd_stands_in_the_name_even_where_the_config_says_it() -
         ("Direct-epochs2.5", ["`fit.student_epochs`", "a whole number"]),
         ("KD-Budget-epochs9", ["unknown word 'epochs9'", "KD-Budget and any of"]),
         ("Direct-adaptive", ["unknown word 'adaptive'"]),
-        ("TraditionalKD-beta3", ["unknown word 'beta3'", "TraditionalKD and any of adaptive, T2, a0.5"]),
+        ("TraditionalKD-beta3", ["unknown word 'beta3'", "TraditionalKD and any of adaptive, LS, T2, a0.5"]),
         ("TraditionalKD-noChain", ["unknown word 'noChain'"]),
         ("TraditionalKD-t2", ["unknown word 't2'"]),
         ("TraditionalKD-", ["unknown word ''"]),
@@ -221,10 +221,10 @@ def test_every_word_changes_the_fingerprint_of_the_student_and_of_nothing_that_o
     for name, words in WORDS.items():
         base = jobs_of(name, **_OTHER)
         for word in words:
-            if (name, word[0]) in (("HPM-KD", "T"), ("HPM-KD", "a")) or word == "hint0.3":
-                with pytest.raises(
-                    UsageError, match="changes nothing"
-                ):  # its search chooses them; it is for two stages
+            # Its search chooses them; it is for two stages; they are those of LS.
+            idle = (name, word[0]) in (("HPM-KD", "T"), ("HPM-KD", "a")) or word in ("hint0.3", "lsT2", "lsWeight9")
+            if idle or (name, word) == ("HPM-KD", "LS"):
+                with pytest.raises(UsageError, match="changes nothing" if idle else "a search chooses"):
                     jobs_of(f"{name}-{word}", **_OTHER)
                 continue
             jobs = jobs_of(f"{name}-{word}", **_OTHER)
@@ -242,6 +242,8 @@ _OTHER = {
     "fitnets__beta": 7.0, "at__beta": 7.0, "fitnets__schedule": "joint", "fitnets__hint_part": 0.7, "at__p": 3.0,
     "hpmkd__t_high": 3.0, "hpmkd__t_low": 0.1, "hpmkd__teachers": 3, "hpmkd__chain_length": 1,
     "adaptive__reduction_factor": 2, "adaptive__part": 0.9, "kd_budget__students": 2, "fit__student_epochs": 30,
+    "dkd__warmup": 0.2, "rld__warmup": 0.2, "mlkd__labels": 0.7, "mlkd__weight": 0.7, "ctkd__start": 3.0,
+    "ctkd__span": 7.0, "ctkd__ramp": 0.7,
 }  # fmt: skip
 
 

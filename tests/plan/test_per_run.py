@@ -18,8 +18,8 @@ from hpmkd.plan.roles import Role
 from hpmkd.plan.work import training_cost
 
 EVERY = [*BASELINES, "HPM-KD-noSharedMemory", "HPM-KD-noMultiTeacher", "TAKD-steps2", "TraditionalKD-adaptive"]
-# SHA-256 (its beginning) over name, seed and fingerprint of all jobs of `EVERY` on two data sets: they are those of
-# outputs that exist, and must not change.
+# SHA-256 (its beginning) over name, seed and fingerprint of all jobs of the baselines of version 0.1.0 on two data
+# sets: they are those of outputs that exist, and must not change.
 GOLDEN = (88, "7c01fe62d22314d40d17884305276c2c")
 
 
@@ -116,7 +116,8 @@ def test_labels_say_the_run() -> None:
 
 
 def test_nothing_has_changed_since_it_is_there() -> None:
-    rows = sorted([job.file_name, job.seed, job.fingerprint] for job in plan(2).values())
+    there = ["Direct", "TraditionalKD", "FitNets", "AT", "TAKD", "KD-Ensemble", "KD-Budget", "HPM-KD", *EVERY[-4:]]
+    rows = sorted([job.file_name, job.seed, job.fingerprint] for job in plan(2, there).values())
     assert (len(rows), hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:32]) == GOLDEN
 
 

@@ -39,6 +39,11 @@ class Distiller(nn.Module):
         self.hparams, self.student, self.teachers = hparams, student, teachers
 
     @property
+    def standard(self) -> bool:
+        """Whether logits are standardised before they are compared (LS)."""
+        return bool(self.hparams.get("kd.standardise"))
+
+    @property
     def needs_validation(self) -> bool:
         """Whether `prepare` has something to do."""
         return False

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from hpmkd.methods.base import Distiller, kd_terms, paired_stages, same_size
+from hpmkd.methods.base import OnKD, paired_stages, same_size
 from hpmkd.models import ModelOutput
 
 
@@ -19,25 +19,19 @@ def attention_map(feature_NCHW: Tensor, p: float) -> Tensor:
     return F.normalize(power.mean(1).flatten(1), dim=1)
 
 
-class AT(Distiller):
-    """Activation-based attention transfer at every conv stage, on top of KD."""
+class AT(OnKD):
+    """Activation-based attention transfer at every convolution stage."""
 
     needs_features: ClassVar[bool] = True
 
     def loss(
         self, student: ModelOutput, teachers: Sequence[ModelOutput], target: Tensor, progress: float | Tensor
     ) -> dict[str, Tensor]:
-        """`kd_terms` + beta * sum over stages of the mean over images and positions of (Q_s - Q_t)^2.
+        """`OnKD.base` + beta * sum over stages of the mean over images and positions of (Q_s - Q_t)^2.
 
         The mean, not the sum, over positions, as in the authors' code.
         """
-        terms = kd_terms(
-            student.logits,
-            teachers[0].logits,
-            target_N=target,
-            temperature=self.hparams["kd.temperature"],
-            alpha=self.hparams["kd.alpha"],
-        )
+        terms = self.base(student.logits, teachers[0].logits, target)
         ours, theirs, p = student.features, teachers[0].features, self.hparams["at.p"]
         stages: list[Tensor] = []
         for i, j in paired_stages(len(ours), len(theirs)):

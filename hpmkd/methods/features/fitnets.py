@@ -9,16 +9,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hpmkd.config.specs import ModelSpec
-from hpmkd.methods.base import Distiller, feature_shapes, kd_terms, same_size
+from hpmkd.methods.base import OnKD, feature_shapes, same_size
 from hpmkd.models import ModelOutput
 
 
-class FitNets(Distiller):
+class FitNets(OnKD):
     """One hint in the middle: the student's guided layer, through a regressor, imitates the teacher's hint layer.
 
     The regressor is a 1x1 convolution with BatchNorm, which brings the student's channels to the teacher's number
-    and scale. `joint` adds the hint to the KD loss throughout; `two_stage` is the paper's schedule: the hint alone
-    for `hint_part` of the run, then KD alone. For the weight of the hint see `config.methods.FitNetsConfig`.
+    and scale. `joint` adds the hint to the loss that it stands on throughout; `two_stage` is the paper's schedule: the
+    hint alone for `hint_part` of the run, then that loss alone. For the weight of the hint see
+    `config.methods.FitNetsConfig`.
     """
 
     needs_features: ClassVar[bool] = True
@@ -40,13 +41,12 @@ class FitNets(Distiller):
     def loss(
         self, student: ModelOutput, teachers: Sequence[ModelOutput], target: Tensor, progress: float | Tensor
     ) -> dict[str, Tensor]:
-        """`kd_terms` + beta * mean (r(F_s) - F_t)^2, equation 3 with the mean instead of half the sum."""
+        """`OnKD.base` + beta * mean (r(F_s) - F_t)^2, equation 3 with the mean instead of half the sum."""
         two_stage = self.hparams["fitnets.schedule"] == "two_stage"
         hint_stage = progress < self.hparams["fitnets.hint_part"]
         terms: dict[str, Tensor] = {}
         if not two_stage or not hint_stage:
-            temperature, alpha = self.hparams["kd.temperature"], self.hparams["kd.alpha"]
-            terms |= kd_terms(student.logits, teachers[0].logits, target_N=target, temperature=temperature, alpha=alpha)
+            terms |= self.base(student.logits, teachers[0].logits, target)
         if not two_stage or hint_stage:
             ours, theirs = same_size(student.features[self.guided], teachers[0].features[self.hint])
             terms["hint"] = self.hparams["fitnets.beta"] * F.mse_loss(self.regressor(ours), theirs)

@@ -7,19 +7,18 @@ from typing import final
 
 from torch import Tensor
 
-from hpmkd.methods.base import Distiller, kd_terms
+from hpmkd.methods.base import OnKD
 from hpmkd.models import ModelOutput
 
 
-class TraditionalKD(Distiller):
+class TraditionalKD(OnKD):
     """Softened logits of one teacher beside the labels."""
 
     def loss(
         self, student: ModelOutput, teachers: Sequence[ModelOutput], target: Tensor, progress: float | Tensor
     ) -> dict[str, Tensor]:
-        """`kd_terms` with the first teacher."""
-        temperature, alpha = self.hparams["kd.temperature"], self.hparams["kd.alpha"]
-        return kd_terms(student.logits, teachers[0].logits, target_N=target, temperature=temperature, alpha=alpha)
+        """`kd_terms` with the first teacher; `OnKD.base` under LS."""
+        return self.base(student.logits, teachers[0].logits, target)
 
 
 @final

@@ -9,13 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hpmkd.config.specs import ModelSpec
-from hpmkd.methods.base import Distiller, Repeat, kd_terms, one_by_one, soft_terms
+from hpmkd.methods.base import OnKD, Repeat, one_by_one, soft_terms, standardised
 from hpmkd.methods.multi_teacher.mixture import Attention, Confidence, Uniform, log_mixture
 from hpmkd.methods.multi_teacher.temperature import SCHEDULES
 from hpmkd.models import ModelOutput
 
 
-class HPMKD(Distiller):
+class HPMKD(OnKD):
     """(1-a) CE + a T^2 KL(p || softmax(z_s/T)), p mixed from all teachers, T from the meta temperature.
 
     With one teacher and no meta temperature this is TraditionalKD, operation for operation.
@@ -28,9 +28,14 @@ class HPMKD(Distiller):
             self.mixture = self._mixture(len(teachers), student.classes)
         self.schedule: nn.Module | None = None
         if "hpmkd.schedule" in hparams:
-            base = hparams["kd.temperature"]
+            base = self.fixed_temperature
             high, low = base * hparams["hpmkd.t_high"], base * hparams["hpmkd.t_low"]
             self.schedule = SCHEDULES[hparams["hpmkd.schedule"]](high, low)
+
+    @property
+    def fixed_temperature(self) -> float:
+        """Without meta temperature, and that which it is a multiple of."""
+        return float(self.hparams["ls.temperature" if self.standard else "kd.temperature"])
 
     def _mixture(self, teachers: int, classes: int) -> nn.Module:
         kind = self.hparams["hpmkd.weighting"]
@@ -56,12 +61,16 @@ class HPMKD(Distiller):
     def loss(
         self, student: ModelOutput, teachers: Sequence[ModelOutput], target: Tensor, progress: float | Tensor
     ) -> dict[str, Tensor]:
-        """`soft_terms` with the mixture of all teachers."""
-        temperature, alpha = self.hparams["kd.temperature"], self.hparams["kd.alpha"]
+        """`soft_terms` with the mixture of all teachers; under LS of standardised logits."""
+        temperature: Tensor | float = self.fixed_temperature
         if self.schedule is not None:
             temperature = self.schedule(progress, F.cross_entropy(student.logits.detach(), target))
-        if self.mixture is None:
-            return kd_terms(student.logits, teachers[0].logits, target_N=target, temperature=temperature, alpha=alpha)
         logits = [teacher.logits for teacher in teachers]
-        log_p = log_mixture(self.mixture(logits, target), logits, temperature)
-        return soft_terms(student.logits, log_p, target_N=target, temperature=temperature, alpha=alpha)
+        shown = [standardised(one) for one in logits] if self.standard else logits
+        if self.mixture is None:
+            log_p = F.log_softmax(shown[0] / temperature, dim=1)
+        else:
+            log_p = log_mixture(self.mixture(logits, target), shown, temperature)
+        if self.standard:
+            return self.standard_terms(student.logits, log_p, target=target, temperature=temperature)
+        return soft_terms(student.logits, log_p, target_N=target, temperature=temperature, alpha=self.alpha)

@@ -1,0 +1,122 @@
+"""Methods that compare logits alone, and what can be done to logits before they are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from hpmkd.methods.base.distiller import Distiller
+from hpmkd.methods.base.terms import kd_terms, soft_term
+from hpmkd.models import ModelOutput
+
+# Added to a standard deviation, as in the authors' code.
+_SMALLEST = 1e-7
+
+
+def standardised(logits_NK: Tensor) -> Tensor:
+    """(z - mean) / (sd + 1e-7) over the K classes of each image: Sun et al. 2024, algorithm 1 (`Z-score`).
+
+    The standard deviation is that with K - 1, as in the authors' code.
+    """
+    mean, deviation = logits_NK.mean(1, keepdim=True), logits_NK.std(1, keepdim=True)
+    return (logits_NK - mean) / (deviation + _SMALLEST)
+
+
+def true_class(target: Tensor) -> Tensor:
+    """Labels `(N,)`; of probabilities `(N, K)` (label smoothing, mixup) the likeliest class."""
+    return target if target.ndim == 1 else target.argmax(1)
+
+
+def others(values_NK: Tensor, label_N: Tensor) -> Tensor:
+    """Each row without its label's column, `(N, K - 1)`, in the order of classes.
+
+    By indices, not by a mask: their number does not depend on what is in the tensors, so a GPU need not wait.
+    """
+    place = torch.arange(values_NK.shape[1] - 1, device=values_NK.device)
+    return values_NK.gather(1, place + (place >= label_N[:, None]))
+
+
+def ramp(progress: float | Tensor, part: float) -> float | Tensor:
+    """From 0 at the start to 1 after `part` of the training, in a straight line; 1 where `part` is 0."""
+    if not part:
+        return 1.0
+    return (progress / part).clamp(max=1.0) if isinstance(progress, Tensor) else min(progress / part, 1.0)
+
+
+class OnKD(Distiller):
+    """A method that stands on KD, or, with the word `alone` in its name, on the labels alone."""
+
+    @property
+    def alpha(self) -> float:
+        """Of the distillation term: the labels have 1 - alpha."""
+        return float(self.hparams["kd.alpha"])
+
+    def base(self, student_NK: Tensor, teacher_NK: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """What the method's own term is added to: `kd_terms`, or CE(z_s, y).
+
+        With LS: (1-a) CE(z_s, y) + w T^2 KL, of standardised logits, at `ls.temperature` and with w = `ls.weight`.
+        """
+        if self.hparams.get("kd.alone"):
+            return {"ce": F.cross_entropy(student_NK, target)}
+        if not self.standard:
+            temperature = self.hparams["kd.temperature"]
+            return kd_terms(student_NK, teacher_NK, target_N=target, temperature=temperature, alpha=self.alpha)
+        temperature = self.hparams["ls.temperature"]
+        log_p = F.log_softmax(standardised(teacher_NK) / temperature, dim=1)
+        return self.standard_terms(student_NK, log_p, target=target, temperature=temperature)
+
+    def standard_terms(
+        self, student_NK: Tensor, log_p_NK: Tensor, target: Tensor, temperature: float | Tensor
+    ) -> dict[str, Tensor]:
+        """The loss under LS for log probabilities of standardised logits, already at the temperature."""
+        soft = soft_term(standardised(student_NK), log_p_NK, temperature)
+        hard = (1 - self.alpha) * F.cross_entropy(student_NK, target)
+        return {"ce": hard, "kd": self.hparams["ls.weight"] * soft}
+
+
+class LogitDistiller(Distiller):
+    """CE(z_s, y) + a term of its own that compares the logits of student and teacher.
+
+    With LS the term, not the cross-entropy, is given standardised logits, has `ls.temperature`, and is multiplied by
+    `ls.weight`.
+    """
+
+    # The section of its settings.
+    section: str
+
+    def setting(self, name: str) -> float:
+        """A number of its section; under LS the temperature is that of LS."""
+        if name == "temperature" and self.standard:
+            return float(self.hparams["ls.temperature"])
+        return float(self.hparams[f"{self.section}.{name}"])
+
+    @property
+    def labels_weight(self) -> float:
+        """Of the cross-entropy with the labels."""
+        return 1.0
+
+    def compare(
+        self, student_NK: Tensor, teacher_NK: Tensor, label_N: Tensor, progress: float | Tensor
+    ) -> dict[str, Tensor]:
+        """The method's own terms.
+
+        Args:
+            student_NK, teacher_NK: logits.
+            label_N: the classes that are true, or likeliest under label smoothing and mixup.
+            progress: see `Distiller.loss`.
+        """
+        raise NotImplementedError
+
+    def loss(
+        self, student: ModelOutput, teachers: Sequence[ModelOutput], target: Tensor, progress: float | Tensor
+    ) -> dict[str, Tensor]:
+        """CE + `compare`."""
+        ours, theirs, weight = student.logits, teachers[0].logits, 1.0
+        if self.standard:
+            ours, theirs, weight = standardised(ours), standardised(theirs), float(self.hparams["ls.weight"])
+        terms = {"ce": self.labels_weight * F.cross_entropy(student.logits, target)}
+        own = self.compare(ours, theirs, true_class(target), progress)
+        return terms | {name: weight * term for name, term in own.items()}
