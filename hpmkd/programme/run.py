@@ -93,6 +93,7 @@ def _ended(request: Request, opened: Opened, codes: dict[str, int]) -> int:
         return EXIT_ENVIRONMENT
     from hpmkd.programme.index import write_index  # matplotlib and scipy take a second
 
+    progress.info(f"writing the reports of {len(opened.members)} modes, some seconds each, and a page on all of them")
     page = write_index(opened.root)
     progress.info(f"a page on all of them, with links to theirs: {page}")
     if bad:

@@ -43,9 +43,11 @@ def over_places(fronts: Rows, prices: Rows, equal: Rows, direct: bool) -> list[s
     made, places = [], len({row["place"] for row in fronts})
     for students, who in _WHO.items():
         mine = [row for row in fronts if row["students"] == students and row["measure"] == MULTIPLY_ADDS]
+        best = [row["name"] for row in mine if row["on"]]
+        words = "the best for what it costs is" if len(set(best)) == 1 else "the best for what they cost are"
         made.append(
-            f"Counted in {MEASURES[MULTIPLY_ADDS]} of one student {who}, in {places} places: the best for what they "
-            f"cost are {_counted(row['name'] for row in mine if row['on'])}{_UNTESTED}."
+            f"Counted in {MEASURES[MULTIPLY_ADDS]} of one student {who}, in {places} places: {words} "
+            f"{_counted(best)}{_UNTESTED}."
         )
     made += _prices_over(prices, places) if direct else []
     for students, who in _WHO.items():
