@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, field_validator, model_validator
 
-from hpmkd.config import condition_values, fields, logit_methods, networks, protocol
+from hpmkd.config import condition_values, feature_methods, fields, logit_methods, networks, protocol
 from hpmkd.config.bench import BenchConfig
 from hpmkd.config.condition_values import CleanValidation, Confused, Imbalance, LabelNoise, TeacherSees
 from hpmkd.config.fields import Epochs, Fraction, NonNegative, Positive, PositiveInt, Section, Smoothing
@@ -164,6 +164,15 @@ class SweepConfig(Section):
     ctkd: logit_methods.CTKDConfig = logit_methods.CTKDConfig()
     wttm: logit_methods.WTTMConfig = logit_methods.WTTMConfig()
     rld: logit_methods.RLDConfig = logit_methods.RLDConfig()
+    sp: feature_methods.SPConfig = feature_methods.SPConfig()
+    rkd: feature_methods.RKDConfig = feature_methods.RKDConfig()
+    cc: feature_methods.CCConfig = feature_methods.CCConfig()
+    vid: feature_methods.VIDConfig = feature_methods.VIDConfig()
+    pkt: feature_methods.PKTConfig = feature_methods.PKTConfig()
+    nst: feature_methods.NSTConfig = feature_methods.NSTConfig()
+    ofd: feature_methods.OFDConfig = feature_methods.OFDConfig()
+    crd: feature_methods.CRDConfig = feature_methods.CRDConfig()
+    reviewkd: feature_methods.ReviewKDConfig = feature_methods.ReviewKDConfig()
     fitnets: FitNetsConfig = FitNetsConfig()
     at: ATConfig = ATConfig()
     takd: TAKDConfig = TAKDConfig()

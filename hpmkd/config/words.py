@@ -21,6 +21,8 @@ SWITCHES: dict[str, tuple[str, Any]] = {
     "LS": ("kd.standardise", True),
     "TTM": ("wttm.weighting", "none"),
     "masked": ("mlkd.masked", True),
+    "neighbours": ("cc.form", "neighbours"),
+    "diagonal": ("pkt.diagonal", True),
     "twoStage": ("fitnets.schedule", "two_stage"),
     "noChain": ("hpmkd.chain", False),
     "noMultiTeacher": ("hpmkd.multi_teacher", False),
@@ -36,6 +38,8 @@ SWITCHES: dict[str, tuple[str, Any]] = {
     "rawLogits": ("kd.standardise", False),
     "weighted": ("wttm.weighting", "sample"),
     "unmasked": ("mlkd.masked", False),
+    "kernel": ("cc.form", "kernel"),
+    "noDiagonal": ("pkt.diagonal", False),
     "joint": ("fitnets.schedule", "joint"),
     "chain": ("hpmkd.chain", True),
     "multiTeacher": ("hpmkd.multi_teacher", True),
@@ -57,9 +61,33 @@ NUMBERS: dict[str, tuple[str, ...]] = {
     "lsWeight": ("ls.weight",),
     "until": ("kd.until",),
     "mixup": ("kd.mixup",),
-    "beta": ("fitnets.beta", "at.beta", "dkd.beta", "dist.beta", "wttm.beta", "rld.beta"),
-    "gamma": ("dist.gamma", "nkd.gamma", "wttm.gamma"),
-    "warmup": ("dkd.warmup", "rld.warmup"),
+    "beta": (
+        "fitnets.beta",
+        "at.beta",
+        "dkd.beta",
+        "dist.beta",
+        "wttm.beta",
+        "rld.beta",
+        "sp.beta",
+        "cc.beta",
+        "vid.beta",
+        "pkt.beta",
+        "nst.beta",
+        "ofd.beta",
+        "crd.beta",
+        "reviewkd.beta",
+    ),
+    "gamma": ("dist.gamma", "nkd.gamma", "wttm.gamma", "cc.gamma"),
+    "warmup": ("dkd.warmup", "rld.warmup", "reviewkd.warmup"),
+    "distance": ("rkd.distance",),
+    "angle": ("rkd.angle",),
+    "order": ("cc.order",),
+    "variance": ("vid.variance",),
+    "negatives": ("crd.negatives",),
+    "dimensions": ("crd.dimensions",),
+    "nceT": ("crd.temperature",),
+    "momentum": ("crd.momentum",),
+    "channels": ("reviewkd.channels",),
     "Tc": ("rld.confidence_temperature",),
     "labels": ("mlkd.labels",),
     "weight": ("mlkd.weight",),
@@ -91,8 +119,8 @@ WORDLESS = {
 }
 # The second block of `SWITCHES`: in a name only where the config differs from the default.
 PUT_BACK = (
-    "KD", "rawLogits", "weighted", "unmasked", "joint", "chain", "multiTeacher", "attention", "metaTemp", "cosineTemp",
-    "adaptive", "parallel", "sharedMemory",
+    "KD", "rawLogits", "weighted", "unmasked", "kernel", "noDiagonal", "joint", "chain", "multiTeacher", "attention",
+    "metaTemp", "cosineTemp", "adaptive", "parallel", "sharedMemory",
 )  # fmt: skip
 KEYS = frozenset([*(key for key, _ in SWITCHES.values()), *(key for keys in NUMBERS.values() for key in keys)])
 _NUMBER = re.compile(r"([A-Za-z]+?)((?:\d+\.?\d*|\.\d+)(?:[eE]\+?\d+)?)")
@@ -133,9 +161,9 @@ def vocabulary(keys: Collection[str]) -> list[str]:
 
 _EXAMPLES = {
     "a": 0.5, "gamma": 0.5, "warmup": 0.1, "labels": 0.1, "weight": 0.9, "start": 1, "span": 20, "ramp": 0.1,
-    "lsWeight": 9, "until": 0.5, "mixup": 0.2, "beta": 100, "hint": 0.3, "size": 20000, "bonus": 0.2, "gate": 100,
-    "high": 1.5, "low": 0.5, "reduction": 3, "part": 0.5, "students": 5,
-    "epochs": 60,
+    "lsWeight": 9, "distance": 25, "angle": 50, "order": 2, "variance": 5, "negatives": 4096, "dimensions": 128,
+    "nceT": 0.1, "momentum": 0.5, "channels": 256, "until": 0.5, "mixup": 0.2, "beta": 100, "hint": 0.3, "size": 20000,
+    "bonus": 0.2, "gate": 100, "high": 1.5, "low": 0.5, "reduction": 3, "part": 0.5, "students": 5, "epochs": 60,
 }  # fmt: skip
 
 

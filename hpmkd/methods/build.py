@@ -11,7 +11,16 @@ from hpmkd.config.specs import ModelSpec
 from hpmkd.methods.base import Distiller
 from hpmkd.methods.direct import Direct
 from hpmkd.methods.features.at import AT
+from hpmkd.methods.features.cc import CC
+from hpmkd.methods.features.crd import CRD
 from hpmkd.methods.features.fitnets import FitNets
+from hpmkd.methods.features.nst import NST
+from hpmkd.methods.features.ofd import OFD
+from hpmkd.methods.features.pkt import PKT
+from hpmkd.methods.features.review_kd import ReviewKD
+from hpmkd.methods.features.rkd import RKD
+from hpmkd.methods.features.sp import SP
+from hpmkd.methods.features.vid import VID
 from hpmkd.methods.logits.ctkd import CTKD
 from hpmkd.methods.logits.dist import DIST
 from hpmkd.methods.logits.dkd import DKD
@@ -35,6 +44,15 @@ DISTILLERS: dict[str, type[Distiller]] = {
     "RLD": RLD,
     "FitNets": FitNets,
     "AT": AT,
+    "SP": SP,
+    "RKD": RKD,
+    "CC": CC,
+    "VID": VID,
+    "PKT": PKT,
+    "NST": NST,
+    "OFD": OFD,
+    "CRD": CRD,
+    "ReviewKD": ReviewKD,
     "TAKD": TAKD,
     "KD-Ensemble": KDEnsemble,
     "HPM-KD": HPMKD,

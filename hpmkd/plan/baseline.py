@@ -27,7 +27,7 @@ class Baseline:
             steps of about a quarter, L - 1 with L = ln(teacher / student parameters) / ln 4.
         assistant_size: parameters of the only assistant; None: geometric sizes.
         taught_by: whom a student learns from: the `last` of the chain (a teacher where there is none), or `all`.
-        features: the loss looks at the teachers' feature maps, so a cache of their logits is not enough.
+        taps: what the loss looks at beside logits (`Distiller.needs`); then a cache of logits is not enough.
         family: the name under which assistants are filed, so that variants of a baseline share them.
         numbered: assistants have numbers, from the largest to the smallest; else there is never more than one.
         search: temperature and alpha are those that a search chose on validation images.
@@ -51,7 +51,7 @@ class Baseline:
     assistants: int | None = 0
     assistant_size: float | None = None
     taught_by: Literal["last", "all"] = "last"
-    features: bool = False
+    taps: frozenset[str] = frozenset()
     family: str = ""
     numbered: bool = False
     search: bool = False

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from hpmkd.config.sweep import SweepConfig
 
 
+# Of `ModelOutput`: what a loss looks at beside logits.
+_MAPS, _EMBEDDING, _BEFORE = "features", "embedding", "pre_activations"
+
+
 @dataclass(frozen=True)
 class CatalogEntry:
     """One baseline. `make` makes it from a config; the loss is in `methods.build.DISTILLERS`.
@@ -43,14 +47,15 @@ def _taught(name: str, *sections: str, **more: Any) -> Callable[[SweepConfig], B
     return make
 
 
-def _features(name: str, section: str) -> CatalogEntry:
-    """A baseline that compares feature maps, on KD or alone."""
+def _features(name: str, *taps: str) -> CatalogEntry:
+    """A baseline that compares feature maps or embeddings, with settings in a section of its name, on KD or alone."""
+    section = name.lower()
 
     def make(config: SweepConfig) -> Baseline:
         hparams, reads = composition.feature_hparams(config, section), composition.feature_reads(config)
-        return Baseline(name, name, hparams, reads=reads | keys_of(section), features=True)
+        return Baseline(name, name, hparams, reads=reads | keys_of(section), taps=frozenset(taps))
 
-    return CatalogEntry(make, ON_EITHER)
+    return CatalogEntry(make, ON_EITHER | keys_of(section))
 
 
 def _logits(name: str) -> CatalogEntry:
@@ -70,8 +75,13 @@ def _ctkd(config: SweepConfig) -> Baseline:
     return Baseline("CTKD", "CTKD", composition.kd_hparams(config, "ctkd", learnt=True), reads=reads)
 
 
+def _cc(config: SweepConfig) -> Baseline:
+    made = _features("CC", _EMBEDDING).make(config)
+    return made if config.cc.form == "kernel" else replace(made, reads=made.reads - {"cc.gamma", "cc.order"})
+
+
 def _fitnets(config: SweepConfig) -> Baseline:
-    made = _features("FitNets", "fitnets").make(config)
+    made = _features("FitNets", _MAPS).make(config)
     return made if config.fitnets.schedule == "two_stage" else replace(made, reads=made.reads - {"fitnets.hint_part"})
 
 
@@ -114,7 +124,16 @@ BASELINES: dict[str, CatalogEntry] = {
     "WTTM": _logits("WTTM"),
     "RLD": _logits("RLD"),
     "FitNets": CatalogEntry(_fitnets, ON_EITHER | keys_of("fitnets")),
-    "AT": _features("AT", "at"),
+    "AT": _features("AT", _MAPS),
+    "SP": _features("SP", _MAPS),
+    "RKD": _features("RKD", _EMBEDDING),
+    "CC": CatalogEntry(_cc, ON_EITHER | keys_of("cc")),
+    "VID": _features("VID", _MAPS),
+    "PKT": _features("PKT", _EMBEDDING),
+    "NST": _features("NST", _MAPS),
+    "OFD": _features("OFD", _BEFORE),
+    "CRD": _features("CRD", _EMBEDDING),
+    "ReviewKD": _features("ReviewKD", _MAPS, _BEFORE, _EMBEDDING),
     "TAKD": CatalogEntry(_takd, ON_KD | keys_of("takd")),
     "KD-Ensemble": CatalogEntry(_ensemble, ON_KD),
     "KD-Budget": CatalogEntry(_budget, ON_KD | _COSTLY),

@@ -7,7 +7,7 @@ start of the sweep finds out in a process of its own and notes in the output.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from hpmkd.config.own import is_own
@@ -70,10 +70,18 @@ def need_own(config: ModelConfig, where: str) -> None:
             )
 
 
-def need_maps(baseline: str, networks: Iterable[ModelSpec]) -> None:
-    """UsageError where a baseline compares feature maps that one of its networks does not have."""
+def need_taps(baseline: str, taps: Collection[str], networks: Iterable[ModelSpec]) -> None:
+    """UsageError where a baseline compares feature maps, or values before a ReLU, that one of its networks does not
+    have."""
     for spec in networks:
-        if spec.taps == ():
+        if "pre_activations" in taps and spec.taps is not None:
+            raise UsageError(
+                f"baselines: {baseline} compares values before a ReLU, which are not known of {spec.arch}",
+                expected="networks of hpmkd (`hpmkd models`)",
+                found="a network from elsewhere, of which outputs of modules are known",
+                todo=f"leave {baseline} out",
+            )
+        if "features" in taps and spec.taps == ():
             raise UsageError(
                 f"baselines: {baseline} compares feature maps, and {spec.arch} has none",
                 expected="maps (N, C, H, W) of some of its modules",

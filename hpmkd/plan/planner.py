@@ -16,7 +16,7 @@ from hpmkd.plan.collected import add, in_order
 from hpmkd.plan.composition import kd_hparams
 from hpmkd.plan.job import Job, seed_of, teacher_seed
 from hpmkd.plan.logits_cache import cache_fit, caches_logits
-from hpmkd.plan.own import Networks, need_maps
+from hpmkd.plan.own import Networks, need_taps
 from hpmkd.plan.pairs import resolved_pairs
 from hpmkd.plan.recipes import fit_of, mixup_of
 from hpmkd.plan.roles import Role
@@ -193,9 +193,9 @@ class _Planner:
         teachers = [elders.teacher(number, owner) for number in range(1, baseline.teachers + 1)]
         chain = elders.chain(baseline)
         networks = [*teachers, *chain] if baseline.taught_by == "all" else (teachers[:1] + chain)[-1:]
-        if baseline.features:
-            need_maps(baseline.label, (self.small, *(job.model for job in networks)))
-        parents = tuple(networks if baseline.features else map(self.logits_of, networks))
+        if baseline.taps:
+            need_taps(baseline.label, baseline.taps, (self.small, *(job.model for job in networks)))
+        parents = tuple(networks if baseline.taps else map(self.logits_of, networks))
         if baseline.search:
             parents = (*parents, self.search(owner or baseline.search_as))
         whole = self.budget(baseline) if baseline.budget_of is not None else self.config.fit.student_epochs

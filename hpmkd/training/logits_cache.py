@@ -71,7 +71,7 @@ class LogitsCacheBuilder:
         for start, end in self.batches.bounds():
             index = torch.arange(start, end, device=self.device)
             batch = self.batches.take(index, torch.full_like(index, view))
-            parts.append(self.teacher.outputs(batch, features=False).logits)
+            parts.append(self.teacher.outputs(batch).logits)
         return torch.cat(parts).cpu()
 
     def validation_pct(self) -> float:

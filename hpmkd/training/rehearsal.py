@@ -175,7 +175,7 @@ def _of_training(job: Job, splits: Splits, device: torch.device, graph: bool) ->
 def _of_logits_cache(job: Job, splits: Splits, device: torch.device, graph: bool) -> Rehearsal:
     builder = LogitsCacheBuilder(build(job.model, job.seed), splits, job.data, job.fit, device=device)
     return Rehearsal(
-        lambda index, view, phase: builder.teacher.outputs(builder.batches.take(index, view), features=False),
+        lambda index, view, phase: builder.teacher.outputs(builder.batches.take(index, view)),
         lambda: builder.teacher.validation_logits(builder.validation, builder.normalise),
         batches=builder.batches,
         seed=job.seed,

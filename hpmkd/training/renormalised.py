@@ -35,9 +35,9 @@ class Renormalised(nn.Module):
         self.register_buffer("scale", (given[1] / own[1])[:, None, None])
         self.register_buffer("shift", ((given[0] - own[0]) / own[1])[:, None, None])
 
-    def forward(self, images: Tensor, features: bool = False) -> ModelOutput:
+    def forward(self, images: Tensor, **taps: bool) -> ModelOutput:
         """Of images `(B, C, H, W)`, normalised for the student."""
-        found: ModelOutput = self.network(images * self.scale + self.shift, features=features)
+        found: ModelOutput = self.network(images * self.scale + self.shift, **taps)
         return found
 
 

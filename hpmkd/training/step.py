@@ -98,10 +98,11 @@ class Step:
         return batch._replace(images=images, labels=labels)
 
     def _terms(self, batch: Batch, progress: float | Tensor, taught: bool) -> dict[str, Tensor]:
-        taps = self.distiller.needs_features and taught
+        taps = self.distiller.needs if taught else frozenset()
         known = [teacher.outputs(batch, taps) for teacher in self.teachers] if taught else []
         with autocast(self.fit.precision, self.device):
-            student = fp32(self.model(batch.images, features=taps))
+            student = fp32(self.model(batch.images, **dict.fromkeys(taps, True)))
         if taught:
+            self.distiller.which = batch.which
             return self.distiller.loss(student, known, batch.labels, progress)
         return {"ce": F.cross_entropy(student.logits, batch.labels)}

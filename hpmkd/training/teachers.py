@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from hpmkd.data.augment import Batch, Normalise, plain_batches
 from hpmkd.data.source.images import Images
+from hpmkd.methods.base import Taps
 from hpmkd.models import ModelOutput
 from hpmkd.training.device import autocast, fp32
 
@@ -18,8 +19,8 @@ from hpmkd.training.device import autocast, fp32
 class Teacher(Protocol):
     """A parent of the student, without gradients."""
 
-    def outputs(self, batch: Batch, features: bool) -> ModelOutput:
-        """Logits `(B, K)` in fp32 on a training batch, and the feature maps if they are asked for."""
+    def outputs(self, batch: Batch, taps: Taps = frozenset()) -> ModelOutput:
+        """Logits `(B, K)` in fp32 on a training batch, and what else of `ModelOutput` is asked for."""
 
     def validation_logits(self, images: Images, normalise: Normalise) -> Tensor:
         """Logits `(N, K)` in fp32 on all validation images; of none, no numbers."""
@@ -39,10 +40,10 @@ class LiveTeacher:
         self.precision, self.device = precision, device
 
     @torch.no_grad()
-    def outputs(self, batch: Batch, features: bool) -> ModelOutput:
+    def outputs(self, batch: Batch, taps: Taps = frozenset()) -> ModelOutput:
         """See `Teacher`."""
         with autocast(self.precision, self.device):
-            return fp32(self.network(batch.images, features=features))
+            return fp32(self.network(batch.images, **dict.fromkeys(taps, True)))
 
     @torch.no_grad()
     def validation_logits(self, images: Images, normalise: Normalise) -> Tensor:
@@ -68,9 +69,9 @@ class CachedTeacher:
         self.rows, self.images = (rows if device.type == "cpu" else rows.to(device)), images
         self.views = len(rows) // images
 
-    def outputs(self, batch: Batch, features: bool) -> ModelOutput:
-        """See `Teacher`; a logits cache has no feature maps."""
-        assert not features, "the plan gives no logits cache to a loss that needs feature maps"
+    def outputs(self, batch: Batch, taps: Taps = frozenset()) -> ModelOutput:
+        """See `Teacher`; a logits cache has nothing else."""
+        assert not taps, "the plan gives no logits cache to a loss that needs more"
         return ModelOutput(self.rows[batch.view * self.images + batch.which])
 
     def validation_logits(self, images: Images, normalise: Normalise) -> Tensor:

@@ -63,6 +63,7 @@ class Training:
         self.validation = splits.validation.to(device)
         self.test = None if len(splits.validation) else splits.test.to(device)
         self.tested: list[float] = []  # accuracy on it after each epoch, percent
+        self.distiller.meet(self.batches.labels)
         self.period = validation_period(len(splits.train), len(splits.validation))
         self.optimizer = make_optimizer(fit, device, self.model, self.distiller)
         kind = GraphedStep if _can_record(recipe, distiller) else Step

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from hpmkd.data.augment import Batch, TrainBatches
 from hpmkd.data.images import Splits
+from hpmkd.methods.base import Taps
 from hpmkd.models import ModelOutput
 from hpmkd.training.device import prepare_device
 from hpmkd.training.teachers import Teacher
@@ -40,15 +41,15 @@ class Shared:
     It stands in the place of each one's batches, and `Known` in that of its teachers.
     """
 
-    def __init__(self, batches: TrainBatches, teachers: Sequence[Teacher], features: bool) -> None:
-        self.batches, self.teachers, self.features = batches, teachers, features
+    def __init__(self, batches: TrainBatches, teachers: Sequence[Teacher], taps: Taps) -> None:
+        self.batches, self.teachers, self.taps = batches, teachers, taps
         self.batch: Batch | None = None
         self.known: list[ModelOutput] = []
 
     def make(self, index: Tensor, view: Tensor) -> None:
         """A step begins."""
         self.batch = self.batches.take(index, view)
-        self.known = [teacher.outputs(self.batch, self.features) for teacher in self.teachers]
+        self.known = [teacher.outputs(self.batch, self.taps) for teacher in self.teachers]
 
     def take(self, index: Tensor, view: Tensor) -> Batch:
         """See `TrainBatches`; what was made."""
@@ -62,7 +63,7 @@ class Known:
     def __init__(self, shared: Shared, number: int) -> None:
         self.shared, self.number = shared, number
 
-    def outputs(self, batch: Batch, features: bool) -> ModelOutput:
+    def outputs(self, batch: Batch, taps: Taps = frozenset()) -> ModelOutput:
         """See `Teacher`."""
         return self.shared.known[self.number]
 
@@ -81,8 +82,8 @@ class Together:
         self.shared: Shared | None = None
         if shared:
             most = max(self.trainings, key=lambda one: len(one.teachers))
-            features = any(one.distiller.needs_features for one in self.trainings)
-            self.shared = Shared(most.batches, most.teachers, features)
+            taps = frozenset[str]().union(*(one.distiller.needs for one in self.trainings))
+            self.shared = Shared(most.batches, most.teachers, taps)
             for one in self.trainings:
                 one.batches = self.shared.batches  # lets go of its own images
                 one.step.batches = self.shared  # type: ignore[assignment]

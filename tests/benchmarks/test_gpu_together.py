@@ -14,6 +14,7 @@ import torch
 
 from hpmkd.data.augment import Batch
 from hpmkd.data.images import Splits, split
+from hpmkd.methods.base import Taps
 from hpmkd.models import ModelOutput
 from hpmkd.training.teachers import LiveTeacher
 from hpmkd.training.train import Training
@@ -60,9 +61,9 @@ def test_shared_teachers_are_asked_once_and_show_their_features(
     made, asked = trainings(splits, ("KD", "FitNets", "KD")), list[bool]()
     ask = LiveTeacher.outputs
 
-    def outputs(self: LiveTeacher, batch: Batch, features: bool) -> ModelOutput:
-        asked.append(features)
-        return ask(self, batch, features)
+    def outputs(self: LiveTeacher, batch: Batch, taps: Taps) -> ModelOutput:
+        asked.append("features" in taps)
+        return ask(self, batch, taps)
 
     monkeypatch.setattr(LiveTeacher, "outputs", outputs)
     gpu_together.Together(made, parallel=False, shared=shared)(*next(made[0].batches.draws(1, 0)))

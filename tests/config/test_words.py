@@ -11,7 +11,8 @@ from hpmkd.config.words import EPOCHS, KEYS, NUMBERS, SWITCHES, WORDLESS, read, 
 from hpmkd.numeric import digits
 
 METHODS = (
-    "kd", "ls", "dkd", "dist", "mlkd", "nkd", "ctkd", "wttm", "rld", "fitnets", "at", "takd", "hpmkd", "kd_budget",
+    "kd", "ls", "dkd", "dist", "mlkd", "nkd", "ctkd", "wttm", "rld", "fitnets", "at", "sp", "rkd", "cc", "vid",
+    "pkt", "nst", "ofd", "crd", "reviewkd", "takd", "hpmkd", "kd_budget",
     "adaptive",
 )  # fmt: skip
 

@@ -143,11 +143,13 @@ def test_same_size_pools_the_larger_map() -> None:
 def test_every_baseline_has_a_distiller_and_every_distiller_a_baseline() -> None:
     """What a baseline learns from stands in `plan`, which knows no torch, and its loss here: two dicts, held equal."""
     assert list(BASELINES) == [
-        "Direct", "TraditionalKD", "DKD", "DIST", "MLKD", "NKD", "CTKD", "WTTM", "RLD", "FitNets", "AT", "TAKD",
-        "KD-Ensemble", "KD-Budget", "HPM-KD",
+        "Direct", "TraditionalKD", "DKD", "DIST", "MLKD", "NKD", "CTKD", "WTTM", "RLD", "FitNets", "AT", "SP", "RKD",
+        "CC", "VID", "PKT", "NST", "OFD", "CRD", "ReviewKD", "TAKD", "KD-Ensemble", "KD-Budget", "HPM-KD",
     ]  # fmt: skip
-    losses = {baseline.method for baseline in baselines_of(make_config(baselines=list(BASELINES)))}
-    assert losses == set(DISTILLERS)
+    baselines = baselines_of(make_config(baselines=list(BASELINES)))
+    assert {baseline.method for baseline in baselines} == set(DISTILLERS)
+    known = {baseline.method: baseline for baseline in baselines if baseline.label == baseline.method}
     for name, kind in DISTILLERS.items():
-        assert type(build_distiller(name, HPARAMS, STUDENT, (TEACHER,), 0)) is kind
+        assert type(build_distiller(name, dict(known[name].hparams), STUDENT, (TEACHER,), 0)) is kind
+        assert kind.needs == known[name].taps
         assert kind.__name__ == name.replace("-", "")

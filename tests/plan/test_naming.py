@@ -243,7 +243,8 @@ _OTHER = {
     "hpmkd__t_high": 3.0, "hpmkd__t_low": 0.1, "hpmkd__teachers": 3, "hpmkd__chain_length": 1,
     "adaptive__reduction_factor": 2, "adaptive__part": 0.9, "kd_budget__students": 2, "fit__student_epochs": 30,
     "dkd__warmup": 0.2, "rld__warmup": 0.2, "mlkd__labels": 0.7, "mlkd__weight": 0.7, "ctkd__start": 3.0,
-    "ctkd__span": 7.0, "ctkd__ramp": 0.7,
+    "ctkd__span": 7.0, "ctkd__ramp": 0.7, "rkd__distance": 7.0, "rkd__angle": 7.0, "cc__order": 3, "cc__beta": 7.0,
+    "vid__variance": 3.0, "crd__dimensions": 64, "crd__momentum": 0.9, "reviewkd__warmup": 0.2,
 }  # fmt: skip
 
 

@@ -7,9 +7,16 @@ import torch
 
 from hpmkd.config.specs import ModelSpec
 from hpmkd.models import ModelOutput, build
-from support.builders import STUDENT, TEACHER
+from hpmkd.plan.catalog import BASELINES, baselines_of
+from support.builders import STUDENT, TEACHER, make_config
 
-HPARAMS = {"kd.temperature": 3.0, "kd.alpha": 0.7, "at.beta": 50.0, "at.p": 2.0}
+# Those of all methods, but for HPM-KD's own.
+HPARAMS = {
+    key: value
+    for one in baselines_of(make_config(baselines=[name for name in BASELINES if name != "HPM-KD"]))
+    for key, value in one.hparams
+}
+HPARAMS |= {"kd.temperature": 3.0, "kd.alpha": 0.7, "at.beta": 50.0, "at.p": 2.0, "crd.negatives": 9}
 HPARAMS |= {"fitnets.beta": 20.0, "fitnets.schedule": "joint", "fitnets.hint_part": 0.3}
 
 

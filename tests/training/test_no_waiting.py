@@ -26,6 +26,7 @@ from hpmkd.training.train import Training
 RESNET = ModelSpec("resnet8", (4, 8, 12), 1, 16, 4)
 SCHEDULES = ("cosine", "loss", "convergence")
 WEIGHTINGS = ("uniform", "confidence", "attention")
+STANDARD = ("TraditionalKD", "DKD", "DIST", "MLKD", "NKD", "CTKD", "WTTM", "RLD", "KD-Ensemble", "HPM-KD")
 CASES = [
     *((method, {}, {}) for method in DISTILLERS if method != "HPM-KD"),
     *(
@@ -34,6 +35,10 @@ CASES = [
         for weighting in WEIGHTINGS
     ),
     ("TraditionalKD", {"kd.until": 0.5}, {}),
+    ("MLKD", {"mlkd.masked": True}, {}),
+    ("CC", {"cc.form": "neighbours"}, {}),
+    ("CRD", {"crd.negatives": 3}, {}),
+    *((method, {"kd.standardise": True, "ls.temperature": 2.0, "ls.weight": 9.0}, {}) for method in STANDARD),
     ("TraditionalKD", {}, {"mixup": 0.3, "label_smoothing": 0.1}),
     ("TraditionalKD", {}, {"views": 3}),
 ]

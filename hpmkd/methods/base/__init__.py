@@ -1,8 +1,16 @@
 """What every method stands on."""
 
-from hpmkd.methods.base.distiller import Distiller, Repeat, one_by_one
-from hpmkd.methods.base.logits import LogitDistiller, OnKD, others, ramp, standardised, true_class
-from hpmkd.methods.base.taps import averaging, feature_shapes, paired_stages, same_size
+from hpmkd.methods.base.distiller import Distiller, Repeat, Taps, one_by_one
+from hpmkd.methods.base.logits import LogitDistiller, OnKD, of_class, others, ramp, standardised, true_class
+from hpmkd.methods.base.taps import (
+    averaged,
+    averaging,
+    embedding_size,
+    embeddings,
+    feature_shapes,
+    paired_stages,
+    same_size,
+)
 from hpmkd.methods.base.terms import divergence, kd_terms, soft_terms
 
 __all__ = [
@@ -10,10 +18,15 @@ __all__ = [
     "LogitDistiller",
     "OnKD",
     "Repeat",
+    "Taps",
+    "averaged",
     "averaging",
     "divergence",
+    "embedding_size",
+    "embeddings",
     "feature_shapes",
     "kd_terms",
+    "of_class",
     "one_by_one",
     "others",
     "paired_stages",

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from hpmkd.config.specs import ModelSpec
 from hpmkd.models import ModelOutput
 
+# Some of `features`, `embedding`, `pre_activations`: see `ModelOutput`.
+Taps = frozenset[str]
 # Does some work so many times; on a GPU it can be recorded once and played from then on.
 Repeat = Callable[[Callable[[], None], int], None]
 
@@ -32,7 +34,10 @@ class Distiller(nn.Module):
         teachers: the teachers' architectures, in the order of the job's parents.
     """
 
-    needs_features: ClassVar[bool] = False
+    # What it looks at beside logits, of student and teachers; the plan says the same (`Baseline.taps`).
+    needs: ClassVar[Taps] = frozenset()
+    # Which training images are in the batch `(B,)`, before each call of `loss`.
+    which: Tensor | None = None
 
     def __init__(self, hparams: Mapping[str, Any], student: ModelSpec, teachers: Sequence[ModelSpec]) -> None:
         super().__init__()
@@ -61,6 +66,14 @@ class Distiller(nn.Module):
         """
         return progress < float(self.hparams.get("kd.until", 1.0))
 
+    def meet(self, labels: Tensor) -> None:
+        """Called once, before anything is loaded or trained: state whose size depends on the training images is made
+        here, in buffers.
+
+        Args:
+            labels: of all training images `(N,)`, on the device of the training.
+        """
+
     def prepare(self, teachers: Sequence[Tensor], target: Tensor, repeat: Repeat = one_by_one) -> None:
         """Called once before the first epoch, not after a resume: what it makes belongs into the `state_dict`.
 
@@ -84,7 +97,7 @@ class Distiller(nn.Module):
         """The loss as named scalar terms, already weighted: their sum is what is minimised.
 
         Args:
-            student: logits `(N, K)`, features as asked for by `needs_features`.
+            student: logits `(N, K)`, and what `needs` asks for.
             teachers: the same view of the same images, one output per parent, without gradients.
             target: labels `(N,)`, or probabilities `(N, K)` under label smoothing or mixup.
             progress: how much of the training is done, in [0, 1); a scalar on the GPU where steps are recorded.

@@ -33,10 +33,17 @@ def true_class(target: Tensor) -> Tensor:
 def others(values_NK: Tensor, label_N: Tensor) -> Tensor:
     """Each row without its label's column, `(N, K - 1)`, in the order of classes.
 
-    By indices, not by a mask: their number does not depend on what is in the tensors, so a GPU need not wait.
+    The columns before the label from the left, those behind it from the right: on a GPU `gather` has a backward pass
+    that adds in an order that changes, and what a mask leaves has a size for which it is waited.
     """
     place = torch.arange(values_NK.shape[1] - 1, device=values_NK.device)
-    return values_NK.gather(1, place + (place >= label_N[:, None]))
+    return torch.where(place < label_N[:, None], values_NK[:, :-1], values_NK[:, 1:])
+
+
+def of_class(values_NK: Tensor, label_N: Tensor) -> Tensor:
+    """The values in the labels' columns, `(N, 1)`; also without `gather`."""
+    here = torch.arange(values_NK.shape[1], device=values_NK.device) == label_N[:, None]
+    return torch.where(here, values_NK, torch.zeros_like(values_NK)).sum(1, keepdim=True)
 
 
 def ramp(progress: float | Tensor, part: float) -> float | Tensor:

@@ -2,32 +2,55 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from hpmkd.config.specs import ModelSpec
-from hpmkd.models import build
+from hpmkd.models import ModelOutput, build
 
 
-def feature_shapes(spec: ModelSpec) -> list[torch.Size]:
+def feature_shapes(spec: ModelSpec, tap: Literal["features", "pre_activations"] = "features") -> list[torch.Size]:
     """Shapes `(C, H, W)` of a network's feature taps, from one forward pass of zeros."""
+    return [maps.shape[1:] for maps in getattr(_shown(spec, tap), tap)]
+
+
+def embedding_size(spec: ModelSpec) -> int:
+    """D of a network's embedding `(N, D)`, in the same way."""
+    embedding = _shown(spec, "embedding").embedding
+    assert embedding is not None, "every network has one"
+    return embedding.shape[1]
+
+
+def embeddings(student: ModelOutput, teacher: ModelOutput) -> tuple[Tensor, Tensor]:
+    """`(N, D_s)` and `(N, D_t)`, which a loss has asked for (`Distiller.needs`)."""
+    assert student.embedding is not None
+    assert teacher.embedding is not None
+    return student.embedding, teacher.embedding
+
+
+def _shown(spec: ModelSpec, tap: str) -> ModelOutput:
     model = build(spec, seed=0).eval()
     with torch.no_grad():
-        output = model(torch.zeros(1, spec.in_channels, spec.image_size, spec.image_size), features=True)
-    return [feature.shape[1:] for feature in output.features]
+        found: ModelOutput = model(torch.zeros(1, spec.in_channels, spec.image_size, spec.image_size), **{tap: True})
+    return found
 
 
 def same_size(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """Both maps at the smaller one's height and width, by average pooling (Zagoruyko and Komodakis 2017, 3.1)."""
     height, width = min(a.shape[2], b.shape[2]), min(a.shape[3], b.shape[3])
-    pooled = [x if x.shape[2:] == (height, width) else _averaged(x, height, width) for x in (a, b)]
+    pooled = [x if x.shape[2:] == (height, width) else averaged(x, height, width) for x in (a, b)]
     return pooled[0], pooled[1]
 
 
-def _averaged(maps_NCHW: Tensor, height: int, width: int) -> Tensor:
-    """Adaptive average pooling. On a GPU as two products of matrices: torch's own backward pass there adds in an order
-    that changes, and where deterministic kernels are asked for it has none."""
+def averaged(maps_NCHW: Tensor, height: int, width: int) -> Tensor:
+    """Maps of that height and width, by adaptive average pooling.
+
+    On a GPU as two products of matrices: torch's own backward pass there adds in an order that changes, and where
+    deterministic kernels are asked for it has none.
+    """
     if maps_NCHW.device.type == "cpu":
         return F.adaptive_avg_pool2d(maps_NCHW, (height, width))
     return averaging(maps_NCHW, height) @ maps_NCHW @ averaging(maps_NCHW.mT, width).mT

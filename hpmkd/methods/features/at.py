@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from hpmkd.methods.base import OnKD, paired_stages, same_size
+from hpmkd.methods.base import OnKD, Taps, paired_stages, same_size
 from hpmkd.models import ModelOutput
 
 
@@ -22,7 +22,7 @@ def attention_map(feature_NCHW: Tensor, p: float) -> Tensor:
 class AT(OnKD):
     """Activation-based attention transfer at every convolution stage."""
 
-    needs_features: ClassVar[bool] = True
+    needs: ClassVar[Taps] = frozenset({"features"})
 
     def loss(
         self, student: ModelOutput, teachers: Sequence[ModelOutput], target: Tensor, progress: float | Tensor

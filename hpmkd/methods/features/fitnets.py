@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hpmkd.config.specs import ModelSpec
-from hpmkd.methods.base import OnKD, feature_shapes, same_size
+from hpmkd.methods.base import OnKD, Taps, feature_shapes, same_size
 from hpmkd.models import ModelOutput
 
 
@@ -22,7 +22,7 @@ class FitNets(OnKD):
     `config.methods.FitNetsConfig`.
     """
 
-    needs_features: ClassVar[bool] = True
+    needs: ClassVar[Taps] = frozenset({"features"})
 
     def __init__(self, hparams: Mapping[str, Any], student: ModelSpec, teachers: Sequence[ModelSpec]) -> None:
         super().__init__(hparams, student, teachers)

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from hpmkd.methods.base import LogitDistiller, divergence, others, ramp
+from hpmkd.methods.base import LogitDistiller, divergence, of_class, others, ramp
 
 
 def target_against_rest(log_p_NK: Tensor, class_N: Tensor) -> Tensor:
     """log [p_c, 1 - p_c] of a class c per image, `(N, 2)`, from log probabilities."""
     rest = torch.logsumexp(others(log_p_NK, class_N), dim=1, keepdim=True)
-    return torch.cat([log_p_NK.gather(1, class_N[:, None]), rest], dim=1)
+    return torch.cat([of_class(log_p_NK, class_N), rest], dim=1)
 
 
 @final

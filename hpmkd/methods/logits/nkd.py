@@ -7,7 +7,7 @@ from typing import final
 from torch import Tensor
 from torch.nn import functional as F
 
-from hpmkd.methods.base import LogitDistiller, others
+from hpmkd.methods.base import LogitDistiller, of_class, others
 
 
 @final
@@ -24,9 +24,9 @@ class NKD(LogitDistiller):
         p_y, q_y: probabilities of the true class at temperature 1; N: those of the others at T, as if the true class
         did not exist. Cross-entropies, not divergences: they differ by what the student cannot change.
         """
-        label, temperature = label_N[:, None], self.setting("temperature")
+        temperature = self.setting("temperature")
         log_q, p = F.log_softmax(student_NK, dim=1), F.softmax(teacher_NK, dim=1)
-        target = -(p.gather(1, label) * log_q.gather(1, label)).mean()
+        target = -(of_class(p, label_N) * of_class(log_q, label_N)).mean()
         rest_q = F.log_softmax(others(student_NK, label_N) / temperature, dim=1)
         rest_p = F.softmax(others(teacher_NK, label_N) / temperature, dim=1)
         rest = -(rest_p * rest_q).sum(1).mean()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from hpmkd.methods.base import LogitDistiller, divergence, ramp
+from hpmkd.methods.base import LogitDistiller, divergence, of_class, ramp
 from hpmkd.methods.logits.dkd import target_against_rest
 
 # In place of a masked logit, at any temperature: its probability is 0, and 0 times the log of it is 0 and not NaN.
@@ -34,7 +34,7 @@ class RLD(LogitDistiller):
         sharp = soft if self.standard else self.setting("confidence_temperature")
         log_q = target_against_rest(F.log_softmax(student_NK / sharp, dim=1), label_N)
         log_p = target_against_rest(F.log_softmax(teacher_NK / sharp, dim=1), teacher_NK.argmax(1))
-        masked = teacher_NK >= teacher_NK.gather(1, label_N[:, None])
+        masked = teacher_NK >= of_class(teacher_NK, label_N)
         rest_q, rest_p = (
             F.log_softmax((logits / soft).masked_fill(masked, _MASKED), dim=1) for logits in (student_NK, teacher_NK)
         )
