@@ -16,15 +16,13 @@ from hpmkd.plan.job import Job
 
 _DATASET, _CLASSES = "CIFAR100", 100
 _AUGMENTED = {"none": "none", "crop": "crop", "crop_flip": "crop, flip"}
-# Whether a method's term stands alone beside the labels, or on KD, as all of ours do.
-_TERMS = {"teacher": "", "Direct": "", "TraditionalKD": "KD"}
-_ON_KD = "own on KD"
+# Whether a method's term stands alone beside the labels, or on KD.
+_ALONE, _ON_KD, _KD, _NONE = "own alone", "own on KD", "KD", ""
 _WORDS = {
     "epochs": "epochs", "augmentation": "augmentation", "images": "training images", "epoch": "reported epoch",
     "term": "loss", "recipe": "recipe",
 }  # fmt: skip
 USUAL = "as published"
-_KD = {"kd.temperature": 4.0, "kd.alpha": 0.9}
 
 
 def usual_networks(teacher: ModelSpec, student: ModelSpec, pair: Mapping[str, Any]) -> bool:
@@ -49,17 +47,39 @@ def _has_usual_widths(spec: ModelSpec) -> bool:
         return False
 
 
-def flags_of(job: Job, baseline: str, best: bool) -> dict[str, Any]:
-    """Those of our number, by the job of one of its models; `best`: it is that of the best test epochs."""
-    usual = is_usual(job.fit, job.model.arch)
-    if baseline == "TraditionalKD":
-        usual = usual and dict(job.hparams) == _KD
+def is_the_same(job: Job, about: Mapping[str, Any]) -> bool:
+    """Whether a student's method is that of a published number, whatever its settings and what it stands on."""
+    name, label = str(about["baseline"]), str(job.baseline)
+    standard = bool(dict(job.hparams).get("kd.standardise"))
+    return (label == name or label.startswith(f"{name}-")) and standard == bool(about.get("standardised"))
+
+
+def _term(job: Job) -> str:
+    hparams = dict(job.hparams)
+    if not job.teachers:
+        return _NONE
+    if job.method in ("TraditionalKD", "CTKD"):
+        return _KD
+    return _ON_KD if "kd.alpha" in hparams else _ALONE
+
+
+def flags_of(job: Job, settings: Mapping[str, Any], best: bool) -> dict[str, Any]:
+    """Those of our number, by the job of one of its models.
+
+    Args:
+        job: a model.
+        settings: of its method, config key -> value, that the published number was made with; null: by pair, and not
+            said of this one.
+        best: our number is that of the best test epochs.
+    """
+    own = dict(job.hparams)
+    usual = is_usual(job.fit, job.model.arch) and all(own.get(key) == value for key, value in settings.items())
     return {
         "epochs": job.fit.epochs,
         "augmentation": _AUGMENTED[job.data.augment],
         "images": job.data.training_images,
         "epoch": "best" if best else "last",
-        "term": _TERMS.get(baseline, _ON_KD),
+        "term": _term(job),
         "recipe": USUAL if usual else "another",
     }
 

@@ -70,12 +70,28 @@ def test_verdicts_stand_where_all_flags_agree_and_nowhere_else(tmp_path: Path, c
     assert (rows["KD"]["here_epoch"], rows["KD"]["published_pct"]) == ("last", 70.66)
     assert rows["KD"]["here_pct"] == pytest.approx(75.2)
     assert rows["AT"]["finding"] == "no verdict"
-    assert rows["AT"]["differs"] == "loss: own alone there, own on KD here"
+    assert rows["AT"]["differs"] == "loss: own alone there, own on KD here; recipe: as published there, another here"
     assert rows["DKD"]["finding"] == "not trained here"
     section = next(one for one in found.sections if one.name == "published")
     assert "4 of these methods were trained here, 3 of them under the published flags" in section.sentences[0]
     told = "KD, resnet56 to resnet20, last epoch: 70.66 % published, 75.20 % here"
     assert any(told in one for one in section.sentences)
+
+
+def test_of_several_baselines_of_a_method_the_nearest_stands_beside_the_published(
+    tmp_path: Path, cache_dir: Path
+) -> None:
+    """AT alone with the papers' weight is what papers print; standardised KD is not KD, and DKD's weight is by pair."""
+    names = ["AT", "AT-alone-beta1000", "TraditionalKD-LS", "DKD", "DKD-beta2"]
+    output, _, _ = make_output(
+        tmp_path, cache_dir, lambda job: 71.0 + 0.1 * (job.run or 0), baselines=names, **LITERATURE
+    )
+    rows = rows_of(gather(output.root))
+    assert (rows["AT"]["baseline"], rows["AT"]["differs"]) == ("AT-alone-beta1000", "")
+    assert rows["KD"]["finding"] == "not trained here"
+    assert (rows["LS + KD"]["baseline"], rows["LS + KD"]["finding"]) == ("TraditionalKD-LS", "no verdict")
+    assert rows["DKD"]["baseline"] == "DKD-beta2"
+    assert rows["DKD"]["differs"] == "reported epoch: best there, last here"
 
 
 def test_an_honest_sweep_has_no_verdict(tmp_path: Path, cache_dir: Path) -> None:
