@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, field_validator, model_validator
 
-from hpmkd.config import condition_values, feature_methods, fields, logit_methods, networks, protocol
+from hpmkd.config import condition_values, feature_methods, fields, logit_methods, networks, online_methods, protocol
 from hpmkd.config.bench import BenchConfig
 from hpmkd.config.condition_values import CleanValidation, Confused, Imbalance, LabelNoise, TeacherSees
 from hpmkd.config.fields import Epochs, Fraction, NonNegative, Positive, PositiveInt, Section, Smoothing
@@ -175,6 +175,8 @@ class SweepConfig(Section):
     reviewkd: feature_methods.ReviewKDConfig = feature_methods.ReviewKDConfig()
     fitnets: FitNetsConfig = FitNetsConfig()
     at: ATConfig = ATConfig()
+    dml: online_methods.DMLConfig = online_methods.DMLConfig()
+    ban: online_methods.BANConfig = online_methods.BANConfig()
     takd: TAKDConfig = TAKDConfig()
     hpmkd: HPMKDConfig = HPMKDConfig()
     adaptive: AdaptiveConfig = AdaptiveConfig()

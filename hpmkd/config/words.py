@@ -55,7 +55,14 @@ SWITCHES: dict[str, tuple[str, Any]] = {
 EPOCHS = "fit.student_epochs"
 # Word, to which a number is added -> the config keys that it may set; a baseline has one of them at most.
 NUMBERS: dict[str, tuple[str, ...]] = {
-    "T": ("kd.temperature", "dkd.temperature", "dist.temperature", "nkd.temperature", "rld.temperature"),
+    "T": (
+        "kd.temperature",
+        "dkd.temperature",
+        "dist.temperature",
+        "nkd.temperature",
+        "rld.temperature",
+        "ban.temperature",
+    ),
     "a": ("kd.alpha", "dkd.alpha", "rld.alpha"),
     "lsT": ("ls.temperature",),
     "lsWeight": ("ls.weight",),
@@ -89,8 +96,9 @@ NUMBERS: dict[str, tuple[str, ...]] = {
     "momentum": ("crd.momentum",),
     "channels": ("reviewkd.channels",),
     "Tc": ("rld.confidence_temperature",),
-    "labels": ("mlkd.labels",),
-    "weight": ("mlkd.weight",),
+    "labels": ("mlkd.labels", "ban.labels"),
+    "weight": ("mlkd.weight", "dml.weight"),
+    "generations": ("ban.generations",),
     "start": ("ctkd.start",),
     "span": ("ctkd.span",),
     "ramp": ("ctkd.ramp",),

@@ -31,6 +31,7 @@ from hpmkd.methods.logits.traditional_kd import TAKD, TraditionalKD
 from hpmkd.methods.logits.wttm import WTTM
 from hpmkd.methods.multi_teacher.hpm_kd import HPMKD
 from hpmkd.methods.multi_teacher.kd_ensemble import KDEnsemble
+from hpmkd.methods.online.dml import DML
 
 DISTILLERS: dict[str, type[Distiller]] = {
     "Direct": Direct,
@@ -53,6 +54,7 @@ DISTILLERS: dict[str, type[Distiller]] = {
     "OFD": OFD,
     "CRD": CRD,
     "ReviewKD": ReviewKD,
+    "DML": DML,
     "TAKD": TAKD,
     "KD-Ensemble": KDEnsemble,
     "HPM-KD": HPMKD,

@@ -26,6 +26,8 @@ class Baseline:
         assistants: models between teacher and student, each taught by the one before it; None: as many as make
             steps of about a quarter, L - 1 with L = ln(teacher / student parameters) / ln 4.
         assistant_size: parameters of the only assistant; None: geometric sizes.
+        born_again: assistants have the student's architecture, and the first of them learns from labels; the others
+            have the student's loss.
         taught_by: whom a student learns from: the `last` of the chain (a teacher where there is none), or `all`.
         taps: what the loss looks at beside logits (`Distiller.needs`); then a cache of logits is not enough.
         family: the name under which assistants are filed, so that variants of a baseline share them.
@@ -50,6 +52,7 @@ class Baseline:
     teachers: int = 1
     assistants: int | None = 0
     assistant_size: float | None = None
+    born_again: bool = False
     taught_by: Literal["last", "all"] = "last"
     taps: frozenset[str] = frozenset()
     family: str = ""
@@ -64,6 +67,11 @@ class Baseline:
     config: SweepConfig | None = field(default=None, compare=False, repr=False)
     search_as: str | None = None
     varied: frozenset[str] = field(default=frozenset(), compare=False)
+
+    @property
+    def taught(self) -> bool:
+        """Whether its students learn from another network."""
+        return bool(self.teachers) or self.born_again
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from hpmkd.errors import UsageError
 from hpmkd.plan import composition
 from hpmkd.plan.ablations import NAME as HPM_KD
 from hpmkd.plan.ablations import hpm_kd
-from hpmkd.plan.baseline import Baseline
+from hpmkd.plan.baseline import Baseline, hparams_of
 from hpmkd.plan.composition import ON_EITHER, ON_KD
 from hpmkd.plan.grid import varied
 from hpmkd.plan.naming import SEARCH, Kind, named, parsed
@@ -96,6 +96,21 @@ def _ensemble(config: SweepConfig) -> Baseline:
     return _taught("KD-Ensemble", teachers=teachers, taught_by="all", reads=frozenset({"hpmkd.teachers"}))(config)
 
 
+def _dml(config: SweepConfig) -> Baseline:
+    """Two students that teach one another: no teacher."""
+    return Baseline("DML", "DML", hparams_of(config, "dml"), teachers=0, reads=keys_of("dml") | {EPOCHS})
+
+
+def _ban(config: SweepConfig) -> Baseline:
+    """The student's own kind, generation after generation: no teacher but the one before."""
+    section = config.ban
+    hparams = (("kd.alpha", 1 - section.labels), ("kd.temperature", section.temperature))
+    return Baseline(
+        "BAN", "TraditionalKD", hparams, teachers=0, assistants=section.generations, born_again=True, numbered=True,
+        reads=keys_of("ban") | {EPOCHS},
+    )  # fmt: skip
+
+
 _COSTLY = frozenset({"hpmkd.chain", "hpmkd.chain_length", "hpmkd.multi_teacher", "hpmkd.teachers"})
 
 
@@ -134,6 +149,8 @@ BASELINES: dict[str, CatalogEntry] = {
     "OFD": _features("OFD", _BEFORE),
     "CRD": _features("CRD", _EMBEDDING),
     "ReviewKD": _features("ReviewKD", _MAPS, _BEFORE, _EMBEDDING),
+    "DML": CatalogEntry(_dml, keys_of("dml")),
+    "BAN": CatalogEntry(_ban, keys_of("ban")),
     "TAKD": CatalogEntry(_takd, ON_KD | keys_of("takd")),
     "KD-Ensemble": CatalogEntry(_ensemble, ON_KD),
     "KD-Budget": CatalogEntry(_budget, ON_KD | _COSTLY),

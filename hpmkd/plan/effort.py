@@ -16,7 +16,7 @@ from hpmkd.config.specs import ModelSpec
 from hpmkd.plan.architecture import activation_count, forward_cost, layer_count
 from hpmkd.plan.job import Job
 from hpmkd.plan.roles import Role
-from hpmkd.plan.work import epochs_of, validation_period
+from hpmkd.plan.work import epochs_of, networks_trained, validation_period
 
 # Of a training step, forward and backward: for each layer, for each activation of each image, and for each multiply-add
 # of the three passes; that is below 1 because torch is faster than numpy.
@@ -43,6 +43,7 @@ def effort(job: Job) -> float:
         return _FORWARD * passes(job.model, seen, _EVALUATED)
     asked = sum(passes(one.model, images, job.fit.batch_size) for one in job.parents if one.role.is_network)
     alone = trained(job.model, epochs_of(job), job.fit.batch_size, images=images, kept=_validation_images(job))
+    alone += (networks_trained(job) - 1) * trained(job.model, epochs_of(job), job.fit.batch_size, images=images, kept=0)
     return alone + epochs_of(job) * (_FORWARD * asked + _tests(job)) + _attention(job)
 
 

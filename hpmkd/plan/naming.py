@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SEARCH, _SEARCH_KEY = "adaptive", "hpmkd.adaptive"
 _CHAIN, _LENGTH = "hpmkd.chain", "hpmkd.chain_length"
 # What assistants and searches depend on: these words alone stand in the names of their files, too.
-_OF_ASSISTANTS = keys_of("kd", "ls", "takd") | {_LENGTH}
+_OF_ASSISTANTS = keys_of("kd", "ls", "takd", "ban") | {_LENGTH}
 _OF_SEARCHES = keys_of("adaptive") | {"kd.mixup"}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,7 +9,8 @@ from typing import Any
 from hpmkd.config.conditions import as_taught, clean_of, images_of, sees_clean_teacher
 from hpmkd.config.specs import DataSpec, ModelSpec, no_training
 from hpmkd.config.sweep import SweepConfig
-from hpmkd.plan.architecture import geometric_sizes, network_name, parameter_count, sized
+from hpmkd.plan.architecture import network_name, parameter_count, sized
+from hpmkd.plan.assistants import assistant_sizes
 from hpmkd.plan.baseline import Baseline, hparams_of
 from hpmkd.plan.collected import add, in_order
 from hpmkd.plan.composition import kd_hparams
@@ -124,7 +124,7 @@ class _Planner:
 
     def chain(self, baseline: Baseline) -> list[Job]:
         """The assistants from the largest to the smallest, each distilled (TraditionalKD) from the one before."""
-        sizes = self.sizes(baseline)
+        sizes = assistant_sizes(baseline, parameter_count(self.large), parameter_count(self.small))
         key = (
             "chain",
             baseline.family or baseline.label,
@@ -141,27 +141,19 @@ class _Planner:
         epochs = self.config.fit.assistant_epochs or self.epochs
         jobs: list[Job] = []
         for place, size in enumerate(sizes, start=1):
-            model = sized(self.large, self.small, size)
-            parent = self.logits_of(jobs[-1] if jobs else self.teacher())
-            number = place if baseline.numbered else None
-            loss, fit = kd_hparams(self.config), fit_of(self.config, model.arch, epochs)
+            again = baseline.born_again
+            model = self.small if again else sized(self.large, self.small, size)
+            labels_alone = again and not jobs
+            parents = () if labels_alone else (self.logits_of(jobs[-1] if jobs else self.teacher()),)
+            loss = () if labels_alone else baseline.hparams if again else kd_hparams(self.config)
             job = Job(
-                Role.ASSISTANT, self.data, model=model, fit=fit, method="TraditionalKD", hparams=loss,
-                seed=self.seed(), baseline=baseline.family or baseline.label, run=self.run, parents=(parent,),
-                number=number, pair=self.pair,
+                Role.ASSISTANT, self.data, model=model, fit=fit_of(self.config, model.arch, epochs),
+                method="Direct" if labels_alone else "TraditionalKD", hparams=loss, seed=self.seed(),
+                baseline=baseline.family or baseline.label, run=self.run, parents=parents,
+                number=place if baseline.numbered else None, pair=self.pair,
             )  # fmt: skip
             jobs.append(self.once(job))
         return jobs
-
-    def sizes(self, baseline: Baseline) -> list[float]:
-        """Wanted parameter counts of the assistants."""
-        large, small = parameter_count(self.large), parameter_count(self.small)
-        steps = baseline.assistants
-        if steps is None:
-            steps = max(1, round(math.log(large / small) / math.log(4))) - 1 if large > small else 0
-        if steps == 1 and baseline.assistant_size:
-            return [baseline.assistant_size]
-        return [float(size) for size in geometric_sizes(large, small, steps + 1)]
 
     def search(self, owner: str | None) -> Job:
         """The search for temperature and alpha, with TraditionalKD from the teacher, once per data set.
@@ -199,7 +191,7 @@ class _Planner:
         if baseline.search:
             parents = (*parents, self.search(owner or baseline.search_as))
         whole = self.budget(baseline) if baseline.budget_of is not None else self.config.fit.student_epochs
-        fit = fit_of(self.config, self.small.arch, whole, distilled=baseline.teachers > 0)
+        fit = fit_of(self.config, self.small.arch, whole, distilled=baseline.taught)
         run = self.run or 1
         return Job(
             Role.STUDENT, self.data, model=self.small, fit=fit, method=baseline.method, hparams=baseline.hparams,
@@ -239,7 +231,7 @@ def expand(
         for run in range(1, config.runs + 1) if config.teacher.per_run else (1,):
             add(jobs, planner.of_run(run).elders.teacher())
         for baseline in baselines:
-            untaught = not baseline.teachers and sees_clean_teacher(data.condition)
+            untaught = not baseline.taught and sees_clean_teacher(data.condition)
             if untaught and (data.name, as_taught(data.condition)) in places:
                 continue  # it is the student of that place
             for student in planner.of(baseline).students(baseline):

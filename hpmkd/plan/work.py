@@ -36,13 +36,22 @@ def validation_period(train_images: int, validation_images: int) -> int:
     return max(1, math.ceil(validation_images / (3 * train_images) / _VALIDATION_PART))
 
 
+# Method -> networks that are trained beside the student.
+_PEERS = {"DML": 1}
+
+
+def networks_trained(job: Job) -> int:
+    """How many networks of its architecture a job trains together."""
+    return 1 + _PEERS.get(job.method, 0)
+
+
 def image_cost(job: Job) -> int:
     """Multiply-adds per training image of an epoch: forward and backward (3 forwards), and a forward per network that
     is asked. A logits cache costs a forward of its network, and nothing when it is used."""
     if job.role is Role.LOGITS:
         return forward_cost(job.model)
     asked = sum(forward_cost(parent.model) for parent in job.parents if parent.role.is_network)
-    return 3 * forward_cost(job.model) + asked
+    return 3 * networks_trained(job) * forward_cost(job.model) + asked
 
 
 def work(job: Job) -> float:

@@ -102,6 +102,7 @@ class Step:
         known = [teacher.outputs(batch, taps) for teacher in self.teachers] if taught else []
         with autocast(self.fit.precision, self.device):
             student = fp32(self.model(batch.images, **dict.fromkeys(taps, True)))
+            known += [fp32(peer(batch.images, **dict.fromkeys(taps, True))) for peer in self.distiller.peers]
         if taught:
             self.distiller.which = batch.which
             return self.distiller.loss(student, known, batch.labels, progress)

@@ -245,6 +245,7 @@ _OTHER = {
     "dkd__warmup": 0.2, "rld__warmup": 0.2, "mlkd__labels": 0.7, "mlkd__weight": 0.7, "ctkd__start": 3.0,
     "ctkd__span": 7.0, "ctkd__ramp": 0.7, "rkd__distance": 7.0, "rkd__angle": 7.0, "cc__order": 3, "cc__beta": 7.0,
     "vid__variance": 3.0, "crd__dimensions": 64, "crd__momentum": 0.9, "reviewkd__warmup": 0.2,
+    "ban__generations": 1, "ban__labels": 0.4,
 }  # fmt: skip
 
 

@@ -83,7 +83,7 @@ def test_students_keep_their_seeds_and_recipes() -> None:
     for key, job in shared.items():
         if job.role is Role.STUDENT:
             assert own[key].seed == job.seed
-            assert (own[key].fingerprint == job.fingerprint) == (job.baseline == "Direct")
+            assert (own[key].fingerprint == job.fingerprint) == (job.baseline in ("Direct", "DML"))
 
 
 def test_the_budget_of_a_student_is_that_of_its_run_alone() -> None:

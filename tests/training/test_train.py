@@ -12,8 +12,8 @@ from support.trainings import HPM, make, same, saved
 
 from hpmkd.config.specs import ModelSpec
 from hpmkd.errors import Diverged
+from hpmkd.methods.build import DISTILLERS
 from hpmkd.methods.multi_teacher.temperature import SCHEDULES
-from hpmkd.plan.catalog import BASELINES
 from hpmkd.plan.work import validation_period
 from hpmkd.training.evaluate import evaluate
 from hpmkd.training.optim import learning_rate
@@ -29,7 +29,7 @@ def _one_thread() -> Any:
     torch.set_num_threads(before)
 
 
-CASES: list[tuple[str, dict[str, Any]]] = [(name, {}) for name in BASELINES if name != "KD-Budget"]
+CASES: list[tuple[str, dict[str, Any]]] = [(name, {}) for name in DISTILLERS]
 CASES += [("HPM-KD", {"count": 3, "hparams": HPM | {"hpmkd.schedule": name}}) for name in SCHEDULES]
 CASES += [("HPM-KD", {"count": 2, "hparams": HPM | {"hpmkd.weighting": name}}) for name in ("uniform", "confidence")]
 CASES += [("KD-Ensemble", {"count": 3})]

@@ -49,6 +49,12 @@ class Distiller(nn.Module):
         return bool(self.hparams.get("kd.standardise"))
 
     @property
+    def peers(self) -> tuple[nn.Module, ...]:
+        """Modules of its own that are shown the images, too: `loss` is given what they say, with gradients, after what
+        the teachers say."""
+        return ()
+
+    @property
     def needs_validation(self) -> bool:
         """Whether `prepare` has something to do."""
         return False

@@ -1,0 +1,1 @@
+"""Methods in which networks that are trained together teach one another."""
