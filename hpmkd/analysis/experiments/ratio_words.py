@@ -135,6 +135,7 @@ def _shares(numbers: Rows) -> list[str]:
         for row in (shown or rows)[:_FEW]
     ]
     more = f" and {len(shown or rows) - _FEW} others" if len(shown or rows) > _FEW else ""
-    rest = f"; of {len(rows) - len(shown)} others the interval includes 0" if shown and len(shown) < len(rows) else ""
+    left = len(rows) - len(shown)
+    rest = f"; of {left} other{'s' * (left > 1)} the interval includes 0" if shown and left else ""
     none = "" if shown else "; every interval includes 0"
     return [f"Of the gap at a ratio of {times(at)} the students close: {', '.join(said)}{more}{rest}{none}."]
