@@ -148,6 +148,7 @@ def test_every_baseline_has_a_distiller_and_every_distiller_a_baseline() -> None
     ]  # fmt: skip
     baselines = baselines_of(make_config(baselines=list(BASELINES)))
     assert {baseline.method for baseline in baselines} == set(DISTILLERS)
+    assert HPARAMS.keys() == {key for one in baselines if one.label != "HPM-KD" for key, _ in one.hparams}
     known = {baseline.method: baseline for baseline in baselines if baseline.label == baseline.method}
     for name, kind in DISTILLERS.items():
         assert type(build_distiller(name, dict(known[name].hparams), STUDENT, (TEACHER,), 0)) is kind
