@@ -1,6 +1,7 @@
 """The settings of methods that compare feature maps or embeddings: one section of the config each.
 
-Defaults are the authors' for CIFAR-100, or those of RepDistiller (Tian et al. 2020) where they gave none;
+Defaults are the authors' for CIFAR-100, or those of RepDistiller (Tian et al. 2020) where they gave none, but where a
+docstring says otherwise;
 `docs/pages/methods.md` says where paper and code differ.
 """
 
@@ -11,6 +12,34 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from hpmkd.config.fields import Fraction, NonNegative, Positive, PositiveInt, Section
+
+
+class FitNetsConfig(Section):
+    """Romero et al. 2015.
+
+    beta is 10 and not 100, as often seen with schedules of hundreds of epochs: LeNet5 pair, 10,000 CIFAR-10 images, 30
+    epochs (`original_cpu`, run 1), accuracy on validation images with beta 100, 10, 1: 55.8, 59.7, 59.4; Direct 59.6.
+    """
+
+    beta: NonNegative = Field(10.0, description="weight of the hint loss")
+    schedule: Literal["joint", "two_stage"] = Field(
+        "joint", description="joint: hint loss and KD together; two_stage: hint loss first, then KD, as in the paper"
+    )
+    hint_part: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.3, description="two_stage: fraction of the training with the hint loss alone"
+    )
+
+
+class ATConfig(Section):
+    """Zagoruyko and Komodakis 2017.
+
+    beta is 100 and not the authors' 1000. Mean accuracy of five runs on validation images with 1000 and 100: LeNet5
+    pair on CIFAR-10 (`original_cpu`) 60.4 and 60.5; ResNet8 to LeNet5 on CIFAR-10 (`strong_cpu`) 53.4 and 56.1, on
+    MNIST (`strong_mnist`) 96.8 and 97.3. With 1000 the term is three times the distillation term in `strong_cpu`.
+    """
+
+    beta: NonNegative = Field(100.0, description="weight of the attention-map loss")
+    p: Positive = Field(2.0, description="power in the attention map, mean over channels of |F|^p")
 
 
 class SPConfig(Section):

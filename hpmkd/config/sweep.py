@@ -14,8 +14,6 @@ from hpmkd.config.fields import Epochs, Fraction, NonNegative, Positive, Positiv
 from hpmkd.config.machine import RecordConfig, ResourcesConfig
 from hpmkd.config.methods import (
     AdaptiveConfig,
-    ATConfig,
-    FitNetsConfig,
     HPMKDConfig,
     KDBudgetConfig,
     KDConfig,
@@ -173,8 +171,8 @@ class SweepConfig(Section):
     ofd: feature_methods.OFDConfig = feature_methods.OFDConfig()
     crd: feature_methods.CRDConfig = feature_methods.CRDConfig()
     reviewkd: feature_methods.ReviewKDConfig = feature_methods.ReviewKDConfig()
-    fitnets: FitNetsConfig = FitNetsConfig()
-    at: ATConfig = ATConfig()
+    fitnets: feature_methods.FitNetsConfig = feature_methods.FitNetsConfig()
+    at: feature_methods.ATConfig = feature_methods.ATConfig()
     dml: online_methods.DMLConfig = online_methods.DMLConfig()
     ban: online_methods.BANConfig = online_methods.BANConfig()
     takd: TAKDConfig = TAKDConfig()

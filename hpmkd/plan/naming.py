@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 SEARCH, _SEARCH_KEY = "adaptive", "hpmkd.adaptive"
 _CHAIN, _LENGTH = "hpmkd.chain", "hpmkd.chain_length"
 # What assistants and searches depend on: these words alone stand in the names of their files, too.
-_OF_ASSISTANTS = keys_of("kd", "ls", "takd", "ban") | {_LENGTH}
+# But not on how many generations follow.
+_OF_ASSISTANTS = keys_of("kd", "ls", "takd", "ban") - {"ban.generations"} | {_LENGTH}
 _OF_SEARCHES = keys_of("adaptive") | {"kd.mixup"}
 
 
@@ -136,15 +137,19 @@ def with_settings(
 
 def _need_something_to_search(made: Baseline, config: SweepConfig, search: bool, where: str) -> None:
     """UsageError where temperature and alpha are searched of a loss that does not have both of them."""
-    standard = config.kd.standardise and (search or made.search)
-    if standard or (search and not made.reads >= SEARCHED):
+    if config.kd.standardise and (search or made.search):
         raise UsageError(
-            f"{where}: a search chooses kd.temperature and kd.alpha, which this baseline does not both have",
-            expected="KD on logits as they are" if standard else "a baseline on KD",
-            found="standardised logits (LS), whose temperature is ls.temperature" if standard else "no KD in it",
-            todo="leave out one of the two" + " (the search off: noAdaptive)" * made.search
-            if standard
-            else f"leave {SEARCH} out",
+            f"{where}: a search for kd.temperature beside LS, which has a temperature of its own",
+            expected="one of them",
+            found="both",
+            todo="leave LS out, or switch the search off: noAdaptive" if made.search else f"leave LS or {SEARCH} out",
+        )
+    if search and not made.reads >= SEARCHED:
+        raise UsageError(
+            f"{where}: {SEARCH} searches kd.temperature and kd.alpha",
+            expected="a baseline on KD, which has both of them",
+            found=f"one that has {' and '.join(sorted(made.reads & SEARCHED)) or 'neither'}",
+            todo=f"leave {SEARCH} out",
         )
 
 

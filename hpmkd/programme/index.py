@@ -29,9 +29,6 @@ _FAMILIES = (
     "baselines may be shown in one of them and not in the other; that is no contradiction."
 )
 
-# Modes whose section has another name.
-_ABOUT = {"efficiency": "latency"}
-
 
 @dataclass(frozen=True)
 class Entry:
@@ -150,11 +147,10 @@ def _entry(name: str, report: Report | None, common: Collection[str]) -> Entry:
 def _sentences(name: str, report: Report) -> list[tuple[str, str]]:
     """What the mode is about comes first: its own section, or where it has none the comparison of its baselines."""
     mode = name.partition("_")[0]
-    about = _ABOUT.get(mode, mode)
     sections = [section for section in report.sections if section.sentences]
-    sections.sort(key=lambda section: section.name != about)
+    sections.sort(key=lambda section: section.name != mode)
     said = [(section.title, section.sentences[0]) for section in sections]
-    own = any(section.name == about for section in sections)
+    own = any(section.name == mode for section in sections)
     compared = [("", sentence) for sentence in report.conclusions[:1]]
     return [*said, *compared] if own else [*compared, *said]
 

@@ -66,7 +66,7 @@ def test_killed_continued_and_reported(tmp_path: Path, cache_dir: Path) -> None:
     }
     assert main(["report", str(output)]) == 0
     page = (output / "report.html").read_text()
-    assert '<section id="latency">' in page
+    assert '<section id="efficiency">' in page
     assert '<section id="speedup">' in page
 
 

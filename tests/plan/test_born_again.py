@@ -36,6 +36,13 @@ def test_more_generations_leave_the_first_ones_as_they_are() -> None:
     assert sum(job.role is Role.ASSISTANT for job in many.values()) == 3
 
 
+def test_baselines_with_more_and_fewer_generations_share_the_first_ones() -> None:
+    jobs = plan("BAN", "BAN-generations1")
+    assert sum(job.role is Role.ASSISTANT for job in jobs.values()) == 3
+    (own,) = jobs["student_Noise_BAN-generations1_run1"].parents
+    assert own.key == "assistant_Noise_BAN_1"
+
+
 def test_runs_share_the_generations_before_them() -> None:
     jobs = plan("BAN", runs=3)
     students = [job for job in jobs.values() if job.role is Role.STUDENT]

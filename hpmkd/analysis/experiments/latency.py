@@ -28,14 +28,14 @@ def section(frame: pd.DataFrame, order: Sequence[str], saved: Saved) -> Section 
     try:
         found = latency_file.read(saved.output.latency_file)
     except UsageError as error:
-        return Section("latency", _TITLE, (), errors=(str(error),))
+        return Section("efficiency", _TITLE, (), errors=(str(error),))
     if found is None or not found.cells:
         return None
     cells, networks, roles = cells_of(found), networks_of(found), roles_of(frame)
     wrong = [one for one in found.controls if not one.trusted]
     errors = () if not wrong else (words.untrusted(wrong, len(found.controls), float(found.settings["tolerance"])),)
     return Section(
-        "latency",
+        "efficiency",
         _TITLE,
         tuple(words.sentences(found, cells, networks, roles)),
         tables=(_cell_table(cells, found), _network_table(networks), *[_role_table(roles)] * (len(roles) > 0)),

@@ -36,6 +36,7 @@ _LAST, _BEST = "accuracy_pct", "best_test_accuracy_pct"
 _KINDS = ("teacher", "student")
 _COLUMNS = ["place", "pair", "method", "published_pct", "published_epoch", "baseline", "runs", "here_pct", "here_epoch",
             "low_pct", "high_pct", "differs", "finding", "source"]  # fmt: skip
+_AND = "; "  # between differences
 _NOTHING, _MORE = "not trained here", "one run: no verdict"
 NO_VERDICT = "no verdict"
 
@@ -98,7 +99,9 @@ def _here(about: Mapping[str, Any], number: float, part: pd.DataFrame, jobs: Map
         return _of("teacher", about, number=number, part=part, jobs=jobs) or {"finding": _NOTHING}
     labels = [name for name, job in jobs.items() if name not in _KINDS and is_the_same(job, about)]
     found = [one for label in labels if (one := _of(label, about, number=number, part=part, jobs=jobs))]
-    return min(found, key=lambda one: one["differs"].count(": "), default={"finding": _NOTHING})
+    return min(
+        found, key=lambda one: len(one["differs"].split(_AND)) * bool(one["differs"]), default={"finding": _NOTHING}
+    )
 
 
 def _of(
@@ -118,7 +121,7 @@ def _of(
     ours = flags_of(job, about.get("settings", {}), best=best)
     differs = differences(about, ours)
     made = {"baseline": baseline, "runs": len(values), "here_pct": values.mean(), "here_epoch": ours["epoch"]}
-    made |= {"low_pct": ends["low_pct"], "high_pct": ends["high_pct"], "differs": "; ".join(differs)}
+    made |= {"low_pct": ends["low_pct"], "high_pct": ends["high_pct"], "differs": _AND.join(differs)}
     return made | {"finding": NO_VERDICT if differs else _verdict(number, ends["low_pct"], ends["high_pct"])}
 
 

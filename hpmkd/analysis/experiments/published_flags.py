@@ -73,14 +73,14 @@ def flags_of(job: Job, settings: Mapping[str, Any], best: bool) -> dict[str, Any
         best: our number is that of the best test epochs.
     """
     own = dict(job.hparams)
-    usual = is_usual(job.fit, job.model.arch) and all(own.get(key) == value for key, value in settings.items())
+    same = all(value is not None and own.get(key) == value for key, value in settings.items())
     return {
         "epochs": job.fit.epochs,
         "augmentation": _AUGMENTED[job.data.augment],
         "images": job.data.training_images,
         "epoch": "best" if best else "last",
         "term": _term(job),
-        "recipe": USUAL if usual else "another",
+        "recipe": USUAL if same and is_usual(job.fit, job.model.arch) else "another",
     }
 
 

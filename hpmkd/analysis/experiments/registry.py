@@ -41,7 +41,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "noise": noise.section,
     "representations": representations.section,
     "costs": costs.section,
-    "latency": latency.section,
+    "efficiency": latency.section,
     "speedup": speedup.section,
 }
 

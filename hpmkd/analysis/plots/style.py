@@ -24,7 +24,7 @@ PALETTE = (
     "#3d85c6", "#e08a1e", "#2e9e73", "#cc4c5b", "#8f6bc1", "#a37048", "#d873a9", "#2aa5ad", "#97962e", "#828a91",
 )  # fmt: skip
 # Whose colours and marks are the first ones, in the figures of all sweeps.
-_OWN = ("Direct", "TraditionalKD", "FitNets", "AT", "TAKD", "KD-Ensemble", "KD-Budget", "HPM-KD")
+_FIRST = ("Direct", "TraditionalKD", "FitNets", "AT", "TAKD", "KD-Ensemble", "KD-Budget", "HPM-KD")
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h")
 FORMATS = ("png", "svg", "pdf")
 MAX_PIXELS = 60_000  # of a side; matplotlib refuses 2**16
@@ -108,7 +108,7 @@ def _slots(names: Iterable[str]) -> dict[str, int]:
     """Name -> number of its colour and mark. The methods that every comparison has keep theirs in the figures of all
     sweeps, so that those of a paper can be read side by side; all others take what is free, in their order."""
     wanted = list(dict.fromkeys(names))
-    made = {name: place for place, name in enumerate(_OWN) if name in wanted}
+    made = {name: place for place, name in enumerate(_FIRST) if name in wanted}
     free = (number for number in itertools.count() if number not in made.values())
     return {name: made[name] if name in made else next(free) for name in wanted}
 

@@ -1,7 +1,8 @@
 """What every method stands on."""
 
 from hpmkd.methods.base.distiller import Distiller, Repeat, Taps, one_by_one
-from hpmkd.methods.base.logits import LogitDistiller, OnKD, of_class, others, ramp, standardised, true_class
+from hpmkd.methods.base.logit_distiller import LogitDistiller, of_class, others, ramp, true_class
+from hpmkd.methods.base.on_kd import FeatureDistiller, OnKD, standardised
 from hpmkd.methods.base.taps import (
     averaged,
     averaging,
@@ -15,6 +16,7 @@ from hpmkd.methods.base.terms import divergence, kd_terms, soft_terms
 
 __all__ = [
     "Distiller",
+    "FeatureDistiller",
     "LogitDistiller",
     "OnKD",
     "Repeat",

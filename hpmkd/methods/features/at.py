@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from hpmkd.methods.base import OnKD, Taps, paired_stages, same_size
+from hpmkd.methods.base import FeatureDistiller, Taps, paired_stages, same_size
 from hpmkd.models import ModelOutput
 
 
@@ -19,22 +18,19 @@ def attention_map(feature_NCHW: Tensor, p: float) -> Tensor:
     return F.normalize(power.mean(1).flatten(1), dim=1)
 
 
-class AT(OnKD):
+class AT(FeatureDistiller):
     """Activation-based attention transfer at every convolution stage."""
 
     needs: ClassVar[Taps] = frozenset({"features"})
 
-    def loss(
-        self, student: ModelOutput, teachers: Sequence[ModelOutput], target: Tensor, progress: float | Tensor
-    ) -> dict[str, Tensor]:
-        """`OnKD.base` + beta * sum over stages of the mean over images and positions of (Q_s - Q_t)^2.
+    def own(self, student: ModelOutput, teacher: ModelOutput, progress: float | Tensor) -> dict[str, Tensor]:
+        """beta * sum over stages of the mean over images and positions of (Q_s - Q_t)^2.
 
         The mean, not the sum, over positions, as in the authors' code.
         """
-        terms = self.base(student.logits, teachers[0].logits, target)
-        ours, theirs, p = student.features, teachers[0].features, self.hparams["at.p"]
+        ours, theirs, p = student.features, teacher.features, self.hparams["at.p"]
         stages: list[Tensor] = []
         for i, j in paired_stages(len(ours), len(theirs)):
             a, b = same_size(ours[i], theirs[j])
             stages.append((attention_map(a, p) - attention_map(b, p)).square().mean())
-        return terms | {"at": self.hparams["at.beta"] * torch.stack(stages).sum()}
+        return {"at": self.hparams["at.beta"] * torch.stack(stages).sum()}

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hpmkd.config.specs import ModelSpec
-from hpmkd.methods.base import OnKD, Taps, embedding_size, embeddings
+from hpmkd.methods.base import FeatureDistiller, Taps, embedding_size, embeddings
 from hpmkd.models import ModelOutput
 
 _DIMENSIONS = 128  # in which neighbours are compared, as in RepDistiller
@@ -30,7 +30,7 @@ def correlations(rows_ND: Tensor, gamma: float, order: int) -> Tensor:
 
 
 @final
-class CC(OnKD):
+class CC(FeatureDistiller):
     """How images go together, in the embedding."""
 
     needs: ClassVar[Taps] = frozenset({"embedding"})
@@ -42,20 +42,17 @@ class CC(OnKD):
             sizes = (embedding_size(student), embedding_size(teachers[0]))
             self.projections = nn.ModuleList(nn.Linear(size, _DIMENSIONS) for size in sizes)
 
-    def loss(
-        self, student: ModelOutput, teachers: Sequence[ModelOutput], target: Tensor, progress: float | Tensor
-    ) -> dict[str, Tensor]:
-        """`OnKD.base` + beta |C_t - C_s|^2 / N^2, equation 4.
+    def own(self, student: ModelOutput, teacher: ModelOutput, progress: float | Tensor) -> dict[str, Tensor]:
+        """beta |C_t - C_s|^2 / N^2, equation 4.
 
         `neighbours`: + beta times the mean over images i of |s_i - t_i| |s_(i+1) - t_(i+1)|, an inner product, where s
         and t are linear projections of both embeddings to 128 dimensions, trained with the student.
         """
-        terms = self.base(student.logits, teachers[0].logits, target)
-        ours, theirs = embeddings(student, teachers[0])
+        ours, theirs = embeddings(student, teacher)
         if self.projections is not None:
             apart = (self.projections[0](ours) - self.projections[1](theirs)).abs()
             found = (apart[:-1] * apart[1:]).sum(1).mean()
         else:
             gamma, order = self.hparams["cc.gamma"], self.hparams["cc.order"]
             found = F.mse_loss(correlations(ours, gamma, order), correlations(theirs, gamma, order))
-        return terms | {"cc": self.hparams["cc.beta"] * found}
+        return {"cc": self.hparams["cc.beta"] * found}

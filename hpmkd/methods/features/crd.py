@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hpmkd.config.specs import ModelSpec
-from hpmkd.methods.base import OnKD, Taps, embedding_size, embeddings
+from hpmkd.methods.base import FeatureDistiller, Taps, embedding_size, embeddings
 from hpmkd.models import ModelOutput
 
 _SMALLEST = 1e-7
@@ -31,7 +31,7 @@ def contrast(positive_B: Tensor, negative_BN: Tensor, weights_BN: Tensor, noise:
 
 
 @final
-class CRD(OnKD):
+class CRD(FeatureDistiller):
     """Student and teacher say alike of an image, and unlike of it and images of other classes, in the embedding.
 
     What both said of each training image is kept in a memory bank, two buffers `(N, dimensions)`.
@@ -88,7 +88,7 @@ class CRD(OnKD):
 
         Where there are more than K of them each is one with the same probability, so that there are K on average; else
         all are, each as often as K draws would take it on average. (The authors' code draws K of them, with repetition
-        where there are fewer; drawing exactly K from all images costs more than all else in the step.)
+        where there are fewer. Of 50,000 images exact draws take several times as long as the products with them.)
         """
         others = (self.labels[which_B][:, None] != self.labels[None]).to(self.bank_s.dtype)
         part = float(self.hparams["crd.negatives"]) / others.sum(1, keepdim=True).clamp_min(1)
@@ -102,17 +102,14 @@ class CRD(OnKD):
         moved = keep * bank_ND[which_B] + (1 - keep) * said_BD
         bank_ND.index_copy_(0, which_B, F.normalize(moved, dim=1))
 
-    def loss(
-        self, student: ModelOutput, teachers: Sequence[ModelOutput], target: Tensor, progress: float | Tensor
-    ) -> dict[str, Tensor]:
-        """`OnKD.base` + beta (contrast with the teacher's entries + contrast of the teacher with the student's)."""
-        terms = self.base(student.logits, teachers[0].logits, target)
+    def own(self, student: ModelOutput, teacher: ModelOutput, progress: float | Tensor) -> dict[str, Tensor]:
+        """beta (contrast with the teacher's entries + contrast of the teacher with the student's)."""
         assert self.which is not None
-        said = embeddings(student, teachers[0])
+        said = embeddings(student, teacher)
         ours, theirs = F.normalize(self.embed_s(said[0]), dim=1), F.normalize(self.embed_t(said[1]), dim=1)
         weights = self._weights(self.which)
         found = self._contrast(ours, self.bank_t, weights, self.scale_s)
         found = found + self._contrast(theirs, self.bank_s, weights, self.scale_t)
         self._remember(self.bank_s, self.which, ours)
         self._remember(self.bank_t, self.which, theirs)
-        return terms | {"crd": self.hparams["crd.beta"] * found}
+        return {"crd": self.hparams["crd.beta"] * found}

@@ -19,7 +19,7 @@ class FitNets(OnKD):
     The regressor is a 1x1 convolution with BatchNorm, which brings the student's channels to the teacher's number
     and scale. `joint` adds the hint to the loss that it stands on throughout; `two_stage` is the paper's schedule: the
     hint alone for `hint_part` of the run, then that loss alone. For the weight of the hint see
-    `config.methods.FitNetsConfig`.
+    `config.feature_methods.FitNetsConfig`.
     """
 
     needs: ClassVar[Taps] = frozenset({"features"})

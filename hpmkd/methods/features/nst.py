@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar, final
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from hpmkd.methods.base import OnKD, Taps, paired_stages, same_size
+from hpmkd.methods.base import FeatureDistiller, Taps, paired_stages, same_size
 from hpmkd.models import ModelOutput
 
 
@@ -25,16 +24,13 @@ def discrepancy(ours_NCHW: Tensor, theirs_NCHW: Tensor) -> Tensor:
 
 
 @final
-class NST(OnKD):
+class NST(FeatureDistiller):
     """Where on an image the channels of a stage look, as a distribution over channels, at every stage."""
 
     needs: ClassVar[Taps] = frozenset({"features"})
 
-    def loss(
-        self, student: ModelOutput, teachers: Sequence[ModelOutput], target: Tensor, progress: float | Tensor
-    ) -> dict[str, Tensor]:
-        """`OnKD.base` + beta * sum over stages of `discrepancy`."""
-        terms = self.base(student.logits, teachers[0].logits, target)
-        ours, theirs = student.features, teachers[0].features
+    def own(self, student: ModelOutput, teacher: ModelOutput, progress: float | Tensor) -> dict[str, Tensor]:
+        """beta * sum over stages of `discrepancy`."""
+        ours, theirs = student.features, teacher.features
         stages = [discrepancy(ours[i], theirs[j]) for i, j in paired_stages(len(ours), len(theirs))]
-        return terms | {"nst": self.hparams["nst.beta"] * torch.stack(stages).sum()}
+        return {"nst": self.hparams["nst.beta"] * torch.stack(stages).sum()}

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from hpmkd.config.specs import ModelSpec
-from hpmkd.methods.base import OnKD, Taps, feature_shapes, paired_stages, same_size
+from hpmkd.methods.base import FeatureDistiller, Taps, feature_shapes, paired_stages, same_size
 from hpmkd.models import ModelOutput
 
 
@@ -48,7 +48,7 @@ def _connector(width_in: int, width: int) -> nn.Sequential:
 
 
 @final
-class OFD(OnKD):
+class OFD(FeatureDistiller):
     """The teacher's values before the ReLU, cut off below by a margin, at every stage."""
 
     needs: ClassVar[Taps] = frozenset({"pre_activations"})
@@ -60,19 +60,16 @@ class OFD(OnKD):
         self.connectors = nn.ModuleList(_connector(ours[i][0], theirs[j][0]) for i, j in self.pairs)
         self.margins = nn.ModuleList(Margin(theirs[j][0]) for _, j in self.pairs)
 
-    def loss(
-        self, student: ModelOutput, teachers: Sequence[ModelOutput], target: Tensor, progress: float | Tensor
-    ) -> dict[str, Tensor]:
-        """`OnKD.base` + beta * sum over stages l of L of 2^(l - L) sum d_p(max(T, m), r(S)) / N, section 3.
+    def own(self, student: ModelOutput, teacher: ModelOutput, progress: float | Tensor) -> dict[str, Tensor]:
+        """beta * sum over stages l of L of 2^(l - L) sum d_p(max(T, m), r(S)) / N, section 3.
 
         The sum over channels and positions, the mean over images; r: a 1x1 convolution with BatchNorm.
         """
-        terms = self.base(student.logits, teachers[0].logits, target)
         total = student.logits.new_zeros(())
         for place, (i, j) in enumerate(self.pairs):
-            before = teachers[0].pre_activations[j]
+            before = teacher.pre_activations[j]
             cut = torch.maximum(before, self.margins[place](before))
             ours, theirs = same_size(self.connectors[place](student.pre_activations[i]), cut)
             weight = 2.0 ** (place + 1 - len(self.pairs))
             total = total + weight * partial_distance(ours, theirs).sum((1, 2, 3)).mean()
-        return terms | {"ofd": self.hparams["ofd.beta"] * total}
+        return {"ofd": self.hparams["ofd.beta"] * total}

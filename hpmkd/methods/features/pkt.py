@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar, final
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from hpmkd.methods.base import OnKD, Taps, embeddings
+from hpmkd.methods.base import FeatureDistiller, Taps, embeddings
 from hpmkd.models import ModelOutput
 
 _SMALLEST = 1e-7  # of a probability, as in the authors' code
@@ -28,20 +27,17 @@ def neighbours(rows_ND: Tensor, diagonal: bool) -> Tensor:
 
 
 @final
-class PKT(OnKD):
+class PKT(FeatureDistiller):
     """Which images are whose neighbours, as probabilities, in the embedding."""
 
     needs: ClassVar[Taps] = frozenset({"embedding"})
 
-    def loss(
-        self, student: ModelOutput, teachers: Sequence[ModelOutput], target: Tensor, progress: float | Tensor
-    ) -> dict[str, Tensor]:
-        """`OnKD.base` + beta sum_ij p_ij log(p_ij / q_ij) / N^2, equation 7.
+    def own(self, student: ModelOutput, teacher: ModelOutput, progress: float | Tensor) -> dict[str, Tensor]:
+        """beta sum_ij p_ij log(p_ij / q_ij) / N^2, equation 7.
 
         The paper has the sum; the mean over N^2 pairs is what the authors' weight of 30,000 belongs to.
         """
-        terms = self.base(student.logits, teachers[0].logits, target)
-        ours, theirs = embeddings(student, teachers[0])
+        ours, theirs = embeddings(student, teacher)
         q, p = (neighbours(rows, self.hparams["pkt.diagonal"]) for rows in (ours, theirs))
         each = p * ((p + _SMALLEST) / (q + _SMALLEST)).log()
-        return terms | {"pkt": self.hparams["pkt.beta"] * each.mean()}
+        return {"pkt": self.hparams["pkt.beta"] * each.mean()}

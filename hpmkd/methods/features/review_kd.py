@@ -10,7 +10,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hpmkd.config.specs import ModelSpec
-from hpmkd.methods.base import OnKD, Taps, averaged, embedding_size, embeddings, feature_shapes, paired_stages, ramp
+from hpmkd.methods.base import (
+    FeatureDistiller,
+    Taps,
+    averaged,
+    embedding_size,
+    embeddings,
+    feature_shapes,
+    paired_stages,
+    ramp,
+)
 from hpmkd.models import ModelOutput
 
 Shape = tuple[int, int, int]
@@ -64,7 +73,7 @@ def hierarchical_distance(ours: Tensor, theirs: Tensor) -> Tensor:
 
 
 @final
-class ReviewKD(OnKD):
+class ReviewKD(FeatureDistiller):
     """Each stage of the teacher is taught by the student's stages from there on, the embedding included."""
 
     needs: ClassVar[Taps] = frozenset({"features", "pre_activations", "embedding"})
@@ -83,21 +92,17 @@ class ReviewKD(OnKD):
             for place, (width, target) in enumerate(zip(widths, targets, strict=True))
         )
 
-    def loss(
-        self, student: ModelOutput, teachers: Sequence[ModelOutput], target: Tensor, progress: float | Tensor
-    ) -> dict[str, Tensor]:
-        """`OnKD.base` + beta w * sum over stages of `hierarchical_distance`, equation 7; w grows in the warm-up.
+    def own(self, student: ModelOutput, teacher: ModelOutput, progress: float | Tensor) -> dict[str, Tensor]:
+        """beta w * sum over stages of `hierarchical_distance`, equation 7; w grows in the warm-up.
 
         The teacher's maps are those before the ReLU, the student's those after it, as in the authors' code.
         """
-        terms = self.base(student.logits, teachers[0].logits, target)
-        known = teachers[0]
-        ours, theirs = embeddings(student, known)
+        ours, theirs = embeddings(student, teacher)
         stages = [*(student.features[i] for i, _ in self.pairs), ours[:, :, None, None]]
-        targets = [*(known.pre_activations[j] for _, j in self.pairs), theirs[:, :, None, None]]
+        targets = [*(teacher.pre_activations[j] for _, j in self.pairs), theirs[:, :, None, None]]
         total, behind = student.logits.new_zeros(()), None
         for fusion, x, wanted in zip(reversed(self.fusions), reversed(stages), reversed(targets), strict=True):
             made, behind = fusion(x, behind)
             total = total + hierarchical_distance(made, wanted)
         scale = self.hparams["reviewkd.beta"] * ramp(progress, self.hparams["reviewkd.warmup"])
-        return terms | {"review": scale * total}
+        return {"review": scale * total}

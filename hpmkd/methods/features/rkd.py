@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar, final
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from hpmkd.methods.base import OnKD, Taps, embeddings
+from hpmkd.methods.base import FeatureDistiller, Taps, embeddings
 from hpmkd.models import ModelOutput
 
 _SMALLEST = 1e-12  # of a squared distance: the square root of 0 has no gradient
@@ -31,22 +30,19 @@ def angles(rows_ND: Tensor) -> Tensor:
 
 
 @final
-class RKD(OnKD):
+class RKD(FeatureDistiller):
     """How far images are from one another, and in which angles they stand, in the embedding."""
 
     needs: ClassVar[Taps] = frozenset({"embedding"})
 
-    def loss(
-        self, student: ModelOutput, teachers: Sequence[ModelOutput], target: Tensor, progress: float | Tensor
-    ) -> dict[str, Tensor]:
-        """`OnKD.base` + w_d mean l(psi_D) + w_a mean l(psi_A) with Huber's loss l, equations 4, 6 and 8.
+    def own(self, student: ModelOutput, teacher: ModelOutput, progress: float | Tensor) -> dict[str, Tensor]:
+        """w_d mean l(psi_D) + w_a mean l(psi_A) with Huber's loss l, equations 4, 6 and 8.
 
         The mean over all pairs and triples, those with an image twice included, as in the authors' code.
         """
-        terms = self.base(student.logits, teachers[0].logits, target)
-        ours, theirs = embeddings(student, teachers[0])
+        ours, theirs = embeddings(student, teacher)
         far, turned = self.hparams["rkd.distance"], self.hparams["rkd.angle"]
-        return terms | {
+        return {
             "distance": far * F.smooth_l1_loss(distances(ours), distances(theirs)),
             "angle": turned * F.smooth_l1_loss(angles(ours), angles(theirs)),
         }

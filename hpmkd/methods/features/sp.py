@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar, final
 
 from torch import Tensor
 from torch.nn import functional as F
 
-from hpmkd.methods.base import OnKD, Taps
+from hpmkd.methods.base import FeatureDistiller, Taps
 from hpmkd.models import ModelOutput
 
 
@@ -19,15 +18,12 @@ def similarities(maps_NCHW: Tensor) -> Tensor:
 
 
 @final
-class SP(OnKD):
+class SP(FeatureDistiller):
     """Pairs of images that are alike for the teacher are alike for the student, in the last feature maps."""
 
     needs: ClassVar[Taps] = frozenset({"features"})
 
-    def loss(
-        self, student: ModelOutput, teachers: Sequence[ModelOutput], target: Tensor, progress: float | Tensor
-    ) -> dict[str, Tensor]:
-        """`OnKD.base` + beta |G~_t - G~_s|^2 / N^2, equation 4."""
-        terms = self.base(student.logits, teachers[0].logits, target)
-        ours, theirs = similarities(student.features[-1]), similarities(teachers[0].features[-1])
-        return terms | {"sp": self.hparams["sp.beta"] * (theirs - ours).square().mean()}
+    def own(self, student: ModelOutput, teacher: ModelOutput, progress: float | Tensor) -> dict[str, Tensor]:
+        """beta |G~_t - G~_s|^2 / N^2, equation 4."""
+        ours, theirs = similarities(student.features[-1]), similarities(teacher.features[-1])
+        return {"sp": self.hparams["sp.beta"] * (theirs - ours).square().mean()}

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hpmkd.config.specs import ModelSpec
-from hpmkd.methods.base import OnKD, Taps, feature_shapes, paired_stages, same_size
+from hpmkd.methods.base import FeatureDistiller, Taps, feature_shapes, paired_stages, same_size
 from hpmkd.models import ModelOutput
 
 _SMALLEST = 1e-5  # of a variance
@@ -47,7 +47,7 @@ class Guess(nn.Module):
 
 
 @final
-class VID(OnKD):
+class VID(FeatureDistiller):
     """The teacher's maps are to be guessed from the student's, at every stage."""
 
     needs: ClassVar[Taps] = frozenset({"features"})
@@ -59,13 +59,10 @@ class VID(OnKD):
         variance = float(hparams["vid.variance"])
         self.guesses = nn.ModuleList(Guess(ours[i][0], theirs[j][0], variance) for i, j in self.pairs)
 
-    def loss(
-        self, student: ModelOutput, teachers: Sequence[ModelOutput], target: Tensor, progress: float | Tensor
-    ) -> dict[str, Tensor]:
-        """`OnKD.base` + beta * sum over stages of -log q(t | s), equation 3."""
-        terms = self.base(student.logits, teachers[0].logits, target)
+    def own(self, student: ModelOutput, teacher: ModelOutput, progress: float | Tensor) -> dict[str, Tensor]:
+        """beta * sum over stages of -log q(t | s), equation 3."""
         stages = [
-            guess(student.features[i], teachers[0].features[j])
+            guess(student.features[i], teacher.features[j])
             for guess, (i, j) in zip(self.guesses, self.pairs, strict=True)
         ]
-        return terms | {"vid": self.hparams["vid.beta"] * torch.stack(stages).sum()}
+        return {"vid": self.hparams["vid.beta"] * torch.stack(stages).sum()}

@@ -1,4 +1,4 @@
-"""Methods that compare logits alone, and what can be done to logits before they are compared."""
+"""Methods that compare logits in a way of their own, and what they have in common."""
 
 from __future__ import annotations
 
@@ -9,20 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from hpmkd.methods.base.distiller import Distiller
-from hpmkd.methods.base.terms import kd_terms, soft_term
+from hpmkd.methods.base.on_kd import standardised
 from hpmkd.models import ModelOutput
-
-# Added to a standard deviation, as in the authors' code.
-_SMALLEST = 1e-7
-
-
-def standardised(logits_NK: Tensor) -> Tensor:
-    """(z - mean) / (sd + 1e-7) over the K classes of each image: Sun et al. 2024, algorithm 1 (`Z-score`).
-
-    The standard deviation is that with K - 1, as in the authors' code.
-    """
-    mean, deviation = logits_NK.mean(1, keepdim=True), logits_NK.std(1, keepdim=True)
-    return (logits_NK - mean) / (deviation + _SMALLEST)
 
 
 def true_class(target: Tensor) -> Tensor:
@@ -51,37 +39,6 @@ def ramp(progress: float | Tensor, part: float) -> float | Tensor:
     if not part:
         return 1.0
     return (progress / part).clamp(max=1.0) if isinstance(progress, Tensor) else min(progress / part, 1.0)
-
-
-class OnKD(Distiller):
-    """A method that stands on KD, or, with the word `alone` in its name, on the labels alone."""
-
-    @property
-    def alpha(self) -> float:
-        """Of the distillation term: the labels have 1 - alpha."""
-        return float(self.hparams["kd.alpha"])
-
-    def base(self, student_NK: Tensor, teacher_NK: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """What the method's own term is added to: `kd_terms`, or CE(z_s, y).
-
-        With LS: (1-a) CE(z_s, y) + w T^2 KL, of standardised logits, at `ls.temperature` and with w = `ls.weight`.
-        """
-        if self.hparams.get("kd.alone"):
-            return {"ce": F.cross_entropy(student_NK, target)}
-        if not self.standard:
-            temperature = self.hparams["kd.temperature"]
-            return kd_terms(student_NK, teacher_NK, target_N=target, temperature=temperature, alpha=self.alpha)
-        temperature = self.hparams["ls.temperature"]
-        log_p = F.log_softmax(standardised(teacher_NK) / temperature, dim=1)
-        return self.standard_terms(student_NK, log_p, target=target, temperature=temperature)
-
-    def standard_terms(
-        self, student_NK: Tensor, log_p_NK: Tensor, target: Tensor, temperature: float | Tensor
-    ) -> dict[str, Tensor]:
-        """The loss under LS for log probabilities of standardised logits, already at the temperature."""
-        soft = soft_term(standardised(student_NK), log_p_NK, temperature)
-        hard = (1 - self.alpha) * F.cross_entropy(student_NK, target)
-        return {"ce": hard, "kd": self.hparams["ls.weight"] * soft}
 
 
 class LogitDistiller(Distiller):
