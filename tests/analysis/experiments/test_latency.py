@@ -93,7 +93,7 @@ def test_one_network_and_one_batch_size(tmp_path: Path) -> None:
 def test_it_stands_in_the_report(tmp_path: Path) -> None:
     latency_file.write(latencies(milliseconds, names=("big", "middle", "small")), tmp_path / "latency.json")
     report = compose_report(FRAME, tmp_path)
-    assert '<section id="latency">' in html(report)
+    assert '<section id="efficiency">' in html(report)
     assert "## Efficiency at inference" in markdown(report)
     figures = {one.name: one.figure for one in report.all_drawings}
     assert render(figures["latency"], "svg") == render(figures["latency"], "svg")
