@@ -13,6 +13,10 @@ import pytest
 from support.datasets import content, encoded, opened, parquet, parquet_pair, pixels_of, read, refusal, rows
 from support.pictures import picture
 
+from hpmkd.config.sweep import DataConfig
+from hpmkd.data.layouts.detect import take_inventory
+from hpmkd.errors import EnvironmentProblem
+
 NAMES = ["cat", "dog", "eel"]
 FEATURES = {"image": {"_type": "Image"}, "label": {"names": NAMES, "_type": "ClassLabel"}}
 
@@ -202,6 +206,30 @@ def test_damaged_tables(tmp_path: Path, at: str) -> None:
     said = refusal(tmp_path)
     assert "train.parquet" in said
     assert ("git lfs pull" in said) == (at == "pointer")
+
+
+@pytest.mark.parametrize("mask", [0x01, 0xFF])
+def test_any_damaged_byte_loses_no_row(tmp_path: Path, mask: int) -> None:
+    """Of some, pyarrow says nothing, and gives a column with fewer values."""
+    parquet_pair(tmp_path, cell=lambda data: saved(tmp_path, data))
+    path = tmp_path / "train.parquet"
+    whole, counts = path.read_bytes(), set[int]()
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ mask]) + whole[place + 1 :])
+        try:
+            inventory = take_inventory(tmp_path, DataConfig(allow_empty_classes=True))
+            counts.add(len(list(inventory.train.contents())) - len(inventory.train.items))
+            counts.add(len(inventory.train.items) - 9)
+        except EnvironmentProblem:
+            continue
+    assert counts == {0}
+
+
+def saved(root: Path, data: bytes) -> str:
+    """A path instead of an image, so that a table is short."""
+    path = root / f"{hash(data)}.png"
+    path.write_bytes(data)
+    return path.name
 
 
 @pytest.mark.parametrize("name", ["image", "label", "bytes", "extra"])

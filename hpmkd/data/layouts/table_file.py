@@ -158,13 +158,21 @@ class TableFile:
     def _batches(self, name: str) -> Iterator[pa.Array]:
         """A column, some hundred rows at a time."""
         if self.path.suffix.lower() == ".parquet":
-            batches = pq.ParquetFile(self.path).iter_batches(_BATCH, columns=[name])
-        else:
-            reader = _reader(self.path)
-            is_stream = isinstance(reader, pa.RecordBatchStreamReader)
-            batches = reader if is_stream else map(reader.get_batch, range(reader.num_record_batches))
-        for batch in batches:
+            yield from self._column_of_parquet(name)
+            return
+        reader = _reader(self.path)
+        is_stream = isinstance(reader, pa.RecordBatchStreamReader)
+        for batch in reader if is_stream else map(reader.get_batch, range(reader.num_record_batches)):
             yield batch.column(batch.schema.get_field_index(name))
+
+    def _column_of_parquet(self, name: str) -> Iterator[pa.Array]:
+        """All its rows: of a column whose pages are damaged pyarrow can give fewer, without a word."""
+        file, rows = pq.ParquetFile(self.path), 0
+        for batch in file.iter_batches(_BATCH, columns=[name]):
+            rows += len(batch)
+            yield batch.column(batch.schema.get_field_index(name))
+        if rows != file.metadata.num_rows:
+            raise ValueError(f"column {name} has {rows:,} of {file.metadata.num_rows:,} rows")
 
     def _safely(self, work: Callable[[], _T]) -> _T:
         try:
