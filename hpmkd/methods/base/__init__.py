@@ -13,6 +13,7 @@ from hpmkd.methods.base.taps import (
     same_size,
 )
 from hpmkd.methods.base.terms import divergence, kd_terms, soft_terms
+from hpmkd.methods.base.unit import unit
 
 __all__ = [
     "Distiller",
@@ -37,4 +38,5 @@ __all__ = [
     "soft_terms",
     "standardised",
     "true_class",
+    "unit",
 ]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hpmkd.config.specs import ModelSpec
-from hpmkd.methods.base import FeatureDistiller, Taps, embedding_size, embeddings
+from hpmkd.methods.base import FeatureDistiller, Taps, embedding_size, embeddings, unit
 from hpmkd.models import ModelOutput
 
 _DIMENSIONS = 128  # in which neighbours are compared, as in RepDistiller
@@ -21,7 +21,7 @@ def correlations(rows_ND: Tensor, gamma: float, order: int) -> Tensor:
 
     |x - y|^2 = 2 - 2 x y, so it is e^(-2g) sum_p (2g)^p / p! (x y)^p.
     """
-    rows = F.normalize(rows_ND, dim=1)
+    rows = unit(rows_ND, dim=1)
     products = rows @ rows.t()
     total = products.new_full(products.shape, math.exp(-2 * gamma))
     for power in range(1, order + 1):

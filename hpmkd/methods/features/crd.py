@@ -17,19 +17,6 @@ from hpmkd.models import ModelOutput
 _SMALLEST = 1e-7
 
 
-def contrast(positive_B: Tensor, negative_BN: Tensor, weights_BN: Tensor, noise: float) -> Tensor:
-    """-log h(positive) - sum log(1 - h(negatives)), h = e / (e + K / N), the mean over B; equations 17 and 18.
-
-    Args:
-        positive_B: e of each anchor with its own image.
-        negative_BN: e of each with all images, of which `weights_BN` says how often they count.
-        noise: K / N.
-    """
-    right = (positive_B / (positive_B + noise + _SMALLEST)).log()
-    wrong = weights_BN * (noise / (negative_BN + noise + _SMALLEST)).log()
-    return -(right.sum() + wrong.sum()) / len(positive_B)
-
-
 @final
 class CRD(FeatureDistiller):
     """Student and teacher say alike of an image, and unlike of it and images of other classes, in the embedding.
@@ -51,11 +38,6 @@ class CRD(FeatureDistiller):
         self.scale_s: Tensor
         self.scale_t: Tensor
 
-    @property
-    def recordable(self) -> bool:
-        """Not with negatives that are drawn anew at each step."""
-        return False
-
     def meet(self, labels: Tensor) -> None:
         """Makes the memory bank, at random from -sqrt(3 / d) to sqrt(3 / d), on the labels' device."""
         limit, generator = math.sqrt(3 / self.width), torch.Generator().manual_seed(int(self.start))
@@ -67,20 +49,40 @@ class CRD(FeatureDistiller):
         self.register_buffer("labels", labels.clone(), persistent=False)
 
     def _contrast(self, anchors_BD: Tensor, bank_ND: Tensor, weights_BN: Tensor, scale: Tensor) -> Tensor:
-        """`contrast` with e = exp(a b / T) / Z; Z: the mean of all exponentials that count in the first batch, times N.
+        """-log h(positive) - sum log(1 - h(negatives)), h = e / (e + K / N) with e = exp(a b / T) / Z, the mean over
+        the batch; equations 17 and 18.
 
-        Products with the whole bank are fewer bytes than the rows of it that are wanted.
+        Z is the mean of all exponentials that count in the first batch, times N. Products with the whole bank are fewer
+        bytes than the rows of it that are wanted.
+        """
+        found, slopes_BD = self._value_and_slopes(anchors_BD.detach(), bank_ND, weights_BN, scale)
+        return found + (slopes_BD * (anchors_BD - anchors_BD.detach())).sum()
+
+    @torch.no_grad()
+    def _value_and_slopes(
+        self, anchors_BD: Tensor, bank_ND: Tensor, weights_BN: Tensor, scale: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The contrast and its gradient by the anchors.
+
+        By hand, because autograd would keep half a dozen matrices of `(B, N)` and read them all again on its way back:
+        here there is one, which becomes in turn e, the denominators of h, and the slopes.
         """
         assert self.which is not None
-        # A copy: the bank changes before the backward pass, which needs it as it was.
-        bank, temperature = bank_ND.clone(), float(self.hparams["crd.temperature"])
-        negative = torch.exp(anchors_BD @ bank.t() / temperature)
-        positive = torch.exp((anchors_BD * bank[self.which]).sum(1) / temperature)
-        with torch.no_grad():
-            mean = (positive.sum() + (weights_BN * negative).sum()) / (len(positive) + weights_BN.sum())
-            scale.copy_(torch.where(scale > 0, scale, mean * len(bank)))
-        noise = float(self.hparams["crd.negatives"]) / len(bank)
-        return contrast(positive / scale, negative / scale, weights_BN, noise)
+        temperature, count = float(self.hparams["crd.temperature"]), len(anchors_BD)
+        own, noise = bank_ND[self.which], float(self.hparams["crd.negatives"]) / len(bank_ND)
+        right_B = ((anchors_BD * own).sum(1) / temperature).exp()
+        wrong_BN = (anchors_BD @ bank_ND.t()).div_(temperature).exp_()
+        weight = weights_BN.sum()
+        mean = (right_B.sum() + (weights_BN * wrong_BN).sum()) / (count + weight)
+        scale.copy_(torch.where(scale > 0, scale, mean * len(bank_ND)))
+        right_B, below = right_B / scale, noise + _SMALLEST
+        part_B = right_B / (right_B + below)
+        denominators_BN = wrong_BN.div_(scale).add_(below)
+        value = (weights_BN * denominators_BN.log()).sum() - weight * math.log(noise) - part_B.log().sum()
+        # e / (e + below) = 1 - below / (e + below)
+        slopes_BN = denominators_BN.reciprocal_().mul_(-below).add_(1).mul_(weights_BN)
+        slopes_BD = slopes_BN @ bank_ND - (1 - part_B)[:, None] * own
+        return value / count, slopes_BD / (temperature * count)
 
     @torch.no_grad()
     def _weights(self, which_B: Tensor) -> Tensor:

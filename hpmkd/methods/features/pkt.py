@@ -6,9 +6,8 @@ from typing import ClassVar, final
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from hpmkd.methods.base import FeatureDistiller, Taps, embeddings
+from hpmkd.methods.base import FeatureDistiller, Taps, embeddings, unit
 from hpmkd.models import ModelOutput
 
 _SMALLEST = 1e-7  # of a probability, as in the authors' code
@@ -19,7 +18,7 @@ def neighbours(rows_ND: Tensor, diagonal: bool) -> Tensor:
 
     `diagonal`: an image is its own neighbour, too; else its probability is 0.
     """
-    rows = F.normalize(rows_ND, dim=1)
+    rows = unit(rows_ND, dim=1)
     alike = (rows @ rows.t() + 1) / 2
     if not diagonal:
         alike = alike * (1 - torch.eye(len(alike), dtype=alike.dtype, device=alike.device))

@@ -8,24 +8,32 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from hpmkd.methods.base import FeatureDistiller, Taps, embeddings
+from hpmkd.methods.base import FeatureDistiller, Taps, embeddings, unit
 from hpmkd.models import ModelOutput
 
-_SMALLEST = 1e-12  # of a squared distance: the square root of 0 has no gradient
+_SMALLEST = 1e-12  # of a mean distance
 
 
-def distances(rows_ND: Tensor) -> Tensor:
-    """psi_D: Euclidean distances of all pairs over their mean, `(N, N)`, 0 on the diagonal; equations 5 and 6."""
-    squares = rows_ND.square().sum(1)
-    apart = (squares[:, None] + squares[None] - 2 * rows_ND @ rows_ND.t()).clamp_min(_SMALLEST).sqrt()
-    count = len(rows_ND)
-    apart = apart * (1 - torch.eye(count, dtype=apart.dtype, device=apart.device))
+def ways(rows_ND: Tensor) -> Tensor:
+    """From each row to each, `(N, N, D)`: by subtraction, so that between equal rows there is exactly nothing."""
+    return rows_ND[None] - rows_ND[:, None]
+
+
+def distances(ways_NND: Tensor) -> Tensor:
+    """psi_D: Euclidean distances of all pairs over their mean, `(N, N)`; equations 5 and 6.
+
+    Images at one place have no gradient: it would have the direction from one to the other, and there is none.
+    """
+    squares = ways_NND.square().sum(2)
+    none = squares < torch.finfo(squares.dtype).tiny
+    apart = torch.where(none, 0.0, torch.where(none, 1.0, squares).sqrt())
+    count = len(apart)
     return apart / (apart.sum() / max(1, count * (count - 1))).clamp_min(_SMALLEST)
 
 
-def angles(rows_ND: Tensor) -> Tensor:
-    """psi_A: cosines of the angles at i between j and k, `(N, N, N)`, equation 7."""
-    directions = F.normalize(rows_ND[None] - rows_ND[:, None], dim=2)
+def angles(ways_NND: Tensor) -> Tensor:
+    """psi_A: cosines of the angles at i between j and k, `(N, N, N)`, equation 7; 0 where j or k is at i's place."""
+    directions = unit(ways_NND, dim=2)
     return directions @ directions.mT
 
 
@@ -40,7 +48,7 @@ class RKD(FeatureDistiller):
 
         The mean over all pairs and triples, those with an image twice included, as in the authors' code.
         """
-        ours, theirs = embeddings(student, teacher)
+        ours, theirs = (ways(rows) for rows in embeddings(student, teacher))
         far, turned = self.hparams["rkd.distance"], self.hparams["rkd.angle"]
         return {
             "distance": far * F.smooth_l1_loss(distances(ours), distances(theirs)),

@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import ClassVar, final
 
 from torch import Tensor
-from torch.nn import functional as F
 
-from hpmkd.methods.base import FeatureDistiller, Taps
+from hpmkd.methods.base import FeatureDistiller, Taps, unit
 from hpmkd.models import ModelOutput
 
 
 def similarities(maps_NCHW: Tensor) -> Tensor:
     """G~: products of the flattened maps of all pairs of images, each row with length 1; `(N, N)`, equations 1 to 3."""
     rows = maps_NCHW.flatten(1)
-    return F.normalize(rows @ rows.t(), dim=1)
+    return unit(rows @ rows.t(), dim=1)
 
 
 @final
