@@ -6,6 +6,8 @@
     python tests/benchmarks/gpu.py --parts kernels --budget 60 --picture kernels.svg    # what a step's time goes to
     python tests/benchmarks/gpu.py --parts formats --budget 90                 # channels_last, NCHW, precisions, search
     python tests/benchmarks/gpu.py --parts together --budget 90                # several students' steps in one graph
+    python tests/benchmarks/gpu.py --parts stacked --budget 60                 # students of one shape as one network
+    python tests/benchmarks/gpu.py --parts methods --budget 90                 # what a step of every method costs
     python tests/benchmarks/gpu.py --parts tests                               # tests/training/test_gpu.py
     python tests/benchmarks/gpu.py --parts faults                              # what a GPU does when something fails
 
@@ -17,8 +19,8 @@ are not the seconds in which it can end is left out, and what is left over is di
 Most parts need torch (and numpy) alone, `--data` also pyarrow and Pillow (a folder with train.parquet and test.parquet
 in the Hugging Face layout), or torchvision (a folder with cifar-10-batches-py). `sweep` needs everything that hpmkd
 needs: it is `run_sweep.py --mode full --datasets CIFAR10`, that is the published 31 models, 50 and 30 epochs, from the
-start of the command to its end. Where hpmkd is not installed, put PYTHONPATH=. in front; `tests` and `faults` also need
-tests/ there. `--device cpu --images 256` tries the script where there is no GPU, with stand-ins.
+start of the command to its end. Where hpmkd is not installed, put PYTHONPATH=. in front; `tests`, `faults` and
+`methods` also need tests/ there. `--device cpu --images 256` tries the script where there is no GPU, with stand-ins.
 """
 
 from __future__ import annotations
@@ -122,6 +124,8 @@ PARTS = {
     "core": Part(measured("core"), 4.0, 8.0, 20.0),
     "side_by_side": Part(side_by_side, 5.0, 10.0, gpu_side_by_side.fewest),
     "together": Part(measured("together"), 2.0, 8.0, 20.0),
+    "stacked": Part(measured("stacked"), 2.0, 8.0, 20.0),
+    "methods": Part(measured("methods"), 2.0, 8.0, 20.0),
     "kernels": Part(measured("kernels"), 1.5, 8.0, 22.0),
     "settings": Part(settings, 3.0, 10.0, 18.0),
     "formats": Part(measured("formats"), 1.5, 8.0, 18.0),

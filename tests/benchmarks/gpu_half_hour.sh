@@ -15,11 +15,11 @@ python=${PYTHON:-python3} device=${DEVICE:-cuda}
 names=("" correctness core side_by_side accuracy_and_sweep faults)
 limits=(0 240 480 420 420 240)
 does=("" "the machine, and tests/training/test_gpu.py: recorded steps are steps, bit for bit, for every method"
-  "images per second, memory, kernels of a step (and their picture), settings, memory formats, evaluation of one trial"
-  "1, 2, 4, 8, 16 trials side by side, in turns and with MPS; several students' steps in one graph of one process"
+  "images per second, memory, every method, kernels of a step (and their picture), settings, memory formats, evaluation of one trial"
+  "1, 2, 4, 8, 16 trials side by side, in turns and with MPS; several students' steps in one process, one graph or network"
   "accuracy in each precision, and the published experiment from start to end (where Ray is)"
   "faults on purpose: a capture that fails, a full memory, a killed process, a killed neighbour, a loss of NaN")
-parts=("" tests "core kernels settings formats loop evaluation" "side_by_side together" "accuracy sweep" faults)
+parts=("" tests "core methods kernels settings formats loop evaluation" "side_by_side stacked together" "accuracy sweep" faults)
 
 usage() {
   echo "usage: gpu_half_hour.sh STEP|all [RESULTS]"

@@ -17,6 +17,8 @@ from typing import Any
 
 import gpu_formats
 import gpu_kernels
+import gpu_methods
+import gpu_stacked
 import gpu_together
 import torch
 from gpu_trainings import CASES, RESNET, STUDENT, TEACHER, Case, Runner, late, load, memory, training, wait
@@ -186,6 +188,7 @@ def trial(splits: Splits, options: argparse.Namespace) -> Iterator[dict[str, Any
 
 PARTS = {"core": core, "setting": setting, "loop": loop, "evaluation": evaluation, "accuracy": accuracy, "trial": trial}
 PARTS |= {"kernels": gpu_kernels.measure, "formats": gpu_formats.measure, "together": gpu_together.measure}
+PARTS |= {"methods": gpu_methods.measure, "stacked": gpu_stacked.measure}
 
 
 def main(words: list[str]) -> int:

@@ -6,6 +6,7 @@ import argparse
 import io
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -104,7 +105,13 @@ def load(path: str) -> Splits:
 
 
 def training(
-    case: Case, splits: Splits, epochs: int, options: argparse.Namespace, graph: bool, seed: int = 1
+    case: Case,
+    splits: Splits,
+    epochs: int,
+    options: argparse.Namespace,
+    graph: bool,
+    seed: int = 1,
+    hparams: Mapping[str, Any] = HPARAMS,
 ) -> Training:
     """One model's training; its teachers have weights at random, which are as fast as any."""
     views = VIEWS if case.cached else None
@@ -113,7 +120,7 @@ def training(
     teachers: list[nn.Module | Teacher] = [build(case.teacher, 2 + number) for number in range(case.teachers)]
     if case.cached:
         teachers = [_cache(splits, device)]
-    distiller = build_distiller(case.method, HPARAMS, case.model, (case.teacher,) * len(teachers), seed)
+    distiller = build_distiller(case.method, hparams, case.model, (case.teacher,) * len(teachers), seed)
     recipe = Recipe(fit, SPEC.augment, seed, device, graph)
     return Training(build(case.model, seed), distiller, teachers, splits, recipe)
 
