@@ -77,6 +77,10 @@ class StopSignals:
             self._raised = fault
             raise fault
         first, self.caught = self.caught is None, self.caught or number
+        if self.owns_process and hasattr(signal, "alarm"):
+            # Ray's own handler of SIGTERM, in the moments in which it is set, expects the end within 3 seconds, and has
+            # an alarm abort the process then; the end of a sweep can take longer.
+            signal.alarm(0)
         if first:
             threading.Thread(target=self._on_timeout, daemon=True).start()
             if self.graceful:

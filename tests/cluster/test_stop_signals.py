@@ -154,3 +154,21 @@ def test_the_second_one_ends_even_a_process_that_hangs() -> None:
         assert time.monotonic() - start < 2.5
     assert process.returncode == 130
     assert error == "stopped by 2\n"
+
+
+ALARM = """
+import signal, sys, time
+from hpmkd.cluster.stop_signals import StopSignals
+with StopSignals(owns_process=True) as stop:
+    signal.alarm(1)  # as Ray's handler does, before it gives the signal to ours
+    try:
+        signal.raise_signal(signal.SIGTERM)
+    finally:
+        time.sleep(1.5)  # an end that takes its time
+sys.exit(128 + stop.caught)
+"""
+
+
+def test_an_end_may_take_longer_than_the_alarm_that_rays_handler_sets() -> None:
+    done = subprocess.run([sys.executable, "-c", ALARM], cwd=ROOT, check=False, timeout=60)
+    assert done.returncode == 143
