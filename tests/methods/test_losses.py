@@ -15,6 +15,7 @@ from hpmkd.config.specs import ModelSpec
 from hpmkd.methods.base import kd_terms, paired_stages, same_size
 from hpmkd.methods.build import DISTILLERS, build_distiller
 from hpmkd.methods.features.at import attention_map
+from hpmkd.methods.features.fitnets import middle
 from hpmkd.plan.catalog import BASELINES, baselines_of
 
 CHANCE = np.random.default_rng(5)
@@ -154,3 +155,9 @@ def test_every_baseline_has_a_distiller_and_every_distiller_a_baseline() -> None
         assert type(build_distiller(name, dict(known[name].hparams), STUDENT, (TEACHER,), 0)) is kind
         assert kind.needs == known[name].taps
         assert kind.__name__ == name.replace("-", "")
+
+
+@pytest.mark.parametrize(("stages", "place"), [(1, 0), (2, 1), (3, 1), (4, 1), (5, 2)])
+def test_the_hint_is_that_of_the_published_tables(stages: int, place: int) -> None:
+    """Of a ResNet the second stage, whether it has three or four."""
+    assert middle(stages) == place

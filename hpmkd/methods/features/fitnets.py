@@ -13,6 +13,15 @@ from hpmkd.methods.base import OnKD, Taps, feature_shapes, same_size
 from hpmkd.models import ModelOutput
 
 
+def middle(stages: int) -> int:
+    """Which stage gives the hint or is guided: the middle one, of four the second and of two the last.
+
+    So it is the second of a ResNet, as in the code behind the field's tables (RepDistiller, mdistiller), where it is
+    the third of the maps that begin with those of the first convolution.
+    """
+    return (stages - 1) // 2 or stages - 1
+
+
 class FitNets(OnKD):
     """One hint in the middle: the student's guided layer, through a regressor, imitates the teacher's hint layer.
 
@@ -27,7 +36,7 @@ class FitNets(OnKD):
     def __init__(self, hparams: Mapping[str, Any], student: ModelSpec, teachers: Sequence[ModelSpec]) -> None:
         super().__init__(hparams, student, teachers)
         ours, theirs = feature_shapes(student), feature_shapes(teachers[0])
-        self.guided, self.hint = len(ours) // 2, len(theirs) // 2
+        self.guided, self.hint = middle(len(ours)), middle(len(theirs))
         channels_in, channels_out = ours[self.guided][0], theirs[self.hint][0]
         self.regressor = nn.Sequential(
             nn.Conv2d(channels_in, channels_out, 1, bias=False), nn.BatchNorm2d(channels_out)
