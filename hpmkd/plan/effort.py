@@ -1,11 +1,11 @@
 """How long a job takes a CPU core, told in multiply-adds of a large matrix product that takes as long there.
 
 Its own multiply-adds say little of a small network: most of a LeNet5's step are calls of kernels, once for each layer,
-and the reading and writing of activations. `tests/benchmarks/effort.py` measures trainings of LeNet5 and ResNets of
-several widths, on images of MNIST's and CIFAR-10's size, in batches of 16 to 256. The numbers below fit the first of
-two such measurements; in both they say of each 0.75 to 1.27 times what it takes (one core of an AMD EPYC with AVX-512,
-torch 2.14, the product by numpy; by multiply-adds alone it is 0.1 to 1.3 times). They are told in multiply-adds, not in
-seconds, because a slower core is slower in all of them. On a GPU they were not measured.
+and the reading and writing of activations. `tests/benchmarks/effort.py` measures trainings of networks of
+every family, on images of MNIST's and CIFAR-10's size, in batches of 16 to 256. The numbers below fit one such
+measurement, of which they say 0.70 to 1.28 times what it took, and 1.8 times of a MobileNetV2 (one core of an AMD EPYC
+with AVX-512, torch 2.14, the product by numpy). They are told in multiply-adds, not in seconds, because a slower core is
+slower in all of them. On a GPU they were not measured.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from hpmkd.plan.work import epochs_of, networks_trained, validation_period
 
 # Of a training step, forward and backward: for each layer, for each activation of each image, and for each multiply-add
 # of the three passes; that is below 1 because torch is faster than numpy.
-LAYER, ACTIVATION, MULTIPLY_ADD = 33e6, 620.0, 0.355
+LAYER, ACTIVATION, MULTIPLY_ADD = 47e6, 460.0, 0.78
 # Of HPM-KD's attention, before a student's first epoch: for each step, validation image and teacher (of ten classes).
 ATTENTION = 60e3
 # Of a job, besides its epochs and the look at the test images: to start it, to load its images and parents, to commit

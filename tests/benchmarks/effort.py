@@ -39,7 +39,9 @@ CASES: list[tuple[str, str, list[int] | None, int]] = [
     ("MNIST", "lenet5", [6, 16, 84], 64), ("MNIST", "resnet8", [8, 16, 32], 64), ("MNIST", "resnet8", None, 64),
     ("MNIST", "resnet8", None, 16), ("MNIST", "resnet20", None, 64), ("CIFAR10", "lenet5", [3, 10, 20], 64),
     ("CIFAR10", "lenet5", [3, 10, 20], 256), ("CIFAR10", "lenet5", None, 64), ("CIFAR10", "resnet8", None, 64),
-    ("CIFAR10", "resnet20", None, 64), ("CIFAR10", "resnet56", None, 64),
+    ("CIFAR10", "resnet20", None, 64), ("CIFAR10", "resnet56", None, 64), ("CIFAR10", "resnet8x4", None, 64),
+    ("CIFAR10", "wrn_16_2", None, 64), ("CIFAR10", "vgg8", None, 64), ("CIFAR10", "mobilenetv2", None, 64),
+    ("CIFAR10", "shufflenetv1", None, 64), ("CIFAR10", "shufflenetv2", None, 64), ("CIFAR10", "resnet18", None, 64),
 ]  # fmt: skip
 
 
