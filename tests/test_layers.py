@@ -15,7 +15,7 @@ import hpmkd
 PACKAGE = Path(hpmkd.__file__).parent
 # Bottom to top. Rooms on one floor do not know each other.
 FLOORS = [
-    {"errors", "log", "timings", "hardware", "numeric", "text_table", "version"},
+    {"errors", "log", "timings", "hardware", "numeric", "text_table", "version", "child_process"},
     {"config", "files"},
     {"plan", "data", "models"},
     {"methods", "store", "monitor"},

@@ -12,14 +12,13 @@ import os
 import pickle
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from hpmkd.child_process import START, end_with
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.catalog import Dataset
 from hpmkd.data.selection import ORDER
@@ -32,18 +31,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FORMAT = 3
-_LOOK_SECONDS = 0.5
-# This very hpmkd; everything else from where Python has it, and only then from where this process would look, such as
-# the working folder: a `random.py` or `torch.py` there must not stand in for the real one.
-_START = """
-import sys, typing
-sys.path.insert(0, sys.argv[2])
-import hpmkd
-del sys.path[0]
-sys.path += [path for path in sys.argv[2:] if path not in sys.path]
-from hpmkd.data.decode import answer
-answer(int(sys.argv[1]))
-"""
+_START = START.format(first=3) + "from hpmkd.data.decode import answer\nanswer(int(sys.argv[2]))\n"
 
 
 def decode(dataset: Dataset, path: Path, config: DataConfig) -> dict[str, Any]:
@@ -64,7 +52,7 @@ def decode(dataset: Dataset, path: Path, config: DataConfig) -> dict[str, Any]:
     if "torch" in sys.modules:
         return _decode(dataset, path, config)
     work = pickle.dumps((dataset, path, config))
-    command = [sys.executable, "-P", "-c", _START, str(os.getpid()), str(Path(__file__).parents[2]), *sys.path]
+    command = [sys.executable, "-P", "-c", _START, str(Path(__file__).parents[2]), str(os.getpid()), *sys.path]
     # In a group of its own Ctrl-C does not reach it: this process decides, and ends it if it stops.
     done = subprocess.run(command, input=work, stdout=subprocess.PIPE, process_group=0, check=False)
     try:
@@ -178,7 +166,7 @@ def answer(parent: int | None = None) -> None:
         parent: the process that waits for the answer; without it, this one ends.
     """
     if parent is not None:
-        threading.Thread(target=_end_without, args=(parent,), daemon=True).start()
+        end_with(parent)
     stdout = os.dup(1)
     os.dup2(2, 1)  # whatever a download says stays out of the answer
     work = sys.stdin.buffer.read()
@@ -192,16 +180,6 @@ def answer(parent: int | None = None) -> None:
     # Where nobody waits for the answer any more, nobody is told so.
     with contextlib.suppress(BrokenPipeError), open(stdout, "wb") as file:
         pickle.dump(answer, file)
-
-
-def _end_without(parent: int) -> None:
-    """Ends this process once its parent has: one killed outright cannot, and the next start would decode beside it.
-
-    By looking, as any POSIX system can; a signal of Linux at the parent's death comes with that of a mere thread of it.
-    """
-    while os.getppid() == parent:
-        time.sleep(_LOOK_SECONDS)
-    os._exit(1)
 
 
 if __name__ == "__main__":

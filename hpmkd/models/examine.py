@@ -1,6 +1,6 @@
 """Looks at networks from elsewhere, in a process of its own: whether they can be trained here, and what they are.
 
-`python -m hpmkd.models.examine REQUEST ANSWER`: two JSON files, see `main`.
+See `child_process.run`, and `main`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import hashlib
 import json
 import shutil
 import sys
-import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -21,22 +20,24 @@ from torch import nn
 
 from hpmkd.config.own import Locator, locate
 from hpmkd.config.specs import ModelSpec, model_from_json, model_to_json
-from hpmkd.models.inspected import Fault, facts
-from hpmkd.models.own import bare, find, importing, made, parameters_of
+from hpmkd.models.inspected import facts
+from hpmkd.models.own import bare, find, importing, made, near, parameters_of
+from hpmkd.models.tried import Fault, place
 
 
-def main(request: Path, answer: Path) -> None:
+def main(folder: Path) -> None:
     """Answers each question of a list with a network's description, or with what is wrong with it.
 
     Args:
-        request: a JSON list. Of each: `network`, a `ModelSpec`; `folder`, where its module is imported from (null: from
-            where Python finds it); `copy`, a folder that does not exist, into which the files that it needs are copied.
-        answer: where the JSON list of answers is written: `network`, or `fault` (`expected`, `found`, `todo`).
+        folder: `request.json` there is a list. Of each: `network`, a `ModelSpec`; `folder`, where its module is
+            imported from (null: from where Python finds it); `copy`, a folder that does not exist, into which the files
+            that it needs are copied.
+            `answer.json` will be the list of answers: `network` and `notes`, or `fault` (`expected`, `found`, `todo`).
     """
     torch.set_num_threads(1)
     with contextlib.redirect_stdout(sys.stderr):  # of the user's module
-        answers = [_answer(**one) for one in json.loads(request.read_text())]
-    answer.write_text(json.dumps(answers))
+        answers = [_answer(**one) for one in json.loads((folder / "request.json").read_text())]
+    (folder / "answer.json").write_text(json.dumps(answers))
 
 
 def _answer(network: Mapping[str, Any], folder: str | None, copy: str | None) -> dict[str, Any]:
@@ -44,13 +45,13 @@ def _answer(network: Mapping[str, Any], folder: str | None, copy: str | None) ->
     try:
         if folder is None or copy is None:
             with _telling(spec, locate(spec.arch, "network")):
-                found = facts(spec)
-            return {"network": model_to_json(replace(found, source=_installed(found)))}
+                found, notes = facts(spec)
+            return {"network": model_to_json(replace(found, source=_installed(found))), "notes": notes}
         files = _needed(spec, Path(folder))
         source = _copied(files, Path(folder), Path(copy))
         with _alone(Path(folder)), _telling(replace(spec, origin=copy), locate(spec.arch, "network")):
-            found = facts(replace(spec, origin=copy))
-        return {"network": model_to_json(replace(found, source=source))}
+            found, notes = facts(replace(spec, origin=copy))
+        return {"network": model_to_json(replace(found, source=source)), "notes": notes}
     except Fault as fault:
         return {"fault": fault.words}
 
@@ -79,31 +80,29 @@ def _telling(spec: ModelSpec, locator: Locator) -> Iterator[None]:
 
 
 def _fault(error: Exception, spec: ModelSpec, locator: Locator) -> Fault:
-    place = _place(error, Path(locator.place).name)
-    if isinstance(error, AttributeError) and not place:
+    where = place(error)
+    if isinstance(error, AttributeError) and not where:
         return Fault(
             f"a function or class {locator.factory} in {locator.place}",
             f"no {locator.factory}",
             "correct the name behind the colon",
         )
-    said = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}" + place
-    if isinstance(error, TypeError) and not place:
+    said = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}" + where
+    if locator.is_library and (close := near(locator)):
+        return Fault(f"a network that {locator.place} has", said, f"did you mean {close}?")
+    if isinstance(error, TypeError) and not where:
         with importing(locator, spec.origin):
-            known = ", ".join(map(str, parameters_of(find(locator, spec.origin)).values())) or "none"
+            factory = find(locator, spec.origin)
+            if not callable(factory):
+                kind = f"{locator.factory} is of type {type(factory).__name__}"
+                return Fault("a function or class that makes a network", kind, "name one behind the colon")
+            known = ", ".join(map(str, parameters_of(factory).values())) or "none"
         return Fault(
             f"a factory that takes the number of classes and the arguments given; its parameters are: {known}",
             said,
             "give what it needs in args, or correct args",
         )
     return Fault("a module that can be imported, and a factory that makes a network", said, "correct it there")
-
-
-def _place(error: Exception, name: str) -> str:
-    """Where in the user's own files it happened: the innermost line that is not a library's."""
-    frames = traceback.extract_tb(error.__traceback__)
-    lines = [one for one in frames if "site-packages" not in one.filename and "hpmkd/models/" not in one.filename]
-    own = [one for one in lines if not one.filename.startswith("<") and "/importlib/" not in one.filename]
-    return f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
 
 
 def _copied(files: Iterable[Path], folder: Path, target: Path) -> str:
@@ -144,7 +143,3 @@ def _installed(spec: ModelSpec) -> str:
         digest.update(f"{name}\n".encode())
         digest.update(Path(file).read_bytes() if file else b"")
     return digest.hexdigest()
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))

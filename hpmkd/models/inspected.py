@@ -8,54 +8,51 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from hpmkd.config.specs import ModelSpec
-from hpmkd.models.own import Tapped, bare, logits_of
+from hpmkd.models.own import Tapped, bare
+from hpmkd.models.tried import Fault, need_logits, need_training
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _POOLS = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.AvgPool2d, nn.MaxPool2d, nn.Flatten, nn.Dropout, nn.Identity)
-_SEED = 7
+_SEED, _OTHER_SEED = 7, 8
 
 
-class Fault(Exception):
-    """Why a network cannot be used: what was expected, what was found, what to do."""
-
-    def __init__(self, expected: str, found: str, todo: str) -> None:
-        self.words = {"expected": expected, "found": found, "todo": todo}
-        super().__init__(found)
-
-
-def facts(spec: ModelSpec) -> ModelSpec:
-    """The spec with taps, head and counts, after the network was tried.
+def facts(spec: ModelSpec) -> tuple[ModelSpec, list[str]]:
+    """The spec with taps, head and counts, after the network was tried; and what a user should know of it.
 
     Raises:
         Fault: it cannot be trained here.
     """
     network = _made(spec)
+    notes = _notes(network, spec)
     images = torch.randn(2, spec.in_channels, spec.image_size, spec.image_size)
-    _need_logits(network, images, spec)
-    _need_training(network, images, spec)
+    need_logits(network, images, spec)
+    need_training(network, images, spec)
     taps, head, counts = _seen(network.eval(), images, spec)
     _need_modules(network, taps, head)
     found = replace(spec, channels=(), taps=taps, head=head, counts=counts)
     _need_maps(found, network, images)
-    return found
+    return found, notes
+
+
+def _from_seed(spec: ModelSpec, seed: int) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return bare(spec)
 
 
 def _made(spec: ModelSpec) -> nn.Module:
-    made = []
-    for _ in range(2):
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(_SEED)
-            made.append(bare(spec))
+    made = [_from_seed(spec, _SEED) for _ in range(2)]
     network: Any = made[0]
     if not isinstance(network, nn.Module):
         raise Fault("a torch.nn.Module", f"{type(network).__name__}", "have the factory return the network")
     if not any(one.requires_grad for one in network.parameters()):
         raise Fault("trainable parameters", "none", "name the factory of a network with weights")
+    _need_float32(network)
     states = [one.state_dict() for one in made]
-    unlike = [name for name, value in states[0].items() if not torch.equal(value, states[1][name])]
+    unlike = sorted(states[0].keys() ^ states[1].keys())
+    unlike += [name for name, value in states[0].items() if not unlike and not _same(value, states[1][name])]
     if unlike:
         raise Fault(
             "the same initial weights twice, as torch's, numpy's and Python's seeds are the same",
@@ -65,51 +62,34 @@ def _made(spec: ModelSpec) -> nn.Module:
     return network
 
 
-def _need_logits(network: nn.Module, images: Tensor, spec: ModelSpec) -> None:
-    shape = f"{spec.in_channels}x{spec.image_size}x{spec.image_size}"
-    for training in (True, False):
-        try:
-            with torch.no_grad():
-                made = [network.train(training)(images.clone()) for _ in range(2)]
-        except Exception as error:
-            said = next(iter(str(error).splitlines()), "")
-            raise Fault(
-                f"a network that takes images of {shape} as one tensor (N, C, H, W)",
-                f"{type(error).__name__}: {said}",
-                "correct its layers or args for this size, or have images resized: --data.image_size N",
-            ) from error
-        try:
-            logits = [logits_of(one) for one in made]
-        except AttributeError as error:
-            raise Fault(
-                "logits (N, K): a tensor, or something that has one as `logits`",
-                type(made[0]).__name__,
-                "have it return its logits alone (of torchvision's googlenet and inception: args {aux_logits: false})",
-            ) from error
-        if tuple(logits[0].shape) != (len(images), spec.classes):
-            raise Fault(
-                f"logits ({len(images)}, {spec.classes}) for {len(images)} images of {spec.classes} classes",
-                f"a tensor {tuple(logits[0].shape)}",
-                "name the parameter of its factory for the number of classes num_classes, or set it in args",
-            )
-        if not torch.isfinite(logits[0]).all():
-            raise Fault("finite logits", "NaN or infinite ones of random images", "check its initial weights")
-    if not torch.equal(*logits):
+def _same(one: Any, other: Any) -> bool:
+    """Tensors of the same values, NaN included; what else a state may hold is nobody's weights."""
+    if not (isinstance(one, Tensor) and isinstance(other, Tensor)):
+        return True
+    return torch.equal(one, other) or torch.equal(one.nan_to_num(), other.nan_to_num())
+
+
+def _need_float32(network: nn.Module) -> None:
+    others = {one.dtype for one in network.parameters() if one.is_floating_point()} - {torch.float32}
+    found = torch.get_default_dtype() if torch.get_default_dtype() != torch.float32 else next(iter(others), None)
+    if found is not None:
         raise Fault(
-            "the same logits twice for the same images after eval()",
-            f"they differ by up to {float((logits[0] - logits[1]).abs().max()):.2g}",
-            "let dropout and the like be off in eval mode (F.dropout needs training=self.training)",
+            "weights of torch.float32, and that as torch's default type",
+            str(found),
+            "leave the type as it is; fit.precision bf16 is for speed",
         )
 
 
-def _need_training(network: nn.Module, images: Tensor, spec: ModelSpec) -> None:
-    network.train()
-    logits = logits_of(network(images))
-    if not logits.requires_grad:
-        raise Fault("logits that depend on its parameters", "no gradient", "let forward run with gradients")
-    loss = F.cross_entropy(logits.float(), torch.arange(len(images)) % spec.classes)
-    loss.backward()  # type: ignore[no-untyped-call]
-    network.zero_grad(set_to_none=True)
+def _notes(network: nn.Module, spec: ModelSpec) -> list[str]:
+    """Weights that are the same for every seed: a seed that is set in a module, or weights that it loads."""
+    mine, other = (dict(one.named_parameters()) for one in (network, _from_seed(spec, _OTHER_SEED)))
+    differ = any(name not in other or not _same(one, other[name]) for name, one in mine.items())
+    if differ:
+        return []
+    return [
+        "its initial weights are the same for every seed, so runs differ by the order of images alone, and their "
+        "intervals are too narrow; where that is not meant, set no seed in the module and load no weights there"
+    ]
 
 
 def _seen(

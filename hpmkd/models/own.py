@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import importlib
 import importlib.util
 import inspect
@@ -101,7 +102,8 @@ def bare(spec: ModelSpec) -> nn.Module:
     random.seed(seed)
     np.random.seed(seed)
     try:
-        with importing(locator, spec.origin):
+        # Standard output is for answers, which may be JSON.
+        with importing(locator, spec.origin), contextlib.redirect_stdout(sys.stderr):
             return made(spec)
     finally:
         random.setstate(before[0])
@@ -154,7 +156,10 @@ def _of_library(locator: Locator) -> Callable[..., Any]:
         from torchvision import models
 
         def make(num_classes: int, **given: Any) -> Any:
-            return models.get_model(name, num_classes=num_classes, **{"weights": None, **given})
+            usual = {"weights": None}
+            if "weights_backbone" in inspect.signature(models.get_model_builder(name)).parameters:
+                usual["weights_backbone"] = None
+            return models.get_model(name, num_classes=num_classes, **{**usual, **given})
 
         return make
     import timm
@@ -163,6 +168,20 @@ def _of_library(locator: Locator) -> Callable[..., Any]:
         return timm.create_model(name, num_classes=num_classes, in_chans=in_chans, **{"pretrained": False, **given})
 
     return create
+
+
+def near(locator: Locator) -> str:
+    """The name in a library that is nearest to one that it does not have; empty where it has it, or none is near."""
+    if locator.place == "torchvision":
+        from torchvision import models
+
+        known = models.list_models()
+    else:
+        import timm
+
+        known = timm.list_models()
+    close = difflib.get_close_matches(locator.factory, known, 1)
+    return "" if locator.factory in known or not close else close[0]
 
 
 def _from_file(locator: Locator, origin: str | None) -> ModuleType:

@@ -4,8 +4,8 @@ Its own multiply-adds say little of a small network: most of a LeNet5's step are
 and the reading and writing of activations. `tests/benchmarks/effort.py` measures trainings of networks of
 every family, on images of MNIST's and CIFAR-10's size, in batches of 16 to 256. The numbers below fit one such
 measurement, of which they say 0.70 to 1.28 times what it took, and 1.8 times of a MobileNetV2 (one core of an AMD EPYC
-with AVX-512, torch 2.14, the product by numpy). They are told in multiply-adds, not in seconds, because a slower core is
-slower in all of them. On a GPU they were not measured.
+with AVX-512, torch 2.14, the product by numpy). They are told in multiply-adds, not in seconds, because a slower core
+is slower in all of them. On a GPU they were not measured.
 """
 
 from __future__ import annotations

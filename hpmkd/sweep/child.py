@@ -3,36 +3,43 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hpmkd.child_process import last_line, run
 from hpmkd.errors import UsageError
+
+PATIENCE = 600.0  # seconds; a download of weights, or a first import on a slow network disk, takes minutes
 
 
 def answers_of(module: str, questions: Sequence[dict[str, Any]], scratch: Path, where: str) -> list[dict[str, Any]]:
-    """What `python -m module` answers to a list of questions.
+    """What a module answers to a list of questions.
 
     Args:
-        module: reads the questions from one JSON file, and writes as many answers into another.
+        module: its `main(folder)` reads `request.json` there, and writes as many answers into `answer.json`.
         scratch: a folder for both.
         where: the key that the questions are about, for a message.
 
     Raises:
         UsageError: the process ended without answers.
     """
-    request, answer = scratch / "request.json", scratch / "answer.json"
+    answer = scratch / "answer.json"
     answer.unlink(missing_ok=True)
-    request.write_text(json.dumps(questions))
-    done = subprocess.run([sys.executable, "-m", module, str(request), str(answer)], capture_output=True, text=True)
-    if done.returncode or not answer.is_file():
-        last = (done.stderr.strip().splitlines() or ["nothing was printed"])[-1]
+    (scratch / "request.json").write_text(json.dumps(questions))
+    code = run(module, scratch, PATIENCE)
+    if code is None:
+        raise UsageError(
+            f"{where}: no answer of the process that looks at it, within {PATIENCE:g} s",
+            expected="modules that are imported, and networks that answer to two images, within that time",
+            found=f"the last line that it printed: {last_line(scratch)}",
+            todo="import it in Python yourself to see what it waits for",
+        )
+    if code or not answer.is_file():
         raise UsageError(
             f"{where}: the process that looks at it has ended",
             expected="modules that can be imported without ending Python",
-            found=f"exit code {done.returncode}: {last}",
+            found=f"exit code {code}: {last_line(scratch)}",
             todo="put what trains or exits under `if __name__ == '__main__':`",
         )
     answers: list[dict[str, Any]] = json.loads(answer.read_text())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ class Given:
 
 
 def given_teachers(
-    asked: Sequence[Given], scratch: Path, output: OutputDir
+    asked: Sequence[Given], scratch: Path, *, output: OutputDir, sources: Mapping[Path, Path]
 ) -> tuple[list[ModelSpec], dict[Path, Path]]:
     """The networks with what was found out about their weights, and where each copy belongs.
 
@@ -35,6 +35,7 @@ def given_teachers(
         asked: what to look at.
         scratch: a folder for the copies.
         output: of the sweep.
+        sources: of networks that were looked at now, by where each will lie in the output.
 
     Raises:
         UsageError: weights that are not those of the network, or no file with weights.
@@ -43,7 +44,7 @@ def given_teachers(
         return [], {}
     for one in asked:
         _need_sound(one)
-    content = [_question(one, scratch / f"weights{number}") for number, one in enumerate(asked)]
+    content = [_question(one, scratch / f"weights{number}", sources) for number, one in enumerate(asked)]
     found, copies = [], {}
     answers = answers_of("hpmkd.training.given_weights", content, scratch, asked[0].where)
     for number, (one, answer) in enumerate(zip(asked, answers, strict=True)):
@@ -62,9 +63,10 @@ def given_teachers(
     return found, copies
 
 
-def _question(one: Given, copy: Path) -> dict[str, Any]:
+def _question(one: Given, copy: Path, sources: Mapping[Path, Path]) -> dict[str, Any]:
     """What the process that reads the file is asked, see `training.given_weights`."""
-    network = {"network": model_to_json(one.network), "origin": one.network.origin}
+    origin = one.network.origin and str(sources.get(Path(one.network.origin), one.network.origin))
+    network = {"network": model_to_json(one.network), "origin": origin}
     return {**network, "file": one.config.weights, "copy": str(copy)}
 
 
@@ -84,6 +86,13 @@ def _need_sound(one: Given) -> None:
             expected=f"{one.data.channels} numbers in mean and std ({one.data.name})",
             found=f"{len(own.mean)} and {len(own.std)}",
             todo="correct them",
+        )
+    if own is not None and max(own.mean) > 1:
+        raise UsageError(
+            f"{one.where}.normalisation: not of pixels from 0 to 1",
+            expected="means from 0 to 1: pixels are divided by 255 first",
+            found=f"a mean of {max(own.mean):g}",
+            todo="divide mean and std by 255",
         )
 
 

@@ -7,12 +7,8 @@ other hosts see it, and the output may be moved.
 from __future__ import annotations
 
 import contextlib
-import importlib.machinery
 import json
-import os
 import shutil
-import sys
-import sysconfig
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from hpmkd.audit.sweep_dir import noted_networks
-from hpmkd.config.networks import PRETRAINED, GivenConfig, ModelConfig
+from hpmkd.config.networks import GivenConfig, ModelConfig
 from hpmkd.config.own import Locator, is_own, locate
 from hpmkd.config.specs import DataSpec, ModelSpec, model_from_json, model_to_json
 from hpmkd.config.sweep import SweepConfig
-from hpmkd.errors import EnvironmentProblem, UsageError
+from hpmkd.errors import UsageError
 from hpmkd.files import commit_bytes, commit_json
 from hpmkd.log import log
 from hpmkd.plan.architecture import resolve
@@ -33,6 +29,7 @@ from hpmkd.plan.pairs import pairs_of
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep.child import answers_of
 from hpmkd.sweep.given_teachers import Given, given_teachers
+from hpmkd.sweep.network_places import folder_of, is_gone
 
 
 @dataclass(frozen=True)
@@ -75,11 +72,11 @@ def looked_at(config: SweepConfig, output: OutputDir, specs: Sequence[DataSpec])
     """
     wanted = {asked(one, data): (where, one, data) for where, one in _networks(config) for data in specs}
     before = noted_networks(output) if wanted else {}
-    kept = {text: before[text] for text, (_, one, _) in wanted.items() if text in before and _is_gone(one)}
+    kept = {text: before[text] for text, (_, one, _) in wanted.items() if text in before and is_gone(one)}
     new = {text: one for text, one in wanted.items() if text not in kept}
     with tempfile.TemporaryDirectory(prefix="hpmkd-networks-") as scratch:
         found, copies = _examined([_question(text, *one) for text, one in new.items()], Path(scratch), output)
-        given, more = _given(new, found, Path(scratch), output)
+        given, more = _given(new, found, Path(scratch), output=output, sources=copies)
         yield Known({**kept, **found, **given}, output, {**copies, **more})
 
 
@@ -109,19 +106,24 @@ def _question(text: str, where: str, network: ModelConfig, data: DataSpec) -> _Q
     if not is_own(network.arch):
         return None
     locator = locate(network.arch, where)
-    return _Question(text, where, locator, spec=_spec(network, data), folder=_folder(locator, where))
+    return _Question(text, where, locator, spec=_spec(network, data), folder=folder_of(locator, where))
 
 
 def _given(
-    wanted: Mapping[str, tuple[str, ModelConfig, DataSpec]], found: Networks, scratch: Path, output: OutputDir
+    wanted: Mapping[str, tuple[str, ModelConfig, DataSpec]],
+    found: Networks,
+    scratch: Path,
+    *,
+    output: OutputDir,
+    sources: Mapping[Path, Path],
 ) -> tuple[dict[str, ModelSpec], dict[Path, Path]]:
-    """Of teachers whose weights are given: with what was found out about these."""
+    """Of teachers whose weights are given: with what was found out about these. `sources`: the copies of now."""
     teachers = {
         text: Given(one, where, found.get(text) or resolve(one.without_weights, data, where), data)
         for text, (where, one, data) in wanted.items()
         if isinstance(one, GivenConfig) and one.weights is not None
     }
-    specs, copies = given_teachers(list(teachers.values()), scratch, output)
+    specs, copies = given_teachers(list(teachers.values()), scratch, output=output, sources=sources)
     return dict(zip(teachers, specs, strict=True)), copies
 
 
@@ -133,45 +135,6 @@ def _spec(network: ModelConfig, data: DataSpec) -> ModelSpec:
         arguments=json.dumps(network.args, sort_keys=True) if network.args else None,
         taps=tuple(network.taps) if network.taps is not None else None, head=network.head,
     )  # fmt: skip
-
-
-def _is_gone(network: ModelConfig) -> bool:
-    """A file of it is no longer where it was: what was noted, and the copies, are what there is."""
-    weights, place = getattr(network, "weights", None), network.arch.rpartition(":")[0]
-    files = [*([place] if place.endswith(".py") else []), *([weights] if weights not in (None, PRETRAINED) else [])]
-    return any(not Path(file).exists() for file in files)
-
-
-def _folder(locator: Locator, where: str) -> Path | None:
-    """Where the user's module is imported from; None: it belongs to an installed package."""
-    if locator.is_library:
-        _need_library(locator.place, where)
-        return None
-    if locator.is_file:
-        return Path(locator.place).parent.absolute()
-    top = locator.place.partition(".")[0]
-    found = importlib.machinery.PathFinder.find_spec(top, [os.getcwd(), *sys.path])
-    if found is None or (found.origin is None and not found.submodule_search_locations):
-        raise UsageError(
-            f"{where}.arch: no module {top}",
-            expected="a module or package in the working folder, or one that is installed",
-            found=f"none of that name in {os.getcwd()} or in this environment",
-            todo="correct the name, start the command where it lies, or name the file: path/to/file.py:FACTORY",
-        )
-    lies = Path(found.origin) if found.origin else Path(next(iter(found.submodule_search_locations or []))) / "x"
-    root = lies.parent.parent if found.submodule_search_locations else lies.parent
-    installed = {sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib")}
-    return None if str(root) in installed else root.absolute()
-
-
-def _need_library(name: str, where: str) -> None:
-    if importlib.machinery.PathFinder.find_spec(name) is None:
-        raise EnvironmentProblem(
-            f"{where}.arch: the package {name} is not installed",
-            expected="the optional extra timm" if name == "timm" else name,
-            found="none",
-            todo="pip install -e '.[timm]'" if name == "timm" else f"pip install {name}",
-        )
 
 
 def _examined(
@@ -192,6 +155,8 @@ def _examined(
                 found=fault["found"],
                 todo=fault["todo"],
             )
+        for note in answer["notes"]:
+            log.warning(f"{one.where}.arch: {one.locator.place}:{one.locator.factory}: {note}")
         spec = model_from_json(answer["network"])
         if one.folder is not None:
             target = output.network_source(str(spec.source))

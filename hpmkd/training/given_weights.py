@@ -1,13 +1,13 @@
 """Reads weights that a user brings, in a process of its own, and holds them against the network that they are for.
 
-`python -m hpmkd.training.given_weights REQUEST ANSWER`: two JSON files, see `main`.
+See `child_process.run`, and `main`.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import json
-import sys
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,8 @@ from hpmkd.config.own import is_own
 from hpmkd.config.specs import ModelSpec, model_from_json
 from hpmkd.errors import DamagedModel
 from hpmkd.models import build
-from hpmkd.models.inspected import Fault
 from hpmkd.models.peer_names import as_ours
+from hpmkd.models.tried import Fault
 from hpmkd.store.payload import parse, weights_hash
 from hpmkd.training.library_weights import pretrained
 
@@ -32,17 +32,19 @@ _SHOWN = 6  # names in a message
 Moments = list[list[float]]
 
 
-def main(request: Path, answer: Path) -> None:
+def main(folder: Path) -> None:
     """Answers each question of a list with the hash of the weights, or with what is wrong with them.
 
     Args:
-        request: a JSON list. Of each: `network`, a `ModelSpec`, and `origin`, where its source lies; `file`, with the
-            weights; `copy`, a file that does not exist, into which they are written under the network's own names.
-        answer: where the JSON list of answers is written: `weights` (their hash) and `normalisation` (mean and standard
+        folder: `request.json` there is a list. Of each: `network`, a `ModelSpec`, and `origin`, where its source lies;
+            `file`, with the weights; `copy`, a file that does not exist, into which they are written under the
+            network's own names.
+            `answer.json` will be the list of answers: `weights` (their hash) and `normalisation` (mean and standard
             deviation of each channel, or null where the file does not say), or `fault` (`expected`, `found`, `todo`).
     """
     torch.set_num_threads(1)
-    answer.write_text(json.dumps([_answer(**one) for one in json.loads(request.read_text())]))
+    answers = [_answer(**one) for one in json.loads((folder / "request.json").read_text())]
+    (folder / "answer.json").write_text(json.dumps(answers))
 
 
 def _answer(network: Mapping[str, Any], origin: str | None, file: str, copy: str) -> dict[str, Any]:
@@ -54,6 +56,10 @@ def _answer(network: Mapping[str, Any], origin: str | None, file: str, copy: str
         return {"weights": weights_hash(fitted), "normalisation": normalisation}
     except Fault as fault:
         return {"fault": fault.words}
+    except Exception as error:  # tensors of kinds that nothing can be done with: quantised, sparse, without data
+        said = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')[:200]}"
+        todo = "save a state_dict of ordinary tensors on the CPU: {name: value.cpu() for name, value in ...}"
+        return {"fault": Fault("ordinary (dense) tensors with values", said, todo).words}
 
 
 def _read(path: Path, spec: ModelSpec) -> tuple[dict[str, Tensor], Moments | None]:
@@ -65,11 +71,21 @@ def _read(path: Path, spec: ModelSpec) -> tuple[dict[str, Tensor], Moments | Non
     except Exception as error:  # whatever torch raises on bytes that are none of its files
         raise Fault(
             "a file that torch.load reads with weights_only=True: a state_dict, or a dict with one",
-            f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')[:200]}",
+            _unread(path, error),
             "save the weights alone: torch.save(network.state_dict(), FILE)",
         ) from error
     moments = _of_ours(path, found, spec) if isinstance(found, dict) and "metadata" in found else None
     return _tensors(found), moments
+
+
+def _unread(path: Path, error: Exception) -> str:
+    """What a file is that torch does not read, in our words: torch's own go on to advise to let its code run."""
+    refused = re.search(r"(?:GLOBAL|global|class|type) `?([\w.]+)", str(error)) if "nsupported" in str(error) else None
+    if refused:
+        return f"a pickle with more than tensors in it, {refused[1]}, which is not loaded: it could run code"
+    if path.read_bytes()[:2] not in (b"PK", b"\x80\x02"):
+        return "no file of torch.save"
+    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '').partition('. ')[0][:200]}"
 
 
 def _safetensors(path: Path) -> dict[str, Tensor]:
@@ -107,19 +123,34 @@ def _of_ours(path: Path, found: Mapping[str, Any], spec: ModelSpec) -> Moments |
 
 def _tensors(found: Any) -> dict[str, Tensor]:
     """A state_dict, or the one that a dict holds."""
-    for _ in range(3):  # a checkpoint may hold a dict that holds it
+    for _ in range(4):  # a checkpoint may hold a dict that holds it
         if isinstance(found, Mapping) and found and all(isinstance(value, Tensor) for value in found.values()):
             return {str(name): value for name, value in found.items()}
         inside = [name for name in _INSIDE if isinstance(found, Mapping) and isinstance(found.get(name), Mapping)]
         if not inside:
             break
+        _need_one(found, inside)
         found = found[inside[0]]
-    kind = f"a dict with {', '.join(map(str, list(found)[:_SHOWN]))}" if isinstance(found, Mapping) else type(found)
+    kind = str(type(found))
+    if isinstance(found, Mapping):
+        others = [name for name, value in found.items() if not isinstance(value, Tensor)]
+        kind = f"a dict with {', '.join(map(str, list(found)[:_SHOWN]))}"
+        if found and len(others) < len(found):
+            kind = f"beside tensors {', '.join(f'{name} ({type(found[name]).__name__})' for name in others[:_SHOWN])}"
     raise Fault(
         f"tensors by name, or a dict that has them as one of {', '.join(_INSIDE)}",
-        str(kind),
+        kind,
         "save the weights alone: torch.save(network.state_dict(), FILE)",
     )
+
+
+def _need_one(found: Mapping[str, Any], names: list[str]) -> None:
+    """Of several that are there, each with tensors: nobody knows which is meant."""
+    full = [name for name in names if any(isinstance(value, Tensor) for value in found[name].values())]
+    if len(full) > 1:
+        raise Fault(
+            "one set of weights", f"several: {', '.join(full)}", f"save the wanted one alone: found[{full[0]!r}]"
+        )
 
 
 def _fitted(state: Mapping[str, Tensor], spec: ModelSpec) -> dict[str, Tensor]:
@@ -131,10 +162,23 @@ def _fitted(state: Mapping[str, Tensor], spec: ModelSpec) -> dict[str, Tensor]:
     differences = _differences(own, best)
     if differences:
         raise _unlike(own, best, differences, spec)
+    _need_numbers(own, best)
     fitted = {name: best.get(name, value).to(value.dtype).contiguous() for name, value in own.items()}
     if not all(torch.isfinite(value).all() for value in fitted.values()):
         raise Fault("finite weights", "NaN or infinite ones", "bring a file of a training that has not diverged")
+    below = [name for name, value in fitted.items() if name.endswith("running_var") and bool((value < 0).any())]
+    if below:
+        raise Fault("variances of at least 0", f"negative ones in {below[0]}", "bring an intact file")
     return fitted
+
+
+def _need_numbers(own: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> None:
+    """Weights of an integer type are quantised, whatever their scale was; of complex ones half would be dropped."""
+    for name, value in own.items():
+        given = other.get(name, value)
+        if value.is_floating_point() and not given.is_floating_point():
+            todo = "bring weights in fp32, fp16 or bf16"
+            raise Fault("weights of a floating-point type", f"{name} is of {given.dtype}", todo)
 
 
 def _unmarked(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -162,12 +206,15 @@ def _unlike(own: Mapping[str, Tensor], other: Mapping[str, Tensor], differences:
     more = f", and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
     found = "; ".join(differences[:_SHOWN]) + more
     last = [name for name in own if own[name].dim() == 2][-1:]
-    todo = "name the architecture that the weights are of (teacher.arch, teacher.channels)"
+    todo = (
+        "name the architecture that the weights are of (teacher.arch, teacher.channels); or, where they are of images "
+    )
+    todo += "of another size, have these resized (data.image_size)"
     if last and last[0] in other and len(other[last[0]]) != spec.classes and len(differences) <= 2:
         theirs = len(other[last[0]])
         todo = f"the file is of a network for {theirs} classes, the data set has {spec.classes}: bring another"
-    return Fault(f"the weights of {spec.arch} for {spec.in_channels} channels and {spec.classes} classes", found, todo)
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    side, count = spec.image_size, spec.in_channels
+    expected = (
+        f"the weights of {spec.arch} for {count} channel{'s' * (count > 1)}, {spec.classes} classes and images of "
+    )
+    return Fault(f"{expected}{side}x{side} pixels", found, todo)

@@ -43,7 +43,7 @@ def test_a_step_of_the_script(tmp_path: Path) -> None:
     errors = [row for row in kept["rows"] if not row.get("error", "stopped after").startswith("stopped after")]
     assert errors == [], done
     assert kept["finished"]
-    parts = {"machine", "images", "core", "kernels", "settings", "formats", "loop", "evaluation"}
+    parts = {"machine", "images", "core", "kernels", "settings", "formats", "loop", "evaluation", "methods"}
     assert {row["part"] for row in kept["rows"]} == parts
     assert len([row for row in kept["rows"] if row["part"] == "settings"]) in (1, len(gpu.SETTINGS))
 

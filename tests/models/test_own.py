@@ -179,7 +179,7 @@ FAULTS = [
     (NETS, "nets.py:Tiny", {"arguments": '{"depth": 3}'}, "unexpected keyword argument 'depth'"),
     (NETS.replace("width=4", "width"), "nets.py:Tiny", {}, "missing 1 required positional argument: 'width'"),
     (NETS + "\ndef make():\n    return 3\n", "nets.py:make", {}, "int"),
-    (NETS + "\nmake = 3\n", "nets.py:make", {}, "int"),
+    (NETS + "\nmake = 3\n", "nets.py:make", {}, "make is of type int"),
     (NETS + "\ndef make():\n    return nn.Flatten()\n", "nets.py:make", {}, "none"),
     (NETS.replace("* width, num_classes)", "* width, 1000)"), "nets.py:Tiny", {}, r"\(2, 1000\)"),
     (body("return x.flatten(1) @ self.head.weight"), "nets.py:Tiny", {}, "RuntimeError"),
@@ -195,6 +195,14 @@ FAULTS = [
     (NETS, "nets.py:Tiny", {"head": "heed"}, "'heed'"),
     (NETS.replace("from torch import nn", "from torch import nn\nopen(__file__.replace('nets.py', 'data.txt')).read()"),
      "nets.py:Tiny", {}, "No such file"),
+    (body("return self.head(x.mul_(2).mean((2, 3)).repeat(1, 3)[:, :8])"), "nets.py:Tiny", {}, "changed in place"),
+    (body("self.extra = getattr(self, 'extra', nn.Linear(8, 4)); return self.head(x.new_zeros(len(x), 8))"),
+     "nets.py:Tiny", {}, "extra.bias, extra.weight, which the first images"),
+    (NETS.replace("from parts", "import torch\ntorch.set_default_dtype(torch.float64)\nfrom parts"), "nets.py:Tiny", {},
+     "torch.float64"),
+    (NETS.replace("        self.drop", "        self.half()\n        self.drop"), "nets.py:Tiny", {}, "torch.float16"),
+    (body("raise ValueError('bang')"), "nets.py:Tiny", {}, r"ValueError: bang \(nets.py, line"),
+    (NETS + "\nmake = 'text'\n", "nets.py:make", {}, "make is of type str"),
 ]  # fmt: skip
 
 
@@ -202,7 +210,11 @@ FAULTS = [
 def test_what_cannot_be_trained_is_refused(nets: str, arch: str, more: dict, found: str, tmp_path: Path) -> None:
     write(tmp_path / "mine", nets)
     (tmp_path / "mine/data.txt").write_text("beside it")  # which is no Python file, so no worker has it
-    answer = ask(tmp_path / "mine", tmp_path / "copy", arch=arch, **more)
+    dtype = torch.get_default_dtype()
+    try:
+        answer = ask(tmp_path / "mine", tmp_path / "copy", arch=arch, **more)
+    finally:
+        torch.set_default_dtype(dtype)
     assert "fault" in answer
     with pytest.raises(AssertionError, match=found):
         raise AssertionError(answer["fault"]["found"])
@@ -214,6 +226,38 @@ def test_close_names_are_proposed(tmp_path: Path) -> None:
     write(tmp_path / "mine")
     answer = ask(tmp_path / "mine", tmp_path / "copy", taps=["stage_1"])
     assert answer["fault"]["todo"] == "did you mean stage1?"
+
+
+def test_images_of_another_number_of_channels_are_named(tmp_path: Path) -> None:
+    answer = ask(None, tmp_path / "copy", arch="torchvision:resnet18", in_channels=1, image_size=32)
+    assert "made for 3 channels, and the images have 1" in answer["fault"]["todo"]
+
+
+def test_close_names_of_a_library_are_proposed(tmp_path: Path) -> None:
+    answer = ask(None, tmp_path / "copy", arch="torchvision:resnet19")
+    assert answer["fault"]["todo"].startswith("did you mean resnet1")
+
+
+SEEDED = ["import torch\ntorch.manual_seed(0)\n", "import torch, random\nrandom.seed(0)\ntorch.manual_seed(3)\n"]
+
+
+@pytest.mark.parametrize("start", SEEDED)
+def test_the_same_weights_for_every_seed_are_said(start: str, tmp_path: Path) -> None:
+    """Runs would differ by the order of images alone."""
+    write(tmp_path / "mine", start + NETS)
+    answer = ask(tmp_path / "mine", tmp_path / "copy")
+    assert "the same for every seed" in answer["notes"][0]
+    write(tmp_path / "other", NETS)
+    assert ask(tmp_path / "other", tmp_path / "copy2")["notes"] == []
+
+
+def test_nothing_that_a_module_prints_is_on_standard_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path / "mine", NETS + "\nprint('spam')\n")
+    spec = model_from_json(ask(tmp_path / "mine", tmp_path / "copy")["network"], str(tmp_path / "copy"))
+    capsys.readouterr()
+    build(spec, 1)
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "spam\n")
 
 
 @pytest.mark.parametrize("arch", ["nets.py:", ":Tiny", "a b:c", "nets.py:1x", "a..b:c", "nets.py:Tiny()"])

@@ -46,9 +46,8 @@ def write(folder: Path, nets: str = NETS, blocks: str = BLOCKS) -> Path:
 def ask(folder: Path | None, copy: Path, arch: str = "nets.py:Tiny", **more: Any) -> dict[str, Any]:
     """What is found out about one network, in this process: `network` or `fault`."""
     network = {"arch": arch, "channels": [], "in_channels": 3, "image_size": 16, "classes": 4, **more}
-    request, answer = copy.with_name("request.json"), copy.with_name("answer.json")
     place = None if folder is None else str(folder)
-    request.write_text(json.dumps([{"network": network, "folder": place, "copy": str(copy)}]))
-    main(request, answer)
-    found: dict[str, Any] = json.loads(answer.read_text())[0]
+    copy.with_name("request.json").write_text(json.dumps([{"network": network, "folder": place, "copy": str(copy)}]))
+    main(copy.parent)
+    found: dict[str, Any] = json.loads(copy.with_name("answer.json").read_text())[0]
     return found

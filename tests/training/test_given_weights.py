@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections import OrderedDict
 from collections.abc import Callable
@@ -30,16 +31,15 @@ State = dict[str, Tensor]
 
 def look(spec: ModelSpec, file: Path | str, tmp_path: Path) -> dict[str, Any]:
     """What is found out about a file of weights, in this process."""
-    request, answer = tmp_path / "request.json", tmp_path / "answer.json"
     question = {
         "network": model_to_json(spec),
         "origin": spec.origin,
         "file": str(file),
         "copy": str(tmp_path / "copy"),
     }
-    request.write_text(json.dumps([question]))
-    main(request, answer)
-    found: dict[str, Any] = json.loads(answer.read_text())[0]
+    (tmp_path / "request.json").write_text(json.dumps([question]))
+    main(tmp_path)
+    found: dict[str, Any] = json.loads((tmp_path / "answer.json").read_text())[0]
     return found
 
 
@@ -185,8 +185,21 @@ REFUSED: list[tuple[Callable[[State], Any], str, str]] = [
     (lambda state: {"epoch": 3}, "a dict with epoch", "state_dict()"),
     (lambda state: {"state_dict": {}}, "a dict with", "state_dict()"),
     (lambda state: list(state.values()), "list", "state_dict()"),
-    (lambda state: nn.Linear(2, 2), "weights_only", "state_dict()"),
+    (lambda state: nn.Linear(2, 2), "Linear, which is not loaded", "state_dict()"),
     (lambda state: {}, "a dict with", "state_dict()"),
+    (lambda state: {**state, "epoch": 3}, "beside tensors epoch (int)", "state_dict()"),
+    (lambda state: {name: one.to(torch.int8) for name, one in state.items()}, "is of torch.int8", "fp32"),
+    (lambda state: {**state, "fc.bias": state["fc.bias"] > 0}, "fc.bias is of torch.bool", "fp32"),
+    (lambda state: {**state, "fc.bias": state["fc.bias"] + 1j}, "fc.bias is of torch.complex64", "fp32"),
+    (lambda state: {**state, "bn1.running_var": -torch.ones(2)}, "negative ones in bn1.running_var", "intact"),
+    (lambda state: {"model": state, "state_dict": state}, "several: state_dict, model", "found['state_dict']"),
+    (lambda state: {name: one.to("meta") for name, one in state.items()}, "meta", "ordinary tensors"),
+    (lambda state: {name: one.to_sparse() for name, one in state.items()}, "", "ordinary tensors"),
+    (
+        lambda state: {"model": state, "args": argparse.Namespace()},
+        "argparse.Namespace, which is not loaded",
+        "state_dict()",
+    ),
 ]
 
 

@@ -30,8 +30,8 @@ def test_every_test_for_gpus_holds_on_the_cpu_with_stand_ins() -> None:
     code, output = run("-x", HPMKD_GPU_TESTS="cpu")
     assert code == 0, output
     passed, skipped = (int(re.search(rf"(\d+) {word}", output).group(1)) for word in ("passed", "skipped"))
-    assert passed > 85
-    assert skipped < 15
+    assert passed > 180
+    assert skipped < 40  # of which most ask CUDA itself
 
 
 def test_without_a_gpu_they_are_skipped() -> None:
