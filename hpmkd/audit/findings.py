@@ -113,12 +113,15 @@ def mismatch(findings: Mapping[str, Finding], output: OutputDir) -> ConfigMismat
             reasons.setdefault(finding.reason, []).append(finding.file)
     if not reasons:
         return None
+    sources = " (the sources of networks as they were lie in " + str(output.networks) + ", and may be named as arch)"
     lines = [f"{reason} ({count(len(names), 'model')}: {named(names, 3)})" for reason, names in reasons.items()]
     return ConfigMismatch(
         f"{output.root}: finished models were trained with other settings",
         expected="the settings of " + str(output.config_file),
         found="\n    " + "\n    ".join(lines),
-        todo="go back to those settings, choose another --output, or add --force: it moves the old models to "
+        todo="go back to those settings"
+        + (sources if any("model.source" in one for one in reasons) else "")
+        + ", choose another --output, or add --force: it moves the old models to "
         + f"{output.archive} and trains them again",
     )
 

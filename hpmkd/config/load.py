@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from hpmkd.config.chosen_pairs import chosen_pairs
 from hpmkd.config.fields import Rejected
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.config.wording import first_problem, in_words, inside_a_mapping
@@ -108,7 +109,7 @@ def with_overrides(raw: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict
             if not isinstance(target, dict):
                 break  # the file has no section there: that is said likewise
         else:
-            target[key] = value
+            target[key] = chosen_pairs(target.get(key), value) if dotted == "pairs" else value
     return result
 
 

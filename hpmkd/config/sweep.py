@@ -140,7 +140,8 @@ class SweepConfig(Section):
     )  # fmt: skip
     pairs: dict[PairName, PairConfig] = Field(
         {}, description="several pairs of networks, such as {r56-r20: {teacher: {arch: resnet56}, student: {arch: "
-        "resnet20}}, ...}: every baseline is trained for each of them; default: the pair in `teacher` and `student`",
+        "resnet20}}, ...}, or names of some that the mode has: every baseline is trained for each of them; default: "
+        "the pair in `teacher` and `student`",
         examples=["{r56-r20: {teacher: {arch: resnet56}, student: {arch: resnet20}}}"],
     )  # fmt: skip
     ratios: list[Ratio] = Field(

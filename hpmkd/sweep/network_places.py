@@ -13,17 +13,18 @@ from hpmkd.config.own import Locator, is_own, locate
 from hpmkd.errors import EnvironmentProblem, UsageError
 
 
-def is_gone(network: ModelConfig) -> bool:
-    """A file of it, or its module, is no longer where it was: what was noted, and the copies, are what there is."""
+def gone(network: ModelConfig) -> list[str]:
+    """Files of it, or its module, that are no longer where they were: what was noted, and the copies, are what there
+    is."""
     weights = getattr(network, "weights", None)
-    files = [weights] if weights not in (None, PRETRAINED) else []
+    files = [str(weights)] if weights not in (None, PRETRAINED) else []
     if is_own(network.arch):
         locator = locate(network.arch, "")
         if locator.is_file:
             files.append(locator.place)
         elif not locator.is_library and _module(locator) is None:
-            return True
-    return any(not Path(file).exists() for file in files)
+            return [f"the module {locator.place}"]
+    return [file for file in files if not Path(file).exists()]
 
 
 def _module(locator: Locator) -> importlib.machinery.ModuleSpec | None:

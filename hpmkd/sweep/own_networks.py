@@ -29,7 +29,7 @@ from hpmkd.plan.pairs import pairs_of
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep.child import answers_of
 from hpmkd.sweep.given_teachers import Given, given_teachers
-from hpmkd.sweep.network_places import folder_of, is_gone
+from hpmkd.sweep.network_places import folder_of, gone
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,10 @@ def looked_at(config: SweepConfig, output: OutputDir, specs: Sequence[DataSpec])
     """
     wanted = {asked(one, data): (where, one, data) for where, one in _networks(config) for data in specs}
     before = noted_networks(output) if wanted else {}
-    kept = {text: before[text] for text, (_, one, _) in wanted.items() if text in before and is_gone(one)}
+    kept = {text: before[text] for text, (_, one, _) in wanted.items() if text in before and gone(one)}
     new = {text: one for text, one in wanted.items() if text not in kept}
+    for place in dict.fromkeys(place for text in kept for place in gone(wanted[text][1])):
+        log.info(f"{place} is no longer there: the copy of it in {output.networks} is used")
     with tempfile.TemporaryDirectory(prefix="hpmkd-networks-") as scratch:
         found, copies = _examined([_question(text, *one) for text, one in new.items()], Path(scratch), output)
         given, more = _given(new, found, Path(scratch), output=output, sources=copies)
