@@ -78,7 +78,11 @@ def networks(part: pd.DataFrame) -> dict[str, list[str]]:
     made, known = {}, part[part["architecture"].notna()]
     for role in ("teacher", "student"):
         rows = known.loc[known["role"] == role, ["architecture", "channels", "parameters"]].drop_duplicates()
-        made[role] = [f"{a} {c}, {whole(p)} parameters" for a, c, p in rows.dropna().itertuples(index=False)]
+        # A network from elsewhere has no widths that are known here.
+        made[role] = [
+            f"{a}{'' if c in ('[]', []) else f' {c}'}, {whole(p)} parameters"
+            for a, c, p in rows.dropna().itertuples(index=False)
+        ]
     return made
 
 
