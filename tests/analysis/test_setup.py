@@ -10,7 +10,7 @@ from support.builders import make_config, make_jobs
 from support.frames import compose_report
 from support.varied import scored, sweep
 
-from hpmkd.analysis.report.setup import facts_of, recipes
+from hpmkd.analysis.report.setup import facts_of, losses, recipes
 
 
 def lines(**overrides: Any) -> dict[str, str]:
@@ -77,3 +77,16 @@ def test_how_many_images_a_condition_says_only_where_one_does(dataset: str, said
     frame, saved = sweep(lambda job: (90.0, 90.0), baselines=["Direct"], runs=1, **given)
     assert dict(facts_of(frame, saved, ["Direct"]))["training images"].startswith(said)
     assert ("condition" in dict(facts_of(frame, saved, ["Direct"]))["training images"]) == ("n300" in dataset)
+
+
+def test_what_each_loss_stands_on_is_said() -> None:
+    names = ["Direct", "TraditionalKD", "TraditionalKD-LS", "AT", "AT-alone", "CRD-alone", "AT-LS", "DKD", "TAKD"]
+    found = losses(make_jobs(make_config(baselines=names)).values())
+    assert found.split("; ") == [
+        "KD: TraditionalKD, TAKD",
+        "KD, logits standardised (LS): TraditionalKD-LS",
+        "KD and a term of its own: AT",
+        "the labels and a term of its own: AT-alone, CRD-alone, DKD",
+        "KD and a term of its own, logits standardised (LS): AT-LS",
+    ]
+    assert losses(make_jobs(make_config(baselines=["Direct"])).values()) == ""

@@ -27,6 +27,8 @@ _PROTOCOLS = {
     "literature": "literature: all images are trained on, none are held out; the test images are looked at after each "
     "epoch; accuracies are of the last epoch, best test epochs stand apart",
 }
+# Methods whose loss is KD, whatever the teachers and the temperature are.
+_KD = ("TraditionalKD", "CTKD", "TAKD", "KD-Ensemble", "HPM-KD")
 _OPTIMISERS = {"adam": "Adam", "sgd": "SGD"}
 
 
@@ -45,7 +47,7 @@ def facts_of(frame: pd.DataFrame, saved: Saved, order: Sequence[str]) -> list[tu
         ("conditions", _conditions(part)),
         ("pairs", _kinds(part, "pair")),
     ]
-    made += [("baselines", named(order, _MOST))]
+    made += [("baselines", named(order, _MOST)), ("losses", losses(saved.jobs))]
     if config is not None:
         train = config.data.train_images
         made += [("runs per baseline", str(config.runs)), ("seed of the sweep", str(config.seed))]
@@ -103,6 +105,21 @@ def _conditions(part: pd.DataFrame) -> str:
 
 def _kinds(part: pd.DataFrame, column: str, between: str = ", ") -> str:
     return between.join(map(str, dict.fromkeys(part[column].dropna())))
+
+
+def losses(jobs: Iterable[Job]) -> str:
+    """What each baseline's loss is made of: in tables of the literature feature methods stand alone, here on KD."""
+    found: dict[str, list[str]] = {}
+    for job in jobs:
+        if job.role is not Role.STUDENT or not job.teachers:
+            continue
+        hparams = dict(job.hparams)
+        base = "KD" if job.method in _KD or "kd.alpha" in hparams else "the labels"
+        text = base + " and a term of its own" * (job.method not in _KD)
+        text += ", logits standardised (LS)" * bool(hparams.get("kd.standardise"))
+        names = found.setdefault(text, [])
+        names += [str(job.baseline)] * (str(job.baseline) not in names)
+    return "; ".join(f"{text}: {named(names, _MOST)}" for text, names in found.items())
 
 
 def recipes(jobs: Iterable[Job]) -> list[tuple[str, str]]:
