@@ -219,6 +219,20 @@ def test_other_bytes_are_refused(tmp_path: Path) -> None:
     assert "torch.load" in look(SPEC, tmp_path / "teacher.pth", tmp_path)["fault"]["expected"]
 
 
+@pytest.mark.parametrize("part", [0.3, 0.6, 0.95])
+def test_a_file_that_is_cut_off_is_called_damaged(part: float, tmp_path: Path) -> None:
+    path = tmp_path / "teacher.pth"
+    torch.save(state_of(), path)
+    path.write_bytes(path.read_bytes()[: int(part * path.stat().st_size)])
+    assert "damaged file of torch.save" in look(SPEC, path, tmp_path)["fault"]["found"]
+
+
+@pytest.mark.parametrize("content", [b"weights", b"\x89PNG\r\n\x1a\n" + bytes(64), b"<!doctype html>", b""])
+def test_what_is_no_file_of_torch_is_called_that(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "teacher.pth").write_bytes(content)
+    assert look(SPEC, tmp_path / "teacher.pth", tmp_path)["fault"]["found"] == "no file of torch.save"
+
+
 def test_another_architecture_names_what_differs(tmp_path: Path) -> None:
     torch.save(build(narrow("resnet14", image_size=16), 0).state_dict(), tmp_path / "teacher.pth")
     fault = look(SPEC, tmp_path / "teacher.pth", tmp_path)["fault"]
