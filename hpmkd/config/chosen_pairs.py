@@ -18,10 +18,8 @@ def chosen_pairs(known: Any, wanted: Any) -> Any:
     if missing:
         close = difflib.get_close_matches(missing[0], there, 1)
         raise UsageError(
-            "command line, --pairs: no such pair",
-            expected=f"names of pairs of the mode: {', '.join(there)}"
-            if there
-            else "pairs, written out: the mode has none",
+            "pairs: no such pair",
+            expected=f"names of pairs of the mode: {', '.join(there)}" if there else "pairs, written out: it has none",
             found=repr(missing[0]),
             todo=f"did you mean {close[0]}?" if close else "name some of them, as [NAME, NAME] where they are several",
         )

@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING
 
 from hpmkd.config.words import EPOCHS, keys_of
 from hpmkd.plan.baseline import SEARCHED, hparams_of
-from hpmkd.plan.job import Hparams
+from hpmkd.plan.job import Hparams, Job
 
 if TYPE_CHECKING:
     from hpmkd.config.sweep import SweepConfig
 
+# What a student's loss is made of, see `term_of`.
+NO_TEACHER, PLAIN_KD, OWN_ON_KD, OWN_ALONE = "", "KD", "own on KD", "own alone"
+# Methods whose loss is KD, whatever its teachers and its temperature are.
+_PLAIN = ("TraditionalKD", "CTKD", "TAKD", "KD-Ensemble", "HPM-KD")
 _ALONE, _STANDARDISE, _TEMPERATURE = "kd.alone", "kd.standardise", "kd.temperature"
 # What every baseline with a teacher depends on.
 _ALWAYS = (keys_of("kd") - SEARCHED - {_ALONE, _STANDARDISE}) | {EPOCHS}
@@ -73,3 +77,17 @@ def logit_reads(config: SweepConfig, section: str) -> frozenset[str]:
     """As `kd_reads`."""
     reads = _ALWAYS | keys_of(section) | {_STANDARDISE}
     return (reads | _of_ls(section)) - _REPLACED if config.kd.standardise else reads
+
+
+def term_of(job: Job) -> str:
+    """Whether a student's loss is KD, a term of its own on KD, or one beside the labels alone."""
+    if not job.teachers:
+        return NO_TEACHER
+    if job.method in _PLAIN:
+        return PLAIN_KD
+    return OWN_ON_KD if "kd.alpha" in dict(job.hparams) else OWN_ALONE
+
+
+def is_standardised(job: Job) -> bool:
+    """Whether its logits are (LS)."""
+    return bool(dict(job.hparams).get(_STANDARDISE))

@@ -83,7 +83,8 @@ def _unread(path: Path, error: Exception) -> str:
     refused = re.search(r"(?:GLOBAL|global|class|type) `?([\w.]+)", str(error)) if "nsupported" in str(error) else None
     if refused:
         return f"a pickle with more than tensors in it, {refused[1]}, which is not loaded: it could run code"
-    start = path.read_bytes()[:2]
+    with path.open("rb") as file:
+        start = file.read(2)
     if start == b"PK":  # a ZIP archive, which torch could not read to its end
         return f"a damaged file of torch.save, cut off or changed ({type(error).__name__}): copy it again"
     if start != b"\x80\x02":

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import argparse
 import gc
-import time
 from collections.abc import Callable, Iterator, Sequence
-from itertools import cycle, islice
 from typing import Any
 
 import torch
-from gpu_together import recorded
-from gpu_trainings import NAMED, late, memory, training, wait
+from gpu_together import timed
+from gpu_trainings import NAMED, late, memory, training
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -30,7 +28,6 @@ MIX = ("Direct", "KD", "FitNets", "AT", "KD")
 # Students, precision, TF32; the first ones matter most.
 WANTED = [(MIX, "fp32", False), (("KD",) * 5, "fp32", False), (MIX, "fp32", True), (("KD",) * 20, "fp32", False)]
 WANTED += [(("KD",) * 20, "fp32", True), (MIX, "bf16", False), (("KD",), "fp32", False), (("KD",) * 20, "bf16", False)]
-_STEPS, _WARM = 200, 10
 
 
 class Stacked(nn.Module):
@@ -109,21 +106,6 @@ def _timed(names: Sequence[str], row: dict[str, Any], splits: Splits, options: a
         torch.cuda.empty_cache()
     before = memory(options)
     made, _, step = make_step(names, splits, options)
-    drawn = list(made[0].batches.draws(1, 0))
-    batches = [batch for batch in drawn if len(batch[0]) == len(drawn[0][0])]
-    index, view = (part.clone() for part in batches[0])
-    play = recorded(lambda: step(index, view)) if on_gpu else lambda: step(index, view)
-    steps, warm = (_STEPS, _WARM) if on_gpu else (2, 1)
-    start = 0.0
-    for number, batch in enumerate(islice(cycle(batches), warm + steps)):
-        if number == warm:
-            wait(options)
-            start = time.perf_counter()
-        index.copy_(batch[0])
-        view.copy_(batch[1])
-        play()
-    wait(options)
-    seconds = (time.perf_counter() - start) / steps
+    seconds, images = timed(step, made[0], len(names), options)
     found = {} if before is None else {"mib": round((memory(options) or 0.0) / 2**20 - before / 2**20)}
-    images = len(names) * len(index)
     return {**found, "recorded": on_gpu, "step_us": round(1e6 * seconds), "images_s": round(images / seconds)}

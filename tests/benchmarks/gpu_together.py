@@ -126,6 +126,28 @@ def recorded(work: Callable[[], None]) -> Callable[[], None]:
     return graph.replay
 
 
+def timed(
+    step: Callable[[Tensor, Tensor], None], first: Training, count: int, options: argparse.Namespace
+) -> tuple[float, int]:
+    """Seconds of a step of `count` students on whole batches of the first one's, recorded on a GPU; images of all."""
+    on_gpu = options.device == "cuda"
+    drawn = list(first.batches.draws(1, 0))
+    batches = [batch for batch in drawn if len(batch[0]) == len(drawn[0][0])]
+    index, view = (part.clone() for part in batches[0])
+    play = recorded(lambda: step(index, view)) if on_gpu else lambda: step(index, view)
+    steps, warm = (300, 10) if on_gpu else (2, 1)
+    start = 0.0
+    for number, batch in enumerate(islice(cycle(batches), warm + steps)):
+        if number == warm:
+            wait(options)
+            start = time.perf_counter()
+        index.copy_(batch[0])
+        view.copy_(batch[1])
+        play()
+    wait(options)
+    return (time.perf_counter() - start) / steps, count * len(index)
+
+
 def measure(splits: Splits, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Microseconds of a step of all students, and images per second of all of them: first in channels_last."""
     alone: dict[str, int] = {}
@@ -153,22 +175,7 @@ def _timed(names: Sequence[str], row: dict[str, Any], splits: Splits, options: a
     before, found = memory(options), dict[str, Any]()
     made = [training(NAMED[name], splits, 1000, options, False, seed=1 + place) for place, name in enumerate(names)]
     step = Together([in_nchw(one) if row["format"] == "nchw" else one for one in made], row["parallel"], row["shared"])
-    drawn = list(made[0].batches.draws(1, 0))
-    batches = [batch for batch in drawn if len(batch[0]) == len(drawn[0][0])]
-    index, view = (part.clone() for part in batches[0])
-    play = recorded(lambda: step(index, view)) if on_gpu else lambda: step(index, view)
-    steps, first = (300, 10) if on_gpu else (2, 1)
-    start = 0.0
-    for number, batch in enumerate(islice(cycle(batches), first + steps)):
-        if number == first:  # the first ones only warm up
-            wait(options)
-            start = time.perf_counter()
-        index.copy_(batch[0])
-        view.copy_(batch[1])
-        play()
-    wait(options)
-    seconds = (time.perf_counter() - start) / steps
+    seconds, images = timed(step, made[0], len(names), options)
     if before is not None:
         found["mib"] = round((memory(options) or 0.0) / 2**20 - before / 2**20)
-    images = len(names) * len(index)
     return {**found, "recorded": on_gpu, "step_us": round(1e6 * seconds), "images_s": round(images / seconds)}

@@ -12,12 +12,11 @@ from hpmkd.config.specs import DataSpec, ModelSpec
 from hpmkd.errors import UsageError
 from hpmkd.numeric import whole
 from hpmkd.plan.architecture import resolve
+from hpmkd.plan.composition import is_standardised, term_of
 from hpmkd.plan.job import Job
 
 _DATASET, _CLASSES = "CIFAR100", 100
 _AUGMENTED = {"none": "none", "crop": "crop", "crop_flip": "crop, flip"}
-# Whether a method's term stands alone beside the labels, or on KD.
-_ALONE, _ON_KD, _KD, _NONE = "own alone", "own on KD", "KD", ""
 _WORDS = {
     "epochs": "epochs", "augmentation": "augmentation", "images": "training images", "epoch": "reported epoch",
     "term": "loss", "recipe": "recipe",
@@ -50,17 +49,7 @@ def _has_usual_widths(spec: ModelSpec) -> bool:
 def is_the_same(job: Job, about: Mapping[str, Any]) -> bool:
     """Whether a student's method is that of a published number, whatever its settings and what it stands on."""
     name, label = str(about["baseline"]), str(job.baseline)
-    standard = bool(dict(job.hparams).get("kd.standardise"))
-    return (label == name or label.startswith(f"{name}-")) and standard == bool(about.get("standardised"))
-
-
-def _term(job: Job) -> str:
-    hparams = dict(job.hparams)
-    if not job.teachers:
-        return _NONE
-    if job.method in ("TraditionalKD", "CTKD"):
-        return _KD
-    return _ON_KD if "kd.alpha" in hparams else _ALONE
+    return (label == name or label.startswith(f"{name}-")) and is_standardised(job) == bool(about.get("standardised"))
 
 
 def flags_of(job: Job, settings: Mapping[str, Any], best: bool) -> dict[str, Any]:
@@ -79,7 +68,7 @@ def flags_of(job: Job, settings: Mapping[str, Any], best: bool) -> dict[str, Any
         "augmentation": _AUGMENTED[job.data.augment],
         "images": job.data.training_images,
         "epoch": "best" if best else "last",
-        "term": _term(job),
+        "term": term_of(job),
         "recipe": USUAL if same and is_usual(job.fit, job.model.arch) else "another",
     }
 

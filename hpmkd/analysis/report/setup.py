@@ -12,6 +12,7 @@ from hpmkd.config.conditions import SUBSET, has_any
 from hpmkd.config.specs import FitSpec
 from hpmkd.data.source.listing import count, named
 from hpmkd.numeric import fixed, whole
+from hpmkd.plan.composition import OWN_ALONE, OWN_ON_KD, PLAIN_KD, is_standardised, term_of
 from hpmkd.plan.compression import networks_of, times_fewer
 from hpmkd.plan.job import Job
 from hpmkd.plan.roles import Role
@@ -27,8 +28,7 @@ _PROTOCOLS = {
     "literature": "literature: all images are trained on, none are held out; the test images are looked at after each "
     "epoch; accuracies are of the last epoch, best test epochs stand apart",
 }
-# Methods whose loss is KD, whatever the teachers and the temperature are.
-_KD = ("TraditionalKD", "CTKD", "TAKD", "KD-Ensemble", "HPM-KD")
+_LOSSES = {PLAIN_KD: "KD", OWN_ON_KD: "KD and a term of its own", OWN_ALONE: "the labels and a term of its own"}
 _OPTIMISERS = {"adam": "Adam", "sgd": "SGD"}
 
 
@@ -82,7 +82,7 @@ def networks(part: pd.DataFrame) -> dict[str, list[str]]:
         rows = known.loc[known["role"] == role, ["architecture", "channels", "parameters"]].drop_duplicates()
         # A network from elsewhere has no widths that are known here.
         made[role] = [
-            f"{a}{'' if c in ('[]', []) else f' {c}'}, {whole(p)} parameters"
+            f"{a}{'' if c == '[]' else f' {c}'}, {whole(p)} parameters"
             for a, c, p in rows.dropna().itertuples(index=False)
         ]
     return made
@@ -113,10 +113,7 @@ def losses(jobs: Iterable[Job]) -> str:
     for job in jobs:
         if job.role is not Role.STUDENT or not job.teachers:
             continue
-        hparams = dict(job.hparams)
-        base = "KD" if job.method in _KD or "kd.alpha" in hparams else "the labels"
-        text = base + " and a term of its own" * (job.method not in _KD)
-        text += ", logits standardised (LS)" * bool(hparams.get("kd.standardise"))
+        text = _LOSSES[term_of(job)] + ", logits standardised (LS)" * is_standardised(job)
         names = found.setdefault(text, [])
         names += [str(job.baseline)] * (str(job.baseline) not in names)
     return "; ".join(f"{text}: {named(names, _MOST)}" for text, names in found.items())
