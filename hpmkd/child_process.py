@@ -16,8 +16,7 @@ from pathlib import Path
 
 _LOOK_SECONDS = 0.5
 _END_SECONDS = 3.0  # from SIGTERM to SIGKILL
-# This very hpmkd; everything else from where Python has it, and only then from where this process would look. Not from
-# the working folder: a `random.py` or `cuda.py` there must not stand in for the real one.
+# This very hpmkd; everything else from where Python has it, and only then from where `search_path` says.
 START = """
 import sys, typing
 sys.path.insert(0, sys.argv[1])
@@ -45,13 +44,12 @@ def run(module: str, folder: Path, seconds: float) -> int | None:
     Returns:
         Its exit code; None: it was ended.
     """
-    path = [one for one in sys.path if Path(one or ".").resolve() != Path.cwd()]
     command = [sys.executable, "-P", "-c", _WORK, str(Path(__file__).parents[1]), module, str(os.getpid()), str(folder)]
     with (folder / "printed.txt").open("wb") as printed:
         # In a session of its own, so that it can be ended with all that it has started; and not by a pipe, which a
         # process that it has left behind would hold open.
         child = subprocess.Popen(
-            [*command, *path], stdin=subprocess.DEVNULL, stdout=printed, stderr=printed, start_new_session=True
+            [*command, *search_path()], stdin=subprocess.DEVNULL, stdout=printed, stderr=printed, start_new_session=True
         )
         try:
             return child.wait(seconds)
@@ -59,6 +57,13 @@ def run(module: str, folder: Path, seconds: float) -> int | None:
             return None
         finally:
             _end(child)
+
+
+def search_path() -> list[str]:
+    """Where this process looks for modules, without its working folder: a `random.py` there must not stand in for the
+    real one, nor a `cuda.py`, which torch imports where there is one. PYTHONPATH, which a child inherits, may name it.
+    """
+    return [one for one in sys.path if Path(one or ".").resolve() != Path.cwd()]
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

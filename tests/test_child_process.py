@@ -13,7 +13,7 @@ import psutil
 import pytest
 from support.sweeps import ROOT
 
-from hpmkd.child_process import last_line, run
+from hpmkd.child_process import last_line, run, search_path
 
 PATIENCE = 60.0
 
@@ -103,3 +103,10 @@ def test_files_of_the_working_folder_are_no_modules_of_others(
     assert run("what_it_does", tmp_path, PATIENCE) == 1
     assert "No module named 'spectacles'" in last_line(tmp_path)
     assert os.getcwd() == str(tmp_path / "here")
+
+
+def test_the_working_folder_is_left_out_however_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a").mkdir()
+    monkeypatch.setattr(sys, "path", ["", ".", str(tmp_path), f"{tmp_path}/a/..", "/elsewhere", f"{tmp_path}/a"])
+    assert search_path() == ["/elsewhere", f"{tmp_path}/a"]

@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from hpmkd.child_process import START, end_with
+from hpmkd.child_process import START, end_with, search_path
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.catalog import Dataset
 from hpmkd.data.selection import ORDER
@@ -52,7 +52,7 @@ def decode(dataset: Dataset, path: Path, config: DataConfig) -> dict[str, Any]:
     if "torch" in sys.modules:
         return _decode(dataset, path, config)
     work = pickle.dumps((dataset, path, config))
-    command = [sys.executable, "-P", "-c", _START, str(Path(__file__).parents[2]), str(os.getpid()), *sys.path]
+    command = [sys.executable, "-P", "-c", _START, str(Path(__file__).parents[2]), str(os.getpid()), *search_path()]
     # In a group of its own Ctrl-C does not reach it: this process decides, and ends it if it stops.
     done = subprocess.run(command, input=work, stdout=subprocess.PIPE, process_group=0, check=False)
     try:
