@@ -17,6 +17,7 @@ PACKAGE = Path(hpmkd.__file__).parent
 FLOORS = [
     {"errors", "log", "timings", "hardware", "numeric", "text_table", "version", "child_process"},
     {"config", "files"},
+    {"own_code"},
     {"plan", "data", "models"},
     {"methods", "store", "monitor"},
     {"training", "audit", "bench", "cluster"},

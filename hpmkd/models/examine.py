@@ -8,9 +8,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,10 @@ from torch import nn
 from hpmkd.config.own import Locator, locate
 from hpmkd.config.specs import ModelSpec, model_from_json, model_to_json
 from hpmkd.models.inspected import facts
-from hpmkd.models.own import bare, find, importing, made, near, parameters_of
-from hpmkd.models.tried import Fault, place
+from hpmkd.models.own import bare, find, made, near, parameters_of
+from hpmkd.own_code.copies import alone, copied, installed
+from hpmkd.own_code.fault import Fault, place
+from hpmkd.own_code.importing import importing
 
 
 def main(folder: Path) -> None:
@@ -48,8 +49,8 @@ def _answer(network: Mapping[str, Any], folder: str | None, copy: str | None) ->
                 found, notes = facts(spec)
             return {"network": model_to_json(replace(found, source=_installed(found))), "notes": notes}
         files = _needed(spec, Path(folder))
-        source = _copied(files, Path(folder), Path(copy))
-        with _alone(Path(folder)), _telling(replace(spec, origin=copy), locate(spec.arch, "network")):
+        source = copied(files, Path(folder), Path(copy))
+        with alone(Path(folder)), _telling(replace(spec, origin=copy), locate(spec.arch, "network")):
             found, notes = facts(replace(spec, origin=copy))
         return {"network": model_to_json(replace(found, source=source)), "notes": notes}
     except Fault as fault:
@@ -105,29 +106,6 @@ def _fault(error: Exception, spec: ModelSpec, locator: Locator) -> Fault:
     return Fault("a module that can be imported, and a factory that makes a network", said, "correct it there")
 
 
-def _copied(files: Iterable[Path], folder: Path, target: Path) -> str:
-    """Copies the files; the hash of their names and bytes."""
-    digest = hashlib.sha256()
-    for file in files:
-        name = file.relative_to(folder)
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, target / name)
-        digest.update(f"{name.as_posix()}\n".encode())
-        digest.update(hashlib.sha256((target / name).read_bytes()).digest())
-    return digest.hexdigest()
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Without the folder that the files came from: what the copy lacks is then missing here as it is in a worker."""
-    kept = list(sys.path)
-    sys.path[:] = [one for one in sys.path if Path(one or ".").resolve() != folder.resolve()]
-    try:
-        yield
-    finally:
-        sys.path[:] = kept
-
-
 def _installed(spec: ModelSpec) -> str:
     """Of a network of an installed package: the hash of its files; of a library's: of the names and shapes of its
     weights, which a new version of the library leaves as they are."""
@@ -136,10 +114,4 @@ def _installed(spec: ModelSpec) -> str:
         shapes = {name: list(value.shape) for name, value in bare(spec).state_dict().items()}
         digest.update(json.dumps(shapes).encode())
         return digest.hexdigest()
-    top = locator.place.partition(".")[0]
-    names = sorted(name for name in sys.modules if name.partition(".")[0] == top)
-    for name in names:
-        file = getattr(sys.modules[name], "__file__", None)
-        digest.update(f"{name}\n".encode())
-        digest.update(Path(file).read_bytes() if file else b"")
-    return digest.hexdigest()
+    return installed(locator)

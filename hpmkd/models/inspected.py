@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from hpmkd.config.specs import ModelSpec
 from hpmkd.models.own import Tapped, bare
-from hpmkd.models.tried import Fault, need_logits, need_training
+from hpmkd.models.tried import need_logits, need_training
+from hpmkd.own_code.fault import Fault
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _POOLS = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.AvgPool2d, nn.MaxPool2d, nn.Flatten, nn.Dropout, nn.Identity)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import traceback
 from collections.abc import Set
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -13,14 +11,7 @@ from torch.nn import functional as F
 
 from hpmkd.config.specs import ModelSpec
 from hpmkd.models.own import logits_of
-
-
-class Fault(Exception):
-    """Why a network cannot be used: what was expected, what was found, what to do."""
-
-    def __init__(self, expected: str, found: str, todo: str) -> None:
-        self.words = {"expected": expected, "found": found, "todo": todo}
-        super().__init__(found)
+from hpmkd.own_code.fault import Fault, place
 
 
 def need_logits(network: nn.Module, images: Tensor, spec: ModelSpec) -> None:
@@ -94,14 +85,6 @@ def _remedy(said: str) -> str:
             f"in_channels, or set that in args"
         )
     return "correct its layers or args for this size, or have images resized: --data.image_size N"
-
-
-def place(error: BaseException) -> str:
-    """Where in a user's own files it happened: the innermost line that is not a library's."""
-    frames = traceback.extract_tb(error.__traceback__)
-    lines = [one for one in frames if "site-packages" not in one.filename and "hpmkd/models/" not in one.filename]
-    own = [one for one in lines if not one.filename.startswith("<") and "/importlib/" not in one.filename]
-    return f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
 
 
 def need_training(network: nn.Module, images: Tensor, spec: ModelSpec) -> None:

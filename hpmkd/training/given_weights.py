@@ -22,7 +22,7 @@ from hpmkd.config.specs import ModelSpec, model_from_json
 from hpmkd.errors import DamagedModel
 from hpmkd.models import build
 from hpmkd.models.peer_names import as_ours
-from hpmkd.models.tried import Fault
+from hpmkd.own_code.fault import Fault
 from hpmkd.store.payload import parse, weights_hash
 from hpmkd.training.library_weights import pretrained
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from hpmkd.config.own import locate
 from hpmkd.config.specs import ModelSpec
-from hpmkd.models.tried import Fault
+from hpmkd.own_code.fault import Fault
 
 
 def pretrained(spec: ModelSpec) -> tuple[dict[str, Tensor], list[list[float]]]:

@@ -17,7 +17,7 @@ from hpmkd.config.own import file_word, locate
 from hpmkd.config.specs import ModelSpec, model_from_json
 from hpmkd.errors import UsageError
 from hpmkd.models import build
-from hpmkd.models.own import importing
+from hpmkd.own_code.importing import importing
 from hpmkd.plan.architecture import forward_cost, layer_count, parameter_count
 
 
