@@ -13,9 +13,9 @@ DRAWING = Path(__file__).resolve().parent / "pages" / "images" / "imports.svg"
 
 # What the generators call, as `module:name`.
 SWEEP_CONFIG = "hpmkd.config.sweep:SweepConfig"
-CONFIG_LOADER = "hpmkd.config.load"
-TYPE_NAME = f"{CONFIG_LOADER}:type_name"
-DEFAULT_OF = f"{CONFIG_LOADER}:default_of"
+CONFIG_KEYS = "hpmkd.config.keys"
+TYPE_NAME = f"{CONFIG_KEYS}:type_name"
+DEFAULT_OF = f"{CONFIG_KEYS}:default_of"
 COMMANDS = "hpmkd.cli.main:COMMANDS"
 ERRORS = "hpmkd.errors"
 SIGNALS = "hpmkd.cluster.stop_signals:SIGNALS"
@@ -53,7 +53,14 @@ API: dict[str, list[str]] = {
     ],
     "For new methods, networks and data sets": [
         "hpmkd.methods.base.distiller.Distiller",
+        "hpmkd.methods.base.on_kd.FeatureDistiller",
+        "hpmkd.methods.base.on_kd.OnKD",
+        "hpmkd.methods.base.logit_distiller.LogitDistiller",
         "hpmkd.methods.base.terms.kd_terms",
+        "hpmkd.methods.base.taps.feature_shapes",
+        "hpmkd.methods.base.taps.embedding_size",
+        "hpmkd.methods.base.taps.paired_stages",
+        "hpmkd.methods.base.taps.same_size",
         "hpmkd.models.output.ModelOutput",
         "hpmkd.models.build.build",
         "hpmkd.config.specs.ModelSpec",

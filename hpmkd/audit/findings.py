@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import get_args
 
+from hpmkd.config.own_method import SOURCE
 from hpmkd.data.source.listing import count, named
 from hpmkd.errors import ConfigMismatch, HpmkdError
 from hpmkd.files import commit_json, move, system_words
@@ -113,14 +114,17 @@ def mismatch(findings: Mapping[str, Finding], output: OutputDir) -> ConfigMismat
             reasons.setdefault(finding.reason, []).append(finding.file)
     if not reasons:
         return None
-    sources = " (the sources of networks as they were lie in " + str(output.networks) + ", and may be named as arch)"
+    sources = {
+        "model.source": f" (the sources of networks as they were lie in {output.networks}, and may be named as arch)",
+        SOURCE: f" (the sources of methods as they were lie in {output.methods})",
+    }
     lines = [f"{reason} ({count(len(names), 'model')}: {named(names, 3)})" for reason, names in reasons.items()]
     return ConfigMismatch(
         f"{output.root}: finished models were trained with other settings",
         expected="the settings of " + str(output.config_file),
         found="\n    " + "\n    ".join(lines),
         todo="go back to those settings"
-        + (sources if any("model.source" in one for one in reasons) else "")
+        + "".join(text for key, text in sources.items() if any(key in one for one in reasons))
         + ", choose another --output, or add --force: it moves the old models to "
         + f"{output.archive} and trains them again",
     )

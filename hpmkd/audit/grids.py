@@ -10,8 +10,9 @@ from hpmkd.audit.places import students
 from hpmkd.config.overrides import value_of
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.config.words import read
+from hpmkd.plan import catalog
 from hpmkd.plan.baseline import Baseline
-from hpmkd.plan.catalog import BASELINES, baselines_of
+from hpmkd.plan.catalog import baselines_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,7 +112,8 @@ def name_without(baseline: Baseline, keys: Collection[str]) -> str:
 
 def root_of(label: str) -> str:
     """A baseline's name without any words."""
-    return max((name for name in BASELINES if label == name or label.startswith(f"{name}-")), key=len)
+    # The names of users' methods have no dash.
+    return catalog.root_of(label, catalog.BASELINES) or label.partition("-")[0]
 
 
 def _grid(config: SweepConfig, name: str, group: list[Baseline], keys: Collection[str]) -> Grid:

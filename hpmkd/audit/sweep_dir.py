@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpmkd.config.conditions import SUBSET, has_any
+from hpmkd.config.extended import extended
 from hpmkd.config.load import is_of_0_1, load, parse_config, read_config_file, validate
+from hpmkd.config.own_method import OwnMethod, method_from_json
 from hpmkd.config.paths import user_path
 from hpmkd.config.programme import modes_in
 from hpmkd.config.specs import DataSpec, spec_from_json
@@ -56,15 +58,16 @@ def open_sweep(root: Path) -> Sweep:
     except UnicodeDecodeError:
         read_config_file(output.config_file)  # says so
         raise
-    noted = output.networks_file.read_text() if output.networks_file.exists() else "[]"
-    return _open(str(root), text, output.datasets_file.read_text(), noted)
+    noted = [file.read_text() if file.exists() else "[]" for file in (output.networks_file, output.methods_file)]
+    return _open(str(root), text, output.datasets_file.read_text(), *noted)
 
 
 @functools.lru_cache(maxsize=4)
-def _open(root: str, config_text: str, datasets_text: str, networks_text: str) -> Sweep:
+def _open(root: str, config_text: str, datasets_text: str, networks_text: str, methods_text: str) -> Sweep:
     output = OutputDir(Path(root))
     where = str(output.config_file)
-    config = validate(parse_config(config_text, where), where, text=config_text)
+    model = extended(_methods(methods_text, output))
+    config = validate(parse_config(config_text, where), where, text=config_text, model=model)
     specs = [spec_from_json(values) for values in parse_json(datasets_text)]
     _need_agreement(config.data, specs, output)
     networks = _networks(networks_text, output)
@@ -83,6 +86,21 @@ def noted_networks(output: OutputDir) -> Networks:
         return _networks(output.networks_file.read_text(), output)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
+
+
+def _methods(text: str, output: OutputDir) -> list[OwnMethod]:
+    """What `methods.json` says, with the places of the sources' copies."""
+    entries = parse_json(text)
+    copies = [str(output.method_source(str(one["source"]))) if one["files"] else None for one in entries]
+    return [method_from_json(one, copy) for one, copy in zip(entries, copies, strict=True)]
+
+
+def noted_methods(output: OutputDir) -> list[OwnMethod]:
+    """What an earlier start has noted of methods that the user brings; nothing where it cannot be read."""
+    try:
+        return _methods(output.methods_file.read_text(), output)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []
 
 
 def _need_agreement(data: DataConfig, specs: Sequence[DataSpec], output: OutputDir) -> None:
@@ -203,7 +221,7 @@ def open_saved(root: Path) -> Saved:
     try:
         sweep = open_sweep(output.root)
     except FileNotFoundError:
-        return Saved(output, load(output.config_file), ())
+        return Saved(output, load(output.config_file, model=extended(noted_methods(output))), ())
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
             f"{output.datasets_file}: cannot be read",

@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from hpmkd.cli.parser import Arguments, parse_value
-from hpmkd.config.load import leaves, type_name, validate
+from hpmkd.cli.parser import Arguments
+from hpmkd.config.keys import leaves, type_name
+from hpmkd.config.load import parse_value, validate
 from hpmkd.data.catalog import DATASETS, find
 from hpmkd.data.census import duplicate_counts, remarks, summary
 from hpmkd.data.selection import Used, untrained
@@ -53,7 +54,10 @@ def data(argv: Sequence[str], prog: str) -> int:
     from hpmkd.data.cache import take_census  # reads files, so it loads more than --help needs
 
     words = {f"data.{key}": getattr(given, key) for key in (*_KEYS, *_SPLIT_KEYS)}
-    overrides = {key: parse_value(key, text) for key, text in words.items() if text is not None}
+    known = dict(leaves())
+    overrides = {
+        key: parse_value(text, known[key], f"command line, --{key}") for key, text in words.items() if text is not None
+    }
     if given.data_dir is not None:
         overrides["data.dir"] = given.data_dir
     config = validate({"datasets": [given.data], "baselines": ["Direct"]}, "command line", overrides)

@@ -10,9 +10,9 @@ from typing import Any, NoReturn
 
 import jsonargparse
 
-from hpmkd.config.load import RENAMED_KEYS, default_of, leaves, type_name
-from hpmkd.config.request import Request
-from hpmkd.config.yaml_text import parse_yaml
+from hpmkd.config.keys import RENAMED_KEYS, default_of, leaves, type_name
+from hpmkd.config.load import parse_value
+from hpmkd.config.request import OwnFlag, Request
 from hpmkd.errors import UsageError
 from hpmkd.log import log
 from hpmkd.version import __version__
@@ -108,19 +108,42 @@ def _known_flags(parser: jsonargparse.ArgumentParser) -> list[str]:
     return [flag for action in parser._actions for flag in action.option_strings]
 
 
-def _check_flags(parser: jsonargparse.ArgumentParser, argv: Sequence[str]) -> None:
-    known = _known_flags(parser)
-    for word in argv:
-        flag = word.partition("=")[0]
-        if word.startswith("--") and len(word) > 2 and flag not in known:
-            renamed = RENAMED_KEYS.get(flag.removeprefix("--"))
-            if renamed:
-                raise UsageError(f"command line: unknown flag {flag}", todo=f"it is called --{renamed} since 0.2")
-            close = difflib.get_close_matches(flag, known, 3)
-            raise UsageError(
-                f"command line: unknown flag {flag}",
-                todo=f"did you mean {' or '.join(close)}?" if close else f"see {parser.prog} --help",
-            )
+def _own_flags(parser: jsonargparse.ArgumentParser, argv: Sequence[str]) -> tuple[list[str], dict[str, OwnFlag]]:
+    """The words without flags of sections that only a user's method can have, and these.
+
+    Raises:
+        UsageError: an unknown flag that is none of them.
+    """
+    known, sections = _known_flags(parser), {key.partition(".")[0] for key, _ in leaves()}
+    rest: list[str] = []
+    own: dict[str, OwnFlag] = {}
+    words = iter(argv)
+    for word in words:
+        flag, equals, text = word.partition("=")
+        if not word.startswith("--") or len(word) == 2 or flag in known:
+            rest.append(word)
+            continue
+        error = _unknown_flag(parser.prog, flag, known)
+        key = flag.removeprefix("--")
+        section, _, name = key.partition(".")
+        if section in sections or not name.isidentifier() or not section.isalnum():
+            raise error
+        value = text if equals else next(words, None)
+        if value is None:
+            raise error
+        own[key] = OwnFlag(f"command line, {flag}", value, error)
+    return rest, own
+
+
+def _unknown_flag(prog: str, flag: str, known: Sequence[str]) -> UsageError:
+    renamed = RENAMED_KEYS.get(flag.removeprefix("--"))
+    if renamed:
+        return UsageError(f"command line: unknown flag {flag}", todo=f"it is called --{renamed} since 0.2")
+    close = difflib.get_close_matches(flag, known, 3)
+    return UsageError(
+        f"command line: unknown flag {flag}",
+        todo=f"did you mean {' or '.join(close)}?" if close else f"see {prog} --help",
+    )
 
 
 def _say_repeated(parser: jsonargparse.ArgumentParser, argv: Sequence[str]) -> None:
@@ -142,13 +165,15 @@ def parse(argv: Sequence[str], prog: str) -> Request:
         SystemExit: after --help and --version.
     """
     parser = build_parser(prog)
-    _check_flags(parser, argv)
-    _say_repeated(parser, argv)
-    values = parser.parse_args(list(argv)).as_flat()
-    found = vars(values)
+    words, own = _own_flags(parser, argv)
+    _say_repeated(parser, words)
+    values = parser.parse_args(words).as_flat()
+    found, known = vars(values), dict(leaves())
     request = Request(**{name: found[name] for name in ("mode", "output", "restore")})
     for name in ("dry_run", "force", "fail_fast", "verbose", "quiet"):
         setattr(request, name, bool(found[name]))
+    request.own = own
+    request.places |= {key: flag.name for key, flag in own.items()}
     request.command = f"python {prog}" if prog.endswith(".py") else prog
     request.print_config = found["print_config"] is not None
     if found["profile"]:
@@ -162,14 +187,8 @@ def parse(argv: Sequence[str], prog: str) -> Request:
             key = name.partition("_")[2].replace("__", ".")
             if name.startswith("alias_"):
                 request.places[key] = f"command line, {_ALIAS_OF[key]}"
-            request.overrides[key] = parse_value(key, value)
+            request.overrides[key] = parse_value(value, known[key], f"command line, --{key}")
     return request
-
-
-def parse_value(key: str, text: str) -> Any:
-    """The value of a config key that was written on the command line: YAML, unless the key holds text."""
-    is_text = str(dict(leaves())[key].annotation) in ("<class 'str'>", "str | None", "typing.Optional[str]")
-    return text if is_text else parse_yaml(text, f"command line, --{key}")
 
 
 class Arguments(argparse.ArgumentParser):

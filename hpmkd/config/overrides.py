@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from hpmkd.config.fields import Rejected
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.config.wording import in_words
-from hpmkd.config.words import NUMBERS, PUT_BACK, SWITCHES, word_of
+from hpmkd.config.words import KEYS, NUMBERS, PUT_BACK, SWITCHES, word_of
 from hpmkd.errors import UsageError
 
 
@@ -63,8 +63,8 @@ def written(config: SweepConfig, base: SweepConfig, keys: Collection[str], liste
         if key in keys and value_of(config, key) == value:
             departs = word not in PUT_BACK if key in listed else value != value_of(base, key)
             made += [word] if departs else []
-    for own in NUMBERS.values():
-        for key in own:
-            if key in keys and value_of(config, key) != value_of(base, key):
-                made.append(str(word_of(key, value_of(config, key))))
+    numbers = [key for own in NUMBERS.values() for key in own if key in keys]
+    for key in (*numbers, *sorted(set(keys) - KEYS)):
+        if value_of(config, key) != value_of(base, key):
+            made.append(str(word_of(key, value_of(config, key))))
     return made

@@ -11,7 +11,8 @@ from pydantic import Field, ValidationError, field_validator
 
 from hpmkd.config.fields import Rejected, Section, each_once
 from hpmkd.config.from_python import flattened
-from hpmkd.config.load import leaves, read_config_file
+from hpmkd.config.keys import leaves
+from hpmkd.config.load import read_config_file
 from hpmkd.config.wording import in_words
 from hpmkd.errors import UsageError
 

@@ -12,10 +12,20 @@ from hpmkd.errors import UsageError
 from hpmkd.log import log
 
 
+@dataclass(frozen=True)
+class OwnFlag:
+    """A flag that may be that of a user's method: its name, the text behind it, and the error if it is not."""
+
+    name: str
+    text: str
+    unknown: UsageError
+
+
 @dataclass
 class Request:
     """What the user asked for. `overrides` maps config keys such as `fit.lr` to parsed values, `places` to where the
-    user wrote them (`command line, --teacher-epochs`); `command` is how the sweep is started again from a shell."""
+    user wrote them (`command line, --teacher-epochs`); `own` has the keys that no section of this package has;
+    `command` is how the sweep is started again from a shell."""
 
     mode: str | None = None
     output: str | None = None
@@ -28,6 +38,7 @@ class Request:
     print_config: bool = False
     overrides: dict[str, Any] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
+    own: dict[str, OwnFlag] = field(default_factory=dict)
     command: str = "hpmkd run"
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import Field, field_validator, model_validator
 
@@ -20,6 +21,7 @@ from hpmkd.config.methods import (
     TAKDConfig,
 )
 from hpmkd.config.networks import PairConfig, PairName, Ratio, StudentConfig, TeacherConfig
+from hpmkd.config.own_method import OwnMethod
 from hpmkd.config.paths import user_path
 from hpmkd.config.protocol import Protocol
 from hpmkd.config.user_cache import user_cache
@@ -121,8 +123,12 @@ class TeacherFitConfig(Section):
 
 
 class SweepConfig(Section):
-    """A whole sweep: the grid data set x baseline x run, and everything its models depend on."""
+    """A whole sweep: the grid data set x baseline x run, and everything its models depend on.
 
+    `own_methods`: by name, those that users bring; with some it is another class, see `extended`.
+    """
+
+    own_methods: ClassVar[Mapping[str, OwnMethod]] = {}
     datasets: Annotated[list[str], Field(min_length=1)] = Field(
         description="Digits MNIST FashionMNIST CIFAR10 CIFAR100, a folder or archive, or NAME=PATH"
     )

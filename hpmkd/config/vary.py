@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from hpmkd.config.fields import Rejected
+from hpmkd.config.own_section import OwnSection
 from hpmkd.config.words import KEYS, WORDLESS
 
 BASELINES = "baselines"
@@ -54,7 +55,9 @@ def _grid(group: dict[str, Any], sections: Mapping[str, type[BaseModel]]) -> dic
 def _check(key: str, values: Any, sections: Mapping[str, type[BaseModel]]) -> None:
     if key in WORDLESS:
         raise ValueError(f"{key} cannot be varied: {WORDLESS[key]}")
-    if key not in KEYS:
+    section, _, name = key.partition(".")
+    own = section in sections and isinstance(sections[section], type) and issubclass(sections[section], OwnSection)
+    if key not in KEYS and not (own and name in sections[section].model_fields):
         close = difflib.get_close_matches(key, KEYS, 1)
         raise Rejected(
             f"a setting of a method: {', '.join(sorted(KEYS))}",
@@ -63,7 +66,6 @@ def _check(key: str, values: Any, sections: Mapping[str, type[BaseModel]]) -> No
         )
     if not isinstance(values, list) or not values:
         raise ValueError(f"{key}: a list of values, such as [2, 4, 8], not {values!r}")
-    section, _, name = key.partition(".")
     for place, value in enumerate(values):
         if value in values[:place]:
             raise Rejected(f"{key}: each value once", found=f"{value!r} is given twice", todo="leave one of them out")

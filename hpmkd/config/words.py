@@ -2,7 +2,8 @@
 students, for that baseline alone.
 
 A new setting of a method gets its word by one line here: a switch in `SWITCHES`, a number in `NUMBERS`. The order of
-these tables is that of words in canonical names.
+these tables is that of words in canonical names. A setting of a user's own method (see `own_method.py`) is its own
+word: `mine.max_size` is `maxSize2`, and where it is a switch `maxSize` and `noMaxSize`.
 """
 
 from __future__ import annotations
@@ -139,16 +140,34 @@ def keys_of(*sections: str) -> frozenset[str]:
     return frozenset(key for key in KEYS if key.partition(".")[0] in sections)
 
 
+def own_word(key: str) -> str:
+    """Of a setting of a user's method: its name in one word, `max_size` as `maxSize`; empty where it has digits."""
+    first, *more = key.partition(".")[2].split("_")
+    word = first + "".join(part.capitalize() for part in more)
+    return word if re.fullmatch("[A-Za-z]+", word) else ""
+
+
+def _own_switches(key: str) -> tuple[str, str]:
+    word = own_word(key)
+    return word, f"no{word[:1].upper()}{word[1:]}"
+
+
 def read(word: str, keys: Collection[str]) -> tuple[str, Any] | None:
     """The config key and the value that a word means among these keys; None where it means none of them."""
     key, value = SWITCHES.get(word, ("", None))
     if key in keys:
         return key, value
+    own = [key for key in keys if key not in KEYS and own_word(key)]
+    for key in own:
+        if word in _own_switches(key):
+            return key, word == own_word(key)
     parts = _NUMBER.fullmatch(word)
-    found = [key for key in NUMBERS.get(parts[1], ()) if key in keys] if parts else []
-    if not parts or not found or not math.isfinite(number := float(parts[2])):
+    if not parts or not math.isfinite(number := float(parts[2])):
         return None
-    return found[0], int(number) if number.is_integer() else number
+    found = [key for key in NUMBERS.get(parts[1], ()) if key in keys] + [
+        key for key in own if own_word(key) == parts[1]
+    ]
+    return (found[0], int(number) if number.is_integer() else number) if found else None
 
 
 def word_of(key: str, value: Any) -> str | None:
@@ -156,15 +175,25 @@ def word_of(key: str, value: Any) -> str | None:
     for word, setting in SWITCHES.items():
         if setting == (key, value):
             return word
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool):
+        return _own_switches(key)[not value] if key not in KEYS and own_word(key) else None
+    if not isinstance(value, int | float):
         return None
+    if key not in KEYS:
+        return f"{own_word(key)}{digits(value)}" if own_word(key) and value >= 0 else None
     return next((f"{word}{digits(value)}" for word, keys in NUMBERS.items() if key in keys), None)
 
 
-def vocabulary(keys: Collection[str]) -> list[str]:
-    """The words for these keys as people may write them: `T2`, `a0.5`, `noChain`; numbers by an example."""
+def vocabulary(keys: Collection[str], own_switches: Collection[str] = ()) -> list[str]:
+    """The words for these keys as people may write them: `T2`, `a0.5`, `noChain`; numbers by an example.
+
+    `own_switches`: of keys of users' methods those that are on or off.
+    """
     switches = [word for word, (key, _) in SWITCHES.items() if key in keys and word not in PUT_BACK]
-    return [*switches, *(f"{word}{digits(_EXAMPLES.get(word, 2))}" for word in _numbers(keys))]
+    own = sorted(key for key in keys if key not in KEYS and own_word(key))
+    switches += [word for key in own if key in own_switches for word in _own_switches(key)]
+    numbers = [*_numbers(keys), *(own_word(key) for key in own if key not in own_switches)]
+    return [*switches, *(f"{word}{digits(_EXAMPLES.get(word, 2))}" for word in numbers)]
 
 
 _EXAMPLES = {

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from hpmkd.config.own_method import OwnMethod
 from hpmkd.config.specs import ModelSpec
 from hpmkd.methods.base import Distiller
 from hpmkd.methods.direct import Direct
@@ -32,6 +33,7 @@ from hpmkd.methods.logits.wttm import WTTM
 from hpmkd.methods.multi_teacher.hpm_kd import HPMKD
 from hpmkd.methods.multi_teacher.kd_ensemble import KDEnsemble
 from hpmkd.methods.online.dml import DML
+from hpmkd.methods.own import load_own
 
 DISTILLERS: dict[str, type[Distiller]] = {
     "Direct": Direct,
@@ -62,7 +64,13 @@ DISTILLERS: dict[str, type[Distiller]] = {
 
 
 def build_distiller(
-    name: str, hparams: Mapping[str, Any], student: ModelSpec, teachers: tuple[ModelSpec, ...], seed: int
+    name: str,
+    hparams: Mapping[str, Any],
+    student: ModelSpec,
+    teachers: tuple[ModelSpec, ...],
+    seed: int,
+    *,
+    own: OwnMethod | None = None,
 ) -> Distiller:
     """The loss of a method, with its helper modules initialised from `seed`.
 
@@ -72,7 +80,9 @@ def build_distiller(
         student: the student's architecture.
         teachers: the architecture of each teacher, in the order in which their outputs are given.
         seed: of the helper modules' weights; torch's global random state stays as it is.
+        own: the method, where a user brings it.
     """
+    kind = DISTILLERS[name] if own is None else load_own(own)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return DISTILLERS[name](dict(hparams), student, teachers)
+        return kind(dict(hparams), student, teachers)

@@ -13,14 +13,20 @@ from hpmkd.config.own import Locator
 
 
 def copied(files: Iterable[Path], folder: Path, target: Path) -> str:
-    """Copies the files; the hash of their names and bytes."""
-    digest = hashlib.sha256()
-    for file in files:
-        name = file.relative_to(folder)
+    """Copies the files; the hash of the copies, see `hash_of`."""
+    names = [file.relative_to(folder).as_posix() for file in files]
+    for name in names:
         (target / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, target / name)
-        digest.update(f"{name.as_posix()}\n".encode())
-        digest.update(hashlib.sha256((target / name).read_bytes()).digest())
+        shutil.copyfile(folder / name, target / name)
+    return hash_of(target, names)
+
+
+def hash_of(folder: Path, names: Iterable[str]) -> str:
+    """SHA-256 (hex) of the names and bytes of files in a folder."""
+    digest = hashlib.sha256()
+    for name in names:
+        digest.update(f"{name}\n".encode())
+        digest.update(hashlib.sha256((folder / name).read_bytes()).digest())
     return digest.hexdigest()
 
 

@@ -9,6 +9,7 @@ from hpmkd.config.overrides import value_of
 from hpmkd.plan.job import Hparams
 
 if TYPE_CHECKING:
+    from hpmkd.config.own_method import OwnMethod
     from hpmkd.config.sweep import SweepConfig
 
 # What a search chooses: of a baseline that has one, these settings are not read from the config.
@@ -44,6 +45,7 @@ class Baseline:
         config: the sweep's, with what the words in the name set; filled in by `catalog.baselines_of`, as is all below.
         search_as: the words that the search of this baseline needs in its own name; None: it is that of all others.
         varied: keys that the words of the name set.
+        own: the method, where a user brings it.
     """
 
     label: str
@@ -67,6 +69,7 @@ class Baseline:
     config: SweepConfig | None = field(default=None, compare=False, repr=False)
     search_as: str | None = None
     varied: frozenset[str] = field(default=frozenset(), compare=False)
+    own: OwnMethod | None = field(default=None, compare=False, repr=False)
 
     @property
     def taught(self) -> bool:

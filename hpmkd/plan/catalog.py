@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hpmkd.config.protocol import LITERATURE
@@ -14,59 +14,13 @@ from hpmkd.plan.ablations import NAME as HPM_KD
 from hpmkd.plan.ablations import hpm_kd
 from hpmkd.plan.baseline import Baseline, hparams_of
 from hpmkd.plan.composition import ON_EITHER, ON_KD
+from hpmkd.plan.entries import BEFORE, EMBEDDING, MAPS, CatalogEntry, features, logits, taught
 from hpmkd.plan.grid import varied
 from hpmkd.plan.naming import SEARCH, Kind, named, parsed
+from hpmkd.plan.own_methods import own_entry
 
 if TYPE_CHECKING:
     from hpmkd.config.sweep import SweepConfig
-
-
-# Of `ModelOutput`: what a loss looks at beside logits.
-_MAPS, _EMBEDDING, _BEFORE = "features", "embedding", "pre_activations"
-
-
-@dataclass(frozen=True)
-class CatalogEntry:
-    """One baseline. `make` makes it from a config; the loss is in `methods.build.DISTILLERS`.
-
-    `keys`: config keys that it reads only where some words in its name say so (see `config/words.py`).
-    """
-
-    make: Callable[[SweepConfig], Baseline]
-    keys: frozenset[str] = frozenset()
-
-
-def _taught(name: str, *sections: str, **more: Any) -> Callable[[SweepConfig], Baseline]:
-    """A baseline on top of KD, with config sections of its own, whose settings become words of its name."""
-    own = keys_of(*sections) | more.pop("reads", frozenset())
-
-    def make(config: SweepConfig) -> Baseline:
-        reads = composition.kd_reads(config) | own
-        return Baseline(name, name, composition.kd_hparams(config, *sections), reads=reads, **more)
-
-    return make
-
-
-def _features(name: str, *taps: str) -> CatalogEntry:
-    """A baseline that compares feature maps or embeddings, with settings in a section of its name, on KD or alone."""
-    section = name.lower()
-
-    def make(config: SweepConfig) -> Baseline:
-        hparams, reads = composition.feature_hparams(config, section), composition.feature_reads(config)
-        return Baseline(name, name, hparams, reads=reads | keys_of(section), taps=frozenset(taps))
-
-    return CatalogEntry(make, ON_EITHER | keys_of(section))
-
-
-def _logits(name: str) -> CatalogEntry:
-    """A baseline whose own term, with settings in a section of its name, compares logits."""
-    section = name.lower()
-
-    def make(config: SweepConfig) -> Baseline:
-        hparams = composition.logit_hparams(config, section)
-        return Baseline(name, name, hparams, reads=composition.logit_reads(config, section))
-
-    return CatalogEntry(make, keys_of("ls", section))
 
 
 def _ctkd(config: SweepConfig) -> Baseline:
@@ -76,24 +30,24 @@ def _ctkd(config: SweepConfig) -> Baseline:
 
 
 def _cc(config: SweepConfig) -> Baseline:
-    made = _features("CC", _EMBEDDING).make(config)
+    made = features("CC", EMBEDDING).make(config)
     return made if config.cc.form == "kernel" else replace(made, reads=made.reads - {"cc.gamma", "cc.order"})
 
 
 def _fitnets(config: SweepConfig) -> Baseline:
-    made = _features("FitNets", _MAPS).make(config)
+    made = features("FitNets", MAPS).make(config)
     return made if config.fitnets.schedule == "two_stage" else replace(made, reads=made.reads - {"fitnets.hint_part"})
 
 
 def _takd(config: SweepConfig) -> Baseline:
     steps = config.takd.steps
     reads = keys_of("takd") if steps == 1 else frozenset({"takd.steps"})
-    return _taught("TAKD", assistants=steps, assistant_size=config.takd.size, numbered=steps > 1, reads=reads)(config)
+    return taught("TAKD", assistants=steps, assistant_size=config.takd.size, numbered=steps > 1, reads=reads)(config)
 
 
 def _ensemble(config: SweepConfig) -> Baseline:
     teachers = config.hpmkd.teachers
-    return _taught("KD-Ensemble", teachers=teachers, taught_by="all", reads=frozenset({"hpmkd.teachers"}))(config)
+    return taught("KD-Ensemble", teachers=teachers, taught_by="all", reads=frozenset({"hpmkd.teachers"}))(config)
 
 
 def _dml(config: SweepConfig) -> Baseline:
@@ -116,7 +70,7 @@ _COSTLY = frozenset({"hpmkd.chain", "hpmkd.chain_length", "hpmkd.multi_teacher",
 
 def _budget(config: SweepConfig) -> Baseline:
     """TraditionalKD trained as long as all of HPM-KD takes: its epochs follow from that."""
-    plain, rich = _taught("TraditionalKD", "kd_budget")(config), hpm_kd(config)
+    plain, rich = taught("TraditionalKD", "kd_budget")(config), hpm_kd(config)
     alone = config.teacher.per_run  # no student shares teachers with another
     return replace(
         plain,
@@ -130,25 +84,25 @@ def _budget(config: SweepConfig) -> Baseline:
 
 BASELINES: dict[str, CatalogEntry] = {
     "Direct": CatalogEntry(lambda config: Baseline("Direct", "Direct", teachers=0, reads=frozenset({EPOCHS}))),
-    "TraditionalKD": CatalogEntry(_taught("TraditionalKD"), ON_KD),
-    "DKD": _logits("DKD"),
-    "DIST": _logits("DIST"),
-    "MLKD": _logits("MLKD"),
-    "NKD": _logits("NKD"),
+    "TraditionalKD": CatalogEntry(taught("TraditionalKD"), ON_KD),
+    "DKD": logits("DKD"),
+    "DIST": logits("DIST"),
+    "MLKD": logits("MLKD"),
+    "NKD": logits("NKD"),
     "CTKD": CatalogEntry(_ctkd, ON_KD - {"kd.temperature", "ls.temperature"}),
-    "WTTM": _logits("WTTM"),
-    "RLD": _logits("RLD"),
+    "WTTM": logits("WTTM"),
+    "RLD": logits("RLD"),
     "FitNets": CatalogEntry(_fitnets, ON_EITHER | keys_of("fitnets")),
-    "AT": _features("AT", _MAPS),
-    "SP": _features("SP", _MAPS),
-    "RKD": _features("RKD", _EMBEDDING),
+    "AT": features("AT", MAPS),
+    "SP": features("SP", MAPS),
+    "RKD": features("RKD", EMBEDDING),
     "CC": CatalogEntry(_cc, ON_EITHER | keys_of("cc")),
-    "VID": _features("VID", _MAPS),
-    "PKT": _features("PKT", _EMBEDDING),
-    "NST": _features("NST", _MAPS),
-    "OFD": _features("OFD", _BEFORE),
-    "CRD": _features("CRD", _EMBEDDING),
-    "ReviewKD": _features("ReviewKD", _MAPS, _BEFORE, _EMBEDDING),
+    "VID": features("VID", MAPS),
+    "PKT": features("PKT", EMBEDDING),
+    "NST": features("NST", MAPS),
+    "OFD": features("OFD", BEFORE),
+    "CRD": features("CRD", EMBEDDING),
+    "ReviewKD": features("ReviewKD", MAPS, BEFORE, EMBEDDING),
     "DML": CatalogEntry(_dml, keys_of("dml")),
     "BAN": CatalogEntry(_ban, keys_of("ban")),
     "TAKD": CatalogEntry(_takd, ON_KD | keys_of("takd")),
@@ -180,17 +134,17 @@ def baselines_of(config: SweepConfig) -> tuple[Baseline, ...]:
     every = {one.label: one for one in (*made, *_varied(config, found))}
     if config.protocol == LITERATURE:
         for one in every.values():
-            _need_no_choice(one)
+            _need_no_choice(one, config)
     return tuple(every.values())
 
 
-def _need_no_choice(baseline: Baseline) -> None:
+def _need_no_choice(baseline: Baseline, config: SweepConfig) -> None:
     """UsageError where a baseline chooses, or trains, on images that its protocol does not hold out."""
     rich = baseline.budget_of or baseline
     attention = "attention" in dict(rich.hparams).values()
     if not rich.search and not attention:
         return
-    kind, words = _split(baseline.label, "baselines")
+    kind, words = _split(config, baseline.label, "baselines")
     missing = [*["noAdaptive"] * (rich.search and SEARCH not in words), *["uniform"] * attention]
     instead = "-".join([kind.name, *(word for word in words if word != SEARCH), *missing])
     raise UsageError(
@@ -206,7 +160,7 @@ def _need_no_choice(baseline: Baseline) -> None:
 
 def _varied(config: SweepConfig, found: Collection[str]) -> Iterator[Baseline]:
     def parse(entry: str, where: str) -> tuple[Kind, dict[str, Any], bool]:
-        kind, words = _split(entry, where)
+        kind, words = _split(config, entry, where)
         return kind, *parsed(kind, words, config=config, where=where)
 
     return (one for one in varied(config, parse) if one.label not in found)
@@ -214,18 +168,30 @@ def _varied(config: SweepConfig, found: Collection[str]) -> Iterator[Baseline]:
 
 def baseline_of(config: SweepConfig, entry: str) -> Baseline:
     """The baseline that an entry such as `HPM-KD-noChain` or `TraditionalKD-T2` means."""
-    return named(*_split(entry, "baselines"), config)
+    return named(*_split(config, entry, "baselines"), config)
 
 
-def _split(entry: str, where: str) -> tuple[Kind, list[str]]:
-    """What an entry stands for without its words, and the words."""
-    known = [name for name in BASELINES if entry == name or entry.startswith(f"{name}-")]
-    if not known:
+def known_baselines(config: SweepConfig) -> dict[str, CatalogEntry]:
+    """By name: those of this package, and those that the user brings."""
+    return {**BASELINES, **{name: own_entry(method) for name, method in config.own_methods.items()}}
+
+
+def root_of(entry: str, names: Iterable[str]) -> str | None:
+    """Of these names that of which an entry is a variant: `DKD` of `DKD-T2`. None: of none."""
+    found = [name for name in names if entry == name or entry.startswith(f"{name}-")]
+    return max(found, key=len) if found else None
+
+
+def _split(config: SweepConfig, entry: str, where: str) -> tuple[Kind, list[str]]:
+    """What an entry stands for without its words, and the words. Of one that names a place the place is left out."""
+    known, written = known_baselines(config), entry.rpartition(":")[2]
+    name = root_of(written, known)
+    if name is None:
         raise UsageError(
             f"{where}: unknown baseline",
-            expected="any of " + ", ".join(BASELINES) + "; with words as in HPM-KD-noChain, TraditionalKD-adaptive-T2",
+            expected="any of " + ", ".join(known) + "; with words as in HPM-KD-noChain, TraditionalKD-adaptive-T2; "
+            "or a method of your own: path/to/file.py:Class",
             found=repr(entry),
             todo="correct the name (upper and lower case matter)",
         )
-    name = max(known, key=len)
-    return Kind(name, BASELINES[name].make, BASELINES[name].keys), entry.removeprefix(name).split("-")[1:]
+    return Kind(name, known[name].make, known[name].keys), written.removeprefix(name).split("-")[1:]

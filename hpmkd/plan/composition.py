@@ -25,6 +25,10 @@ _ALWAYS = (keys_of("kd") - SEARCHED - {_ALONE, _STANDARDISE}) | {EPOCHS}
 # What a baseline on KD reads where some words in its name say so.
 ON_KD = keys_of("kd", "ls") - {_ALONE}
 ON_EITHER = ON_KD | {_ALONE}
+# The same of one that compares logits in a way of its own.
+OF_LOGITS = keys_of("ls")
+# What one reads whose loss is its own altogether.
+PLAIN_READS = _ALWAYS
 
 
 def _hparams(config: SweepConfig, *sections: str, without: frozenset[str]) -> Hparams:
@@ -69,7 +73,8 @@ def _of_ls(section: str) -> frozenset[str]:
 
 def logit_hparams(config: SweepConfig, section: str) -> Hparams:
     """Settings of a loss whose own term, with the settings of `section`, stands in place of KD's."""
-    off = _REPLACED | keys_of("ls") - _of_ls(section) if config.kd.standardise else frozenset()
+    replaced = _REPLACED | {f"{section}.temperature"} - {"mlkd.temperature"}
+    off = replaced | keys_of("ls") - _of_ls(section) if config.kd.standardise else frozenset()
     return _hparams(config, section, without=SEARCHED | {_ALONE} | off)
 
 
@@ -77,6 +82,11 @@ def logit_reads(config: SweepConfig, section: str) -> frozenset[str]:
     """As `kd_reads`."""
     reads = _ALWAYS | keys_of(section) | {_STANDARDISE}
     return (reads | _of_ls(section)) - _REPLACED if config.kd.standardise else reads
+
+
+def plain_hparams(config: SweepConfig, section: str) -> Hparams:
+    """Settings of a loss that is its own altogether."""
+    return _hparams(config, section, without=SEARCHED | {_ALONE, _STANDARDISE})
 
 
 def term_of(job: Job) -> str:

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from hpmkd.config.extended import own_switches
 from hpmkd.config.overrides import value_of
 from hpmkd.config.vary import BASELINES
 from hpmkd.config.words import vocabulary, word_of
@@ -59,7 +60,7 @@ def _cells(
         idle &= lost
     if idle:
         reads = frozenset[str]().union(*(baseline.reads for baseline in made))
-        words = vocabulary(reads)
+        words = vocabulary(reads, own_switches(config))
         raise UsageError(
             f"{where} does not depend on `{min(idle)}`",
             expected=f"any of {', '.join(sorted(reads))}" if words else "a baseline with settings: this one has none",

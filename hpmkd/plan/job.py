@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
+from hpmkd.config.own_method import SOURCE, OwnMethod
 from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec
 from hpmkd.plan.roles import Role
 
@@ -23,7 +24,8 @@ class Job:
     `shared` whether the shared memory may give it; the weights do not depend on them. Where the sweep has several pairs
     of networks, `pair` is the name of its own, and `network` that of a teacher's network, which pairs may share.
     `reference` is the key of the teacher that a student's retention is measured against. Teachers, and what is made of
-    them, have a `run` where each run has teachers of its own (`teacher.per_run`).
+    them, have a `run` where each run has teachers of its own (`teacher.per_run`). `own` is the method, where a user
+    brings it.
     """
 
     role: Role
@@ -42,6 +44,7 @@ class Job:
     pair: str | None = None
     network: str | None = None
     reference: str | None = field(default=None, compare=False)
+    own: OwnMethod | None = field(default=None, compare=False, repr=False)
 
     @property
     def place(self) -> str:
@@ -147,6 +150,7 @@ def _number(text: str) -> int:
 _COMES_FROM = {
     "data.content": " (images, their labels, or the setting data.image_size)",
     "model.source": " (the network's source: its file, or one that it imports)",
+    SOURCE: " (the method's source: its file, or one that it imports)",
 }
 
 

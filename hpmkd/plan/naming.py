@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from hpmkd.config.extended import own_switches
 from hpmkd.config.overrides import with_values, written
 from hpmkd.config.words import keys_of, read, vocabulary, word_of
 from hpmkd.errors import UsageError
@@ -57,7 +58,7 @@ def named(kind: Kind, words: Sequence[str], config: SweepConfig) -> Baseline:
     made, idle = with_settings(kind, values, config=config, search=search, where=where)
     # A mode of a component that is off (`noMultiTeacher-uniform`) is left out of the name; a number is a mistake.
     for key in sorted(key for key in idle if not isinstance(values[key], bool | str)):
-        raise _idle(kind, str(word_of(key, values[key])), made, where)
+        raise _idle(kind, str(word_of(key, values[key])), made, config=config, where=where)
     return made
 
 
@@ -184,11 +185,11 @@ def _unknown(kind: Kind, word: str, config: SweepConfig, where: str) -> UsageErr
 def _vocabulary(kind: Kind, config: SweepConfig) -> list[str]:
     plain = kind.make(config)
     own = [SEARCH] if plain.reads >= SEARCHED and _SEARCH_KEY not in plain.reads else []
-    return own + vocabulary(kind.readable(config, search=False))
+    return own + vocabulary(kind.readable(config, search=False), own_switches(config))
 
 
-def _idle(kind: Kind, word: str, made: Baseline, where: str) -> UsageError:
-    words = vocabulary(made.reads)
+def _idle(kind: Kind, word: str, made: Baseline, *, config: SweepConfig, where: str) -> UsageError:
+    words = vocabulary(made.reads, own_switches(config))
     searched = made.search and word[:1] in ("T", "a")
     why = "temperature and alpha come from its search" if searched else "what it sets is switched off"
     return UsageError(

@@ -196,7 +196,7 @@ class _Planner:
         return Job(
             Role.STUDENT, self.data, model=self.small, fit=fit, method=baseline.method, hparams=baseline.hparams,
             seed=seed_of(self.config.seed, self.data.name, run), baseline=baseline.label, run=run, parents=parents,
-            serial=baseline.serial, pair=self.pair, reference=elders.teacher().key,
+            serial=baseline.serial, pair=self.pair, reference=elders.teacher().key, own=baseline.own,
         )  # fmt: skip
 
     def budget(self, baseline: Baseline) -> int:

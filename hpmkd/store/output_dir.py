@@ -45,6 +45,25 @@ class OutputDir:
         """Where the copy with this hash lies, or will lie."""
         return self.networks / source[:16]
 
+    @property
+    def methods_file(self) -> Path:
+        """What the driver found out about methods that the user brings; see `config/own_method.py`."""
+        return self.root / "methods.json"
+
+    @property
+    def tried_file(self) -> Path:
+        """Which of them were tried with which networks; see `sweep/tried_methods.py`."""
+        return self.methods / "tried.json"
+
+    @property
+    def methods(self) -> Path:
+        """Copies of their sources, each in a folder named after its hash."""
+        return self.root / "methods"
+
+    def method_source(self, source: str) -> Path:
+        """Where the copy with this hash lies, or will lie."""
+        return self.methods / source[:16]
+
     def given_weights(self, weights: str) -> Path:
         """Where the copy of weights that a user has brought lies, or will lie; by their hash."""
         return self.networks / f"{weights[:16]}.pt"

@@ -32,6 +32,7 @@ from hpmkd.sweep.left_out import changed_settings, warn_left_out
 from hpmkd.sweep.own_networks import known_networks
 from hpmkd.sweep.preparation import known_data, need_images, need_surroundings
 from hpmkd.sweep.timed_run import config_of
+from hpmkd.sweep.tried_methods import need_tried
 
 _WIDTH = 110  # of a line that lists values
 _FEW = 20  # times what Ray takes: of a longer sweep it is not worth a word
@@ -50,6 +51,7 @@ def dry_run(config: SweepConfig, output: OutputDir, force: bool) -> int:
     missing = [job for job in jobs if job.key in findings and not findings[job.key].good]
     if missing:
         need_surroundings(config)
+        need_tried(jobs, findings, output, note=False)
     from_memory = recalled(config, findings, output)
     width = max(len(job.file_name) for job in jobs)
     for job in (one for one in jobs if one.key in findings):

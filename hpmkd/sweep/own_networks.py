@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,13 +20,14 @@ from hpmkd.config.own import Locator, is_own, locate
 from hpmkd.config.specs import DataSpec, ModelSpec, model_from_json, model_to_json
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.errors import UsageError
-from hpmkd.files import commit_bytes, commit_json
+from hpmkd.files import commit_json
 from hpmkd.log import log
 from hpmkd.plan.architecture import resolve
 from hpmkd.plan.own import Networks, asked, is_noted, networks_to_json
 from hpmkd.plan.pairs import pairs_of
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep.child import answers_of
+from hpmkd.sweep.copying import put
 from hpmkd.sweep.given_teachers import Given, given_teachers
 from hpmkd.sweep.network_places import folder_of, gone
 
@@ -54,7 +54,7 @@ class Known:
     def note(self) -> None:
         """Notes it in the output, for trials and for commands that read, and puts the copies there."""
         for target, copy in self.copies.items():
-            _place(copy, target)
+            put(copy, target)
         if self.networks or self.output.networks_file.exists():
             commit_json(self.output.networks_file, networks_to_json(self.networks))
 
@@ -108,7 +108,7 @@ def _question(text: str, where: str, network: ModelConfig, data: DataSpec) -> _Q
     if not is_own(network.arch):
         return None
     locator = locate(network.arch, where)
-    return _Question(text, where, locator, spec=_spec(network, data), folder=folder_of(locator, where))
+    return _Question(text, where, locator, spec=_spec(network, data), folder=folder_of(locator, f"{where}.arch"))
 
 
 def _given(
@@ -193,17 +193,3 @@ def _asked(questions: Sequence[_Question], scratch: Path) -> list[dict[str, Any]
         for number, one in enumerate(questions)
     ]
     return answers_of("hpmkd.models.examine", content, scratch, f"{questions[0].where}.arch")
-
-
-def _place(copy: Path, target: Path) -> None:
-    """Puts a copy where it belongs; a folder that is there has the same content, by its name."""
-    if copy.is_file():
-        commit_bytes(target, copy.read_bytes())
-        return
-    if target.is_dir():
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".tmp-", dir=target.parent, ignore_cleanup_errors=True) as folder:
-        whole = Path(folder) / "copy"
-        shutil.copytree(copy, whole)
-        whole.rename(target)

@@ -33,7 +33,9 @@ from hpmkd.plan.planner import expand
 from hpmkd.store import inspection
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep.left_out import changed_settings, warn_left_out
+from hpmkd.sweep.own_methods import note_methods
 from hpmkd.sweep.own_networks import looked_at
+from hpmkd.sweep.tried_methods import need_tried
 
 
 def clean_up(config: SweepConfig, output: OutputDir) -> None:
@@ -42,6 +44,7 @@ def clean_up(config: SweepConfig, output: OutputDir) -> None:
     if ended:
         progress.info(f"ended {count(ended, 'process', 'processes')} left over from an earlier run")
     if not output.config_file.exists():
+        note_methods(config, output)
         commit_bytes(output.config_file, to_yaml(config).encode())
     remove_leftovers(*output.written_folders())
     output.remove_scratch()
@@ -58,7 +61,7 @@ def plan_withdrawn(output: OutputDir) -> Iterator[None]:
         yield
     except UsageError:
         if new:
-            for file in (output.datasets_file, output.networks_file, output.config_file):
+            for file in (output.datasets_file, output.networks_file, output.methods_file, output.config_file):
                 file.unlink(missing_ok=True)
         raise
 
@@ -207,6 +210,8 @@ def settle(
         if error is not None and not force:
             raise error
         known.note()
+    note_methods(config, output)
+    need_tried(jobs, findings, output)
     warn_left_out(jobs, output)
     if force:
         stale = [finding for finding in findings.values() if finding.state == "stale"]

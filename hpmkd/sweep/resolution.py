@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from hpmkd.audit.sweep_dir import refuse_older
+from hpmkd.config.extended import extended
 from hpmkd.config.from_python import flattened
-from hpmkd.config.load import load, written_places
+from hpmkd.config.keys import leaves
+from hpmkd.config.load import load, parse_value, read_config_file, with_overrides, written_places
 from hpmkd.config.modes import config_file
 from hpmkd.config.networks import absolute_pair, absolute_source
 from hpmkd.config.paths import user_path
@@ -26,6 +30,7 @@ from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.job import differences
 from hpmkd.plan.pairs import need_distinct_pairs
 from hpmkd.store.output_dir import OutputDir
+from hpmkd.sweep.own_methods import absolute_entry, own_methods
 
 
 def resolve(request: Request) -> tuple[SweepConfig, OutputDir]:
@@ -57,7 +62,7 @@ def resolve(request: Request) -> tuple[SweepConfig, OutputDir]:
         refuse_older(output)
     _need_utf8(output, request)
     _need_folders(output, request)
-    config = _absolute_paths(_read(source, request))
+    config = _absolute_paths(_read(source, request, output))
     _check_plan(config, source, request)
     if request.restore is not None and request.mode is not None:
         _refuse_other_settings(config, request, output)
@@ -152,8 +157,26 @@ def _to_restore(request: Request) -> str | Path:
     return request.restore or request.output or newest_sweep()
 
 
-def _read(source: Path, request: Request) -> SweepConfig:
-    return load(source, request.overrides, request.places)
+def _read(source: Path, request: Request, output: OutputDir) -> SweepConfig:
+    """With the sections of methods that the user brings; their flags are known only now."""
+    raw = with_overrides(read_config_file(source), request.overrides)
+    grids = raw["vary"] if isinstance(raw.get("vary"), list) else [raw.get("vary")]
+    lists = [raw.get("baselines"), *(grid.get("baselines") for grid in grids if isinstance(grid, Mapping))]
+    named = [one for entries in lists if isinstance(entries, list) for one in entries]
+    model = extended(own_methods(named, output, _absolute))
+    return load(source, {**request.overrides, **_own_flags(request, model)}, request.places, model)
+
+
+def _own_flags(request: Request, model: type[SweepConfig]) -> dict[str, Any]:
+    """The values of flags that only a user's method can have."""
+    known = dict(leaves(model))
+    for key, flag in request.own.items():
+        if key not in known:
+            close = difflib.get_close_matches(key, [one for one in known if one not in dict(leaves())], 1)
+            if not close:
+                raise flag.unknown
+            raise UsageError(flag.unknown.where, todo=f"did you mean --{close[0]}?")
+    return {key: parse_value(flag.text, known[key], flag.name) for key, flag in request.own.items()}
 
 
 def _absolute_paths(config: SweepConfig) -> SweepConfig:
@@ -169,13 +192,19 @@ def _absolute_paths(config: SweepConfig) -> SweepConfig:
         "student": absolute_source(config.student, _absolute),
         "pairs": {name: absolute_pair(pair, _absolute) for name, pair in config.pairs.items()},
     }
-    return config.model_copy(update={"data": absolute, "datasets": names, "record": record, **networks})
+    baselines = {
+        "baselines": [absolute_entry(one, _absolute) for one in config.baselines],
+        "vary": [
+            {**grid, "baselines": [absolute_entry(one, _absolute) for one in grid["baselines"]]} for grid in config.vary
+        ],
+    }
+    return config.model_copy(update={"data": absolute, "datasets": names, "record": record, **networks, **baselines})
 
 
 def _refuse_other_settings(saved: SweepConfig, request: Request, output: OutputDir) -> None:
     """ConfigMismatch where the command, without `--restore`, would ask for other models than the output has: its mode
     is then not the one that it was started with, or flags are missing."""
-    asked = _absolute_paths(_read(config_file(request.mode or ""), request))
+    asked = _absolute_paths(_read(config_file(request.mode or ""), request, output))
     then, now = (settings_of_models(config) for config in (saved, asked))
     found = differences(then, now)
     if found:

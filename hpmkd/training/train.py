@@ -211,7 +211,7 @@ def make_training(
     """A job's training from its seed, taught by `teachers`, with `values` in place of the job's own settings."""
     specs = tuple(parent.model for parent in job.teachers)
     distiller = build_distiller(
-        job.method, {**dict(job.hparams), **values}, student=job.model, teachers=specs, seed=job.seed
+        job.method, {**dict(job.hparams), **values}, student=job.model, teachers=specs, seed=job.seed, own=job.own
     )
     model = build(job.model, job.seed)
     return Training(

@@ -9,7 +9,7 @@ from support.sweeps import CONTRACT
 
 from hpmkd.cli.main import main
 from hpmkd.cli.parser import build_parser, parse
-from hpmkd.config.load import leaves
+from hpmkd.config.keys import leaves
 from hpmkd.errors import UsageError
 
 

@@ -15,13 +15,11 @@ from support.builders import make_config
 
 from hpmkd.config.architectures import ARCHITECTURES
 from hpmkd.config.from_python import flattened
+from hpmkd.config.keys import default_of, leaves, type_name
 from hpmkd.config.load import (
-    default_of,
-    leaves,
     load,
     read_config_file,
     to_yaml,
-    type_name,
     validate,
     with_overrides,
 )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpmkd.config.load import default_of, leaves
+from hpmkd.config.keys import default_of, leaves
 from hpmkd.config.words import EPOCHS, KEYS, NUMBERS, SWITCHES, WORDLESS, read, word_of
 from hpmkd.numeric import digits
 

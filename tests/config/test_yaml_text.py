@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hpmkd.cli.parser import parse_value
+from hpmkd.config.keys import leaves
+from hpmkd.config.load import parse_value
 from hpmkd.config.yaml_text import MAX_DEPTH, key_lines, parse_yaml, read_yaml
 from hpmkd.errors import UsageError
 
@@ -108,7 +109,7 @@ def test_every_key_and_entry_has_its_line() -> None:
 )
 def test_a_colon_without_a_space_is_told(flag: str, text: str, meant: str) -> None:
     with pytest.raises(UsageError) as error:
-        parse_value(flag, text)
+        parse_value(text, dict(leaves())[flag], f"command line, --{flag}")
     assert f"--{flag}" in error.value.where
     assert f"write a space after the colon: {meant}" in str(error.value.found)
 

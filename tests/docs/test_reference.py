@@ -14,7 +14,7 @@ import hpmkd
 from hpmkd import errors
 from hpmkd.cli.main import COMMANDS
 from hpmkd.cli.parser import build_parser
-from hpmkd.config.load import leaves
+from hpmkd.config.keys import leaves
 
 DRAW = [sys.executable, str(ROOT / "docs" / "draw_imports.py")]
 

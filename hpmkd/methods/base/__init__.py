@@ -1,5 +1,6 @@
 """What every method stands on."""
 
+from hpmkd.config.specs import ModelSpec
 from hpmkd.methods.base.distiller import Distiller, Repeat, Taps, one_by_one
 from hpmkd.methods.base.logit_distiller import LogitDistiller, of_class, others, ramp, true_class
 from hpmkd.methods.base.on_kd import FeatureDistiller, OnKD, standardised
@@ -14,11 +15,14 @@ from hpmkd.methods.base.taps import (
 )
 from hpmkd.methods.base.terms import divergence, kd_terms, soft_terms
 from hpmkd.methods.base.unit import unit
+from hpmkd.models import ModelOutput
 
 __all__ = [
     "Distiller",
     "FeatureDistiller",
     "LogitDistiller",
+    "ModelOutput",
+    "ModelSpec",
     "OnKD",
     "Repeat",
     "Taps",

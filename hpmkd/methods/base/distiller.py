@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
 from hpmkd.config.specs import ModelSpec
 from hpmkd.models import ModelOutput
+
+if TYPE_CHECKING:
+    from hpmkd.config.fields import Section
 
 # Some of `features`, `embedding`, `pre_activations`: see `ModelOutput`.
 Taps = frozenset[str]
@@ -28,6 +31,9 @@ class Distiller(nn.Module):
     Its parameters join the student's in the optimiser, and its `state_dict` the epoch checkpoint; adaptive state
     therefore lives in buffers.
 
+    One that a user brings has its settings as a pydantic section, `Settings`: `self.settings` is what the config says
+    of them, in the section that is called as the class in lower case.
+
     Args:
         hparams: config keys and values, such as `kd.temperature`.
         student: the student's architecture.
@@ -38,10 +44,26 @@ class Distiller(nn.Module):
     needs: ClassVar[Taps] = frozenset()
     # Which training images are in the batch `(B,)`, before each call of `loss`.
     which: Tensor | None = None
+    # Of one that a user brings: its settings, and how many teachers it has; several are those of HPM-KD.
+    Settings: ClassVar[type[Section] | None] = None
+    learns_from: ClassVar[Literal["none", "one", "several"]] = "one"
+    # The section of its settings in the config.
+    section: ClassVar[str] = ""
+    # Whether a user brings it.
+    is_own: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        cls.section = cls.__dict__.get("section", cls.__name__.lower())
 
     def __init__(self, hparams: Mapping[str, Any], student: ModelSpec, teachers: Sequence[ModelSpec]) -> None:
         super().__init__()
         self.hparams, self.student, self.teachers = hparams, student, teachers
+        self.settings: Any = None
+        if self.Settings is not None:
+            mine = f"{self.section}."
+            values = {key.removeprefix(mine): value for key, value in hparams.items() if key.startswith(mine)}
+            self.settings = self.Settings.model_validate(values)
 
     @property
     def standard(self) -> bool:
@@ -61,8 +83,12 @@ class Distiller(nn.Module):
 
     @property
     def recordable(self) -> bool:
-        """Whether `loss` does the same work at every progress, so that its kernels can be recorded once."""
-        return True
+        """Whether `loss` does the same work at every progress, so that its kernels can be recorded once.
+
+        Of one that a user brings that is not known: what depends on the progress, or is counted in Python, would be
+        recorded as it is in the first step. One that does the same kernels throughout says so by its own `recordable`.
+        """
+        return not self.is_own
 
     def taught(self, progress: float) -> bool:
         """Whether the student is distilled at `progress`, or learns from the labels alone (`kd.until`).

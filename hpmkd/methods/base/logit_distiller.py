@@ -48,9 +48,6 @@ class LogitDistiller(Distiller):
     `ls.weight`.
     """
 
-    # The section of its settings.
-    section: str
-
     def setting(self, name: str) -> float:
         """A number of its section; under LS the temperature is that of LS."""
         if name == "temperature" and self.standard:

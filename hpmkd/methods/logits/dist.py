@@ -23,8 +23,6 @@ def correlation(a_NK: Tensor, b_NK: Tensor) -> Tensor:
 class DIST(LogitDistiller):
     """The student's probabilities need not be the teacher's; they need to go with them."""
 
-    section = "dist"
-
     def compare(
         self, student_NK: Tensor, teacher_NK: Tensor, label_N: Tensor, progress: float | Tensor
     ) -> dict[str, Tensor]:

@@ -21,8 +21,6 @@ def target_against_rest(log_p_NK: Tensor, class_N: Tensor) -> Tensor:
 class DKD(LogitDistiller):
     """The KL divergence of KD in two parts, weighted on their own."""
 
-    section = "dkd"
-
     def compare(
         self, student_NK: Tensor, teacher_NK: Tensor, label_N: Tensor, progress: float | Tensor
     ) -> dict[str, Tensor]:

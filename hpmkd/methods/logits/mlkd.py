@@ -20,8 +20,6 @@ def _less_certain(values: Tensor) -> Tensor:
 class MLKD(LogitDistiller):
     """Probabilities are aligned image by image, image with image, and class with class, at several temperatures."""
 
-    section = "mlkd"
-
     @property
     def labels_weight(self) -> float:
         """See `LogitDistiller`."""

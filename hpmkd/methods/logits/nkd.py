@@ -14,8 +14,6 @@ from hpmkd.methods.base import LogitDistiller, of_class, others
 class NKD(LogitDistiller):
     """The teacher's confidence in the true class, and its probabilities of the others, normalised among themselves."""
 
-    section = "nkd"
-
     def compare(
         self, student_NK: Tensor, teacher_NK: Tensor, label_N: Tensor, progress: float | Tensor
     ) -> dict[str, Tensor]:

@@ -19,8 +19,6 @@ _MASKED = -1e9
 class RLD(LogitDistiller):
     """What a teacher says where it is wrong is not taught; how it orders the classes below the true one is."""
 
-    section = "rld"
-
     def compare(
         self, student_NK: Tensor, teacher_NK: Tensor, label_N: Tensor, progress: float | Tensor
     ) -> dict[str, Tensor]:

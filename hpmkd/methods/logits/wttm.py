@@ -15,8 +15,6 @@ from hpmkd.methods.base import LogitDistiller
 class WTTM(LogitDistiller):
     """Temperature for the teacher alone, as a power of its probabilities; images count by how even these are."""
 
-    section = "wttm"
-
     @property
     def power(self) -> float:
         """gamma = 1 / T; under LS that of its temperature."""

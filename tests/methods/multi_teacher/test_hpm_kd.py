@@ -9,7 +9,7 @@ import torch
 from support.builders import make_config, make_jobs
 from support.trainings import make, same
 
-from hpmkd.config.load import default_of
+from hpmkd.config.keys import default_of
 from hpmkd.config.words import SWITCHES
 from hpmkd.errors import UsageError
 from hpmkd.plan.architecture import geometric_sizes, parameter_count
