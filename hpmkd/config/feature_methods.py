@@ -103,6 +103,15 @@ class CRDConfig(Section):
     momentum: Fraction = Field(0.5, description="weight of the old entry in the memory bank")
 
 
+class SimKDConfig(Section):
+    """Chen et al. 2022, Knowledge Distillation with the Reused Teacher Classifier."""
+
+    beta: NonNegative = Field(1.0, description="weight of the loss: it is the only term")
+    reduction: PositiveInt = Field(
+        2, description="how many times narrower than the teacher the projector is inside; more: fewer parameters"
+    )
+
+
 class ReviewKDConfig(Section):
     """Chen et al. 2021, Distilling Knowledge via Knowledge Review. The authors take 0.6 to 8, by pair."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -117,6 +118,8 @@ class ModelSpec:
     `head`, the names of modules, and `source`, the hash of its source. `counts` (see `plan.layers.Layer`) follow from
     those, and `origin` is only where a copy of the source lies now, so both are compared by nothing.
 
+    Of a student that ends in its teacher's classifier, `reuses` is that teacher's architecture, see `reused_of`.
+
     Of a teacher that is trained already, `weights` is the hash of its weights, a copy of which lies in `weights_file`
     now, and `normalisation` mean and standard deviation of each channel, of pixels from 0 to 1.
     """
@@ -132,6 +135,7 @@ class ModelSpec:
     source: str | None = option(None)
     weights: str | None = option(None)
     normalisation: tuple[tuple[float, ...], tuple[float, ...]] | None = option(None)
+    reuses: str | None = option(None)
     counts: tuple[int, int, int, int] | None = field(default=None, compare=False, repr=False)
     origin: str | None = field(default=None, compare=False, repr=False)
     weights_file: str | None = field(default=None, compare=False, repr=False)
@@ -140,6 +144,19 @@ class ModelSpec:
     def untrained(self) -> ModelSpec:
         """The same network without the weights that were given."""
         return self if self.weights is None else replace(self, weights=None, normalisation=None, weights_file=None)
+
+
+def reusing(student: ModelSpec, teacher: ModelSpec, reduction: int) -> ModelSpec:
+    """The student, a projector, inside `reduction` times narrower than the teacher, and the teacher's classifier."""
+    told = {"arch": teacher.arch, "channels": teacher.channels, "reduction": reduction}
+    return replace(student, reuses=json.dumps(told, sort_keys=True))
+
+
+def reused_of(spec: ModelSpec) -> tuple[ModelSpec, int]:
+    """The teacher whose classifier a student ends in, and the projector's reduction: the reverse of `reusing`."""
+    told = json.loads(spec.reuses or "")
+    teacher = replace(spec, arch=told["arch"], channels=tuple(told["channels"]), reuses=None)
+    return teacher, int(told["reduction"])
 
 
 @dataclass(frozen=True)

@@ -178,6 +178,7 @@ class SweepConfig(Section):
     ofd: feature_methods.OFDConfig = feature_methods.OFDConfig()
     crd: feature_methods.CRDConfig = feature_methods.CRDConfig()
     reviewkd: feature_methods.ReviewKDConfig = feature_methods.ReviewKDConfig()
+    simkd: feature_methods.SimKDConfig = feature_methods.SimKDConfig()
     fitnets: feature_methods.FitNetsConfig = feature_methods.FitNetsConfig()
     at: feature_methods.ATConfig = feature_methods.ATConfig()
     dml: online_methods.DMLConfig = online_methods.DMLConfig()

@@ -20,6 +20,7 @@ from hpmkd.methods.features.ofd import OFD
 from hpmkd.methods.features.pkt import PKT
 from hpmkd.methods.features.review_kd import ReviewKD
 from hpmkd.methods.features.rkd import RKD
+from hpmkd.methods.features.simkd import SimKD
 from hpmkd.methods.features.sp import SP
 from hpmkd.methods.features.vid import VID
 from hpmkd.methods.logits.ctkd import CTKD
@@ -56,6 +57,7 @@ DISTILLERS: dict[str, type[Distiller]] = {
     "OFD": OFD,
     "CRD": CRD,
     "ReviewKD": ReviewKD,
+    "SimKD": SimKD,
     "DML": DML,
     "TAKD": TAKD,
     "KD-Ensemble": KDEnsemble,

@@ -25,7 +25,7 @@ from hpmkd.own_code.fault import Fault, place
 from hpmkd.own_code.importing import find, importing
 
 _KINDS: dict[type[Distiller], str] = {FeatureDistiller: "features", OnKD: "kd", LogitDistiller: "logits"}
-_TAPS = {"features", "embedding", "pre_activations"}
+_TAPS = {"features", "embedding", "pre_activations", "last_maps"}
 _TEACHERS = ("none", "one", "several")
 
 

@@ -15,6 +15,7 @@ from hpmkd.models.lenet import LeNet5
 from hpmkd.models.mobilenet_v2 import MobileNetV2
 from hpmkd.models.own import build_own
 from hpmkd.models.resnet import CifarResNet
+from hpmkd.models.reused import Reused
 from hpmkd.models.shufflenet_v1 import ShuffleNetV1
 from hpmkd.models.shufflenet_v2 import ShuffleNetV2
 from hpmkd.models.vgg import Vgg
@@ -40,5 +41,9 @@ def build(spec: ModelSpec, seed: int) -> nn.Module:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = build_own(spec) if is_own(spec.arch) else MODELS[family_of(spec.arch)](spec)
+        model = build_own(spec) if is_own(spec.arch) else _of_family(spec)
     return model.to(memory_format=torch.channels_last)
+
+
+def _of_family(spec: ModelSpec) -> nn.Module:
+    return MODELS[family_of(spec.arch)](spec) if spec.reuses is None else Reused(spec, _of_family)

@@ -27,8 +27,18 @@ class LeNet5(nn.Module):
         self.fc1 = nn.Linear(second * side * side, hidden)
         self.fc2 = nn.Linear(hidden, spec.classes)
 
+    @property
+    def classifier(self) -> nn.Linear:
+        """Embedding `(N, D)` -> logits `(N, K)`."""
+        return self.fc2
+
     def forward(
-        self, images: Tensor, features: bool = False, embedding: bool = False, pre_activations: bool = False
+        self,
+        images: Tensor,
+        features: bool = False,
+        embedding: bool = False,
+        pre_activations: bool = False,
+        last_maps: bool = False,
     ) -> ModelOutput:
         """Images float `(N, C, H, W)` -> `ModelOutput`; taps are the two ReLU maps before pooling, the embedding is the
         output of `fc1` after its ReLU."""
@@ -47,7 +57,13 @@ class LeNet5(nn.Module):
                 # max(relu(x)) = relu(max(x)), bit for bit, on a quarter of the values
                 x = F.relu(max_pool(x))
         x = F.relu(self.fc1(torch.flatten(x, 1)))
-        return ModelOutput(self.fc2(x), tuple(taps), x if embedding else None, tuple(before))
+        return ModelOutput(
+            self.fc2(x),
+            tuple(taps),
+            x if embedding else None,
+            tuple(before),
+            last_maps=x[:, :, None, None] if last_maps else None,
+        )
 
 
 def max_pool(maps_NCHW: Tensor) -> Tensor:

@@ -41,10 +41,8 @@ class Tapped(nn.Module):
         super().__init__()
         self.network, self.taps, self.head = network, taps, head
 
-    def forward(
-        self, images: Tensor, features: bool = False, embedding: bool = False, pre_activations: bool = False
-    ) -> ModelOutput:
-        """Images float `(N, C, H, W)` -> `ModelOutput`; it has no pre-activations."""
+    def forward(self, images: Tensor, features: bool = False, embedding: bool = False) -> ModelOutput:
+        """Images float `(N, C, H, W)` -> `ModelOutput`; neither pre-activations nor last maps are known of it."""
         if not (features or embedding):
             return ModelOutput(logits_of(self.network(images)))
         kept: dict[str, Tensor] = {}

@@ -86,6 +86,6 @@ class ShuffleNetV2(StagedNetwork):
         """`(N, C, H, W)` -> maps of the same size."""
         return F.relu(self.bn1(self.conv1(images)))
 
-    def embed(self, x: Tensor) -> Tensor:
-        """The last stage's maps -> `(N, D)`: the mean of the last convolution's."""
-        return super().embed(F.relu(self.bn2(self.conv2(x))))
+    def finish(self, x: Tensor) -> Tensor:
+        """The last stage's maps -> those of the last convolution."""
+        return F.relu(self.bn2(self.conv2(x)))

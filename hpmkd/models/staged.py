@@ -38,7 +38,7 @@ class Stage(nn.Sequential):
 class StagedNetwork(nn.Module):
     """A stem, stages, an embedding and a linear layer `fc`; the taps are the outputs of the stages.
 
-    A family gives `stem` and `stages`, and, where they are other than usual, `embed` and `split`.
+    A family gives `stem` and `stages`, and, where they are other than usual, `finish` and `split`.
     """
 
     stages: nn.ModuleList
@@ -48,9 +48,14 @@ class StagedNetwork(nn.Module):
         """Images `(N, C, H, W)` -> what the first stage is given."""
         raise NotImplementedError
 
-    def embed(self, x: Tensor) -> Tensor:
-        """The last stage's maps -> the embedding `(N, D)`: their mean."""
-        return torch.flatten(F.adaptive_avg_pool2d(x, 1), 1)
+    def finish(self, x: Tensor) -> Tensor:
+        """The last stage's maps -> those whose mean is the embedding: the same."""
+        return x
+
+    @property
+    def classifier(self) -> nn.Linear:
+        """Embedding `(N, D)` -> logits `(N, K)`."""
+        return self.fc
 
     def split(self, number: int, x: Tensor) -> tuple[Tensor, Tensor]:
         """What a stage, counted from 0, gives, and its pre-activation."""
@@ -59,7 +64,12 @@ class StagedNetwork(nn.Module):
         return stage.split(x)
 
     def forward(
-        self, images: Tensor, features: bool = False, embedding: bool = False, pre_activations: bool = False
+        self,
+        images: Tensor,
+        features: bool = False,
+        embedding: bool = False,
+        pre_activations: bool = False,
+        last_maps: bool = False,
     ) -> ModelOutput:
         """Images float `(N, C, H, W)` -> `ModelOutput`; the taps are the stages' outputs."""
         x = self.stem(images)
@@ -73,8 +83,15 @@ class StagedNetwork(nn.Module):
                 x = stage(x)
             if features:
                 taps.append(x)
-        embedded = self.embed(x)
-        return ModelOutput(self.fc(embedded), tuple(taps), embedded if embedding else None, tuple(before))
+        x = self.finish(x)
+        embedded = torch.flatten(F.adaptive_avg_pool2d(x, 1), 1)
+        return ModelOutput(
+            self.fc(embedded),
+            tuple(taps),
+            embedded if embedding else None,
+            tuple(before),
+            last_maps=x if last_maps else None,
+        )
 
 
 def published_start(network: nn.Module) -> None:

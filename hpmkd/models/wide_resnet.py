@@ -66,9 +66,9 @@ class WideResNet(StagedNetwork):
         following = self.bn if last else next(self.stages[number + 1].children()).get_submodule("bn1")
         return x, _normalised(following, x)
 
-    def embed(self, x: Tensor) -> Tensor:
-        """The last sum -> `(N, D)`: the mean of what the last ReLU gives."""
-        return super().embed(F.relu(self.bn(x)))
+    def finish(self, x: Tensor) -> Tensor:
+        """The last sum -> what the last ReLU gives."""
+        return F.relu(self.bn(x))
 
 
 def _normalised(norm: nn.Module, x: Tensor) -> Tensor:

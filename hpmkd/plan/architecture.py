@@ -22,6 +22,7 @@ from hpmkd.errors import UsageError
 from hpmkd.plan.families import LAYERS
 from hpmkd.plan.layers import Layer, total
 from hpmkd.plan.own import Networks, is_noted, known_network, need_own
+from hpmkd.plan.reused import reused_layers
 
 if TYPE_CHECKING:
     from hpmkd.config.networks import ModelConfig
@@ -108,11 +109,11 @@ def _whole(spec: ModelSpec) -> Layer:
     """All layers together."""
     if spec.counts is not None:
         return Layer(*spec.counts)
-    return total(list(LAYERS[family_of(spec.arch)](spec)))
+    return total(list(LAYERS[family_of(spec.arch)](spec)) if spec.reuses is None else reused_layers(spec))
 
 
 def parameter_count(spec: ModelSpec) -> int:
-    """Trainable parameters of the network that `models.build(spec)` returns."""
+    """Parameters of the network that `models.build(spec)` returns, a classifier of its teacher's included."""
     return _whole(spec).parameters
 
 

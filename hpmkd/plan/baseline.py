@@ -31,6 +31,8 @@ class Baseline:
             have the student's loss.
         taught_by: whom a student learns from: the `last` of the chain (a teacher where there is none), or `all`.
         taps: what the loss looks at beside logits (`Distiller.needs`); then a cache of logits is not enough.
+        reuses: its students end in their teacher's classifier, behind a projector that many times narrower inside;
+            None: in their own.
         family: the name under which assistants are filed, so that variants of a baseline share them.
         numbered: assistants have numbers, from the largest to the smallest; else there is never more than one.
         search: temperature and alpha are those that a search chose on validation images.
@@ -57,6 +59,7 @@ class Baseline:
     born_again: bool = False
     taught_by: Literal["last", "all"] = "last"
     taps: frozenset[str] = frozenset()
+    reuses: int | None = None
     family: str = ""
     numbered: bool = False
     search: bool = False

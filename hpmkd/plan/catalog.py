@@ -39,6 +39,15 @@ def _fitnets(config: SweepConfig) -> Baseline:
     return made if config.fitnets.schedule == "two_stage" else replace(made, reads=made.reads - {"fitnets.hint_part"})
 
 
+def _simkd(config: SweepConfig) -> Baseline:
+    """The teacher's last maps, and its classifier: neither labels nor logits."""
+    hparams, reads = composition.plain_hparams(config, "simkd"), composition.PLAIN_READS | keys_of("simkd")
+    # What the projector is like shows in the network.
+    kept = tuple(pair for pair in hparams if pair[0] != "simkd.reduction")
+    reuses = config.simkd.reduction
+    return Baseline("SimKD", "SimKD", kept, reads=reads, taps=frozenset({"last_maps"}), reuses=reuses)
+
+
 def _takd(config: SweepConfig) -> Baseline:
     steps = config.takd.steps
     reads = keys_of("takd") if steps == 1 else frozenset({"takd.steps"})
@@ -103,6 +112,7 @@ BASELINES: dict[str, CatalogEntry] = {
     "OFD": features("OFD", BEFORE),
     "CRD": features("CRD", EMBEDDING),
     "ReviewKD": features("ReviewKD", MAPS, BEFORE, EMBEDDING),
+    "SimKD": CatalogEntry(_simkd, keys_of("simkd")),
     "DML": CatalogEntry(_dml, keys_of("dml")),
     "BAN": CatalogEntry(_ban, keys_of("ban")),
     "TAKD": CatalogEntry(_takd, ON_KD | keys_of("takd")),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hpmkd.config.sweep import SweepConfig
 
 # What a student's loss is made of, see `term_of`.
-NO_TEACHER, PLAIN_KD, OWN_ON_KD, OWN_ALONE = "", "KD", "own on KD", "own alone"
+NO_TEACHER, PLAIN_KD, OWN_ON_KD, OWN_ALONE, NO_LABELS = "", "KD", "own on KD", "own alone", "no labels"
 # Methods whose loss is KD, whatever its teachers and its temperature are.
 _PLAIN = ("TraditionalKD", "CTKD", "TAKD", "KD-Ensemble", "HPM-KD")
 _ALONE, _STANDARDISE, _TEMPERATURE = "kd.alone", "kd.standardise", "kd.temperature"
@@ -95,6 +95,8 @@ def term_of(job: Job) -> str:
         return NO_TEACHER
     if job.method in _PLAIN:
         return PLAIN_KD
+    if job.model.reuses is not None:
+        return NO_LABELS
     return OWN_ON_KD if "kd.alpha" in dict(job.hparams) else OWN_ALONE
 
 

@@ -77,9 +77,13 @@ def _unreachable(base: ModelSpec, teacher: ModelSpec, ratio: float, sides: list[
 
 
 def networks_of(jobs: Iterable[Job]) -> dict[str, tuple[ModelSpec, ModelSpec]]:
-    """Place -> teacher's and student's network, of the students in a plan."""
+    """Place -> teacher's and student's network, of the students in a plan; without what a method adds to them."""
     every = {job.key: job for job in jobs}
-    return {job.place: (every[job.reference].model, job.model) for job in every.values() if job.reference in every}
+    return {
+        job.place: (every[job.reference].model, replace(job.model, reuses=None))
+        for job in every.values()
+        if job.reference in every
+    }
 
 
 def described(spec: ModelSpec) -> str:

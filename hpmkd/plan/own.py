@@ -71,14 +71,21 @@ def need_own(config: ModelConfig, where: str) -> None:
 
 
 def need_taps(baseline: str, taps: Collection[str], networks: Iterable[ModelSpec]) -> None:
-    """UsageError where a baseline compares feature maps, or values before a ReLU, that one of its networks does not
-    have."""
+    """UsageError where a baseline compares maps, values before a ReLU, or what the classifier is given, that one of its
+    networks does not have."""
     for spec in networks:
         if "pre_activations" in taps and spec.taps is not None:
             raise UsageError(
                 f"baselines: {baseline} compares values before a ReLU, which are not known of {spec.arch}",
                 expected="networks of hpmkd (`hpmkd models`)",
                 found="a network from elsewhere, of which outputs of modules are known",
+                todo=f"leave {baseline} out",
+            )
+        if "last_maps" in taps and spec.taps is not None:
+            raise UsageError(
+                f"baselines: {baseline} needs the classifier of {spec.arch} and its maps, which are not known",
+                expected="networks of hpmkd (`hpmkd models`)",
+                found="a network from elsewhere",
                 todo=f"leave {baseline} out",
             )
         if "features" in taps and spec.taps == ():

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hpmkd.config.conditions import as_taught, clean_of, images_of, sees_clean_teacher
-from hpmkd.config.specs import DataSpec, ModelSpec, no_training
+from hpmkd.config.specs import DataSpec, ModelSpec, no_training, reusing
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.plan.architecture import network_name, parameter_count, sized
 from hpmkd.plan.assistants import assistant_sizes
@@ -193,8 +193,9 @@ class _Planner:
         whole = self.budget(baseline) if baseline.budget_of is not None else self.config.fit.student_epochs
         fit = fit_of(self.config, self.small.arch, whole, distilled=baseline.taught)
         run = self.run or 1
+        model = self.small if baseline.reuses is None else reusing(self.small, teachers[0].model, baseline.reuses)
         return Job(
-            Role.STUDENT, self.data, model=self.small, fit=fit, method=baseline.method, hparams=baseline.hparams,
+            Role.STUDENT, self.data, model=model, fit=fit, method=baseline.method, hparams=baseline.hparams,
             seed=seed_of(self.config.seed, self.data.name, run), baseline=baseline.label, run=run, parents=parents,
             serial=baseline.serial, pair=self.pair, reference=elders.teacher().key, own=baseline.own,
         )  # fmt: skip

@@ -97,4 +97,5 @@ def fp32(output: ModelOutput) -> ModelOutput:
     """Losses are computed in fp32 whatever the network's precision was."""
     embedding = None if output.embedding is None else output.embedding.float()
     features, before = (tuple(one.float() for one in maps) for maps in (output.features, output.pre_activations))
-    return ModelOutput(output.logits.float(), features, embedding, before)
+    last = None if output.last_maps is None else output.last_maps.float()
+    return ModelOutput(output.logits.float(), features, embedding, before, last_maps=last)

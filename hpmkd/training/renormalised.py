@@ -35,6 +35,11 @@ class Renormalised(nn.Module):
         self.register_buffer("scale", (given[1] / own[1])[:, None, None])
         self.register_buffer("shift", ((given[0] - own[0]) / own[1])[:, None, None])
 
+    @property
+    def classifier(self) -> object:
+        """The network's own."""
+        return self.network.classifier
+
     def forward(self, images: Tensor, **taps: bool) -> ModelOutput:
         """Of images `(B, C, H, W)`, normalised for the student."""
         found: ModelOutput = self.network(images * self.scale + self.shift, **taps)

@@ -18,6 +18,7 @@ from hpmkd.errors import Diverged
 from hpmkd.methods.base import Distiller
 from hpmkd.methods.build import build_distiller
 from hpmkd.models import build
+from hpmkd.models.reused import Reused
 from hpmkd.plan.events import EpochResult
 from hpmkd.plan.job import Job
 from hpmkd.plan.work import validation_period
@@ -51,6 +52,9 @@ class Training:
         recipe: Recipe,
     ) -> None:
         fit, device = recipe.fit, recipe.device
+        if isinstance(model, Reused):
+            assert isinstance(teachers[0], nn.Module), "the plan gives it a network, whose maps it needs"
+            model.take_classifier(teachers[0])
         self.model, self.distiller = model.to(device), distiller.to(device)
         self.teachers: list[Teacher] = [
             LiveTeacher(one, fit.precision, device) if isinstance(one, nn.Module) else one for one in teachers

@@ -145,7 +145,8 @@ def test_every_baseline_has_a_distiller_and_every_distiller_a_baseline() -> None
     """What a baseline learns from stands in `plan`, which knows no torch, and its loss here: two dicts, held equal."""
     assert list(BASELINES) == [
         "Direct", "TraditionalKD", "DKD", "DIST", "MLKD", "NKD", "CTKD", "WTTM", "RLD", "FitNets", "AT", "SP", "RKD",
-        "CC", "VID", "PKT", "NST", "OFD", "CRD", "ReviewKD", "DML", "BAN", "TAKD", "KD-Ensemble", "KD-Budget", "HPM-KD",
+        "CC", "VID", "PKT", "NST", "OFD", "CRD", "ReviewKD", "SimKD", "DML", "BAN", "TAKD", "KD-Ensemble", "KD-Budget",
+        "HPM-KD",
     ]  # fmt: skip
     baselines = baselines_of(make_config(baselines=list(BASELINES)))
     assert {baseline.method for baseline in baselines} == set(DISTILLERS)

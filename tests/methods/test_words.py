@@ -37,6 +37,7 @@ ENTRIES = {
     "OFD": ("beta1", "alone"),
     "CRD": ("beta3", "negatives9", "dimensions8", "nceT0.5", "momentum0.9", "alone"),
     "ReviewKD": ("beta3", "warmup0.9", "channels2", "alone"),
+    "SimKD": ("beta3", "reduction4", "until0.5"),
     "DML": ("weight3", "epochs3"),
     "BAN": ("generations1", "generations2", "labels0.5", "T2"),
     "TAKD": ("steps2", "size50000", "T2", "LS"),

@@ -22,7 +22,7 @@ HPARAMS = {
     "cc.beta": 100.0, "cc.gamma": 0.4, "cc.order": 2, "vid.beta": 1.0, "vid.variance": 5.0, "pkt.beta": 30000.0,
     "pkt.diagonal": False, "nst.beta": 25.0, "ofd.beta": 1e-3, "crd.beta": 0.8, "crd.negatives": 9,
     "crd.dimensions": 128, "crd.temperature": 0.07, "crd.momentum": 0.5, "reviewkd.beta": 1.0, "reviewkd.warmup": 0.1,
-    "reviewkd.channels": 512, "dml.weight": 1.0,
+    "reviewkd.channels": 512, "dml.weight": 1.0, "simkd.beta": 1.0,
 }  # fmt: skip
 
 

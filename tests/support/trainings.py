@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from hpmkd.config.specs import ModelSpec
+from hpmkd.config.specs import ModelSpec, reusing
 from hpmkd.data.images import Splits
 from hpmkd.methods.build import build_distiller
 from hpmkd.models import build
@@ -41,7 +41,14 @@ def make(
     if teachers is None:
         teachers = [] if method == "Direct" else [build(teacher, seed) for seed in range(1, count + 1)]
     recipe = Recipe(make_fit(**fit), "crop_flip", 5, device, graph)
-    return Training(build(student, 2), distiller, teachers, splits or make_splits(), recipe)
+    return Training(
+        build(student_of(method, student, teacher), 2), distiller, teachers, splits or make_splits(), recipe
+    )
+
+
+def student_of(method: str, student: ModelSpec, teacher: ModelSpec) -> ModelSpec:
+    """The network that the plan gives a student of that method."""
+    return reusing(student, teacher, 2) if method == "SimKD" else student
 
 
 def flat(value: Any, name: str = "") -> dict[str, Any]:

@@ -14,7 +14,7 @@ import torch
 from support.builders import STUDENT, TEACHER, make_fit, make_splits
 from support.fake_gpu import GPU, UNORDERED, Watch, fake_gpu
 from support.losses import HPARAMS
-from support.trainings import HPM
+from support.trainings import HPM, student_of
 from torch import Tensor, nn
 
 from hpmkd.config.specs import ModelSpec
@@ -52,7 +52,7 @@ def on_fake_gpu(
     count = 0 if method == "Direct" else 2 if method in ("HPM-KD", "KD-Ensemble") else 1
     distiller = build_distiller(method, HPARAMS | HPM | hparams, student, (teacher,) * count, 3)
     teachers = [build(teacher, seed) for seed in range(count)]
-    model, splits = build(student, 2), make_splits()
+    model, splits = build(student_of(method, student, teacher), 2), make_splits()
     with fake_gpu():
         recipe = Recipe(make_fit(**fit), "crop_flip", 5, GPU, graph=False)
         yield Training(model, distiller, teachers, splits, recipe)
@@ -85,7 +85,7 @@ def test_no_step_waits_for_the_gpu_or_leaves_it(
 
 
 @pytest.mark.parametrize(("student", "teacher"), [(RESNET, RESNET), (STUDENT, RESNET), (RESNET, STUDENT)])
-@pytest.mark.parametrize("method", ["AT", "FitNets"])
+@pytest.mark.parametrize("method", ["AT", "FitNets", "SimKD"])
 def test_nor_with_maps_of_different_sizes(method: str, student: ModelSpec, teacher: ModelSpec) -> None:
     with on_fake_gpu(method, {}, student, teacher) as training:
         watch = watched(training)

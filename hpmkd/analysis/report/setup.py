@@ -12,7 +12,7 @@ from hpmkd.config.conditions import SUBSET, has_any
 from hpmkd.config.specs import FitSpec
 from hpmkd.data.source.listing import count, named
 from hpmkd.numeric import fixed, whole
-from hpmkd.plan.composition import OWN_ALONE, OWN_ON_KD, PLAIN_KD, is_standardised, term_of
+from hpmkd.plan.composition import NO_LABELS, OWN_ALONE, OWN_ON_KD, PLAIN_KD, is_standardised, term_of
 from hpmkd.plan.compression import networks_of, times_fewer
 from hpmkd.plan.job import Job
 from hpmkd.plan.roles import Role
@@ -28,7 +28,12 @@ _PROTOCOLS = {
     "literature": "literature: all images are trained on, none are held out; the test images are looked at after each "
     "epoch; accuracies are of the last epoch, best test epochs stand apart",
 }
-_LOSSES = {PLAIN_KD: "KD", OWN_ON_KD: "KD and a term of its own", OWN_ALONE: "the labels and a term of its own"}
+_LOSSES = {
+    PLAIN_KD: "KD",
+    OWN_ON_KD: "KD and a term of its own",
+    OWN_ALONE: "the labels and a term of its own",
+    NO_LABELS: "a term of its own, without labels (students end in the teacher's classifier)",
+}
 _OPTIMISERS = {"adam": "Adam", "sgd": "SGD"}
 
 

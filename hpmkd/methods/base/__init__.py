@@ -5,8 +5,6 @@ from hpmkd.methods.base.distiller import Distiller, Repeat, Taps, one_by_one
 from hpmkd.methods.base.logit_distiller import LogitDistiller, of_class, others, ramp, true_class
 from hpmkd.methods.base.on_kd import FeatureDistiller, OnKD, standardised
 from hpmkd.methods.base.taps import (
-    averaged,
-    averaging,
     embedding_size,
     embeddings,
     feature_shapes,
@@ -16,6 +14,7 @@ from hpmkd.methods.base.taps import (
 from hpmkd.methods.base.terms import divergence, kd_terms, soft_terms
 from hpmkd.methods.base.unit import unit
 from hpmkd.models import ModelOutput
+from hpmkd.models.averaging import averaged, averaging
 
 __all__ = [
     "Distiller",

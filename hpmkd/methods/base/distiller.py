@@ -13,7 +13,7 @@ from hpmkd.models import ModelOutput
 if TYPE_CHECKING:
     from hpmkd.config.fields import Section
 
-# Some of `features`, `embedding`, `pre_activations`: see `ModelOutput`.
+# Some of `features`, `embedding`, `pre_activations`, `last_maps`: see `ModelOutput`.
 Taps = frozenset[str]
 # Does some work so many times; on a GPU it can be recorded once and played from then on.
 Repeat = Callable[[Callable[[], None], int], None]

@@ -6,10 +6,10 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from hpmkd.config.specs import ModelSpec
 from hpmkd.models import ModelOutput, build
+from hpmkd.models.averaging import averaged
 
 
 def feature_shapes(spec: ModelSpec, tap: Literal["features", "pre_activations"] = "features") -> list[torch.Size]:
@@ -43,28 +43,6 @@ def same_size(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     height, width = min(a.shape[2], b.shape[2]), min(a.shape[3], b.shape[3])
     pooled = [x if x.shape[2:] == (height, width) else averaged(x, height, width) for x in (a, b)]
     return pooled[0], pooled[1]
-
-
-def averaged(maps_NCHW: Tensor, height: int, width: int) -> Tensor:
-    """Maps of that height and width, by adaptive average pooling.
-
-    On a GPU as two products of matrices: torch's own backward pass there adds in an order that changes, and where
-    deterministic kernels are asked for it has none.
-    """
-    if maps_NCHW.device.type == "cpu":
-        return F.adaptive_avg_pool2d(maps_NCHW, (height, width))
-    return averaging(maps_NCHW, height) @ maps_NCHW @ averaging(maps_NCHW.mT, width).mT
-
-
-def averaging(maps_NCHW: Tensor, rows: int) -> Tensor:
-    """The matrix `(rows, H)` that makes `rows` of H rows: row i is the mean of those from floor(i H / rows) to
-    ceil((i + 1) H / rows), as `adaptive_avg_pool2d` takes them. It is made on the maps' device, without waiting."""
-    given = maps_NCHW.shape[2]
-    row = torch.arange(rows, device=maps_NCHW.device)[:, None]
-    column = torch.arange(given, device=maps_NCHW.device)
-    first, end = row * given // rows, ((row + 1) * given + rows - 1) // rows
-    inside = (column >= first) & (column < end)
-    return inside.to(maps_NCHW.dtype) / (end - first)
 
 
 def paired_stages(student: int, teacher: int) -> list[tuple[int, int]]:

@@ -7,13 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from support.builders import STUDENT, TEACHER
 from support.feature_losses import COUNT as N
 from support.feature_losses import both, distiller, outputs, own_terms, pooled, unit
 from support.losses import numpy
 from torch.nn import functional as F
 
+from hpmkd.methods.build import build_distiller
 from hpmkd.methods.features.ofd import Margin, partial_distance
 from hpmkd.methods.features.review_kd import hierarchical_distance
+from hpmkd.models import ModelOutput
 
 
 def test_sp(cache_dir: Any) -> None:
@@ -127,3 +130,21 @@ def test_review_kd(cache_dir: Any) -> None:
     assert found == pytest.approx(3 * expected, rel=1e-9)
     early = made.loss(student, [teacher], target, 10 / 240)["review"].item()
     assert early == pytest.approx(1.5 * expected, rel=1e-9), "half of the warm-up"
+
+
+def test_simkd() -> None:
+    """Chen et al. 2022, equation 3, the mean over all values as in the authors' code; the larger maps are averaged."""
+    generator = torch.Generator().manual_seed(1)
+    ours, large = (torch.randn(3, 5, side, side, generator=generator).double() for side in (4, 8))
+    ours.requires_grad_()
+    logits = torch.zeros(3, 2).double()
+    method = build_distiller("SimKD", {"simkd.beta": 3.0}, STUDENT, (TEACHER,), 0)
+    student, teacher = (ModelOutput(logits, last_maps=one) for one in (ours, large))
+    terms = method.loss(student, [teacher], torch.zeros(3, dtype=torch.int64), 0.0)
+    theirs = numpy(large).reshape(3, 5, 4, 2, 4, 2).mean((3, 5))
+    apart = numpy(ours) - theirs
+    assert terms.keys() == {"simkd"}
+    assert float(terms["simkd"].detach()) == pytest.approx(3 * (apart**2).mean(), rel=1e-12)
+    terms["simkd"].backward()
+    assert ours.grad is not None
+    np.testing.assert_allclose(numpy(ours.grad), 6 * apart / apart.size, rtol=1e-12)
