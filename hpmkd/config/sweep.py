@@ -24,6 +24,7 @@ from hpmkd.config.networks import PairConfig, PairName, Ratio, StudentConfig, Te
 from hpmkd.config.own_method import OwnMethod
 from hpmkd.config.paths import user_path
 from hpmkd.config.protocol import Protocol
+from hpmkd.config.tuning import TuneConfig
 from hpmkd.config.user_cache import user_cache
 from hpmkd.config.vary import grids
 
@@ -187,6 +188,7 @@ class SweepConfig(Section):
     hpmkd: HPMKDConfig = HPMKDConfig()
     adaptive: AdaptiveConfig = AdaptiveConfig()
     kd_budget: KDBudgetConfig = KDBudgetConfig()
+    tune: TuneConfig = TuneConfig()
     resources: ResourcesConfig = ResourcesConfig()
     record: RecordConfig = RecordConfig()
     bench: BenchConfig = BenchConfig()

@@ -34,6 +34,7 @@ SWITCHES: dict[str, tuple[str, Any]] = {
     "convergenceTemp": ("hpmkd.schedule", "convergence"),
     "noAdaptive": ("hpmkd.adaptive", False),
     "noParallel": ("hpmkd.parallel", False),
+    "tuned": ("tune.every", True),
     "noSharedMemory": ("hpmkd.shared_memory", False),
     "KD": ("kd.alone", False),
     "rawLogits": ("kd.standardise", False),
@@ -50,6 +51,7 @@ SWITCHES: dict[str, tuple[str, Any]] = {
     "adaptive": ("hpmkd.adaptive", True),
     "parallel": ("hpmkd.parallel", True),
     "sharedMemory": ("hpmkd.shared_memory", True),
+    "untuned": ("tune.every", False),
 }
 # Of the recipe that all models of a sweep share, the one setting that a baseline may have for itself: methods are
 # compared at equal cost, too.
@@ -117,8 +119,12 @@ NUMBERS: dict[str, tuple[str, ...]] = {
     "reduction": ("adaptive.reduction_factor", "simkd.reduction"),
     "part": ("adaptive.part",),
     "students": ("kd_budget.students",),
+    "trials": ("tune.trials",),
     "epochs": (EPOCHS,),
 }
+_OF_ALL_TUNINGS = (
+    "multiply_adds", "sampler", "scheduler", "reduction_factor", "first", "metric", "one_standard_error", "lr", "space",
+)  # fmt: skip
 # Settings of methods without a word, and why.
 WORDLESS = {
     "kd.logits": "it is how the teachers' logits are obtained, not what is learnt from them",
@@ -126,11 +132,14 @@ WORDLESS = {
     "adaptive.temperatures": "a list has no place in a name",
     "adaptive.alphas": "a list has no place in a name",
     "mlkd.temperatures": "a list has no place in a name",
+    **dict.fromkeys(
+        (f"tune.{name}" for name in _OF_ALL_TUNINGS), "baselines that are compared are tuned in the same way"
+    ),
 }
 # The second block of `SWITCHES`: in a name only where the config differs from the default.
 PUT_BACK = (
     "KD", "rawLogits", "weighted", "unmasked", "kernel", "noDiagonal", "joint", "chain", "multiTeacher", "attention",
-    "metaTemp", "cosineTemp", "adaptive", "parallel", "sharedMemory",
+    "metaTemp", "cosineTemp", "adaptive", "parallel", "sharedMemory", "untuned",
 )  # fmt: skip
 KEYS = frozenset([*(key for key, _ in SWITCHES.values()), *(key for keys in NUMBERS.values() for key in keys)])
 _NUMBER = re.compile(r"([A-Za-z]+?)((?:\d+\.?\d*|\.\d+)(?:[eE]\+?\d+)?)")
@@ -201,7 +210,8 @@ _EXAMPLES = {
     "a": 0.5, "gamma": 0.5, "warmup": 0.1, "labels": 0.1, "weight": 0.9, "start": 1, "span": 20, "ramp": 0.1,
     "lsWeight": 9, "distance": 25, "angle": 50, "order": 2, "variance": 5, "negatives": 4096, "dimensions": 128,
     "nceT": 0.1, "momentum": 0.5, "channels": 256, "until": 0.5, "mixup": 0.2, "beta": 100, "hint": 0.3, "size": 20000,
-    "bonus": 0.2, "gate": 100, "high": 1.5, "low": 0.5, "reduction": 3, "part": 0.5, "students": 5, "epochs": 60,
+    "bonus": 0.2, "gate": 100, "high": 1.5, "low": 0.5, "reduction": 3, "part": 0.5, "students": 5, "trials": 20,
+    "epochs": 60,
 }  # fmt: skip
 
 

@@ -48,6 +48,7 @@ class Baseline:
         search_as: the words that the search of this baseline needs in its own name; None: it is that of all others.
         varied: keys that the words of the name set.
         own: the method, where a user brings it.
+        tuned: settings that a tuning chooses, with their ranges, see `tuning.space_of`; none: they are the config's.
     """
 
     label: str
@@ -73,6 +74,7 @@ class Baseline:
     search_as: str | None = None
     varied: frozenset[str] = field(default=frozenset(), compare=False)
     own: OwnMethod | None = field(default=None, compare=False, repr=False)
+    tuned: tuple[tuple[str, float, float], ...] = ()
 
     @property
     def taught(self) -> bool:

@@ -18,6 +18,7 @@ from hpmkd.plan.entries import BEFORE, EMBEDDING, MAPS, CatalogEntry, features, 
 from hpmkd.plan.grid import varied
 from hpmkd.plan.naming import SEARCH, Kind, named, parsed
 from hpmkd.plan.own_methods import own_entry
+from hpmkd.plan.tuning import need_used
 
 if TYPE_CHECKING:
     from hpmkd.config.sweep import SweepConfig
@@ -142,6 +143,7 @@ def baselines_of(config: SweepConfig) -> tuple[Baseline, ...]:
         made.append(baseline)
     # A grid may contain what is compared anyway, and grids may overlap.
     every = {one.label: one for one in (*made, *_varied(config, found))}
+    need_used(list(every.values()), config)
     if config.protocol == LITERATURE:
         for one in every.values():
             _need_no_choice(one, config)

@@ -14,6 +14,7 @@ from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec
 from hpmkd.plan.roles import Role
 
 Hparams = tuple[tuple[str, Any], ...]
+TRIALS = "tune.trials"  # a key that only tunings have
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,11 @@ class Job:
                 if part.compare and not left_out:
                     flat[f"{section}.{part.name}"] = list(value) if isinstance(value, tuple) else value
         return flat | dict(self.hparams)
+
+    @property
+    def is_tuning(self) -> bool:
+        """Whether it is a search that tries settings of one baseline, see `plan/tuning.py`."""
+        return self.role is Role.SEARCH and any(name == TRIALS for name, _ in self.hparams)
 
     @property
     def teachers(self) -> tuple[Job, ...]:
@@ -174,7 +180,7 @@ def label(job: Job, runs: int) -> str:
     if job.role is Role.TEACHER:
         return f"teacher{number}{run} {job.place}"
     if job.role is Role.SEARCH:
-        return f"search{run} {job.place}"
+        return f"{f'{job.baseline} tuning' if job.is_tuning else 'search'}{run} {job.place}"
     if job.role is Role.ASSISTANT:
         return f"{job.baseline} assistant{number}{run} {job.place}"
     return f"{job.baseline}{run} {job.place}"

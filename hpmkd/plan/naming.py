@@ -15,6 +15,7 @@ from hpmkd.config.overrides import with_values, written
 from hpmkd.config.words import keys_of, read, vocabulary, word_of
 from hpmkd.errors import UsageError
 from hpmkd.plan.baseline import SEARCHED, Baseline
+from hpmkd.plan.tuning import with_tuning
 
 if TYPE_CHECKING:
     from hpmkd.config.sweep import SweepConfig
@@ -44,7 +45,9 @@ class Kind:
 
     def readable(self, config: SweepConfig, search: bool) -> frozenset[str]:
         """The config keys for which it may have words."""
-        return self.keys | self.make(config).reads | (keys_of("adaptive") if search else frozenset())
+        made = self.make(config)
+        tuning = frozenset() if made.budget_of is not None else keys_of("tune")
+        return self.keys | made.reads | tuning | (keys_of("adaptive") if search else frozenset())
 
 
 def named(kind: Kind, words: Sequence[str], config: SweepConfig) -> Baseline:
@@ -118,6 +121,7 @@ def with_settings(
     _need_something_to_search(made, own, search, where)
     if search:
         made = replace(made, search=True, reads=made.reads - SEARCHED | keys_of("adaptive"))
+    made = with_tuning(made, own, where)
     idle = {key for key in values if key not in made.reads} - ({_LENGTH} if values.get(_LENGTH) == 0 else set())
     if idle:
         rest = {key: value for key, value in values.items() if key not in idle}
@@ -192,6 +196,7 @@ def _idle(kind: Kind, word: str, made: Baseline, *, config: SweepConfig, where: 
     words = vocabulary(made.reads, own_switches(config))
     searched = made.search and word[:1] in ("T", "a")
     why = "temperature and alpha come from its search" if searched else "what it sets is switched off"
+    why = "its settings are tuned" if made.tuned and not searched else why
     return UsageError(
         f"{where}: {word} changes nothing there",
         expected=f"{made.label} and any of {', '.join(words)}",

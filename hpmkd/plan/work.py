@@ -8,6 +8,7 @@ from hpmkd.plan.architecture import forward_cost
 from hpmkd.plan.halving import candidate_epochs, last_epoch, rungs
 from hpmkd.plan.job import Job
 from hpmkd.plan.roles import Role
+from hpmkd.plan.trials import tuning_epochs
 
 # A training spends at most this part of its time on validation images.
 _VALIDATION_PART = 0.1
@@ -22,6 +23,8 @@ def epochs_of(job: Job) -> int:
     """Epochs of a job; of a search those of all its candidates together."""
     if job.role is not Role.SEARCH:
         return job.fit.epochs
+    if job.is_tuning:
+        return tuning_epochs(job)
     grid = dict(job.hparams)
     count = len(grid["adaptive.temperatures"]) * len(grid["adaptive.alphas"])
     last = last_epoch(grid["adaptive.part"], job.fit.epochs)

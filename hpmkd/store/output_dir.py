@@ -123,6 +123,10 @@ class OutputDir:
         """Ray Tune's own folders, one per round: a cache."""
         return self.root / "tune"
 
+    def tuning(self, job: Job) -> Path:
+        """Tune's own folder of a tuning, and what was tried so far."""
+        return self.tune / f"tuning_{trial_folder(job)}"
+
     @property
     def progress(self) -> Path:
         """Records of how far each model is, one file per model; see `store/progress_log.py`."""

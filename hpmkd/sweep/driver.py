@@ -24,6 +24,7 @@ from hpmkd.sweep.graceful_stop import GracefulStop
 from hpmkd.sweep.loggers import open_loggers
 from hpmkd.sweep.searcher import JobQueue, QueueSync
 from hpmkd.sweep.tune_run import finish_round, keep_error, restorable, run_round
+from hpmkd.sweep.tunings import Tuning, next_tuning, waiting_for_tunings, without_tunings
 from hpmkd.timings import Timings
 
 # How often in a row Ray may die without a finished model in between.
@@ -104,15 +105,28 @@ class SweepState:
         """Rounds, on a Ray that runs."""
         whole = self._shares()
         while self.stop.caught is None and not (self.fail_fast and self.lines.failed):
-            now = self.attempts.next_round(self.sweep.jobs, self.done())
+            now = self.attempts.next_round(without_tunings(self.sweep.jobs, self.missing()), self.done())
             if now is None:
-                return
+                if not self._tune(whole):
+                    return
+                continue
             part = whole.fewer(now.concurrent)
             if now.attempt:
                 progress.info(
                     f"training {count(len(now.keys), 'failed model')} again, {part.side_by_side} side by side"
                 )
             self._round(now, part)
+
+    def _tune(self, whole: Shares) -> bool:
+        """Makes the first tuning that can be made, in an experiment of its own; whether there was one."""
+        job = next_tuning(self.sweep.jobs, self.missing(), self.attempts)
+        if job is None:
+            return False
+        self.restore = None  # of a round: the file that this makes changes what it had left
+        callbacks = [self.lines, Records(self.sweep.by_key, self.sweep.output), *self.watchers]
+        Tuning(self.sweep, callbacks, self.gentle, self.attempts).run(job, whole.of(job.role))
+        self.refresh()
+        return True
 
     def _shares(self) -> Shares:
         config = self.sweep.config
@@ -133,7 +147,7 @@ class SweepState:
         records = Records(self.sweep.by_key, self.sweep.output)
         callbacks: list[Any] = [self.gentle, QueueSync(queue), self.lines, records, TrimMetrics()]
         for watcher in self.watchers:
-            watcher.round(now.keys - self.done(), part)
+            watcher.round((now.keys | waiting_for_tunings(self.sweep.jobs, self.missing())) - self.done(), part)
         callbacks += [*self.loggers, *self.watchers]
         self.lines.failed_now.clear()
         self.gentle.arm(queue)

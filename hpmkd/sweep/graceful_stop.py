@@ -35,8 +35,8 @@ class GracefulStop(EventCallback):
         self._asked: float | None = None
         self._unsaved: set[str] = set()
 
-    def arm(self, queue: JobQueue) -> None:
-        """Before each `fit`, which takes its jobs from `queue`."""
+    def arm(self, queue: JobQueue | None) -> None:
+        """Before each `fit`, which takes its jobs from `queue`, if it has one."""
         self._queue = queue
         self._end_tune, self._asked, self._unsaved = None, None, set()
         self.output.stop_file.unlink(missing_ok=True)

@@ -49,13 +49,13 @@ def restorable(sweep: Sweep) -> tuple[Path | None, str]:
     newest = found[-1]
     try:
         mark = parse_json((newest / _MARK).read_text())
-        finished, where, plan, versions = (mark[name] for name in ("finished", "where", "plan", "versions"))
+        finished, where, plan, written = (mark[name] for name in ("finished", "where", "plan", "versions"))
     except (OSError, ValueError, KeyError, TypeError):
         return None, f"{newest}: {_MARK} is missing or incomplete"
     if finished or where != str(sweep.output.root) or plan != _plan_id(sweep):
         return None, ""
-    if versions != _versions():
-        return None, f"{newest}: Tune's state was written by {versions}, this is {_versions()}"
+    if written != versions():
+        return None, f"{newest}: Tune's state was written by {written}, this is {versions()}"
     # Tune writes its state in place, so a kill can leave anything; the model files are the truth.
     reason = why_invalid(newest, sweep_key(sweep))
     return (None, f"{newest}: Tune's state cannot be used, {reason}") if reason else (newest, "")
@@ -66,7 +66,8 @@ def sweep_key(sweep: Sweep) -> bytes:
     return signing_key(cache_folder(sweep.config.data))
 
 
-def _versions() -> str:
+def versions() -> str:
+    """Those that a state must have been written by."""
     return f"hpmkd {__version__}, ray {ray.__version__}, python {platform.python_version()}"
 
 
@@ -193,4 +194,4 @@ def keep_error(sweep: Sweep, error: BaseException) -> Path | None:
 
 def _mark(sweep: Sweep, folder: Path, finished: bool) -> None:
     mark = {"where": str(sweep.output.root), "finished": finished, "plan": _plan_id(sweep)}
-    commit_json(folder / _MARK, {**mark, "versions": _versions()})
+    commit_json(folder / _MARK, {**mark, "versions": versions()})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -214,6 +215,7 @@ def make_training(
 ) -> Training:
     """A job's training from its seed, taught by `teachers`, with `values` in place of the job's own settings."""
     specs = tuple(parent.model for parent in job.teachers)
+    fit = replace(job.fit, lr=values.get("fit.lr", job.fit.lr))
     distiller = build_distiller(
         job.method, {**dict(job.hparams), **values}, student=job.model, teachers=specs, seed=job.seed, own=job.own
     )
@@ -223,5 +225,5 @@ def make_training(
         distiller,
         teachers=teachers,
         splits=splits,
-        recipe=Recipe(job.fit, job.data.augment, job.seed, device, graph=graph),
+        recipe=Recipe(fit, job.data.augment, job.seed, device, graph=graph),
     )

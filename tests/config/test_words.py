@@ -13,7 +13,7 @@ from hpmkd.numeric import digits
 METHODS = (
     "kd", "ls", "dkd", "dist", "mlkd", "nkd", "ctkd", "wttm", "rld", "fitnets", "at", "sp", "rkd", "cc", "vid",
     "pkt", "nst", "ofd", "crd", "reviewkd", "simkd", "dml", "ban", "takd", "hpmkd", "kd_budget",
-    "adaptive",
+    "adaptive", "tune",
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
+from hpmkd.analysis.report.tunings import tuned
 from hpmkd.audit import results
 from hpmkd.audit.sweep_dir import Saved
 from hpmkd.config.conditions import SUBSET, has_any
@@ -52,7 +53,7 @@ def facts_of(frame: pd.DataFrame, saved: Saved, order: Sequence[str]) -> list[tu
         ("conditions", _conditions(part)),
         ("pairs", _kinds(part, "pair")),
     ]
-    made += [("baselines", named(order, _MOST)), ("losses", losses(saved.jobs))]
+    made += [("baselines", named(order, _MOST)), ("losses", losses(saved.jobs)), *tuned(saved)]
     if config is not None:
         train = config.data.train_images
         made += [("runs per baseline", str(config.runs)), ("seed of the sweep", str(config.seed))]

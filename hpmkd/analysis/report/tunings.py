@@ -1,0 +1,36 @@
+"""Which baselines were tuned, and what was chosen for them: a report says of all others that they were not."""
+
+from __future__ import annotations
+
+from hpmkd.audit.sweep_dir import Saved
+from hpmkd.data.source.listing import named
+from hpmkd.files import parse_json
+from hpmkd.numeric import digits
+from hpmkd.plan.job import TRIALS, Job
+from hpmkd.plan.roles import Role
+
+_MOST = 20  # baselines that are named
+
+
+def tuned(saved: Saved) -> list[tuple[str, str]]:
+    """A line for each tuning, and one for the baselines without; nothing where a sweep has no tuning."""
+    made = [job for job in saved.jobs if job.is_tuning]
+    if not made:
+        return []
+    with_one = {job.baseline for job in made}
+    others = {
+        str(job.baseline): None for job in saved.jobs if job.role is Role.STUDENT and job.baseline not in with_one
+    }
+    lines = [(f"tuning of {job.baseline}, {job.place}", _chosen(job, saved)) for job in made]
+    return [*lines, *[("settings not tuned", named(list(others), _MOST))] * bool(others)]
+
+
+def _chosen(job: Job, saved: Saved) -> str:
+    how = dict(job.hparams)
+    tried = f"{how[TRIALS]} settings on validation images ({how['tune.scheduler']}, {how['tune.metric']})"
+    try:
+        found = parse_json(saved.output.model_file(job).read_text())["metadata"]["chosen"]
+        text = ", ".join(f"{key} {digits(float(value))}" for key, value in found.items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return f"{tried}; not there yet"
+    return f"{tried}: {text}"

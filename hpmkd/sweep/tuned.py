@@ -1,0 +1,72 @@
+"""What a tuning has tried, what is chosen, and what is said of it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hpmkd.data.source.listing import count
+from hpmkd.errors import HpmkdError
+from hpmkd.plan.job import Job, label
+from hpmkd.plan.trials import milestones
+from hpmkd.sweep.candidates import EPOCH, LOSS, NUMBER, SETTINGS
+
+
+def trying(job: Job, runs: int) -> str:
+    """What is said at its start."""
+    how = dict(job.hparams)
+    keys = ", ".join(key for key, *_ in how["tune.space"])
+    return f"{label(job, runs)}: trying {count(how['tune.trials'], 'setting')} of {keys}"
+
+
+def summary(found: Mapping[str, Any]) -> str:
+    """What is said at its end."""
+    text = ", ".join(f"{name} {value:g}" for name, value in found["chosen"].items())
+    return f"{text} ({found['accuracy_pct']:.2f}% on validation)"
+
+
+def rows(file: Path) -> list[dict[str, Any]]:
+    """What was noted; a line that is torn, or that a trial that started again has said twice, counts once."""
+    found: dict[tuple[int, int], dict[str, Any]] = {}
+    with contextlib.suppress(OSError):
+        for line in file.read_text().splitlines():
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                row = json.loads(line)
+                found[int(row[NUMBER]), int(row[EPOCH])] = row
+    return [found[key] for key in sorted(found)]
+
+
+def conclusion(job: Job, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What is chosen of those that were trained to the end; the first where nothing is better by a standard error.
+
+    Raises:
+        HpmkdError: none was.
+    """
+    how, last = dict(job.hparams), milestones(job)[-1]
+    whole = [row for row in rows if row[EPOCH] == last and math.isfinite(row[LOSS])]
+    if not whole:
+        raise HpmkdError(
+            "no settings were trained to the end", expected="at least one", found=f"{len(rows)} comparisons before it",
+            todo="look at the trials that failed; a smaller fit.lr may help",
+        )  # fmt: skip
+    best = min(whole, key=lambda row: (row[LOSS], row[NUMBER]))
+    first = next((row for row in whole if row[NUMBER] == 0), None)
+    if how["tune.one_standard_error"] and first is not None and first[LOSS] <= best[LOSS] + best["standard_error"]:
+        best = first
+    seconds = {row[NUMBER]: row["seconds"] for row in rows}  # the last of each
+    evidence = [
+        {
+            "candidate": row[NUMBER], "epochs": row[EPOCH], "validation_loss": row[LOSS],
+            "standard_error": row["standard_error"], "validation_accuracy_pct": row["accuracy_pct"],
+            "train_seconds": row["seconds"], **row[SETTINGS],
+        }
+        for row in rows
+    ]  # fmt: skip
+    return {
+        "chosen": dict(best[SETTINGS]), "evidence": evidence, "accuracy_pct": best["accuracy_pct"],
+        "train_seconds": sum(seconds.values()),
+    }  # fmt: skip
