@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec
+from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec, reusing
 from hpmkd.data.images import RawData, Splits, split
 from hpmkd.data.source.images import Images
 from hpmkd.methods.build import build_distiller
@@ -122,7 +122,8 @@ def training(
         teachers = [_cache(splits, device)]
     distiller = build_distiller(case.method, hparams, case.model, (case.teacher,) * len(teachers), seed)
     recipe = Recipe(fit, SPEC.augment, seed, device, graph)
-    return Training(build(case.model, seed), distiller, teachers, splits, recipe)
+    model = reusing(case.model, case.teacher, 2) if case.method == "SimKD" else case.model
+    return Training(build(model, seed), distiller, teachers, splits, recipe)
 
 
 def _cache(splits: Splits, device: torch.device) -> CachedTeacher:
