@@ -75,7 +75,10 @@ def telling(locator: Locator) -> Iterator[None]:
                 "correct the name behind the colon",
             ) from error  # fmt: skip
         said = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}{where}"
-        raise Fault("a module that can be imported", said, "correct it there") from error
+        todo = "correct it there"
+        if "relative import" in said:
+            todo = f"name the package's module, not its file: package.{Path(locator.place).stem}:{locator.factory}"
+        raise Fault("a module that can be imported", said, todo) from error
 
 
 def _about(found: Any, locator: Locator) -> dict[str, Any]:

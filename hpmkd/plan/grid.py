@@ -78,7 +78,7 @@ def _writable(config: SweepConfig, keys: Mapping[str, list[Any]], where: str) ->
                     f"{where}: {key}: {value!r} has no word that says so in a name",
                     expected=f"numbers; {value!r} where that is what the config says",
                     found=f"{key} is {value_of(config, key)!r} in the config",
-                    todo=f"leave {value!r} out of the grid, or {key} out of the config",
+                    todo=f"leave {value!r} out of the grid; a choice is one for a whole sweep: --{key} {value}",
                 )
 
 

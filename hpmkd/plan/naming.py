@@ -121,7 +121,7 @@ def with_settings(
     _need_something_to_search(made, own, search, where)
     if search:
         made = replace(made, search=True, reads=made.reads - SEARCHED | keys_of("adaptive"))
-    made = with_tuning(made, own, where)
+    made = with_tuning(made, own, where, asked="tune.every" in values)
     idle = {key for key in values if key not in made.reads} - ({_LENGTH} if values.get(_LENGTH) == 0 else set())
     if idle:
         rest = {key: value for key, value in values.items() if key not in idle}

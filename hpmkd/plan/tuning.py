@@ -30,22 +30,23 @@ _NOT_WEIGHTS = ("cc.gamma",)
 _TEMPERATURES, _FACTOR, _LR_FACTORS = (1.0, 16.0), 8.0, (0.25, 8.0)
 
 
-def with_tuning(made: Baseline, config: SweepConfig, where: str) -> Baseline:
-    """The baseline with what its config says of tuning.
+def with_tuning(made: Baseline, config: SweepConfig, where: str, asked: bool = False) -> Baseline:
+    """The baseline with what its config says of tuning. `asked`: by a word in its name; where all are tuned, one with a
+    search of its own keeps that.
 
     Raises:
         UsageError: there is nothing to tune, or nothing to tune it on.
     """
     if made.budget_of is not None:
         return made
-    if not config.tune.every:
+    if not config.tune.every or (made.search and not asked):
         return replace(made, reads=made.reads | {TUNED})
     if made.search:
         raise UsageError(
             f"{where}: tuned beside a search for temperature and alpha",
             expected="one of them",
             found="both",
-            todo="leave one of them out; the search of HPM-KD by noAdaptive",
+            todo="leave one of them out; the search of HPM-KD: HPM-KD-noAdaptive-tuned",
         )
     if not config.data.validation_fraction:
         raise UsageError(
@@ -75,7 +76,7 @@ def space_of(made: Baseline, config: SweepConfig) -> tuple[tuple[str, float, flo
                 found[key] = _allowed(config, key, value, ends)
     if config.tune.lr and config.fit.lr:
         found[LR] = (config.fit.lr * _LR_FACTORS[0], config.fit.lr * _LR_FACTORS[1])
-    found |= {key: (ends[0], ends[1]) for key, ends in asked.items() if key in made.reads | {LR}}
+    found |= {key: _possible(config, key, ends) for key, ends in asked.items() if key in made.reads | {LR}}
     return tuple((key, low, high) for key, (low, high) in sorted(found.items()))
 
 
@@ -105,6 +106,18 @@ def _allowed(config: SweepConfig, key: str, value: float, ends: tuple[float, flo
         except UsageError:
             made.append(float(value))
     return made[0], made[1]
+
+
+def _possible(config: SweepConfig, key: str, ends: Sequence[float]) -> tuple[float, float]:
+    """UsageError where the setting cannot have an end of the range that was asked for."""
+    if key == LR and ends[0] <= 0:
+        raise UsageError(
+            "tune.space: fit.lr", expected="learning rates above 0", found=str(list(ends)), todo="correct the range"
+        )
+    if key != LR:
+        for end in ends:
+            with_values(config, {key: end}, f"tune.space: {list(ends)}")
+    return ends[0], ends[1]
 
 
 def need_used(baselines: Sequence[Baseline], config: SweepConfig) -> None:

@@ -69,6 +69,11 @@ def _wanted(entries: Sequence[str], absolute: Any) -> dict[str, str]:
     for entry in entries:
         if ":" in entry:
             name, place = _located(entry, absolute)
+        elif entry.endswith(".py"):
+            raise UsageError(
+                f"{_WHERE}: a file without the name of a method", expected=f"{entry}:Class", found=repr(entry),
+                todo="name the class in it, behind a colon",
+            )  # fmt: skip
         elif root_of(entry, BASELINES) is None:
             offered = _offered() if offered is None else offered
             name = entry.partition("-")[0]

@@ -35,6 +35,7 @@ from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep.left_out import changed_settings, warn_left_out
 from hpmkd.sweep.own_methods import note_methods
 from hpmkd.sweep.own_networks import looked_at
+from hpmkd.sweep.samplers import need_sampler
 from hpmkd.sweep.tried_methods import need_tried
 
 
@@ -74,6 +75,7 @@ def need_surroundings(config: SweepConfig) -> None:
             process does not let Ray start.
     """
     need_loggers(config.record)
+    need_sampler(config.tune.sampler)
     need_address_space()
     need_sound_variables()
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from hpmkd.data.source.listing import count
 from hpmkd.errors import HpmkdError
-from hpmkd.plan.job import Job, label
+from hpmkd.plan.job import TRIALS, Job, label
 from hpmkd.plan.trials import milestones
 from hpmkd.sweep.candidates import EPOCH, LOSS, NUMBER, SETTINGS
 
@@ -26,7 +26,9 @@ def trying(job: Job, runs: int) -> str:
 def summary(found: Mapping[str, Any]) -> str:
     """What is said at its end."""
     text = ", ".join(f"{name} {value:g}" for name, value in found["chosen"].items())
-    return f"{text} ({found['accuracy_pct']:.2f}% on validation)"
+    failed = sum(row.get("failed", False) for row in found["evidence"])
+    also = f"; the trials of {count(failed, 'setting')} FAILED: see tune/" if failed else ""
+    return f"{text} ({found['accuracy_pct']:.2f}% on validation){also}"
 
 
 def rows(file: Path) -> list[dict[str, Any]]:
@@ -66,6 +68,9 @@ def conclusion(job: Job, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         }
         for row in rows
     ]  # fmt: skip
+    # Without a comparison: its trial failed.
+    lost = sorted(set(range(how[TRIALS])) - {row[NUMBER] for row in rows})
+    evidence += [{"candidate": number, "failed": True} for number in lost]
     return {
         "chosen": dict(best[SETTINGS]), "evidence": evidence, "accuracy_pct": best["accuracy_pct"],
         "train_seconds": sum(seconds.values()),

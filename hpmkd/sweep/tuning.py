@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -17,11 +16,11 @@ from ray.tune.search import ConcurrencyLimiter, Searcher
 
 from hpmkd.audit.sweep_dir import Sweep
 from hpmkd.cluster.resources import TrialResources
-from hpmkd.errors import EnvironmentProblem
 from hpmkd.files import commit_json, parse_json
 from hpmkd.plan.job import Job
 from hpmkd.plan.trials import candidates, milestones
 from hpmkd.sweep.candidates import EPOCH, LOSS, NUMBER, SETTINGS, note_chosen, try_candidate, was_made_before
+from hpmkd.sweep.samplers import need_sampler
 from hpmkd.sweep.signed_state import StateSigner, why_invalid
 from hpmkd.sweep.tune_run import sweep_key, versions
 from hpmkd.sweep.tuned import conclusion, rows
@@ -186,10 +185,9 @@ def _searcher(job: Job, concurrent: int) -> Searcher:
     if how["tune.sampler"] == "random":
         return ConcurrencyLimiter(GivenSettings(drawn), max_concurrent=concurrent)
     need_sampler(how["tune.sampler"])
-    from ray.tune.search.optuna import OptunaSearch
+    from hpmkd.sweep.optuna_sampler import OptunaSampler
 
-    first = {f"{SETTINGS}/{key}": value for key, value in drawn[0].items()}
-    search = OptunaSearch(metric=LOSS, mode="min", points_to_evaluate=[first], seed=job.seed % 2**32)
+    search = OptunaSampler({f"{SETTINGS}/{key}": value for key, value in drawn[0].items()}, job.seed % 2**32)
     return ConcurrencyLimiter(search, max_concurrent=concurrent)
 
 
@@ -204,12 +202,3 @@ def _space(job: Job) -> dict[str, Any]:
             for key, low, high in how["tune.space"]
         }
     }
-
-
-def need_sampler(name: str) -> None:
-    """EnvironmentProblem where its package is not installed."""
-    if name == "optuna" and importlib.util.find_spec("optuna") is None:
-        raise EnvironmentProblem(
-            "tune.sampler: the package optuna is not installed", expected="the optional extra tune", found="none",
-            todo="pip install -e '.[tune]', or take --tune.sampler random",
-        )  # fmt: skip

@@ -75,6 +75,9 @@ def test_all_at_once() -> None:
     assert labels == ["Direct", "AT-untuned"]
     tuned = {one.label: bool(one.tuned) for one in baselines_of(make_config(baselines=["Direct", "AT-tuned"]))}
     assert tuned == {"Direct": False, "AT-tuned": True}
+    every = ["Direct", "HPM-KD", "HPM-KD-noAdaptive", "TraditionalKD-adaptive", "KD-Budget"]
+    made = baselines_of(make_config(baselines=every, tune__every=True))
+    assert [bool(one.tuned) for one in made] == [True, False, True, False, False]
 
 
 @pytest.mark.parametrize(
@@ -90,6 +93,9 @@ def test_all_at_once() -> None:
         (["Direct"], {"tune__space": {"fit.lr": [1e-4, 1e-3]}}, "is tuned of no baseline"),
         (["Direct-tuned"], {"tune__space": {"fit.lr": [1e-3, 1e-4]}}, "lowest and the highest"),
         (["Direct-tuned"], {"tune__trials": 1}, "greater than or equal to 2"),
+        (["Direct-tuned"], {"tune__space": {"fit.lr": [-1, 1]}}, "learning rates above 0"),
+        (["TraditionalKD-tuned"], {"tune__space": {"kd.temperature": [0, 3]}}, "greater than 0"),
+        (["TraditionalKD-tuned"], {"tune__space": {"kd.alpha": [0.5, 2]}}, "less than or equal to 1"),
         (["Direct-tuned"], {"protocol": "literature", "data__validation_fraction": 0.0}, "without validation images"),
     ],
 )

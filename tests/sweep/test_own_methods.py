@@ -77,6 +77,7 @@ WRONG = [
     ("mine.py:2nd", "not the place of a method"),
     ("http://x.org/mine:Mine", "not the place of a method"),
     ("mine.py:Nobody", "mine.py:Nobody"),
+    ("mine.py", "a file without the name of a method"),
 ]
 
 

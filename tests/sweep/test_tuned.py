@@ -12,8 +12,9 @@ from support.builders import make_config, make_jobs
 from hpmkd.errors import EnvironmentProblem, HpmkdError
 from hpmkd.plan.job import Job
 from hpmkd.sweep.failures import Attempts
+from hpmkd.sweep.samplers import need_sampler
 from hpmkd.sweep.tuned import conclusion, rows, summary, trying
-from hpmkd.sweep.tuning import GivenSettings, need_sampler
+from hpmkd.sweep.tuning import GivenSettings
 from hpmkd.sweep.tunings import next_tuning, waiting_for_tunings, without_tunings
 
 
@@ -59,7 +60,9 @@ def test_what_was_noted_comes_back(tmp_path: Path) -> None:
 def test_what_is_chosen(tried: list[dict[str, Any]], chosen: int, job: Job) -> None:
     found = conclusion(job, tried)
     assert found["accuracy_pct"] == 90.0 + chosen
-    assert len(found["evidence"]) == len(tried)
+    assert len([one for one in found["evidence"] if "failed" not in one]) == len(tried)
+    lost = {one["candidate"] for one in found["evidence"] if "failed" in one}
+    assert lost == set(range(12)) - {one["number"] for one in tried}
 
 
 def test_without_the_rule_the_best_is_chosen() -> None:
@@ -85,9 +88,10 @@ def test_none_that_came_to_the_end(job: Job) -> None:
 
 def test_what_is_said(job: Job) -> None:
     assert trying(job, 3) == "Direct-tuned tuning Digits: trying 12 settings of fit.lr"
-    assert summary({"chosen": {"fit.lr": 0.002, "kd.alpha": 0.5}, "accuracy_pct": 91.234}) == (
-        "fit.lr 0.002, kd.alpha 0.5 (91.23% on validation)"
-    )
+    found = {"chosen": {"fit.lr": 0.002, "kd.alpha": 0.5}, "accuracy_pct": 91.234, "evidence": [{"candidate": 0}]}
+    assert summary(found) == "fit.lr 0.002, kd.alpha 0.5 (91.23% on validation)"
+    found["evidence"] = [{"candidate": 0}, {"candidate": 1, "failed": True}]
+    assert summary(found).endswith("(91.23% on validation); the trials of 1 setting FAILED: see tune/")
 
 
 def test_settings_are_handed_out_once(tmp_path: Path) -> None:
@@ -130,3 +134,25 @@ def test_a_sampler_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> Non
     need_sampler("random")
     with pytest.raises(EnvironmentProblem, match="not installed"):
         need_sampler("optuna")
+
+
+def test_optuna_learns_from_comparisons_alone(tmp_path: Path) -> None:
+    """Candidates also report to save an epoch, without a loss; one that failed has none at its end."""
+    pytest.importorskip("optuna")
+    from ray import tune
+
+    from hpmkd.sweep.optuna_sampler import OptunaSampler
+
+    sampler = OptunaSampler({"settings/fit.lr": 1e-3}, 7)
+    space = {"settings": {"fit.lr": tune.loguniform(1e-4, 1e-2)}}
+    assert sampler.set_search_properties("tune_loss", "min", space)
+    first = sampler.suggest("a")
+    assert first == {"settings": {"fit.lr": pytest.approx(1e-3)}}
+    sampler.on_trial_result("a", {"training_iteration": 1})
+    sampler.on_trial_result("a", {"training_iteration": 2, "tune_loss": 0.5})
+    sampler.on_trial_complete("a", {"training_iteration": 3, "tune_loss": 0.4})
+    assert sampler.suggest("b") is not None
+    sampler.on_trial_complete("b", {"training_iteration": 1}, error=True)
+    assert 1e-4 <= sampler.suggest("c")["settings"]["fit.lr"] <= 1e-2
+    sampler.save(str(tmp_path / "state"))
+    OptunaSampler({"settings/fit.lr": 1e-3}, 7).restore(str(tmp_path / "state"))

@@ -29,8 +29,9 @@ def _chosen(job: Job, saved: Saved) -> str:
     how = dict(job.hparams)
     tried = f"{how[TRIALS]} settings on validation images ({how['tune.scheduler']}, {how['tune.metric']})"
     try:
-        found = parse_json(saved.output.model_file(job).read_text())["metadata"]["chosen"]
-        text = ", ".join(f"{key} {digits(float(value))}" for key, value in found.items())
+        about = parse_json(saved.output.model_file(job).read_text())["metadata"]
+        text = ", ".join(f"{key} {digits(float(value))}" for key, value in about["chosen"].items())
+        failed = sum(row.get("failed", False) for row in about["evidence"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return f"{tried}; not there yet"
-    return f"{tried}: {text}"
+    return f"{tried}{f', {failed} of which failed' if failed else ''}: {text}"
