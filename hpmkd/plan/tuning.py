@@ -24,9 +24,10 @@ TUNED, LR = "tune.every", "fit.lr"
 _WEIGHTS = ("temperature", "confidence_temperature", "alpha", "beta", "gamma", "weight", "labels", "distance", "angle")
 # Where the usual range, a factor of 8 both ways, does not fit.
 _RANGES = {
-    "kd.alpha": (0.1, 1.0), "wttm.gamma": (0.05, 1.0), "crd.temperature": (0.02, 0.3), "ban.labels": (0.0, 1.0),
+    "kd.alpha": (0.1, 1.0), "wttm.gamma": (0.05, 1.0), "crd.temperature": (0.02, 0.3),
 }  # fmt: skip
 _NOT_WEIGHTS = ("cc.gamma",)
+_OPTIONS = ("kd.until",)  # a loss is given these only where they are not off
 _TEMPERATURES, _FACTOR, _LR_FACTORS = (1.0, 16.0), 8.0, (0.25, 8.0)
 
 
@@ -65,18 +66,22 @@ def with_tuning(made: Baseline, config: SweepConfig, where: str, asked: bool = F
 
 
 def space_of(made: Baseline, config: SweepConfig) -> tuple[tuple[str, float, float], ...]:
-    """The key, the lowest and the highest value of each setting that is tuned."""
-    asked, found = config.tune.space, dict[str, tuple[float, float]]()
-    for key in sorted(made.reads):
-        name, value = key.partition(".")[2], value_of(config, key)
-        own = key.partition(".")[0] in _own_sections(config) and _is_float(config, key)
-        if (name in _WEIGHTS and key not in _NOT_WEIGHTS and not key.startswith("tune.")) or own:
-            ends = _RANGES.get(key) or _usual(key, value)
-            if ends is not None:
-                found[key] = _allowed(config, key, value, ends)
+    """The key, the lowest and the highest value of each setting that is tuned: of those that the loss is given."""
+    values, found = dict(made.hparams), dict[str, tuple[float, float]]()
+    for key in sorted(values):
+        section, _, name = key.partition(".")
+        own = section in _own_sections(config) and _is_float(config, key)
+        if (name in _WEIGHTS and key not in _NOT_WEIGHTS) or own:
+            ends = _RANGES.get(key) or _usual(key, values[key])
+            # Of generations the loss has KD's settings, under other keys of the config.
+            if ends is not None and (key in made.reads or made.born_again):
+                found[key] = _allowed(config, key, values[key], ends)
     if config.tune.lr and config.fit.lr:
         found[LR] = (config.fit.lr * _LR_FACTORS[0], config.fit.lr * _LR_FACTORS[1])
-    found |= {key: _possible(config, key, ends) for key, ends in asked.items() if key in made.reads | {LR}}
+    free = {key for key in (*values, *_OPTIONS) if key in made.reads and _is_float(config, key)} | {LR}
+    found |= {
+        key: _possible(config, key, ends) for key, ends in config.tune.space.items() if key in free | found.keys()
+    }
     return tuple((key, low, high) for key, (low, high) in sorted(found.items()))
 
 
@@ -145,7 +150,10 @@ def tuning_hparams(baseline: Baseline, cost: float) -> Hparams:
     trials = section.trials
     if section.multiply_adds is not None and cost:
         trials = max(2, int(section.multiply_adds / cost))
-    defaults = tuple((key, float(value_of(baseline.config, key))) for key, *_ in baseline.tuned)
+    values = dict(baseline.hparams)
+    defaults = tuple(
+        (key, float(values[key] if key in values else value_of(baseline.config, key))) for key, *_ in baseline.tuned
+    )
     how = section.model_dump(exclude={"every", "trials", "multiply_adds", "lr", "space"})
     return tuple(
         sorted(

@@ -47,6 +47,10 @@ def tuning(entry: str = "TraditionalKD-tuned", **more: Any) -> Job:
         ("CC-tuned", [("cc.beta", 12.5, 800.0), RATE, *KD]),
         ("CRD-alone-tuned", [("crd.beta", 0.1, 6.4), ("crd.temperature", 0.02, 0.3), RATE]),
         ("HPM-KD-noAdaptive-tuned", [RATE, *KD]),
+        ("BAN-tuned", [RATE, *KD]),
+        ("DML-tuned", [("dml.weight", 0.125, 8.0), RATE]),
+        ("CTKD-tuned", [RATE, KD[0]]),
+        ("MLKD-tuned", [RATE, ("mlkd.labels", 0.0125, 0.8), ("mlkd.weight", 0.1125, 7.2)]),
     ],
 )
 def test_what_is_tuned(entry: str, expected: list[Any]) -> None:
@@ -68,6 +72,29 @@ def test_ranges_of_ones_own() -> None:
     assert space("TraditionalKD-tuned", tune__lr=False) == KD
     more = {"kd.until": [0.3, 1.0]}
     assert space("TraditionalKD-tuned", tune__space=more, tune__lr=False) == [*KD, ("kd.until", 0.3, 1.0)]
+
+
+def test_what_is_tuned_reaches_the_loss() -> None:
+    """A setting that no loss is given would change nothing."""
+    for name in BASELINES:
+        if name not in ("KD-Budget", "HPM-KD"):
+            made = baseline_of(make_config(), f"{name}-tuned")
+            assert {key for key, *_ in made.tuned} <= dict(made.hparams).keys() | {"fit.lr"}
+    first = candidates(tuning("BAN-tuned"))[0]
+    assert first == {"fit.lr": 1e-3, "kd.alpha": 1.0, "kd.temperature": 1.0}  # its own defaults, not KD's
+
+
+@pytest.mark.parametrize(
+    "key", ["kd.mixup", "takd.size", "crd.negatives", "hpmkd.teachers", "fit.student_epochs", "at.p"]
+)
+def test_a_range_of_what_is_no_weight(key: str) -> None:
+    names = ["TAKD-tuned", "CRD-tuned", "HPM-KD-noAdaptive-tuned", "AT-tuned"]
+    made = make_config(baselines=names, tune__space={key: [1, 2]})
+    if key == "at.p":
+        assert ("at.p", 1, 2) in baseline_of(made, "AT-tuned").tuned
+    else:
+        with pytest.raises(UsageError, match="is tuned of no baseline"):
+            baselines_of(made)
 
 
 def test_all_at_once() -> None:
