@@ -131,7 +131,8 @@ def _own_flags(parser: jsonargparse.ArgumentParser, argv: Sequence[str]) -> tupl
         value = text if equals else next(words, None)
         if value is None:
             raise error
-        own[key] = OwnFlag(f"command line, {flag}", value, error)
+        hint = f"{error.todo} (settings of a method of your own are flags where --baselines names it)"
+        own[key] = OwnFlag(f"command line, {flag}", value, UsageError(error.where, todo=hint))
     return rest, own
 
 

@@ -86,6 +86,23 @@ def test_wrong_flags_are_named(words: list[str], message: str) -> None:
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.parametrize("words", [["--mine.beta", "3"], ["--mine.beta=3"], ["-n", "--mine.beta", "3", "--runs", "2"]])
+def test_flags_of_a_users_method_wait_until_it_is_known(words: list[str]) -> None:
+    request = parse(words, "run_sweep.py")
+    assert request.own["mine.beta"].text == "3"
+    assert request.places["mine.beta"] == "command line, --mine.beta"
+    unknown = request.own["mine.beta"].unknown
+    assert unknown.where == "command line: unknown flag --mine.beta"
+    assert "a method of your own" in str(unknown.todo)
+    assert "mine.beta" not in request.overrides
+
+
+@pytest.mark.parametrize("words", [["--mine.beta"], ["--kd.beta", "3"], ["--mine.b-c", "3"], ["--my-x.beta", "3"]])
+def test_others_are_refused_at_once(words: list[str]) -> None:
+    with pytest.raises(UsageError, match="unknown flag"):
+        parse(words, "run_sweep.py")
+
+
 @pytest.mark.parametrize(("wrong", "meant"), [("stat", "status"), ("verfy", "verify"), ("xyz", None)])
 def test_an_unknown_command_is_named(wrong: str, meant: str | None, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([wrong, "results/quick"]) == 2
