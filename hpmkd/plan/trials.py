@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-
-import numpy as np
+import random
 
 from hpmkd.plan.halving import candidate_epochs
 from hpmkd.plan.job import TRIALS, Job
@@ -28,8 +27,9 @@ def candidates(job: Job) -> list[dict[str, float]]:
 def _drawn(seed: int, key: str, count: int) -> list[float]:
     """Quantiles in [0, 1): one in each of `count` equal parts, in random order (Latin hypercube sampling)."""
     digest = hashlib.sha256(f"tune:{seed}:{key}".encode()).digest()
-    generator = np.random.default_rng(int.from_bytes(digest[:8], "big"))
-    return [float(value) for value in (generator.permutation(count) + generator.random(count)) / max(1, count)]
+    generator, parts = random.Random(int.from_bytes(digest[:8], "big")), list(range(count))
+    generator.shuffle(parts)
+    return [(part + generator.random()) / count for part in parts]
 
 
 def _at(low: float, high: float, part: float) -> float:

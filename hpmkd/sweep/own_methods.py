@@ -177,7 +177,8 @@ def _looked_at(wanted: Mapping[str, str]) -> dict[str, OwnMethod]:
     found = {}
     for (name, place), answer in zip(wanted.items(), answers, strict=True):
         if "fault" in answer:
-            raise UsageError(f"{_WHERE}: {place}", **answer["fault"])
+            fault = answer["fault"]
+            raise UsageError(f"{_WHERE}: {place}", expected=fault["expected"], found=fault["found"], todo=fault["todo"])
         origin = None if folders[name] is None else str(folders[name])
         found[name] = method_from_json({"name": name, "place": place, **answer}, origin)
     return found

@@ -51,7 +51,8 @@ def need_tried(jobs: Sequence[Job], findings: Mapping[str, Finding], output: Out
                 if job.teachers
                 else [job.model.arch]
             )
-            raise UsageError(f"baselines: {job.baseline}, {pair}, on {job.place}", **answer["fault"])
+            fault, where = answer["fault"], f"baselines: {job.baseline}, {pair}, on {job.place}"
+            raise UsageError(where, expected=fault["expected"], found=fault["found"], todo=fault["todo"])
     if note:
         commit_json(output.tried_file, sorted(before | new.keys()))
 

@@ -71,12 +71,12 @@ def test_a_switch_of_hpm_kd_stands_in_the_name_even_where_the_config_says_it() -
 @pytest.mark.parametrize(
     ("entry", "parts"),
     [
-        ("Direct-T2", ["unknown word 'T2'", "Direct and any of epochs60"]),
+        ("Direct-T2", ["unknown word 'T2'", "Direct and any of tuned, trials20, epochs60"]),
         ("Direct-epochs0", ["`fit.student_epochs`", "greater than or equal to 1"]),
         ("Direct-epochs2.5", ["`fit.student_epochs`", "a whole number"]),
         ("KD-Budget-epochs9", ["unknown word 'epochs9'", "KD-Budget and any of"]),
         ("Direct-adaptive", ["unknown word 'adaptive'"]),
-        ("TraditionalKD-beta3", ["unknown word 'beta3'", "TraditionalKD and any of adaptive, LS, T2, a0.5"]),
+        ("TraditionalKD-beta3", ["unknown word 'beta3'", "TraditionalKD and any of adaptive, LS, tuned, T2, a0.5"]),
         ("TraditionalKD-noChain", ["unknown word 'noChain'"]),
         ("TraditionalKD-t2", ["unknown word 't2'"]),
         ("TraditionalKD-", ["unknown word ''"]),
@@ -221,10 +221,11 @@ def test_every_word_changes_the_fingerprint_of_the_student_and_of_nothing_that_o
     for name, words in WORDS.items():
         base = jobs_of(name, **_OTHER)
         for word in words:
-            # Its search chooses them; it is for two stages; they are those of LS.
-            idle = (name, word[0]) in (("HPM-KD", "T"), ("HPM-KD", "a")) or word in ("hint0.3", "lsT2", "lsWeight9")
-            if idle or (name, word) == ("HPM-KD", "LS"):
-                with pytest.raises(UsageError, match="changes nothing" if idle else "beside LS"):
+            # Its search chooses them; it is for two stages; they are those of LS; it is of tunings.
+            alone = word in ("hint0.3", "lsT2", "lsWeight9", "trials20")
+            idle = alone or (name, word[0]) in (("HPM-KD", "T"), ("HPM-KD", "a"))
+            if idle or (name, word) in (("HPM-KD", "LS"), ("HPM-KD", "tuned")):
+                with pytest.raises(UsageError, match="changes nothing" if idle else "beside"):
                     jobs_of(f"{name}-{word}", **_OTHER)
                 continue
             jobs = jobs_of(f"{name}-{word}", **_OTHER)
