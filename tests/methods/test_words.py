@@ -89,8 +89,8 @@ def test_the_engine_changes_no_weights(weights: dict[str, dict[str, str]]) -> No
 
 
 def test_every_word_is_tried_here() -> None:
-    """But for those that put back what is the default here, `noChain`, which is `chain0`, and those of tunings, which are
-    experiments of their own (`tests/end_to_end/test_tuning.py`)."""
+    """But for those that put back what is the default here, `noChain`, which is `chain0`, and those of tunings
+    (`tests/end_to_end/test_tuning.py`)."""
     tried = {
         "".join(filter(str.isalpha, word)) for words in ENTRIES.values() for one in words for word in one.split("-")
     }
