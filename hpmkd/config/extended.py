@@ -15,12 +15,14 @@ from hpmkd.config.words import own_word
 
 
 def extended(methods: Iterable[OwnMethod]) -> type[SweepConfig]:
-    """The same class for the same methods, so that two configs can be equal."""
-    return _extended(tuple(methods))
+    """The same class for the same methods from the same places, so that two configs can be equal."""
+    found = tuple(methods)
+    return _extended(found, tuple(method.origin for method in found))
 
 
 @functools.lru_cache(maxsize=16)
-def _extended(methods: tuple[OwnMethod, ...]) -> type[SweepConfig]:
+def _extended(methods: tuple[OwnMethod, ...], origins: tuple[str | None, ...]) -> type[SweepConfig]:
+    """`origins`: methods are equal wherever their files lie now, but each must be imported from there."""
     if not methods:
         return SweepConfig
     sections: dict[str, Any] = {}

@@ -145,23 +145,33 @@ def _fresh(sweep: Sweep, trainable: Any, folder: Path, jobs: int, restarts: int)
             trial_name_creator=_name,
             trial_dirname_creator=name_folder,
         ),
-        run_config=RunConfig(
-            name=folder.name,
-            storage_path=str(folder.parent),
-            verbose=0,
-            failure_config=FailureConfig(max_failures=restarts),
-            checkpoint_config=CheckpointConfig(num_to_keep=2),
-        ),
+        run_config=run_config(folder, restarts, checkpoints=2),
     )
 
 
-def _hand_over(tuner: tune.Tuner, queue: JobQueue, callbacks: Sequence[Any]) -> None:
-    """What stays out of Tune's saved state, and is given to a fresh Tuner and to a restored one alike: the searcher's
-    queue, and the callbacks (one holds the signing key), of which `Tuner.restore` takes none."""
+def run_config(folder: Path, restarts: int, checkpoints: int) -> RunConfig:
+    """Of an experiment in that folder: how often a failed trial starts again at once, and what is kept of each."""
+    return RunConfig(
+        name=folder.name,
+        storage_path=str(folder.parent),
+        verbose=0,
+        failure_config=FailureConfig(max_failures=restarts),
+        checkpoint_config=CheckpointConfig(num_to_keep=checkpoints),
+    )
+
+
+def give_callbacks(tuner: tune.Tuner, callbacks: Sequence[Any]) -> Any:
+    """To a fresh Tuner and to a restored one alike: `Tuner.restore` takes none, and they stay out of Tune's saved state
+    (one holds the signing key). Returns what is inside the Tuner."""
     inner = tuner._local_tuner
     assert inner is not None, "the driver runs where Ray does, never through Ray Client"
     inner._run_config.callbacks = list(callbacks)
-    searcher = inner._tune_config.search_alg
+    return inner
+
+
+def _hand_over(tuner: tune.Tuner, queue: JobQueue, callbacks: Sequence[Any]) -> None:
+    """Also the searcher's queue, which is no part of its saved state either."""
+    searcher = give_callbacks(tuner, callbacks)._tune_config.search_alg
     assert isinstance(searcher, DependencySearcher), "only signed states of our own rounds are restored"
     searcher.queue = queue
 

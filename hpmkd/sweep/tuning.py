@@ -10,7 +10,7 @@ from typing import Any
 
 import ray
 from ray import tune
-from ray.tune import Callback, CheckpointConfig, FailureConfig, RunConfig, TuneConfig
+from ray.tune import Callback, TuneConfig
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
 from ray.tune.search import ConcurrencyLimiter, Searcher
 
@@ -20,9 +20,8 @@ from hpmkd.files import commit_json, parse_json
 from hpmkd.plan.job import Job
 from hpmkd.plan.trials import candidates, milestones
 from hpmkd.sweep.candidates import EPOCH, LOSS, NUMBER, SETTINGS, note_chosen, try_candidate, was_made_before
-from hpmkd.sweep.samplers import need_sampler
 from hpmkd.sweep.signed_state import StateSigner, why_invalid
-from hpmkd.sweep.tune_run import sweep_key, versions
+from hpmkd.sweep.tune_run import give_callbacks, run_config, sweep_key, versions
 from hpmkd.sweep.tuned import conclusion, rows
 
 _MARK, _TRIED = "hpmkd-tuning.json", "tried.jsonl"
@@ -90,7 +89,7 @@ def tune_settings(
         stopped.
 
     Raises:
-        EnvironmentProblem: a package is missing. HpmkdError: no settings could be trained to the end. What Ray raises.
+        HpmkdError: no settings could be trained to the end. What Ray raises.
     """
     where = {"output": str(sweep.output.root), "key": job.key, "device": share.device}
     if _remote(was_made_before, share, where):
@@ -103,7 +102,7 @@ def tune_settings(
     else:
         shutil.rmtree(folder, ignore_errors=True)
         tuner = _fresh(job, trainable, folder, share=share)
-    _hand_over(tuner, [*callbacks, Tried(folder / _TRIED), signer])
+    give_callbacks(tuner, [*callbacks, Tried(folder / _TRIED), signer])
     commit_json(folder / _MARK, _mark(sweep, job))
     tuner.fit()
     signer.update()
@@ -112,13 +111,6 @@ def tune_settings(
     found = conclusion(job, rows(folder / _TRIED))
     _remote(note_chosen, share, {**where, "found": found})
     return found
-
-
-def _hand_over(tuner: tune.Tuner, callbacks: list[Any]) -> None:
-    """Callbacks, of which `Tuner.restore` takes none, and which stay out of Tune's saved state."""
-    inner = tuner._local_tuner
-    assert inner is not None, "the driver runs where Ray does, never through Ray Client"
-    inner._run_config.callbacks = callbacks
 
 
 def _remote(work: Any, share: TrialResources, given: Mapping[str, Any]) -> Any:
@@ -166,13 +158,7 @@ def _fresh(job: Job, trainable: Any, folder: Path, share: TrialResources) -> tun
             trial_dirname_creator=_name,
             trial_name_creator=_name,
         ),
-        run_config=RunConfig(
-            name=folder.name,
-            storage_path=str(folder.parent),
-            verbose=0,
-            failure_config=FailureConfig(max_failures=1),
-            checkpoint_config=CheckpointConfig(num_to_keep=1),
-        ),
+        run_config=run_config(folder, restarts=1, checkpoints=1),
     )
 
 
@@ -184,7 +170,6 @@ def _searcher(job: Job, concurrent: int) -> Searcher:
     how, drawn = dict(job.hparams), candidates(job)
     if how["tune.sampler"] == "random":
         return ConcurrencyLimiter(GivenSettings(drawn), max_concurrent=concurrent)
-    need_sampler(how["tune.sampler"])
     from hpmkd.sweep.optuna_sampler import OptunaSampler
 
     search = OptunaSampler({f"{SETTINGS}/{key}": value for key, value in drawn[0].items()}, job.seed % 2**32)

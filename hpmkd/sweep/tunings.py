@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ray.tune import Callback
@@ -13,6 +13,7 @@ from hpmkd.errors import EnvironmentProblem
 from hpmkd.log import progress
 from hpmkd.plan.events import Finished
 from hpmkd.plan.job import Job, label
+from hpmkd.store.result_file import verify
 from hpmkd.sweep.callbacks import EventLog, Records, TrackerCallback, TrimMetrics
 from hpmkd.sweep.failures import Attempts, Failure, first_line, kind_of
 from hpmkd.sweep.graceful_stop import GracefulStop
@@ -86,15 +87,21 @@ class Tuning:
             return
         finally:
             self.gentle.disarm()
-        if found is None:
+        if found is None and self._stopped():
+            if self.gentle.stop.caught is None:
+                self._failed(job, trial, Failure("error", "a trial of it failed (--fail-fast)"))
             return
-        event = Finished(job.key, "trained", found["accuracy_pct"], found["train_seconds"], message=summary(found))
+        event = self._recalled(job) if found is None else finished(job, found)
         for one in self.callbacks:
             one.on_event(trial, event)
             one.on_trial_complete(0, [], trial)
 
     def _stopped(self) -> bool:
-        return self.gentle.stop.caught is not None
+        return self.gentle.stop.caught is not None or (self.gentle.fail_fast and self.gentle.failed)
+
+    def _recalled(self, job: Job) -> Finished:
+        header = verify(self.sweep.output.model_file(job))
+        return Finished(job.key, "recalled", header.accuracy, header.train_time)
 
     def _failed(self, job: Job, trial: Any, failure: Failure) -> None:
         self.attempts.failed(job.key, failure.kind)
@@ -106,6 +113,11 @@ class Tuning:
                 one.recorder.failed(job.key, failure.reason)
             else:
                 one.on_trial_error(0, [], trial)
+
+
+def finished(job: Job, found: Mapping[str, Any]) -> Finished:
+    """Its end, as of any model."""
+    return Finished(job.key, "trained", found["accuracy_pct"], found["train_seconds"], message=summary(found))
 
 
 class Looks(Callback):

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import component_variants as variants
 import components
 import pytest
 
@@ -44,8 +45,8 @@ def test_kd_is_the_methods_own(work: list[str], cache_dir: Path) -> None:
     from hpmkd.methods.build import build_distiller
     from hpmkd.models import ModelOutput
 
-    here = components.setting("digits", argparse.Namespace(folder=None, data_dir=None))
-    mixed = components.Mixed(components.VARIANTS["KD"], here.small)
+    here = variants.setting("digits", argparse.Namespace(folder=None, data_dir=None))
+    mixed = variants.Mixed(variants.VARIANTS["KD"], here.small)
     own = build_distiller("TraditionalKD", {"kd.temperature": 4.0, "kd.alpha": 0.9}, here.small, (here.large,), 0)
     student, teacher = (ModelOutput(torch.randn(5, 10, generator=torch.Generator().manual_seed(n))) for n in (1, 2))
     target = torch.arange(5)

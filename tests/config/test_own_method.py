@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -77,6 +78,15 @@ def test_a_method_comes_back_from_what_is_noted() -> None:
     noted = json.loads(json.dumps(method().to_json()))
     assert "origin" not in noted
     assert method_from_json(noted, "/y") == method()
+
+
+def test_a_method_that_lies_elsewhere_is_taken_from_there() -> None:
+    """An output that was moved, or a second one of the same method in one process."""
+    one = method()
+    other = replace(one, origin="/y")
+    assert one == other
+    assert extended((one,)).own_methods["Mine"].origin == "/x"
+    assert extended((other,)).own_methods["Mine"].origin == "/y"
 
 
 def test_the_config_knows_its_keys() -> None:

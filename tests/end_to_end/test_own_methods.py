@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from support.own_methods import example
-from support.sweeps import restore, stamps, start, weights
+from support.sweeps import restore, stamps, start, trained_again_without
 
 from hpmkd.cli.main import main
 
@@ -61,14 +61,7 @@ def test_commands_that_read_import_nothing(both: Path, capsys: pytest.CaptureFix
 
 def test_a_deleted_model_is_trained_again_alone_without_the_users_file(both: Path) -> None:
     """From the copy, in another place."""
-    shutil.rmtree(both / "mine")
-    out = Path(shutil.move(both / "out", both / "moved"))
-    before, times = weights(out), stamps(out)
-    (out / "models/student_Digits_Directions_run1.pt").unlink()
-    assert restore(out) == 0
-    assert weights(out) == before
-    changed = {name for name, time in stamps(out).items() if time != times[name]}
-    assert changed == {"student_Digits_Directions_run1.pt"}
+    trained_again_without(both, "student_Digits_Directions_run1.pt")
 
 
 def test_a_changed_method_is_another_one(both: Path, cache_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from support.own_networks import BLOCKS, NETS, write
-from support.sweeps import restore, stamps, start, weights
+from support.sweeps import stamps, start, trained_again_without, weights
 
 from hpmkd.cli.main import main
 
@@ -66,13 +66,7 @@ def test_commands_that_read_import_nothing(both: Path, capsys: pytest.CaptureFix
 
 def test_a_deleted_model_is_trained_again_alone_without_the_users_file(both: Path) -> None:
     """From the copy, in another place."""
-    shutil.rmtree(both / "mine")
-    out = Path(shutil.move(both / "out", both / "moved"))
-    before, times = weights(out), stamps(out)
-    (out / "models/student_Digits_AT_run1.pt").unlink()
-    assert restore(out) == 0
-    assert weights(out) == before
-    assert {name for name, time in stamps(out).items() if time != times[name]} == {"student_Digits_AT_run1.pt"}
+    trained_again_without(both, "student_Digits_AT_run1.pt")
 
 
 @pytest.mark.slow

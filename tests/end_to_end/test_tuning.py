@@ -71,7 +71,7 @@ def test_the_report_says_who_was_tuned(finished: Path) -> None:
     (text,) = (text for name, text in lines.items() if name == "tuning of TraditionalKD-tuned, Digits")
     assert text.startswith("3 settings on validation images (asha, likelihood): fit.lr ")
     assert all(key in text for key in chosen)
-    assert lines["settings not tuned"] == "Direct"
+    assert lines["settings not tuned"] == "Direct: as the config says"
 
 
 @pytest.mark.usefixtures("small_ray")

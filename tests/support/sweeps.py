@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -56,6 +57,18 @@ def weights(output: Path) -> dict[str, str]:
 def stamps(output: Path) -> dict[str, int]:
     """Model file -> time of its last change (ns): whoever is trained again gets another one."""
     return {path.name: path.stat().st_mtime_ns for path in (output / "models").glob("*.pt")}
+
+
+def trained_again_without(both: Path, name: str) -> None:
+    """One model of `both/out` is deleted, the output moved, the user's files in `both/mine` are gone: it is trained
+    again from what the output has, alone, and all weights are as they were."""
+    shutil.rmtree(both / "mine")
+    out = Path(shutil.move(both / "out", both / "moved"))
+    before, times = weights(out), stamps(out)
+    (out / "models" / name).unlink()
+    assert restore(out) == 0
+    assert weights(out) == before
+    assert {key for key, time in stamps(out).items() if time != times[key]} == {name}
 
 
 def damage(output: Path, missing: str, short: str, flipped: str) -> None:

@@ -13,16 +13,15 @@ _MOST = 20  # baselines that are named
 
 
 def tuned(saved: Saved) -> list[tuple[str, str]]:
-    """A line for each tuning, and one for the baselines without; nothing where a sweep has no tuning."""
+    """A line for each tuning, and one for the baselines without."""
     made = [job for job in saved.jobs if job.is_tuning]
-    if not made:
-        return []
     with_one = {job.baseline for job in made}
     others = {
         str(job.baseline): None for job in saved.jobs if job.role is Role.STUDENT and job.baseline not in with_one
     }
     lines = [(f"tuning of {job.baseline}, {job.place}", _chosen(job, saved)) for job in made]
-    return [*lines, *[("settings not tuned", named(list(others), _MOST))] * bool(others)]
+    names = named(list(others), _MOST) if made else "those of all baselines"
+    return [*lines, *[("settings not tuned", f"{names}: as the config says")] * bool(others)]
 
 
 def _chosen(job: Job, saved: Saved) -> str:

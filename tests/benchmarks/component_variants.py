@@ -1,0 +1,245 @@
+"""The conditions, variants and trainings of `components.py`."""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hpmkd.config.load import validate
+from hpmkd.config.specs import DataSpec, FitSpec, ModelSpec
+from hpmkd.data.augment import Batch, Normalise, TrainBatches, plain_batches
+from hpmkd.data.cache import as_json, describe, load, prepare
+from hpmkd.data.images import Splits
+from hpmkd.methods.base import Distiller, soft_terms, standardised
+from hpmkd.methods.build import build_distiller
+from hpmkd.methods.multi_teacher.mixture import Attention, log_mixture
+from hpmkd.models import ModelOutput, build
+from hpmkd.plan.architecture import resolve
+from hpmkd.plan.job import seed_of, teacher_seed
+from hpmkd.plan.recipes import fit_of
+from hpmkd.training import train as loop
+from hpmkd.training.optim import learning_rate
+from hpmkd.training.recipe import Recipe
+from hpmkd.training.train import Training
+
+CPU = torch.device("cpu")
+SGD = {"optimizer": "sgd", "lr": 0.1, "weight_decay": 5e-4}
+# The config, and how many of the held-out images are the method's own validation images (of the others it is judged).
+CONDITIONS: dict[str, tuple[dict[str, Any], int]] = {
+    "digits": (
+        {"data": {"train_images": 300, "validation_fraction": 0.6},
+         "fit": {"teacher_epochs": 60, "student_epochs": 60, "batch_size": 64}}, 40,
+    ),
+    "digits_resnet": (
+        {"data": {"train_images": 300, "validation_fraction": 0.6}, "teacher": {"arch": "resnet8"},
+         "fit": {"teacher_epochs": 20, "student_epochs": 30, "batch_size": 32, "lr": 2e-3}, "teacher_fit": SGD}, 40,
+    ),
+    "mnist": (
+        {"data": {"train_images": 2000, "validation_fraction": 0.2}, "teacher": {"arch": "resnet8"},
+         "fit": {"teacher_epochs": 20, "student_epochs": 20, "batch_size": 64}, "teacher_fit": SGD}, 500,
+    ),
+    "cifar": (
+        {"data": {"train_images": 2500, "validation_fraction": 0.2}, "teacher": {"arch": "resnet8"},
+         "fit": {"teacher_epochs": 60, "student_epochs": 60, "batch_size": 64, "views": 16}, "teacher_fit": SGD}, 500,
+    ),
+}  # fmt: skip
+ONE, TWO = ("first",), ("first", "second")
+
+
+class Variant(NamedTuple):
+    """How a student is trained: by whom, and what is other than in KD."""
+
+    teachers: tuple[str, ...] = ONE
+    temperature: float = 4.0
+    alpha: float = 0.9
+    lr: float = 1.0
+    epochs: float = 1.0
+    mix: str = "uniform"
+    start: float = 1.0
+    end: float = 1.0
+    calibrated: str = ""
+
+
+VARIANTS = {
+    "KD": Variant(), "Direct": Variant(()), "Direct_lr2": Variant((), lr=2), "Direct_lr4": Variant((), lr=4),
+    "lr0.5": Variant(lr=0.5), "lr2": Variant(lr=2), "lr4": Variant(lr=4), "lr8": Variant(lr=8),
+    "T2": Variant(temperature=2), "T8": Variant(temperature=8), "a0.5": Variant(alpha=0.5),
+    "a1": Variant(alpha=1), "LS": Variant(mix="standardised"),
+    "two": Variant(TWO), "two_attention": Variant(TWO, mix="attention"),
+    "two_calibrated": Variant(TWO, calibrated="each"),
+    "two_lr4": Variant(TWO, lr=4), "snapshots": Variant(("snapshot1", "snapshot2", "snapshot3")),
+    "late": Variant(("part80", "part90", "first")), "route": Variant(("part33", "part67", "first"), mix="route"),
+    "falling": Variant(start=1.5, end=0.5), "rising": Variant(start=0.5, end=1.5),
+    "calibrated": Variant(calibrated="whole"),
+    "x2": Variant(epochs=2), "two_x2": Variant(TWO, epochs=2),
+}  # fmt: skip
+
+
+class Known(NamedTuple):
+    """A teacher's logits: of all views of the training images, of the method's own validation images."""
+
+    rows: Tensor
+    validation: Tensor
+
+
+class Taught:
+    """A teacher whose logits are looked up in memory."""
+
+    def __init__(self, known: Known, images: int, scale: float) -> None:
+        self.rows, self.validation, self.images = known.rows / scale, known.validation / scale, images
+
+    def outputs(self, batch: Batch, taps: frozenset[str] = frozenset()) -> ModelOutput:
+        return ModelOutput(self.rows[batch.view * self.images + batch.which])
+
+    def validation_logits(self, images: Any, normalise: Normalise) -> Tensor:
+        return self.validation
+
+
+class Mixed(Distiller):
+    """KD from a mixture of teachers, in the ways of a variant."""
+
+    def __init__(self, how: Variant, student: ModelSpec) -> None:
+        super().__init__({}, student, ())
+        self.how = how
+        self.gate = Attention(len(how.teachers), student.classes, 0.1, 200) if how.mix == "attention" else None
+
+    @property
+    def needs_validation(self) -> bool:
+        return self.gate is not None
+
+    def prepare(self, teachers: Any, target: Tensor, repeat: Any = None) -> None:
+        if self.gate is not None:
+            self.gate.fit(teachers, target)
+
+    def loss(self, student: ModelOutput, teachers: Any, target: Tensor, progress: Any) -> dict[str, Tensor]:
+        how, logits = self.how, [teacher.logits for teacher in teachers]
+        if how.mix == "standardised":
+            log_p, log_q = (F.log_softmax(standardised(z) / 2, 1) for z in (logits[0], student.logits))
+            soft = 9 * 4 * F.kl_div(log_q, log_p, reduction="batchmean", log_target=True)
+            return {"ce": (1 - how.alpha) * F.cross_entropy(student.logits, target), "kd": soft}
+        if how.mix == "route":
+            logits = [logits[min(int(progress * len(logits)), len(logits) - 1)]]
+        wave = 0.5 * (1 + math.cos(math.pi * progress))
+        temperature = how.temperature * (how.end + (how.start - how.end) * wave)
+        if len(logits) == 1:
+            log_p = F.log_softmax(logits[0] / temperature, 1)
+        else:
+            even = logits[0].new_full((len(target), len(logits)), -math.log(len(logits)))
+            log_p = log_mixture(even if self.gate is None else self.gate(logits, target), logits, temperature)
+        return soft_terms(student.logits, log_p, target_N=target, temperature=temperature, alpha=how.alpha)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A condition, ready: networks, recipes, images (`splits.test` are held-out training images)."""
+
+    spec: DataSpec
+    large: ModelSpec
+    small: ModelSpec
+    teacher_fit: FitSpec
+    student_fit: FitSpec
+    splits: Splits
+
+
+def setting(name: str, options: argparse.Namespace) -> Setting:
+    raw, own = CONDITIONS[name]
+    dataset = {"mnist": "MNIST", "cifar": f"cifar={options.folder}"}.get(name, "Digits")
+    data = {**raw["data"], **({"dir": options.data_dir} if options.data_dir else {})}
+    config = validate({**raw, "data": data, "datasets": [dataset], "baselines": ["TraditionalKD"]}, "components.py")
+    (spec,) = describe(config)
+    prepare(spec, config.data)
+    whole = load(spec, as_json(config.data))
+    held = whole.validation
+    validation = held.take(torch.arange(own), True)
+    judged = held.take(torch.arange(own, min(len(held), own + 5000)), True)
+    large, small = resolve(config.teacher, spec, "teacher"), resolve(config.student, spec, "student")
+    plain = fit_of(config, large.arch, config.fit.teacher_epochs)
+    teacher_fit = replace(plain, views=None, **config.teacher_fit.model_dump(exclude_none=True))
+    splits = Splits(whole.train, validation, judged, whole.mean, whole.std)
+    return Setting(spec, large, small, teacher_fit, fit_of(config, small.arch, config.fit.student_epochs), splits)
+
+
+@torch.no_grad()
+def known(network: nn.Module, here: Setting) -> Known:
+    network.eval()
+    splits = here.splits
+    normalise = Normalise(splits.mean, splits.std, CPU)
+    batches = TrainBatches(splits.train, normalise, here.spec.augment, 512, views=here.student_fit.views)
+    parts = list(torch.split(torch.arange(len(splits.train)), 512))
+    rows = [
+        network(batches.take(part, torch.full_like(part, view)).images).logits
+        for view in range(batches.views)
+        for part in parts
+    ]
+    return Known(
+        torch.cat(rows), torch.cat([network(x).logits for x, _ in plain_batches(splits.validation, normalise)])
+    )
+
+
+def taught(here: Setting, seed: int, marks: Mapping[int, str], rate: Callable[..., float]) -> dict[str, Known]:
+    """A teacher's logits after some epochs of its training."""
+    loss = build_distiller("Direct", {}, here.large, (), seed)
+    one = Training(
+        build(here.large, seed), loss, [], here.splits, Recipe(here.teacher_fit, here.spec.augment, seed, CPU)
+    )
+    found, usual = {}, vars(loop)["learning_rate"]
+    vars(loop)["learning_rate"] = rate
+    try:
+        for result in one.epochs():
+            if result.epoch in marks:
+                found[marks[result.epoch]] = known(copy.deepcopy(one.model), here)
+    finally:
+        vars(loop)["learning_rate"] = usual
+    return found
+
+
+def teachers(here: Setting, file: Path) -> dict[str, Known]:
+    if file.exists():
+        return {name: Known(*parts) for name, parts in torch.load(file).items()}
+    seeds, last = [teacher_seed(0, here.spec.name, number) for number in (1, 2)], here.teacher_fit.epochs
+    marks = {round(last / 3): "part33", round(2 * last / 3): "part67", round(0.8 * last): "part80"}
+    found = taught(here, seeds[0], {**marks, round(0.9 * last): "part90", last: "first"}, learning_rate)
+    found |= taught(here, seeds[1], {last: "second"}, learning_rate)
+    per = last / 3
+
+    def cyclic(fit: FitSpec, epoch: int) -> float:
+        return 0.5 * fit.lr * (1 + math.cos(math.pi * (epoch % per) / per))
+
+    found |= taught(here, seeds[0], {round(per * number): f"snapshot{number}" for number in (1, 2, 3)}, cyclic)
+    torch.save({name: tuple(one) for name, one in found.items()}, file)
+    return found
+
+
+def fitting(one: Known, labels: Tensor) -> float:
+    """The temperature of the least negative log-likelihood, of a grid."""
+    grid = [2 ** (step / 8) for step in range(-16, 25)]
+    return min(grid, key=lambda t: float(F.cross_entropy(one.validation / t, labels)))
+
+
+def accuracy(how: Variant, here: Setting, found: Mapping[str, Known], run: int) -> float:
+    """Of a student, in percent."""
+    seed, splits = seed_of(0, here.spec.name, run), here.splits
+    fit = replace(here.student_fit, epochs=round(here.student_fit.epochs * how.epochs), lr=here.student_fit.lr * how.lr)
+    own = [found[name] for name in how.teachers]
+    scales = [fitting(one, splits.validation.labels) if how.calibrated else 1.0 for one in own]
+    if how.calibrated == "each":  # what differs between them alone
+        middle = math.exp(float(np.mean(np.log(scales))))
+        scales = [scale / middle for scale in scales]
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        loss = Mixed(how, here.small) if own else build_distiller("Direct", {}, here.small, (), seed)
+    known_by = [Taught(one, len(splits.train), scale) for one, scale in zip(own, scales, strict=True)]
+    one = Training(build(here.small, seed), loss, known_by, splits, Recipe(fit, here.spec.augment, seed, CPU))
+    for _ in one.epochs():
+        pass
+    return one.product(splits.test).accuracy_pct
