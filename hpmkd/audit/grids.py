@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -123,9 +123,16 @@ def _grid(config: SweepConfig, name: str, group: list[Baseline], keys: Collectio
     cells: dict[Values, str] = {}
     for label, own in settings.items():
         cells.setdefault(tuple(own.get(key) for key in differing), label)
-    usual = tuple(value_of(config, key) for key in differing)
+    usual = tuple(_usual(config, key, group) for key in differing)
     varied = frozenset().union(*(one.varied for one in group))
     return Grid(name, differing, cells, usual=usual, varied=varied)
+
+
+def _usual(config: SweepConfig, key: str, group: Sequence[Baseline]) -> Any:
+    """What the config says for all; where it leaves that to each baseline, what it is of one that says nothing."""
+    value = value_of(config, key)
+    silent = [one for one in group if value is None and one.config and value_of(one.config, key) is None]
+    return silent[0].settings.get(key) if silent else value
 
 
 def _distinct(settings: Mapping[str, Mapping[str, Any]], key: str) -> set[Any]:

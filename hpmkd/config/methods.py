@@ -71,12 +71,13 @@ class HPMKDConfig(Section):
 
     chain: bool = Field(True, description="progressive chain: assistants between teacher and student")
     chain_length: Annotated[int, Field(ge=0, le=20)] | None = Field(
-        None, description="number of assistants; default: each model has about a quarter of the size of the one before"
+        0, description="number of assistants; null: each model has about a quarter of the size of the one before"
     )
     multi_teacher: bool = Field(True, description="several teachers at once: all teachers and the chain's assistants")
-    teachers: Annotated[int, Field(ge=1, le=20)] = Field(
-        2, description="M, the number of teachers with different seeds (KD-Ensemble uses the same ones)"
-    )
+    teachers: Annotated[int, Field(ge=1, le=20)] | None = Field(
+        None, description="M, the number of teachers with different seeds; default: 1, and 2 where a method is about "
+        "several (KD-Ensemble)"
+    )  # fmt: skip
     weighting: Literal["attention", "uniform", "confidence"] = Field(
         "attention", description="how teachers are weighted for each image"
     )
@@ -84,14 +85,14 @@ class HPMKDConfig(Section):
     gate_steps: PositiveInt = Field(200, description="attention: number of its training steps, on validation images")
     meta_temperature: bool = Field(True, description="T changes during the training")
     schedule: Literal["cosine", "loss", "convergence"] = Field("cosine", description="meta temperature: what T follows")
-    t_high: Positive = Field(1.5, description="meta temperature: T at the start, as a multiple of kd.temperature")
-    t_low: Positive = Field(0.5, description="meta temperature: T at the end, as a multiple of kd.temperature")
+    t_high: Positive = Field(0.5, description="meta temperature: T at the start, as a multiple of kd.temperature")
+    t_low: Positive = Field(1.5, description="meta temperature: T at the end, as a multiple of kd.temperature")
     shared_memory: bool = Field(
         True,
         description="shared memory: reuse teachers, assistants and searches of any sweep with the same settings",
     )
     adaptive: bool = Field(
-        True, description="adaptive configuration: T and alpha come from a search on validation images"
+        True, description="adaptive configuration: the learning rate (T, alpha) comes from a search, see adaptive"
     )
     parallel: bool = Field(
         True, description="parallel pipeline: train its models side by side where they do not depend on each other"
@@ -107,13 +108,27 @@ class KDBudgetConfig(Section):
 
 
 class AdaptiveConfig(Section):
-    """The search for temperature and alpha: successive halving, once per data set."""
+    """The search of students' settings on validation images: successive halving, once per data set and pair."""
 
-    temperatures: Annotated[list[Positive], Field(min_length=1)] = Field(
-        [2.0, 4.0, 8.0], description="values of T to try"
+    lr_factors: Annotated[list[Positive], Field(min_length=1)] = Field(
+        [1.0, 2.0, 4.0, 8.0],
+        description="learning rates to try, as multiples of fit.lr; of each list the first value is that of the "
+        "first candidate",
     )
-    alphas: Annotated[list[Fraction], Field(min_length=1)] = Field([0.5, 0.9], description="values of alpha to try")
-    reduction_factor: Annotated[int, Field(ge=2)] = Field(3, description="keep 1 of this many candidates per rung")
+    temperatures: Annotated[list[Positive], Field(min_length=1)] | None = Field(
+        None, description="values of T to try; default: kd.temperature alone"
+    )
+    alphas: Annotated[list[Fraction], Field(min_length=1)] | None = Field(
+        None, description="values of alpha to try; default: kd.alpha alone"
+    )
+    metric: Literal["likelihood", "accuracy"] = Field(
+        "likelihood",
+        description="what is compared on validation images: the labels' likelihood, calibrated, or accuracy",
+    )
+    one_standard_error: bool = Field(
+        False, description="the first candidate unless another is better by a standard error of their difference"
+    )
+    reduction_factor: Annotated[int, Field(ge=2)] = Field(4, description="keep 1 of this many candidates per rung")
     part: Annotated[float, Field(gt=0, le=1)] = Field(
         0.5, description="fraction of the student's epochs that candidates of the last rung train for"
     )

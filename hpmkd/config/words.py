@@ -129,8 +129,11 @@ _OF_ALL_TUNINGS = (
 WORDLESS = {
     "kd.logits": "it is how the teachers' logits are obtained, not what is learnt from them",
     "kd.cache_gib": "it is how the teachers' logits are obtained, not what is learnt from them",
+    "adaptive.lr_factors": "a list has no place in a name",
     "adaptive.temperatures": "a list has no place in a name",
     "adaptive.alphas": "a list has no place in a name",
+    "adaptive.metric": "searches that are compared choose in the same way",
+    "adaptive.one_standard_error": "searches that are compared choose in the same way",
     "mlkd.temperatures": "a list has no place in a name",
     **dict.fromkeys(
         (f"tune.{name}" for name in _OF_ALL_TUNINGS), "baselines that are compared are tuned in the same way"

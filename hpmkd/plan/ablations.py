@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hpmkd.config.words import EPOCHS, keys_of
-from hpmkd.plan.baseline import SEARCHED, Baseline
+from hpmkd.plan.baseline import Baseline
 from hpmkd.plan.composition import kd_hparams, kd_reads
+from hpmkd.plan.searching import searched_keys
 
 if TYPE_CHECKING:
     from hpmkd.config.methods import HPMKDConfig
@@ -30,7 +31,8 @@ def hpm_kd(config: SweepConfig) -> Baseline:
     """
     section = config.hpmkd
     hparams = dict(kd_hparams(config))
-    if section.multi_teacher:
+    teachers = (section.teachers or 1) if section.multi_teacher else 1
+    if _several(section):
         hparams["hpmkd.weighting"] = section.weighting
         if section.weighting == "attention":
             hparams |= {"hpmkd.entropy_bonus": section.entropy_bonus, "hpmkd.gate_steps": section.gate_steps}
@@ -40,7 +42,7 @@ def hpm_kd(config: SweepConfig) -> Baseline:
         NAME,
         NAME,
         tuple(sorted(hparams.items())),
-        teachers=section.teachers if section.multi_teacher else 1,
+        teachers=teachers,
         assistants=section.chain_length if section.chain else 0,
         taught_by="all" if section.multi_teacher else "last",
         numbered=True,
@@ -52,24 +54,29 @@ def hpm_kd(config: SweepConfig) -> Baseline:
     )
 
 
+def _several(section: HPMKDConfig) -> bool:
+    """Whether students may have several teachers: with a chain of a length that follows from sizes one cannot tell."""
+    chain = section.chain and section.chain_length != 0
+    return section.multi_teacher and ((section.teachers or 1) > 1 or chain)
+
+
 def _listed(section: HPMKDConfig) -> frozenset[str]:
     """Whose switches stand in the name wherever they are not the default; not a mode of a component that is off."""
-    modes = {"hpmkd.weighting": section.multi_teacher, "hpmkd.schedule": section.meta_temperature}
+    modes = {"hpmkd.weighting": _several(section), "hpmkd.schedule": section.meta_temperature}
     return SWITCHES | {key for key, on in modes.items() if on}
 
 
 def _reads(config: SweepConfig) -> frozenset[str]:
     """What it depends on: nothing of a component that is off; how teachers are weighted only where there are two."""
     section, on_kd = config.hpmkd, kd_reads(config)
-    found = SWITCHES | {EPOCHS} | ((on_kd | keys_of("adaptive")) - SEARCHED if section.adaptive else on_kd)
+    found = SWITCHES | {EPOCHS} | ((on_kd | keys_of("adaptive")) - searched_keys(config) if section.adaptive else on_kd)
     if section.chain:
         found |= {"hpmkd.chain_length"}
-    chain = section.chain and section.chain_length != 0
     if section.multi_teacher:
         found |= {"hpmkd.teachers"}
-        if section.teachers > 1 or chain:
-            found |= {"hpmkd.weighting"}
-            found |= {"hpmkd.entropy_bonus", "hpmkd.gate_steps"} if section.weighting == "attention" else set()
+    if _several(section):
+        found |= {"hpmkd.weighting"}
+        found |= {"hpmkd.entropy_bonus", "hpmkd.gate_steps"} if section.weighting == "attention" else set()
     if section.meta_temperature:
         found |= {"hpmkd.schedule", "hpmkd.t_high", "hpmkd.t_low"}
     return found

@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from hpmkd.config.own_method import OwnMethod
     from hpmkd.config.sweep import SweepConfig
 
-# What a search chooses: of a baseline that has one, these settings are not read from the config.
+# KD's own settings: a baseline on KD has both.
 SEARCHED = frozenset({"kd.temperature", "kd.alpha"})
+# Teachers of a method that is about several, where the config does not say how many.
+SEVERAL = 2
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Baseline:
             None: in their own.
         family: the name under which assistants are filed, so that variants of a baseline share them.
         numbered: assistants have numbers, from the largest to the smallest; else there is never more than one.
-        search: temperature and alpha are those that a search chose on validation images.
+        search: learning rate, temperature and alpha are those that a search chose on validation images.
         shared: teachers, assistants and searches may come from the shared memory, and are put there; if not, they
             are this baseline's own (but for the first teacher).
         serial: at most one model of this baseline is trained at a time.
@@ -86,6 +88,8 @@ class Baseline:
         """What each setting of the method is that this baseline depends on, by config key."""
         assert self.config is not None, "of a baseline that the catalog has made"
         made = {key: value_of(self.config, key) for key in sorted(self.reads)}
+        if made.get("hpmkd.teachers", 0) is None:
+            made["hpmkd.teachers"] = (self.budget_of or self).teachers
         # No chain is one of length 0, whichever word says so.
         return made if made.get("hpmkd.chain", True) else {**made, "hpmkd.chain_length": 0}
 

@@ -12,7 +12,7 @@ from hpmkd.errors import UsageError
 from hpmkd.plan import composition
 from hpmkd.plan.ablations import NAME as HPM_KD
 from hpmkd.plan.ablations import hpm_kd
-from hpmkd.plan.baseline import Baseline, hparams_of
+from hpmkd.plan.baseline import SEVERAL, Baseline, hparams_of
 from hpmkd.plan.composition import ON_EITHER, ON_KD
 from hpmkd.plan.entries import BEFORE, EMBEDDING, MAPS, CatalogEntry, features, logits, taught
 from hpmkd.plan.grid import varied
@@ -56,7 +56,7 @@ def _takd(config: SweepConfig) -> Baseline:
 
 
 def _ensemble(config: SweepConfig) -> Baseline:
-    teachers = config.hpmkd.teachers
+    teachers = config.hpmkd.teachers or SEVERAL
     return taught("KD-Ensemble", teachers=teachers, taught_by="all", reads=frozenset({"hpmkd.teachers"}))(config)
 
 
@@ -161,7 +161,7 @@ def _need_no_choice(baseline: Baseline, config: SweepConfig) -> None:
     instead = "-".join([kind.name, *(word for word in words if word != SEARCH), *missing])
     raise UsageError(
         f"baselines: {baseline.label} needs images that protocol: literature does not hold out",
-        expected="no search for temperature and alpha, and no trained attention",
+        expected="no search (adaptive), and no trained attention",
         found=" and ".join([*["a search"] * rich.search, *["trained attention"] * attention])
         + (" in HPM-KD, whose cost is its budget" if baseline.budget_of else ""),
         todo="--hpmkd.adaptive false --hpmkd.weighting uniform, or take protocol: honest"

@@ -14,19 +14,20 @@ from hpmkd.config.extended import own_switches
 from hpmkd.config.overrides import with_values, written
 from hpmkd.config.words import keys_of, read, vocabulary, word_of
 from hpmkd.errors import UsageError
+from hpmkd.plan import searching
 from hpmkd.plan.baseline import SEARCHED, Baseline
 from hpmkd.plan.tuning import with_tuning
 
 if TYPE_CHECKING:
     from hpmkd.config.sweep import SweepConfig
 
-# Any baseline with a teacher can have the search for temperature and alpha; HPM-KD has a config key for it.
+# Any baseline on KD can have the search of its settings; HPM-KD has a config key for it.
 SEARCH, _SEARCH_KEY = "adaptive", "hpmkd.adaptive"
-_CHAIN, _LENGTH = "hpmkd.chain", "hpmkd.chain_length"
+_CHAIN, _LENGTH, _TEMPERATURE = "hpmkd.chain", "hpmkd.chain_length", "kd.temperature"
+_TEACHERS = "hpmkd.teachers"
 # What assistants and searches depend on: these words alone stand in the names of their files, too.
 # But not on how many generations follow.
 _OF_ASSISTANTS = keys_of("kd", "ls", "takd", "ban") - {"ban.generations"} | {_LENGTH}
-_OF_SEARCHES = keys_of("adaptive") | {"kd.mixup"}
 
 
 @dataclass(frozen=True)
@@ -110,17 +111,17 @@ def with_settings(
         kind: which baseline.
         values: config key -> value.
         config: the sweep's.
-        search: temperature and alpha come from a search, though the config has no key for that.
+        search: its settings come from a search, though the config has no key for that.
         where: for errors.
 
     Raises:
         UsageError: a value out of its range.
     """
-    own = with_values(config, _with_chain(values, config), where)
+    own = with_values(config, _with_teachers(_with_chain(values, config), kind, config), where)
     made = kind.make(own)
     _need_something_to_search(made, own, search, where)
     if search:
-        made = replace(made, search=True, reads=made.reads - SEARCHED | keys_of("adaptive"))
+        made = replace(made, search=True, reads=made.reads - searching.searched_keys(own) | keys_of("adaptive"))
     made = with_tuning(made, own, where, asked="tune.every" in values)
     idle = {key for key in values if key not in made.reads} - ({_LENGTH} if values.get(_LENGTH) == 0 else set())
     if idle:
@@ -128,7 +129,7 @@ def with_settings(
         return with_settings(kind, rest, config=config, search=search, where=where)[0], idle
     label = "-".join([kind.name, *[SEARCH] * search, *_words(own, config, made.reads | made.listed, made.listed)])
     family = "-".join([kind.name, *_words(own, config, made.reads & _OF_ASSISTANTS)])
-    searched = "-".join(_words(own, config, made.reads & _OF_SEARCHES)) if made.search else ""
+    searched = "-".join(_words(own, config, made.reads & searching.READS)) if made.search else ""
     found = replace(
         made,
         label=label,
@@ -141,17 +142,18 @@ def with_settings(
 
 
 def _need_something_to_search(made: Baseline, config: SweepConfig, search: bool, where: str) -> None:
-    """UsageError where temperature and alpha are searched of a loss that does not have both of them."""
-    if config.kd.standardise and (search or made.search):
+    """UsageError where a search chooses settings of KD that the loss does not have."""
+    if config.kd.standardise and (search or made.search) and _TEMPERATURE in searching.searched_keys(config):
         raise UsageError(
             f"{where}: a search for kd.temperature beside LS, which has a temperature of its own",
             expected="one of them",
             found="both",
-            todo="leave LS out, or switch the search off: noAdaptive" if made.search else f"leave LS or {SEARCH} out",
+            todo="leave LS or adaptive.temperatures out",
         )
-    if search and not made.reads >= SEARCHED:
+    needed = SEARCHED - {_TEMPERATURE} if config.kd.standardise else SEARCHED
+    if search and not made.reads >= needed:
         raise UsageError(
-            f"{where}: {SEARCH} searches kd.temperature and kd.alpha",
+            f"{where}: {SEARCH} searches the learning rate of KD, and its kd.temperature and kd.alpha",
             expected="a baseline on KD, which has both of them",
             found=f"one that has {' and '.join(sorted(made.reads & SEARCHED)) or 'neither'}",
             todo=f"leave {SEARCH} out",
@@ -165,6 +167,12 @@ def _with_chain(values: Mapping[str, Any], config: SweepConfig) -> dict[str, Any
     rest = {key: value for key, value in values.items() if key != _LENGTH}
     same = config.hpmkd.chain and config.hpmkd.chain_length == 0
     return rest | {_CHAIN: False} if values[_LENGTH] == 0 and not same else {**values, _CHAIN: True}
+
+
+def _with_teachers(values: Mapping[str, Any], kind: Kind, config: SweepConfig) -> dict[str, Any]:
+    """As many teachers as a baseline has anyway are no setting of its own."""
+    usual = config.hpmkd.teachers is None and values.get(_TEACHERS) == kind.make(config).teachers
+    return {key: value for key, value in values.items() if not usual or key != _TEACHERS}
 
 
 def _words(
@@ -195,7 +203,7 @@ def _vocabulary(kind: Kind, config: SweepConfig) -> list[str]:
 def _idle(kind: Kind, word: str, made: Baseline, *, config: SweepConfig, where: str) -> UsageError:
     words = vocabulary(made.reads, own_switches(config))
     searched = made.search and word[:1] in ("T", "a")
-    why = "temperature and alpha come from its search" if searched else "what it sets is switched off"
+    why = "that comes from its search" if searched else "what it sets is switched off"
     why = "its settings are tuned" if made.tuned and not searched else why
     return UsageError(
         f"{where}: {word} changes nothing there",

@@ -8,7 +8,7 @@ from hpmkd.config.extended import own_keys
 from hpmkd.config.own_method import SOURCE, OwnMethod
 from hpmkd.config.words import EPOCHS
 from hpmkd.plan import composition
-from hpmkd.plan.baseline import Baseline, hparams_of
+from hpmkd.plan.baseline import SEVERAL, Baseline, hparams_of
 from hpmkd.plan.entries import CatalogEntry
 from hpmkd.plan.job import Hparams
 
@@ -34,7 +34,7 @@ def own_entry(method: OwnMethod) -> CatalogEntry:
             method.name,
             method.name,
             tuple(sorted([*hparams, (SOURCE, method.source)])),
-            teachers=0 if method.teachers == "none" else config.hpmkd.teachers if several else 1,
+            teachers=0 if method.teachers == "none" else (config.hpmkd.teachers or SEVERAL) if several else 1,
             taught_by="all" if several else "last",
             taps=frozenset(method.needs),
             reads=reads | ({_TEACHERS} if several else frozenset()),

@@ -11,13 +11,14 @@ from hpmkd.config.specs import DataSpec, ModelSpec, no_training, reusing
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.plan.architecture import network_name, parameter_count, sized
 from hpmkd.plan.assistants import assistant_sizes
-from hpmkd.plan.baseline import Baseline, hparams_of
+from hpmkd.plan.baseline import Baseline
 from hpmkd.plan.composition import kd_hparams
 from hpmkd.plan.job import Job, seed_of, teacher_seed
 from hpmkd.plan.logits_cache import cache_fit, caches_logits
 from hpmkd.plan.own import need_taps
 from hpmkd.plan.recipes import fit_of, mixup_of
 from hpmkd.plan.roles import Role
+from hpmkd.plan.searching import search_hparams
 from hpmkd.plan.tuning import tuning_hparams
 from hpmkd.plan.work import training_cost, work
 
@@ -154,16 +155,15 @@ class Planner:
         return jobs
 
     def search(self, owner: str | None) -> Job:
-        """The search for temperature and alpha, with TraditionalKD from the teacher, once per data set.
+        """The search of students' settings, with TraditionalKD from the teacher, once per data set and pair.
 
         `owner`: whose alone it is: a baseline's, or that of all whose names have these words.
         """
         fit = fit_of(self.config, self.small.arch, self.epochs)
-        grid = hparams_of(self.config, "adaptive")
-        parents = (self.logits_of(self.elders.teacher()),)
+        parents, hparams = (self.logits_of(self.elders.teacher()),), search_hparams(self.config)
         return self.once(
             Job(
-                Role.SEARCH, self.data, model=self.small, fit=fit, method="TraditionalKD", hparams=grid,
+                Role.SEARCH, self.data, model=self.small, fit=fit, method="TraditionalKD", hparams=hparams,
                 seed=self.seed(), baseline=owner, parents=parents, pair=self.pair, run=self.run,
             )
         )  # fmt: skip

@@ -44,7 +44,7 @@ def with_tuning(made: Baseline, config: SweepConfig, where: str, asked: bool = F
         return replace(made, reads=made.reads | {TUNED})
     if made.search:
         raise UsageError(
-            f"{where}: tuned beside a search for temperature and alpha",
+            f"{where}: tuned beside a search of its settings (adaptive)",
             expected="one of them",
             found="both",
             todo="leave one of them out; the search of HPM-KD: HPM-KD-noAdaptive-tuned",

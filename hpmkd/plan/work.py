@@ -8,6 +8,7 @@ from hpmkd.plan.architecture import forward_cost
 from hpmkd.plan.halving import candidate_epochs, last_epoch, rungs
 from hpmkd.plan.job import Job
 from hpmkd.plan.roles import Role
+from hpmkd.plan.searched import searched
 from hpmkd.plan.trials import tuning_epochs
 
 # A training spends at most this part of its time on validation images.
@@ -25,10 +26,9 @@ def epochs_of(job: Job) -> int:
         return job.fit.epochs
     if job.is_tuning:
         return tuning_epochs(job)
-    grid = dict(job.hparams)
-    count = len(grid["adaptive.temperatures"]) * len(grid["adaptive.alphas"])
-    last = last_epoch(grid["adaptive.part"], job.fit.epochs)
-    return candidate_epochs(rungs(count, grid["adaptive.reduction_factor"], last))
+    how = dict(job.hparams)
+    last = last_epoch(how["adaptive.part"], job.fit.epochs)
+    return candidate_epochs(rungs(len(searched(job)), how["adaptive.reduction_factor"], last))
 
 
 def validation_period(train_images: int, validation_images: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +13,9 @@ from hpmkd.data.images import Splits
 from hpmkd.plan.halving import last_epoch
 from hpmkd.plan.job import Job
 from hpmkd.plan.roles import Role
+from hpmkd.plan.searched import searched
 from hpmkd.training.given import GivenTeacher
-from hpmkd.training.halving_search import HalvingSearch
+from hpmkd.training.halving_search import HalvingSearch, Rules
 from hpmkd.training.logits_cache import LogitsCacheBuilder
 from hpmkd.training.parents import Adapt, Parents
 from hpmkd.training.teachers import Teacher
@@ -60,13 +60,14 @@ def _trainings(inputs: Inputs) -> Callable[[Mapping[str, Any]], Training]:
 
 
 def _search(inputs: Inputs) -> HalvingSearch:
-    grid = dict(inputs.job.hparams)
-    pairs = itertools.product(grid["adaptive.temperatures"], grid["adaptive.alphas"])
-    candidates = [{"kd.temperature": temperature, "kd.alpha": alpha} for temperature, alpha in pairs]
-    epochs = last_epoch(grid["adaptive.part"], inputs.job.fit.epochs)
-    return HalvingSearch(
-        _trainings(inputs), candidates, grid["adaptive.reduction_factor"], epochs=epochs, device=inputs.device
+    how = dict(inputs.job.hparams)
+    rules = Rules(
+        how["adaptive.reduction_factor"],
+        last_epoch(how["adaptive.part"], inputs.job.fit.epochs),
+        metric=how.get("adaptive.metric", "accuracy"),
+        one_standard_error=how.get("adaptive.one_standard_error", False),
     )
+    return HalvingSearch(_trainings(inputs), searched(inputs.job), rules, device=inputs.device)
 
 
 def _logits_cache(inputs: Inputs) -> LogitsCacheBuilder:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from hpmkd.config.sweep import DataConfig
@@ -22,14 +21,11 @@ from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.result_file import commit
 from hpmkd.store.search_file import SearchResult
 from hpmkd.store.shared_cache import keep, recall
-from hpmkd.training.calibration import fit_temperature
-from hpmkd.training.evaluate import Answers, answer
+from hpmkd.training.judging import WORST, judged, standard_error
 from hpmkd.training.parents import open_parents
 from hpmkd.training.provenance import provenance
 from hpmkd.training.renormalised import adapter
 from hpmkd.training.train import Training, make_training
-
-_WORST = 1e6  # of a loss, for settings with which the training diverges
 
 
 @dataclass(frozen=True)
@@ -95,7 +91,7 @@ def try_settings(
         for result in training.epochs():
             yield TriedEpoch(result, _judge(training, metric) if result.epoch in ends else None, save)
     except Diverged:
-        judged = Judged(training.epoch + 1, _WORST, 0.0, accuracy_pct=0.0, train_seconds=training.train_seconds)
+        judged = Judged(training.epoch + 1, WORST, 0.0, accuracy_pct=0.0, train_seconds=training.train_seconds)
         yield TriedEpoch(_again(training, training.epoch + 1), judged, save)
 
 
@@ -107,26 +103,14 @@ def _again(training: Training, epoch: int | None = None) -> EpochResult:
 
 
 def _judge(training: Training, metric: str) -> Judged:
-    found = answer(training.model, training.validation, training.normalise, training.fit.precision)
-    losses = likelihoods(found) if metric == "likelihood" else 100.0 * (found.predicted != found.labels).cpu().numpy()
-    error = float(losses.std(ddof=1) / math.sqrt(len(losses))) if len(losses) > 1 else 0.0
+    losses, accuracy = judged(training, metric)
     return Judged(
         training.epoch,
         float(losses.mean()),
-        error,
-        accuracy_pct=found.accuracy_pct,
+        standard_error(losses),
+        accuracy_pct=accuracy,
         train_seconds=training.train_seconds,
     )
-
-
-def likelihoods(found: Answers) -> np.ndarray[Any, Any]:
-    """-log p of each label, nats, at the temperature for which their mean is least: students of one T and another, and
-    of much weight on soft targets and little, are more or less sure of what they say, and that is not compared."""
-    logits, labels = found.logits.cpu().numpy().astype(np.float64), found.labels.cpu().numpy()
-    z = logits / (fit_temperature(logits, labels) or 1.0)
-    z = z - z.max(1, keepdims=True)
-    losses: np.ndarray[Any, Any] = np.log(np.exp(z).sum(1)) - z[np.arange(len(z)), labels]
-    return losses
 
 
 def recall_tuning(job: Job, output: OutputDir, memory: Path, device: torch.device) -> bool:

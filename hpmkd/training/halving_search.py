@@ -1,21 +1,44 @@
-"""Adaptive configuration: chooses temperature and alpha by successive halving on validation images."""
+"""Adaptive configuration: chooses students' settings by successive halving on validation images."""
 
 from __future__ import annotations
 
 import gc
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from hpmkd.data.source.images import Images
+from hpmkd.errors import Diverged
 from hpmkd.plan.events import EpochResult
 from hpmkd.plan.halving import rungs
 from hpmkd.store.search_file import SearchResult
+from hpmkd.training.judging import WORST, Losses, judged, standard_error
 from hpmkd.training.train import Training
 from hpmkd.training.work import Product
 
 Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How candidates are compared.
+
+    Args:
+        reduction_factor: keep 1 of this many candidates per rung.
+        epochs: of the last rung.
+        metric: see `judging.judged`.
+        one_standard_error: of the last rung choose the first candidate, unless the best one is better by more than a
+            standard error of their difference, image by image.
+    """
+
+    reduction_factor: int
+    epochs: int
+    metric: str = "likelihood"
+    one_standard_error: bool = False
 
 
 class HalvingSearch:
@@ -25,25 +48,21 @@ class HalvingSearch:
 
     Args:
         make: a fresh training of the candidate with these values.
-        candidates: the values to choose from; the first wins a tie.
-        reduction_factor: keep 1 of this many candidates per rung.
-        epochs: of the last rung.
+        candidates: the values to choose from; the first are the config's own, and win a tie.
+        rules: how is chosen.
         device: where the trainings are made.
     """
 
     def __init__(
-        self,
-        make: Callable[[Values], Training],
-        candidates: Sequence[Values],
-        reduction_factor: int,
-        epochs: int,
-        device: torch.device,
+        self, make: Callable[[Values], Training], candidates: Sequence[Values], rules: Rules, device: torch.device
     ) -> None:
-        self.make, self.candidates, self.plan = make, list(candidates), rungs(len(candidates), reduction_factor, epochs)
+        self.make, self.candidates, self.rules = make, list(candidates), rules
+        self.plan = rungs(len(candidates), rules.reduction_factor, rules.epochs)
         self.total = sum(count for count, _ in self.plan)
         self.epoch, self.train_seconds = 0, 0.0
         self.evidence: list[dict[str, Any]] = []
         self.states: dict[int, dict[str, Any]] = {}
+        self.losses: dict[int, list[float]] = {}  # of each validation image, after the last rung
         self.device = device
 
     def epochs(self) -> Iterator[EpochResult]:
@@ -51,11 +70,17 @@ class HalvingSearch:
         while self.epoch < self.total:
             rung, place = self._where()
             number, end = self._field(rung)[place], self.plan[rung][1]
-            result, seconds = self._train(number, end)
-            self.train_seconds += seconds
-            accuracy = result.validation_accuracy_pct
-            row = {"rung": rung, "epochs": end, "validation_accuracy_pct": accuracy, **self.candidates[number]}
-            self.evidence.append({**row, "train_seconds": seconds})
+            result, losses, accuracy = self._train(number, end)
+            if rung == len(self.plan) - 1:
+                self.losses[number] = [float(loss) for loss in losses]
+            self.evidence.append(
+                {
+                    "rung": rung, "epochs": end, "validation_loss": float(losses.mean()),
+                    "standard_error": standard_error(losses), "validation_accuracy_pct": accuracy,
+                    **self.candidates[number], "train_seconds": result.train_seconds,
+                }
+            )  # fmt: skip
+            self.train_seconds += result.train_seconds
             self.epoch += 1
             yield EpochResult(
                 self.epoch,
@@ -67,8 +92,9 @@ class HalvingSearch:
                 of=self.total,
             )
 
-    def _train(self, number: int, end: int) -> tuple[EpochResult, float]:
-        """Trains a candidate to the end of epoch `end`; its last epoch and the seconds.
+    def _train(self, number: int, end: int) -> tuple[EpochResult, Losses, float]:
+        """Trains a candidate to the end of epoch `end`: its last epoch with the seconds of this rung, the loss of each
+        validation image, the accuracy in percent. One that diverges is the worst.
 
         The training ends here, with its images and its recorded steps: the next one needs the same memory.
         """
@@ -77,10 +103,23 @@ class HalvingSearch:
         training = self.make(self.candidates[number])
         if number in self.states:
             training.load_state_dict(self.states[number])
-        before = training.train_seconds
-        *_, result = training.epochs(end)
+        before, result = training.train_seconds, None
+        try:
+            *_, result = training.epochs(end)
+        except Diverged:
+            self.states.pop(number, None)
+            nothing = np.full(len(training.validation), WORST)
+            return self._unit(end, result, training.train_seconds - before), nothing, 0.0
         self.states[number] = training.state_dict()
-        return result, training.train_seconds - before
+        return self._unit(end, result, training.train_seconds - before), *judged(training, self.rules.metric)
+
+    @staticmethod
+    def _unit(end: int, last: EpochResult | None, seconds: float) -> EpochResult:
+        lr, loss = (last.lr, last.train_loss) if last else (math.nan, math.nan)
+        terms = dict(last.terms) if last else {}
+        return EpochResult(
+            end, loss, terms=terms, validation_accuracy_pct=math.nan, lr=lr, train_seconds=seconds, of=end
+        )
 
     def _where(self) -> tuple[int, int]:
         left = self.epoch
@@ -97,17 +136,22 @@ class HalvingSearch:
         return self._ranked(rung - 1)[: self.plan[rung][0]]
 
     def _ranked(self, rung: int) -> list[int]:
-        field = self._field(rung)
+        scores = {number: row["validation_loss"] for number, row in self._rows(rung).items()}
+        return sorted(self._field(rung), key=lambda number: (scores[number], number))
+
+    def _rows(self, rung: int) -> dict[int, dict[str, Any]]:
+        """The evidence of a rung that is done, by candidate."""
         rows = [row for row in self.evidence if row["rung"] == rung]
-        scores = {number: row["validation_accuracy_pct"] for number, row in zip(field, rows, strict=True)}
-        return sorted(field, key=lambda number: (-scores[number], number))
+        return dict(zip(self._field(rung), rows, strict=True))
 
     def winner(self) -> tuple[Values, float]:
         """The chosen values and their accuracy on validation images, in percent."""
         last = len(self.plan) - 1
         best = self._ranked(last)[0]
-        rows = [row for row in self.evidence if row["rung"] == last]
-        return self.candidates[best], float(rows[self._field(last).index(best)]["validation_accuracy_pct"])
+        if self.rules.one_standard_error and 0 in self.losses:
+            apart = np.array(self.losses[0]) - np.array(self.losses[best])
+            best = 0 if apart.mean() <= standard_error(apart) else best
+        return self.candidates[best], float(self._rows(last)[best]["validation_accuracy_pct"])
 
     @property
     def other_seconds(self) -> dict[str, float]:
@@ -127,9 +171,11 @@ class HalvingSearch:
         if self.epoch < self.total:
             alive = set(self._field(self._where()[0]))
         states = {number: state for number, state in self.states.items() if number in alive}
-        return {"epoch": self.epoch, "train_seconds": self.train_seconds, "evidence": self.evidence, "states": states}
+        known = {"evidence": self.evidence, "states": states, "losses": self.losses}
+        return {"epoch": self.epoch, "train_seconds": self.train_seconds, **known}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continues from a `state_dict`."""
         self.epoch, self.train_seconds = int(state["epoch"]), float(state["train_seconds"])
         self.evidence, self.states = list(state["evidence"]), dict(state["states"])
+        self.losses = dict(state["losses"])

@@ -24,6 +24,7 @@ from hpmkd.models import build
 from hpmkd.plan.gpu_share import GpuUsage
 from hpmkd.plan.job import Job
 from hpmkd.plan.roles import Role
+from hpmkd.plan.searched import searched
 from hpmkd.plan.trials import candidates
 from hpmkd.training.device import CONTEXT_BYTES
 from hpmkd.training.logits_cache import LogitsCacheBuilder
@@ -195,7 +196,7 @@ def _values(job: Job) -> Mapping[str, Any]:
     if job.is_tuning:
         return candidates(job)[0]
     if job.role is Role.SEARCH:
-        return {"kd.temperature": known["adaptive.temperatures"][0], "kd.alpha": known["adaptive.alphas"][0]}
+        return searched(job)[0]
     return {} if "kd.temperature" in known else {"kd.temperature": 4.0, "kd.alpha": 0.9}
 
 

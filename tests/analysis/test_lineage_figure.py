@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from support.builders import make_config, make_jobs
+from support.builders import FULL, make_config, make_jobs
 from support.varied import GAP
 
 from hpmkd.analysis import plots
@@ -35,7 +35,7 @@ def planned(**config: Any) -> pd.DataFrame:
 
 def test_lineage_points_from_parents_to_children() -> None:
     order = ["HPM-KD", "Direct", "TraditionalKD"]
-    graph = nodes(planned(baselines=order), "Digits", order)
+    graph = nodes(planned(baselines=order, **FULL), "Digits", order)
     assert graph["student Direct"].parents == set()
     assert graph["student TraditionalKD"].parents == {"teacher_Digits"}
     teachers = {"teacher_Digits", "teacher_Digits_2", "assistant_Digits_HPM-KD_1", "search_Digits"}

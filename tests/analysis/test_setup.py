@@ -43,7 +43,9 @@ def test_who_is_trained_in_another_way_is_named() -> None:
 def test_where_a_baseline_has_other_epochs_in_one_place_the_place_is_named() -> None:
     """What KD-Budget may spend depends on the networks of a pair."""
     pairs = {"a": {"teacher": {"arch": "resnet20"}}, "b": {"teacher": {"arch": "resnet8"}}}
-    said = lines(baselines=["Direct", "KD-Budget", "HPM-KD", "AT"], pairs=pairs, fit__student_epochs=10)
+    said = lines(
+        baselines=["Direct", "KD-Budget", "HPM-KD", "AT"], pairs=pairs, hpmkd__teachers=2, fit__student_epochs=10
+    )
     others = said["training of students"].split("; ")[1:]
     assert len(others) == 2
     assert [text.split(":")[0] for text in others] == ["KD-Budget on Digits+a", "KD-Budget on Digits+b"]

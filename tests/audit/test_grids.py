@@ -37,11 +37,17 @@ def test_names_written_by_hand_are_one_too_and_switches_keep_grids_apart() -> No
 
 def test_modes_are_axes_and_what_a_cell_does_not_read_is_no_value() -> None:
     vary = {"baselines": ["HPM-KD"], "hpmkd.weighting": ["uniform", "attention"], "hpmkd.entropy_bonus": [0.1, 0.5]}
-    (grid,) = grids(baselines=[], vary=[vary])
+    (grid,) = grids(baselines=[], vary=[vary], hpmkd__teachers=2)
     assert set(grid.keys) == {"hpmkd.weighting", "hpmkd.entropy_bonus"}
     at = grid.keys.index("hpmkd.entropy_bonus")
     assert sorted(str(values[at]) for values in grid.cells) == ["0.1", "0.5", "None"]
     assert grid.values("hpmkd.entropy_bonus") == [0.1, 0.5, None]
+
+
+def test_what_the_config_leaves_to_each_baseline_has_a_usual_cell() -> None:
+    vary = {"baselines": ["HPM-KD", "KD-Ensemble"], "hpmkd.teachers": [1, 2, 4]}
+    usual = {grid.name: (grid.usual, grid.cells[grid.usual]) for grid in grids(baselines=[], vary=[vary])}
+    assert usual == {"HPM-KD": ((1,), "HPM-KD"), "KD-Ensemble": ((2,), "KD-Ensemble")}
 
 
 def test_without_a_config_nothing_is_known_of_what_names_leave_out() -> None:

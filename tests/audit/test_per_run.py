@@ -20,7 +20,7 @@ from hpmkd.audit.verification import verify_output
 from hpmkd.plan.job import Job
 from hpmkd.store.output_dir import OutputDir
 
-CHOOSE = {"baselines": ["Direct", "TraditionalKD", "HPM-KD"], "runs": 3, "teacher__per_run": True}
+CHOOSE = {"baselines": ["Direct", "TraditionalKD", "HPM-KD"], "runs": 3, "teacher__per_run": True, "hpmkd__teachers": 2}
 TEACHERS = {1: 80.0, 2: 90.0, 3: 100.0}
 STUDENTS = {"Direct": (72.0, 72.0, 72.0), "TraditionalKD": (72.0, 81.0, 90.0), "HPM-KD": (76.0, 81.0, 85.0)}
 

@@ -81,7 +81,12 @@ VARIANTS = {
     "late": Variant(("part80", "part90", "first")), "route": Variant(("part33", "part67", "first"), mix="route"),
     "falling": Variant(start=1.5, end=0.5), "rising": Variant(start=0.5, end=1.5),
     "calibrated": Variant(calibrated="whole"),
-    "x2": Variant(epochs=2), "two_x2": Variant(TWO, epochs=2),
+    "x2": Variant(epochs=2), "two_x2": Variant(TWO, epochs=2), "lr4_x2": Variant(lr=4, epochs=2),
+    "lr4_T2": Variant(lr=4, temperature=2), "lr4_T8": Variant(lr=4, temperature=8),
+    "lr4_a0.5": Variant(lr=4, alpha=0.5), "lr4_a1": Variant(lr=4, alpha=1), "lr4_LS": Variant(lr=4, mix="standardised"),
+    "lr4_falling": Variant(lr=4, start=1.5, end=0.5), "lr4_rising": Variant(lr=4, start=0.5, end=1.5),
+    "lr4_calibrated": Variant(lr=4, calibrated="whole"),
+    "lr4_rising_calibrated": Variant(lr=4, start=0.5, end=1.5, calibrated="whole"),
 }  # fmt: skip
 
 

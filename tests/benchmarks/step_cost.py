@@ -25,6 +25,7 @@ import torch
 from gpu_methods import SEVERAL
 from gpu_trainings import RESNET, SPEC, STUDENT, TEACHER, Case, made_up, training
 
+from hpmkd.config.methods import HPMKDConfig
 from hpmkd.config.specs import ModelSpec
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.images import Splits, split
@@ -40,8 +41,9 @@ _IMAGES = 512
 
 
 def settings() -> dict[str, Any]:
-    """Of all methods, as they are by default."""
-    config = SweepConfig(datasets=["Digits"], baselines=list(BASELINES))
+    """Of all methods, as they are by default, HPM-KD's weighting of two teachers among them."""
+    several = HPMKDConfig(teachers=SEVERAL["HPM-KD"])
+    config = SweepConfig(datasets=["Digits"], baselines=list(BASELINES), hpmkd=several)
     return {key: value for one in baselines_of(config) for key, value in one.hparams}
 
 

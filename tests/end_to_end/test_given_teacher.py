@@ -110,7 +110,8 @@ def test_images_are_normalised_as_the_teacher_wants_them(
 @pytest.mark.slow
 def test_methods_with_several_teachers_and_chains(both: Path, cache_dir: Path) -> None:
     """The given one is the first; others are trained, as are assistants."""
-    more = ["--baselines", "HPM-KD", "KD-Ensemble", "KD-Budget", "TAKD", "--kd_budget.students", "1"]
+    more = ["--baselines", "HPM-KD", "KD-Ensemble", "KD-Budget", "TAKD", "--kd_budget.students", "1",
+            "--hpmkd.teachers", "2", "--hpmkd.chain_length", "1"]  # fmt: skip
     assert start(both / "more", cache_dir, *given(both), *more) == 0
     made = torch.load(both / "more/models/teacher_Digits_2.pt")["metadata"]["recipe"]
     assert "model.weights" not in made

@@ -124,15 +124,15 @@ def test_dry_run_names_every_model_and_writes_nothing(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "not there"))  # the user's own may have these models
     assert call("-n") == 0
     lines = capsys.readouterr().out.splitlines()
-    # Teachers, assistants, the search, logits caches, students; the networks (a head, the place, both), the grid (a
+    # Teacher, assistant, search, logits caches, students; the networks (a head, the place, both), the grid (a
     # head, three axes, counts), time, the sums.
-    assert len(lines) == 2 + 2 + 1 + 4 + 18 + 4 + 5 + 1 + 2
+    assert len(lines) == 1 + 1 + 1 + 2 + 18 + 4 + 5 + 1 + 2
     assert lines[0].split() == ["teacher_Digits.pt", "missing"]
     assert any(
         line.split() == ["student_Digits_TAKD_run3.pt", "missing;", "waits", "for", "logits_assistant_Digits_TAKD"]
         for line in lines
     )
-    assert lines[-2] == f"27 models in {tmp_path / 'results' / 'quick'}: 0 done, 27 to train"
+    assert lines[-2] == f"23 models in {tmp_path / 'results' / 'quick'}: 0 done, 23 to train"
     assert lines[-1].startswith("dry run: nothing was trained")
     assert list(tmp_path.iterdir()) == []
 

@@ -21,6 +21,8 @@ from hpmkd.store.result_file import commit, load_weights
 from hpmkd.store.sidecar import read_sidecar, sidecar_path
 
 pytestmark = pytest.mark.usefixtures("small_ray")
+# HPM-KD with everything that it can have.
+FULL = ("--hpmkd.teachers", "2", "--hpmkd.chain_length", "1")
 BASELINES = ("Direct", "TraditionalKD", "FitNets", "AT", "TAKD", "HPM-KD")
 MODELS = {"teacher_Digits.pt", "teacher_Digits_2.pt", "assistant_Digits_TAKD.pt", "assistant_Digits_HPM-KD_1.pt"}
 TABLES = {f"logits_{name.removesuffix('.pt')}.npy" for name in MODELS}
@@ -31,7 +33,7 @@ MODELS |= {f"student_Digits_{name}_run1.pt" for name in BASELINES}
 def finished(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Path:
     """A finished sweep over every baseline; tests take copies."""
     output = tmp_path_factory.mktemp("finished") / "sweep"
-    assert start(output, cache_dir, "--max-concurrent", "2") == 0
+    assert start(output, cache_dir, "--max-concurrent", "2", *FULL) == 0
     return output
 
 
@@ -117,7 +119,7 @@ def test_second_start_trains_nothing(sweep: Path, cache_dir: Path, capsys: pytes
         shifted = path.stat().st_mtime + (-1) ** number * 366 * 86400
         os.utime(path, (shifted, shifted))
     before = stamps(sweep)
-    assert start(sweep, cache_dir) == 0
+    assert start(sweep, cache_dir, *FULL) == 0
     out = capsys.readouterr().out
     assert out.count("not trained again") == len(MODELS) + len(TABLES) + 1
     assert "saved" not in out
@@ -194,10 +196,10 @@ def test_other_weights_of_a_teacher(sweep: Path, cache_dir: Path, capsys: pytest
     header, state = load_weights(path)
     commit(path, {name: value * 1.01 for name, value in state.items()}, 50.0, 1.0, header.metadata)
     before = stamps(sweep)
-    assert start(sweep, cache_dir) == 4
+    assert start(sweep, cache_dir, *FULL) == 4
     assert "teacher_Digits.pt was trained again and has other weights" in capsys.readouterr().err
     assert stamps(sweep) == before
-    assert start(sweep, cache_dir, "--force") == 0
+    assert start(sweep, cache_dir, *FULL, "--force") == 0
     changed = {name for name, stamp in stamps(sweep).items() if before[name] != stamp}
     alone = {"teacher_Digits.pt", "teacher_Digits_2.pt", "student_Digits_Direct_run1.pt"}
     assert changed == MODELS - alone
@@ -217,7 +219,7 @@ def test_deleting_every_model_trains_every_model(sweep: Path, finished: Path) ->
 @pytest.mark.slow
 def test_more_runs_and_fewer_baselines_train_only_what_is_new(sweep: Path, cache_dir: Path) -> None:
     before = stamps(sweep)
-    assert start(sweep, cache_dir, "--runs", "2", "--baselines", "Direct", "AT") == 0
+    assert start(sweep, cache_dir, *FULL, "--runs", "2", "--baselines", "Direct", "AT") == 0
     after = stamps(sweep)
     assert after.keys() - before.keys() == {"student_Digits_Direct_run2.pt", "student_Digits_AT_run2.pt"}
     assert {name: after[name] for name in before} == before
@@ -230,13 +232,13 @@ def test_changed_setting_is_refused_then_forced(
 ) -> None:
     before = stamps(sweep)
     config = (sweep / "sweep.yaml").read_bytes()
-    assert start(sweep, cache_dir, "--kd.temperature", "5") == 4
+    assert start(sweep, cache_dir, *FULL, "--kd.temperature", "5") == 4
     message = capsys.readouterr().err
     assert "`kd.temperature` 4.0 -> 5.0" in message
     assert "--force" in message
     assert stamps(sweep) == before
     assert (sweep / "sweep.yaml").read_bytes() == config
-    assert start(sweep, cache_dir, "--kd.temperature", "5", "--force") == 0
+    assert start(sweep, cache_dir, *FULL, "--kd.temperature", "5", "--force") == 0
     after = stamps(sweep)
     same = {"teacher_Digits.pt", "teacher_Digits_2.pt", "student_Digits_Direct_run1.pt"}
     assert {name for name in MODELS if after[name] == before[name]} == same

@@ -46,7 +46,7 @@ def test_a_real_terminal_that_changes_its_width() -> None:
     wide, narrow = ([line for line in frame.splitlines() if line.strip()] for frame in frames[:2])
     assert max(map(len, wide[-3:])) > 60, "200 columns: nothing is folded"
     assert max(map(len, narrow[-4:])) <= 60, "what was painted last before the second line"
-    assert "noMetaTemp run 3/3 D0" in wide[-2]
+    assert "noMetaTemp-M2 run 3/3 D0" in wide[-2]
     assert "noMetaTemp run 3/3 D0" not in narrow[-3]
     assert narrow[-2].strip() == "run 3/3 D0", "a name is folded, not cut"
 

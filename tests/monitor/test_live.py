@@ -49,7 +49,7 @@ def test_lines_fit_and_say_what_is_so(width: int) -> None:
     assert "starts" in text
     assert ("epoch 7/15  loss 0.1235  val 96.20%  0.25 GPU" in text) == (width >= 80)
     name = [line[: line.find("  epoch") if "  epoch" in line else None].strip() for line in text.splitlines()[1:-1]]
-    assert "".join(name).replace(" ", "") == "HPM-KD-noChain-uniform-noMetaTemprun3/3D0"
+    assert "".join(name).replace(" ", "") == "HPM-KD-noChain-uniform-noMetaTemp-M2run3/3D0"
 
 
 def test_before_anything_is_known() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.builders import make_config, make_jobs
+from support.builders import FULL, make_config, make_jobs
 
 from hpmkd.config.load import to_yaml, validate
 from hpmkd.config.request import Request
@@ -31,7 +31,7 @@ NAME = re.compile(
 
 
 def jobs_of(**more: Any) -> dict[str, Job]:
-    more = {"data__train_images": None, "hpmkd__chain_length": 1, **more}
+    more = {"data__train_images": None, **FULL, "hpmkd__chain_length": 1, **more}
     return make_jobs(make_config(**more))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from support.builders import make_config, make_jobs
+from support.builders import FULL, make_config, make_jobs
 
 from hpmkd.config.specs import ModelSpec
 from hpmkd.models import build
@@ -46,7 +46,7 @@ def small(**more: Any) -> Any:
     usual: dict[str, Any] = {"datasets": ["MNIST"], "baselines": ["Direct", "HPM-KD"], "kd__logits": "cached"}
     usual |= {"data__train_images": 5000, "teacher__arch": "resnet8", "student__channels": [4, 8, 24]}
     usual |= {"fit__teacher_epochs": 20, "fit__student_epochs": 30}
-    return make_jobs(make_config(**{**usual, **more}))
+    return make_jobs(make_config(**FULL, **{**usual, **more}))
 
 
 def test_a_sweep_by_its_teacher() -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from hpmkd.config.load import read_config_file, validate
 from hpmkd.config.modes import shipped
@@ -37,8 +40,24 @@ SPELT = {
 }
 
 
+# HPM-KD as it was then, before its defaults were chosen by what each component gains.
+THEN = {
+    "hpmkd.teachers": 2, "hpmkd.chain_length": None, "hpmkd.t_high": 1.5, "hpmkd.t_low": 0.5,
+    "adaptive.lr_factors": [1], "adaptive.temperatures": [2, 4, 8], "adaptive.alphas": [0.5, 0.9],
+    "adaptive.metric": "accuracy", "adaptive.reduction_factor": 3, "adaptive.part": 0.5,
+}  # fmt: skip
+
+
+def test_the_docs_say_how_to_have_it_again() -> None:
+    page = (Path(__file__).parents[2] / "docs/pages/evidence.md").read_text()
+    (command,) = (line for line in page.splitlines() if "--hpmkd.t_high" in line)
+    words = shlex.split(command.partition("FOLDER")[2])
+    said = {key.removeprefix("--"): yaml.safe_load(value) for key, value in zip(words[::2], words[1::2], strict=True)}
+    assert said == THEN
+
+
 def plan(raw: dict[str, Any]) -> tuple[Job, ...]:
-    config = validate(raw, "here")
+    config = validate(raw, "here", THEN)
     return expand(config, describe(config), baselines_of(config))
 
 

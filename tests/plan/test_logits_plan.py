@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.builders import make_config, make_jobs, make_spec
+from support.builders import FULL, make_config, make_jobs, make_spec
 
 from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.job import Job
@@ -20,7 +20,7 @@ def roles(jobs: dict[str, Job], student: str) -> list[str]:
 
 
 def test_who_learns_from_tables() -> None:
-    jobs = make_jobs(make_config(kd__logits="auto", hpmkd__chain_length=1))
+    jobs = make_jobs(make_config(kd__logits="auto", hpmkd__teachers=2, hpmkd__chain_length=1))
     assert roles(jobs, "Direct") == []
     assert roles(jobs, "AT") == roles(jobs, "FitNets") == ["teacher"]
     assert roles(jobs, "TraditionalKD") == roles(jobs, "TAKD") == ["logits"]
@@ -73,7 +73,7 @@ def test_a_table_does_not_depend_on_the_students_recipe_but_on_views_and_precisi
 
 
 def test_the_budget_counts_tables_once_and_no_forward_of_a_teacher() -> None:
-    live, tables = (plan("crop_flip", kd__logits=how, fit__views=4) for how in ("live", "cached"))
+    live, tables = (plan("crop_flip", kd__logits=how, fit__views=4, **FULL) for how in ("live", "cached"))
     student = tables["student_Noise_TraditionalKD_run1"]
     asked = live["student_Noise_TraditionalKD_run1"]
     assert training_cost(tables["logits_teacher_Noise"]) == 4 / 3 * training_cost(live["teacher_Noise"]) / 2

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.builders import make_config, make_jobs, make_spec
+from support.builders import FULL, SEARCH, make_config, make_jobs, make_spec
 
 from hpmkd.config.words import vocabulary
 from hpmkd.errors import UsageError
@@ -18,7 +18,7 @@ from hpmkd.plan.planner import expand
 
 
 def labels(*entries: str, **config: Any) -> list[str]:
-    return [one.label for one in baselines_of(make_config(baselines=list(entries), **config))]
+    return [one.label for one in baselines_of(make_config(baselines=list(entries), **{**FULL, **SEARCH, **config}))]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_switch_of_hpm_kd_stands_in_the_name_even_where_the_config_says_it() -
         ("TraditionalKD-a1.5", ["sets `kd.alpha` to a value", "less than or equal to 1"]),
         ("TraditionalKD-T0", ["`kd.temperature`", "greater than 0"]),
         ("TraditionalKD-adaptive-adaptive", ["adaptive twice"]),
-        ("TraditionalKD-adaptive-T2", ["T2 changes nothing", "come from its search"]),
+        ("TraditionalKD-adaptive-T2", ["T2 changes nothing", "comes from its search"]),
         ("TAKD-steps2.5", ["a whole number"]),
         ("TAKD-steps0", ["`takd.steps`", "greater than or equal to 1"]),
         ("TAKD-steps2-size9000", ["geometric"]),
@@ -107,7 +107,7 @@ def test_a_switch_of_hpm_kd_stands_in_the_name_even_where_the_config_says_it() -
 )
 def test_names_that_are_refused_say_why_and_what_there_is(entry: str, parts: list[str]) -> None:
     with pytest.raises(UsageError) as caught:
-        baselines_of(make_config(baselines=[entry]))
+        baselines_of(make_config(baselines=[entry], **FULL, **SEARCH))
     for part in [*parts, repr(entry)]:
         assert part in str(caught.value)
 
@@ -118,14 +118,17 @@ def test_two_names_of_one_baseline_are_refused() -> None:
             labels(*pair)
 
 
-WORDS = {name: vocabulary(BASELINES[name].keys | baseline_of(make_config(), name).reads) for name in BASELINES}
+WORDS = {
+    name: vocabulary(BASELINES[name].keys | baseline_of(make_config(**FULL, **SEARCH), name).reads)
+    for name in BASELINES
+}
 
 
 @settings(max_examples=200)
 @given(st.sampled_from(list(BASELINES)), st.data())
 def test_the_order_of_words_does_not_matter_and_a_canonical_name_means_itself(name: str, data: Any) -> None:
     words = data.draw(st.lists(st.sampled_from(WORDS[name] or ["T2"]), max_size=4, unique=True))
-    config = make_config()
+    config = make_config(**FULL, **SEARCH)
     found = []
     for order in itertools.islice(itertools.permutations(words), 6):
         try:
@@ -141,7 +144,8 @@ def test_the_order_of_words_does_not_matter_and_a_canonical_name_means_itself(na
 
 
 def jobs_of(*entries: str, **more: Any) -> dict[str, Job]:
-    config = make_config(datasets=["Noise"], baselines=list(entries), data__train_images=None, **more)
+    given = {**FULL, **SEARCH, "data__train_images": None, **more}
+    config = make_config(datasets=["Noise"], baselines=list(entries), **given)
     spec = make_spec(image_size=28, classes=10, images=1000)
     return {job.key: job for job in expand(config, [spec], baselines_of(config))}
 
@@ -251,7 +255,8 @@ _OTHER = {
 
 
 def test_settings_are_those_of_the_baseline() -> None:
-    config = make_config(baselines=["TraditionalKD", "TraditionalKD-T2", "HPM-KD-chain0", "HPM-KD-M3"])
+    entries = ["TraditionalKD", "TraditionalKD-T2", "HPM-KD-chain0", "HPM-KD-M3"]
+    config = make_config(baselines=entries, **FULL, **SEARCH)
     found = {one.label: one for one in baselines_of(config)}
     assert found["TraditionalKD"].settings["kd.temperature"] == 4.0
     assert found["TraditionalKD-T2"].settings["kd.temperature"] == 2.0
@@ -262,6 +267,7 @@ def test_settings_are_those_of_the_baseline() -> None:
 
 
 def test_the_plan_of_digits_is_the_same_with_and_without_words_that_say_nothing_new() -> None:
-    plain = make_jobs(make_config(baselines=["TraditionalKD", "TAKD", "HPM-KD"]))
-    spelt = make_jobs(make_config(baselines=["TraditionalKD-T4.0", "TAKD-steps1-a0.9", "HPM-KD-attention-M2"]))
+    plain = make_jobs(make_config(baselines=["TraditionalKD", "TAKD", "HPM-KD"], **FULL))
+    names = ["TraditionalKD-T4.0", "TAKD-steps1-a0.9", "HPM-KD-attention-M2"]
+    spelt = make_jobs(make_config(baselines=names, **FULL))
     assert {key: job.fingerprint for key, job in plain.items()} == {key: job.fingerprint for key, job in spelt.items()}

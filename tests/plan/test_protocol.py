@@ -102,10 +102,11 @@ def test_what_needs_other_images_is_refused(more: dict[str, Any], key: str) -> N
 @pytest.mark.parametrize(
     ("baseline", "instead"),
     [
-        ("HPM-KD", "HPM-KD-noAdaptive-uniform"),
-        ("HPM-KD-noAdaptive", "HPM-KD-noAdaptive-uniform"),
+        ("HPM-KD", "HPM-KD-noAdaptive"),
+        ("HPM-KD-M2", "HPM-KD-M2-noAdaptive-uniform"),
+        ("HPM-KD-noAdaptive-M2", "HPM-KD-noAdaptive-M2-uniform"),
         ("HPM-KD-noMultiTeacher", "HPM-KD-noMultiTeacher-noAdaptive"),
-        ("HPM-KD-uniform", "HPM-KD-uniform-noAdaptive"),
+        ("HPM-KD-uniform-M2", "HPM-KD-uniform-M2-noAdaptive"),
         ("TraditionalKD-adaptive-epochs9", "TraditionalKD-epochs9"),
         ("KD-Budget", "--hpmkd.adaptive false --hpmkd.weighting uniform"),
     ],

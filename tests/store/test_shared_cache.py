@@ -20,7 +20,9 @@ from hpmkd.store.shared_cache import recall
 from hpmkd.training.trial import run_job
 
 CPU = torch.device("cpu")
-BASE: dict[str, Any] = {"hpmkd__chain_length": 1, "hpmkd__gate_steps": 5, "adaptive__alphas": [0.5]}
+BASE: dict[str, Any] = {
+    "hpmkd__teachers": 2, "hpmkd__chain_length": 1, "hpmkd__gate_steps": 5, "adaptive__alphas": [0.5],
+}  # fmt: skip
 
 
 @pytest.fixture

@@ -23,6 +23,15 @@ TEACHER = ModelSpec("lenet5", (6, 8, 24), 1, 16, 4)
 STUDENT = ModelSpec("lenet5", (3, 5, 12), 1, 16, 4)
 
 
+# HPM-KD with all its components, as the experiments on them have it.
+FULL: dict[str, Any] = {"hpmkd__teachers": 2, "hpmkd__chain_length": None}
+# Its search as it was first.
+SEARCH: dict[str, Any] = {
+    "adaptive__temperatures": [2.0, 4.0, 8.0], "adaptive__alphas": [0.5, 0.9], "adaptive__lr_factors": [1.0],
+    "adaptive__metric": "accuracy", "adaptive__reduction_factor": 3, "adaptive__part": 0.5,
+}  # fmt: skip
+
+
 def make_config(cache_dir: Path | None = None, **overrides: Any) -> SweepConfig:
     """Every baseline on 200 Digits for two epochs, with live teachers; `fit__lr=0.1` overrides `fit.lr`."""
     from hpmkd.config.load import validate

@@ -10,8 +10,8 @@ from hpmkd.plan.roles import Role
 from hpmkd.plan.schedule import Places
 from support.plans import plan
 
-JOBS = plan(1, ["Direct", "HPM-KD-noChain-uniform-noMetaTemp"], 3)
-LONG = "student_D0_HPM-KD-noChain-uniform-noMetaTemp_run3"
+JOBS = plan(1, ["Direct", "HPM-KD-noChain-uniform-noMetaTemp-M2"], 3)
+LONG = "student_D0_HPM-KD-noChain-uniform-noMetaTemp-M2_run3"
 
 
 def tracker() -> Tracker:

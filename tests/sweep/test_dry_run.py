@@ -37,14 +37,14 @@ def test_a_whole_grid(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkey
         "TraditionalKD-T2",
         "runs 3 1 to 3",
         "kd.alpha 2 0.5, 0.9",
-        "kd.temperature 2 2, 8",
+        "kd.temperature 3 2, 4, 8",
     ]
-    assert lines[start + 8] == ("  makes 72 students, 12 logits caches, 4 searches, 8 assistants, 4 teachers")
+    assert lines[start + 8] == ("  makes 72 students, 10 logits caches, 4 searches, 8 assistants, 2 teachers")
     assert lines[start + 9].startswith("about ")
     assert "models at a time (from multiply-adds" in lines[start + 9] or "model at a time" in lines[start + 9]
-    assert lines[-2] == f"100 models in {tmp_path}/out: 0 done, 100 to train"
+    assert lines[-2] == f"96 models in {tmp_path}/out: 0 done, 96 to train"
     assert lines[-1].startswith("dry run: nothing was trained")
-    assert len([line for line in lines[:start] if ".pt" in line]) == 72 + 8 + 4
+    assert len([line for line in lines[:start] if ".pt" in line]) == 72 + 8 + 2
     assert not (tmp_path / "out").exists()
 
 

@@ -238,8 +238,8 @@ def test_a_serial_baseline_is_trained_one_by_one() -> None:
 
 
 def test_the_same_model_under_two_names_is_trained_once() -> None:
-    jobs = {job.key: job for job in plan(1, ["HPM-KD", "TAKD"], 1)}
-    first, second = (jobs[name] for name in ("assistant_D0_HPM-KD_1", "assistant_D0_TAKD"))
+    jobs = {job.key: job for job in plan(1, ["HPM-KD-chain1", "TAKD"], 1)}
+    first, second = (jobs[name] for name in ("assistant_D0_HPM-KD-chain1_1", "assistant_D0_TAKD"))
     assert first.fingerprint == second.fingerprint
     assert not running(tuple(jobs.values()), [first.key]).ready(second)
     assert running(tuple(jobs.values()), ["teacher_D0"]).ready(second)

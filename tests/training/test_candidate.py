@@ -22,8 +22,9 @@ from hpmkd.plan.trials import candidates
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.result_file import read_whole, verify
 from hpmkd.store.search_file import SearchResult
-from hpmkd.training.candidate import commit_tuning, likelihoods, try_settings
+from hpmkd.training.candidate import commit_tuning, try_settings
 from hpmkd.training.evaluate import Answers
+from hpmkd.training.judging import likelihoods
 from hpmkd.training.trial import run_job
 
 Made = tuple[SweepConfig, OutputDir, dict[str, Job]]
@@ -147,3 +148,12 @@ def test_the_likelihood_is_that_at_the_best_temperature() -> None:
     z = logits.half().double()
     grid = [float(torch.nn.functional.cross_entropy(z / t, labels)) for t in np.geomspace(0.05, 20, 4000)]
     assert plain == pytest.approx(min(grid), abs=1e-5)
+
+
+def test_where_no_temperature_fits_best_it_is_that_of_a_very_low_or_a_very_high_one() -> None:
+    """All are right, however unsure: nothing is lost. They say the opposite of what is right: no more than chance."""
+    labels = torch.arange(8) % 4
+    right = 0.1 * torch.nn.functional.one_hot(labels, 4)
+    assert likelihoods(Answers(labels, labels, right.half())).max() < 1e-6
+    wrong = likelihoods(Answers(labels, labels, -right.half()))
+    assert wrong.mean() == pytest.approx(math.log(4), abs=1e-3)

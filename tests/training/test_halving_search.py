@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import weakref
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,15 @@ from hpmkd.plan.job import Job
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.result_file import commit, verify
 from hpmkd.store.search_file import SearchResult
-from hpmkd.training.halving_search import HalvingSearch
+from hpmkd.training.halving_search import HalvingSearch, Rules
+from hpmkd.training.judging import WORST
 from hpmkd.training.train import Training
 from hpmkd.training.trial import SavableEpoch, run_job
 
 CPU = torch.device("cpu")
 GRID = [{"kd.temperature": t, "kd.alpha": a} for t in (1.0, 4.0) for a in (0.1, 0.9)]
 SMALL = {
+    "adaptive__lr_factors": [1.0],
     "adaptive__temperatures": [2.0, 8.0],
     "adaptive__alphas": [0.2, 0.8],
     "adaptive__reduction_factor": 2,
@@ -53,11 +56,11 @@ def test_a_plan_by_hand() -> None:
     assert rungs(6, 3, 1) == [(6, 1)]
 
 
-def search(epochs: int = 4) -> HalvingSearch:
+def search(epochs: int = 4, **rules: Any) -> HalvingSearch:
     def training(values: dict[str, Any]) -> Any:
         return make("TraditionalKD", hparams=values, epochs=epochs)
 
-    return HalvingSearch(training, GRID, 2, epochs, CPU)
+    return HalvingSearch(training, GRID, Rules(2, epochs, **rules), CPU)
 
 
 def test_it_trains_what_the_plan_says_and_chooses_the_best() -> None:
@@ -65,13 +68,56 @@ def test_it_trains_what_the_plan_says_and_chooses_the_best() -> None:
     units = list(one.epochs())
     assert [(row["rung"], row["epochs"]) for row in one.evidence] == [(0, 2)] * 4 + [(1, 4)] * 2
     assert [unit.epoch for unit in units] == [1, 2, 3, 4, 5, 6]
-    first = [row["validation_accuracy_pct"] for row in one.evidence[:4]]
+    first = [row["validation_loss"] for row in one.evidence[:4]]
     second = [{name: row[name] for name in GRID[0]} for row in one.evidence[4:]]
-    order = sorted(range(4), key=lambda number: (-first[number], number))
+    order = sorted(range(4), key=lambda number: (first[number], number))
     assert second == [GRID[number] for number in order[:2]]
     chosen, accuracy = one.winner()
-    last = {tuple(row[name] for name in GRID[0]): row["validation_accuracy_pct"] for row in one.evidence[4:]}
-    assert accuracy == max(last.values()) == last[tuple(chosen.values())]
+    last = {tuple(row[name] for name in GRID[0]): row for row in one.evidence[4:]}
+    best = last[tuple(chosen.values())]
+    assert best["validation_loss"] == min(row["validation_loss"] for row in last.values())
+    assert accuracy == best["validation_accuracy_pct"]
+
+
+def test_by_accuracy_the_loss_is_what_is_wrong() -> None:
+    one = search(metric="accuracy")
+    list(one.epochs())
+    for row in one.evidence:
+        assert row["validation_loss"] == pytest.approx(100 - row["validation_accuracy_pct"])
+    assert one.winner()[1] == max(row["validation_accuracy_pct"] for row in one.evidence[4:])
+
+
+@pytest.mark.parametrize(
+    ("others", "chosen"),
+    [
+        ([0.9, 0.9, 0.9, 1.1], 0),  # better by 0.05, with a standard error of 0.05
+        ([0.9, 0.9, 0.9, 0.9], 1),  # by 0.1 each: image by image there is no doubt
+        ([1.0, 1.0, 1.0, 1.0], 0),
+    ],
+)
+def test_the_first_stays_unless_another_is_better_by_a_standard_error(others: list[float], chosen: int) -> None:
+    one = search(one_standard_error=True)
+    one.plan, one.losses = [(2, 4)], {0: [1.0] * 4, 1: others}
+    one.candidates = GRID[:2]
+    one.evidence = [
+        {"rung": 0, "validation_loss": sum(losses) / 4, "validation_accuracy_pct": 50.0 + number}
+        for number, losses in one.losses.items()
+    ]
+    assert one.winner() == (GRID[chosen], 50.0 + chosen)
+
+
+def test_settings_with_which_it_diverges_are_the_worst() -> None:
+    def training(values: dict[str, Any]) -> Any:
+        return make("TraditionalKD", epochs=4, lr=values["fit.lr"])
+
+    one = HalvingSearch(training, [{"fit.lr": math.inf}, {"fit.lr": 1e-2}, {"fit.lr": 2e-2}], Rules(2, 4), CPU)
+    units = list(one.epochs())
+    assert math.isnan(units[0].train_loss)
+    assert one.evidence[0]["validation_loss"] == WORST
+    assert one.winner()[0] != {"fit.lr": math.inf}
+    alone = HalvingSearch(training, [{"fit.lr": math.inf}], Rules(2, 4), CPU)
+    list(alone.epochs())
+    assert alone.winner() == ({"fit.lr": math.inf}, 0.0), "its students say that they diverge"
 
 
 def test_a_schedule_of_one_epoch_ranks_what_it_has() -> None:
@@ -80,7 +126,7 @@ def test_a_schedule_of_one_epoch_ranks_what_it_has() -> None:
     assert len(list(one.epochs())) == 4
     assert all(state["epoch"] == 1 for state in one.states.values())
     chosen, accuracy = one.winner()
-    assert accuracy == max(row["validation_accuracy_pct"] for row in one.evidence)
+    assert accuracy in [row["validation_accuracy_pct"] for row in one.evidence]
     assert chosen in GRID
 
 
@@ -111,7 +157,7 @@ def test_one_training_at_a_time_is_in_memory() -> None:
         made.append(weakref.ref(training))
         return training
 
-    halving = HalvingSearch(counted, GRID, 2, 4, CPU)
+    halving = HalvingSearch(counted, GRID, Rules(2, 4), CPU)
     assert made == [], "and none to learn the device"
     list(halving.epochs())
     assert len(made) == halving.total

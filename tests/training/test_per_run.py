@@ -13,7 +13,7 @@ from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.result_file import verify
 from hpmkd.training.trial import run_job
 
-BASELINES = ["Direct", "TAKD", "HPM-KD-noSharedMemory"]
+BASELINES = ["Direct", "TAKD", "HPM-KD-noSharedMemory-M2"]
 
 
 def train(output: OutputDir, cache_dir: Path, runs: int) -> dict[str, str]:

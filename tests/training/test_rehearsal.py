@@ -17,6 +17,7 @@ from hpmkd.data.images import Splits
 from hpmkd.plan.gpu_share import GpuUsage
 from hpmkd.plan.job import Job
 from hpmkd.plan.roles import Role
+from hpmkd.plan.searched import searched
 from hpmkd.training import rehearsal
 from hpmkd.training.device import CONTEXT_BYTES
 from hpmkd.training.logits_cache import LogitsCacheBuilder
@@ -29,7 +30,11 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def jobs(cache_dir: Path) -> dict[str, Job]:
-    return make_jobs(make_config(cache_dir, baselines=["Direct", "HPM-KD", "TraditionalKD-adaptive", "AT"]))
+    return make_jobs(
+        make_config(
+            cache_dir, baselines=["Direct", "HPM-KD", "TraditionalKD-adaptive", "AT"], adaptive__temperatures=[3.0, 2.0]
+        )
+    )
 
 
 def splits_of(job: Job, cache_dir: Path) -> Splits:
@@ -183,10 +188,11 @@ def test_a_step_trains(jobs: dict[str, Job], cache_dir: Path) -> None:
 
 def test_a_search_tries_its_first_candidate(jobs: dict[str, Job], cache_dir: Path) -> None:
     (job,) = (one for one in jobs.values() if one.role is Role.SEARCH)
-    known = dict(job.hparams)
     training = training_of(job, splits_of(job, cache_dir), CPU, graph=False)
-    assert training.distiller.hparams["kd.temperature"] == known["adaptive.temperatures"][0]
-    assert training.distiller.hparams["kd.alpha"] == known["adaptive.alphas"][0]
+    first = searched(job)[0]
+    assert training.fit.lr == first["fit.lr"] == job.fit.lr * dict(job.hparams)["adaptive.lr_factors"][0]
+    assert training.distiller.hparams["kd.temperature"] == first["kd.temperature"] == 3.0
+    assert training.distiller.hparams["kd.alpha"] == 0.9, "that of the config"
 
 
 def test_both_phases_of_a_training_are_recorded(gpu: list[str], cache_dir: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from support.builders import make_config, make_jobs
+from support.builders import FULL, make_config, make_jobs
 from support.malicious import Evil
 
 from hpmkd.audit.measured import unpredicted
@@ -38,7 +38,8 @@ STUDENT = "student_Digits_FitNets_run1"
 def config(cache_dir: Path) -> SweepConfig:
     # Nothing from the shared memory: here every job is to be trained.
     baselines = ["HPM-KD-noSharedMemory" if name == "HPM-KD" else name for name in BASELINES]
-    return make_config(cache_dir, baselines=baselines, fit__teacher_epochs=4, fit__student_epochs=4)
+    epochs = {"fit__teacher_epochs": 4, "fit__student_epochs": 4}
+    return make_config(cache_dir, baselines=baselines, **epochs, **FULL)
 
 
 @pytest.fixture(scope="module")

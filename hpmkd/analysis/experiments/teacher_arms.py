@@ -9,6 +9,7 @@ import pandas as pd
 
 from hpmkd.audit.grids import grids_of, root_of
 from hpmkd.config.sweep import SweepConfig
+from hpmkd.config.words import SWITCHES
 from hpmkd.plan.ablations import NAME as HPM_KD
 
 _TEACHERS = "hpmkd.teachers"
@@ -45,6 +46,12 @@ class Arms:
         return label, self.wide[label]
 
 
+def _unweighted(name: str) -> str:
+    root = root_of(name)
+    words = name.removeprefix(root).split("-")[1:]
+    return "-".join([root, *(word for word in words if SWITCHES.get(word, ("",))[0] != "hpmkd.weighting")])
+
+
 def arms_in(place: str, part: pd.DataFrame, config: SweepConfig | None) -> Arms | None:
     """The methods in a place; None where no method has two numbers of teachers.
 
@@ -60,6 +67,10 @@ def arms_in(place: str, part: pd.DataFrame, config: SweepConfig | None) -> Arms 
             trained = {int(values[0]): label for values, label in grid.cells.items() if label in wide}
             if trained:
                 labels[grid.name] = dict(sorted(trained.items()))
+    for name, own in labels.items():
+        alone = labels.get(_unweighted(name), {}).get(1)
+        if alone is not None and 1 not in own:  # one teacher has all the weight, however several are weighted
+            labels[name] = {1: alone, **own}
     if not any(len(one) > 1 for one in labels.values()):
         return None
     ordered = sorted(labels, key=lambda name: (root_of(name) != HPM_KD, root_of(name) == BUDGET))

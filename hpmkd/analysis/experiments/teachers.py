@@ -78,8 +78,9 @@ def _beside(arms: Arms) -> pd.DataFrame:
     """A row per M and pair of arms that is a question (see `Arms.questions`); Holm over the M of a question."""
     rows: list[dict[str, Any]] = []
     for one, other in arms.questions():
-        both = {m: label for m, label in arms.labels[one].items() if m in arms.labels[other]}
-        values = {f"M {m}": arms.wide[label] - arms.wide[arms.labels[other][m]] for m, label in both.items()}
+        theirs = arms.labels[other]
+        both = {m: label for m, label in arms.labels[one].items() if theirs.get(m, label) != label}
+        values = {f"M {m}": arms.wide[label] - arms.wide[theirs[m]] for m, label in both.items()}
         for row, m in zip(records(tested(values)) if values else [], both, strict=True):
             finding = "not shown"
             if is_shown(row):

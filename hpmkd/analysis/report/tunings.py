@@ -1,4 +1,5 @@
-"""Which baselines were tuned, and what was chosen for them: a report says of all others that they were not."""
+"""Which baselines have settings that a tuning or a search chose on validation images, and which settings: of all others
+a report says that they have not."""
 
 from __future__ import annotations
 
@@ -8,25 +9,37 @@ from hpmkd.files import parse_json
 from hpmkd.numeric import digits
 from hpmkd.plan.job import TRIALS, Job
 from hpmkd.plan.roles import Role
+from hpmkd.plan.searched import searched
 
 _MOST = 20  # baselines that are named
 
 
 def tuned(saved: Saved) -> list[tuple[str, str]]:
-    """A line for each tuning, and one for the baselines without."""
-    made = [job for job in saved.jobs if job.is_tuning]
-    with_one = {job.baseline for job in made}
-    others = {
-        str(job.baseline): None for job in saved.jobs if job.role is Role.STUDENT and job.baseline not in with_one
-    }
-    lines = [(f"tuning of {job.baseline}, {job.place}", _chosen(job, saved)) for job in made]
-    names = named(list(others), _MOST) if made else "those of all baselines"
-    return [*lines, *[("settings not tuned", f"{names}: as the config says")] * bool(others)]
+    """A line for each tuning and each search, and one for the baselines without."""
+    found: dict[str, tuple[Job, list[str]]] = {}
+    others: list[str] = []
+    for job in saved.jobs:
+        if job.role is Role.STUDENT:
+            chosen = [one for one in job.parents if one.role is Role.SEARCH]
+            for names in [found.setdefault(one.key, (one, []))[1] for one in chosen] or [others]:
+                names += [str(job.baseline)] * (str(job.baseline) not in names)
+    lines = [(_title(job, names), _chosen(job, saved)) for job, names in found.values()]
+    rest = named(others, _MOST) if found else "those of all baselines"
+    return [*lines, *[("settings not tuned", f"{rest}: as the config says")] * bool(others)]
+
+
+def _title(job: Job, names: list[str]) -> str:
+    where = job.place if job.run is None else f"{job.place}, run {job.run}"
+    return f"tuning of {names[0]}, {where}" if job.is_tuning else f"search on {where}, for {named(names, _MOST)}"
 
 
 def _chosen(job: Job, saved: Saved) -> str:
     how = dict(job.hparams)
-    tried = f"{how[TRIALS]} settings on validation images ({how['tune.scheduler']}, {how['tune.metric']})"
+    if job.is_tuning:
+        tried = f"{how[TRIALS]} settings on validation images ({how['tune.scheduler']}, {how['tune.metric']})"
+    else:
+        metric = how.get("adaptive.metric", "accuracy")
+        tried = f"{len(searched(job))} settings on validation images (successive halving of TraditionalKD, {metric})"
     try:
         about = parse_json(saved.output.model_file(job).read_text())["metadata"]
         text = ", ".join(f"{key} {digits(float(value))}" for key, value in about["chosen"].items())

@@ -12,7 +12,7 @@ class Cosine(nn.Module):
     """T(s) = low + (high - low) (1 + cos(pi s)) / 2: `high` at s = 0, `low` at s = 1, whatever the loss does.
 
     Args:
-        high: temperature at the start.
+        high: temperature at the start; it may be the lower one.
         low: temperature at the end.
     """
 
@@ -30,7 +30,7 @@ class Cosine(nn.Module):
 class LossBased(Cosine):
     """T = low + (high - low) min(1, m / m_0): m is the running mean of the cross-entropy, m_0 its first value.
 
-    At t = 0 the quotient is 1, so T = `high`; as the student fits the labels, T falls to `low`. The running mean
+    At t = 0 the quotient is 1, so T = `high`; as the student fits the labels, T goes to `low`. The running mean
     (weight `keep` on the past) lives in buffers, so it is checkpointed.
     """
 

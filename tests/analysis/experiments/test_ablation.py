@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 from statsmodels.stats.multitest import multipletests
 from support.arms import ALL_OFF, FULL, SINGLE, factorial, label
+from support.builders import FULL as BOTH
 from support.frames import compose_report, make_frame, make_output
 
 from hpmkd.analysis.experiments import ablation
@@ -175,7 +176,12 @@ def test_what_it_costs_against_sums_by_hand(tmp_path: Path, cache_dir: Path) -> 
     """With live teachers: the assistant, its forward passes for each student, and its seconds."""
     names = [FULL, SINGLE[0], *ENGINE]
     _, _, jobs = make_output(
-        tmp_path, cache_dir, lambda job: 90.0 + (job.run or 0) * 0.5 + (job.baseline == FULL), baselines=names, runs=2
+        tmp_path,
+        cache_dir,
+        lambda job: 90.0 + (job.run or 0) * 0.5 + (job.baseline == FULL),
+        baselines=names,
+        runs=2,
+        **BOTH,
     )
     report = gather(tmp_path)
     (row,) = [row for row in _table(report.table("ablation")) if row["component"] == "chain"]

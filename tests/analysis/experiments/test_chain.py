@@ -93,7 +93,7 @@ def test_takd_starts_from_plain_distillation_and_an_open_length_is_counted() -> 
         (0, "TraditionalKD"), (1, "TAKD"), (2, "TAKD-steps2"), (3, "TAKD-steps3"),
     ]  # fmt: skip
     score = scored(lambda _: 0.0)
-    frame, saved = sweep(score, baselines=[PLAIN, f"{PLAIN}-chain5"], runs=2, **GAP)
+    frame, saved = sweep(score, baselines=[PLAIN, f"{PLAIN}-chain5"], runs=2, **GAP, hpmkd__chain_length=None)
     assert section_of(frame, saved).tables[0].frame["length"].tolist() == [2, 5], "steps of about a quarter make two"
 
 

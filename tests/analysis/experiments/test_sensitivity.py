@@ -181,7 +181,7 @@ def test_meta_temperature_is_named_where_it_multiplies() -> None:
     said = [one for one in section_of(frame, saved).sentences if "meta temperature multiplies T" in one]
     assert len(said) == 1
     assert said[0].startswith("HPM-KD-noAdaptive")
-    assert "from 1.5 T to 0.5 T" in said[0]
+    assert "from 0.5 T to 1.5 T" in said[0]
 
 
 def test_cells_that_lack_runs_are_no_candidates() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from support.builders import make_config, make_jobs
+from support.builders import FULL, make_config, make_jobs
 from support.trainings import make, same
 
 from hpmkd.config.keys import default_of
@@ -111,7 +111,7 @@ def test_parents_of_each_combination() -> None:
 @pytest.mark.parametrize(("teacher", "count"), [("lenet5_teacher", 1), ("resnet56", 1), ("lenet5_student", 0)])
 def test_automatic_chain_length(teacher: str, count: int) -> None:
     """L = ln(ratio) / ln 4 steps: a ratio of 11 makes two, one of 1 none."""
-    jobs = make_jobs(make_config(baselines=["HPM-KD"], teacher__arch=teacher))
+    jobs = make_jobs(make_config(baselines=["HPM-KD"], teacher__arch=teacher, **FULL))
     assert sum(job.role == "assistant" for job in jobs.values()) == count
 
 
@@ -119,12 +119,13 @@ def test_budget_control_trains_for_what_hpm_kd_costs() -> None:
     """Against the sum by hand: extra teacher, assistant and search, shared by the students, and a student itself."""
     from hpmkd.plan.architecture import forward_cost
 
-    config = make_config(baselines=["HPM-KD", "KD-Budget"], fit__teacher_epochs=50, fit__student_epochs=30)
+    epochs = {"fit__teacher_epochs": 50, "fit__student_epochs": 30}
+    config = make_config(baselines=["HPM-KD", "KD-Budget"], **epochs, **FULL)
     jobs = make_jobs(config)
     assistant = jobs["assistant_Digits_HPM-KD_1"].model
     large, middle = forward_cost(jobs["teacher_Digits"].model), forward_cost(assistant)
     small = forward_cost(jobs["student_Digits_HPM-KD_run1"].model)
-    search = (6 * 5 + 2 * 10) * (3 * small + large)  # six candidates to epoch 5, two of them on to 15
+    search = 4 * 15 * (3 * small + large)  # four candidates, for half of a student's epochs
     rest = 50 * 3 * large + 30 * (3 * middle + large) + search
     own = 30 * (3 * small + 2 * large + middle)
     expected = round((rest / 5 + own) / (3 * small + large))
