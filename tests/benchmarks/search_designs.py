@@ -12,7 +12,7 @@ epochs, and its accuracy on other held-out images at the end. A design sees what
 validation images, and chooses; what it chose is judged by the accuracy with the seeds that it did not see, minus that
 of the default settings (T = 4, alpha = 0.9, the condition's learning rate) with the same seeds. Cost: epochs of the
 search, in students' schedules. What was trained is kept in `--work`, a row per candidate and seed, and not trained
-again.
+again. `--rates`: the learning rates alone are tried, and the designs that choose among more are left out.
 """
 
 from __future__ import annotations
@@ -161,12 +161,13 @@ def gain(design: Design, rows: Rows, runs: Sequence[int], epochs: int) -> tuple[
 
 
 def table(rows: Rows, epochs: int) -> list[str]:
-    runs = [run for run in sorted({run for _, run in rows}) if all((one, run) in rows for one in ALL)]
+    known = [one for one in ALL if any(tried == one for tried, _ in rows)]
+    runs = [run for run in sorted({run for _, run in rows}) if all((one, run) in rows for one in known)]
     lines = ["| search | cost | gain | standard error | most often |", "| --- | ---: | ---: | ---: | --- |"]
-    means = {one: float(np.mean([rows[one, run]["accuracy_pct"] for run in runs])) for one in ALL}
+    means = {one: float(np.mean([rows[one, run]["accuracy_pct"] for run in runs])) for one in known}
     top = max(means, key=means.__getitem__)
     for name, design in DESIGNS.items():
-        if len(runs) <= design.seeds:
+        if len(runs) <= design.seeds or not set(design.candidates) <= set(known):
             continue
         mean, error, chosen = gain(design, rows, runs, epochs)
         often = max(chosen, key=chosen.__getitem__)
@@ -183,11 +184,11 @@ def _text(one: Candidate) -> str:
     return f"lr x{one[0]:g}, T={one[1]:g}, alpha={one[2]:g}"
 
 
-def trained(here: Setting, known: Known, file: Path, seeds: int) -> Rows:
+def trained(here: Setting, known: Known, file: Path, seeds: int, candidates: Sequence[Candidate]) -> Rows:
     """The rows, those that are missing trained now."""
     lines: Iterable[str] = file.read_text().splitlines() if file.exists() else ()
     rows: Rows = {(tuple(one["candidate"]), one["run"]): one for one in map(json.loads, lines)}
-    for run, candidate in itertools.product(range(1, seeds + 1), ALL):
+    for run, candidate in itertools.product(range(1, seeds + 1), candidates):
         if (candidate, run) not in rows:
             rows[candidate, run] = row(here, known, candidate, run)
             with file.open("a") as out:
@@ -200,6 +201,7 @@ def main(argv: list[str] | None = None, each: Callable[[str], None] = print) -> 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("condition", choices=CONDITIONS)
     parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--rates", action="store_true", help="learning rates alone: a sixth of the candidates")
     parser.add_argument("--data-dir", help="folder of MNIST")
     parser.add_argument("--folder", help="CIFAR-10 as a folder of your own images")
     parser.add_argument("--work", type=Path, default=Path("components"))
@@ -208,7 +210,9 @@ def main(argv: list[str] | None = None, each: Callable[[str], None] = print) -> 
     options.work.mkdir(parents=True, exist_ok=True)
     here = setting(options.condition, options)
     known = teachers(here, options.work / f"{options.condition}.pt")["first"]
-    rows = trained(here, known, options.work / f"{options.condition}_search.jsonl", options.seeds)
+    rows = trained(
+        here, known, options.work / f"{options.condition}_search.jsonl", options.seeds, _LR if options.rates else ALL
+    )
     for line in table(rows, here.student_fit.epochs):
         each(line)
 
