@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from hpmkd.config.fields import OPTION, PLAN, Fraction, NonNegative, Positive, PositiveInt, Rejected, Section
+from hpmkd.config.fields import (
+    OPTION,
+    PLAN,
+    Fraction,
+    NonNegative,
+    Positive,
+    PositiveInt,
+    Rejected,
+    Section,
+    each_different,
+)
 
 
 class KDConfig(Section):
@@ -132,3 +142,8 @@ class AdaptiveConfig(Section):
     part: Annotated[float, Field(gt=0, le=1)] = Field(
         0.5, description="fraction of the student's epochs that candidates of the last rung train for"
     )
+
+    @field_validator("lr_factors", "temperatures", "alphas")
+    @classmethod
+    def _each_once(cls, value: list[float] | None) -> list[float] | None:
+        return value if value is None else each_different(value)

@@ -9,12 +9,14 @@ from pydantic import Field, field_validator
 
 from hpmkd.config.fields import Positive, Rejected, Section
 
+MOST_TRIALS = 1000
+
 
 class TuneConfig(Section):
     """A tuning: a baseline's own weights and the learning rate, by Ray Tune trials on validation images."""
 
     every: bool = Field(False, description="tune every baseline; of one alone the word `tuned` says it")
-    trials: Annotated[int, Field(ge=2, le=1000)] = Field(
+    trials: Annotated[int, Field(ge=2, le=MOST_TRIALS)] = Field(
         12, description="how many settings are tried for each baseline; the first are the config's own"
     )
     multiply_adds: Positive | None = Field(

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from hpmkd.config.fields import Section
 from hpmkd.config.own import Locator
@@ -77,7 +77,7 @@ def telling(locator: Locator) -> Iterator[None]:
         said = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}{where}"
         todo = "correct it there"
         if "relative import" in said:
-            todo = f"name the package's module, not its file: package.{Path(locator.place).stem}:{locator.factory}"
+            todo = f"name the package's module, not its file: package.module:{locator.factory}"
         raise Fault("a module that can be imported", said, todo) from error
 
 
@@ -139,12 +139,16 @@ def _settings(found: type[Distiller]) -> dict[str, Any]:
     try:
         schema = section.model_json_schema()
         section_of(json.dumps(schema))
-        section()
+        section.model_validate(section().model_dump(warnings=False))
     except Unsupported as error:
         raise Fault(
             "settings with a default: numbers, text, true or false, choices (Literal), or lists of them",
             str(error), "give it a default, or make it of plain values",
         ) from error  # fmt: skip
+    except ValidationError as error:
+        first = error.errors()[0]
+        said = f"{'.'.join(map(str, first['loc']))} = {first['input']!r}: {first['msg']}"
+        raise Fault("settings whose defaults they accept themselves", said, "correct the default") from error
     except Exception as error:
         said = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
         raise Fault("a section that has defaults which it accepts itself", said, "correct it there") from error

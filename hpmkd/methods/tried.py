@@ -9,7 +9,7 @@ import contextlib
 import copy
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from hpmkd.config.own_method import OwnMethod, method_from_json
 from hpmkd.config.specs import ModelSpec, model_from_json
-from hpmkd.methods.base import Distiller
+from hpmkd.methods.base import Distiller, FeatureDistiller, LogitDistiller
 from hpmkd.methods.build import build_distiller
 from hpmkd.models import build
 from hpmkd.own_code.copies import alone, copied
@@ -103,7 +103,8 @@ class _Begun:
             known = [teacher(images, **taps) for teacher in self.teachers]
         known += [peer(images, **taps) for peer in self.distiller.peers]
         self.distiller.which = torch.arange(_IMAGES)
-        terms = _need_terms(self.distiller.loss(self.network(images, **taps), known, target, progress))
+        with _own_terms_checked(self.distiller):
+            terms = _need_terms(self.distiller.loss(self.network(images, **taps), known, target, progress))
         self.optimizer.zero_grad(set_to_none=True)
         torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
         if not any(one.grad is not None and bool(one.grad.any()) for one in self.network.parameters()):
@@ -153,13 +154,45 @@ class _Trial:
         return _Begun(build(self.student, _SEED), distiller, networks)
 
 
-def _need_terms(found: Any) -> dict[str, Tensor]:
-    if not isinstance(found, dict) or not found or not all(isinstance(one, Tensor) for one in found.values()):
-        raise Fault(
-            "named terms, each a tensor of one number: {'ce': ..., 'mine': ...}",
-            f"{type(found).__name__}: {found!r}"[:90],
-            "have it return a dict",
-        )  # fmt: skip
+_MADE = {FeatureDistiller: ("own", ("ce", "kd")), LogitDistiller: ("compare", ("ce",))}
+
+
+@contextlib.contextmanager
+def _own_terms_checked(distiller: Distiller) -> Iterator[None]:
+    """While the method's own terms are added to others, which must not have their names."""
+    name, others = next((how for base, how in _MADE.items() if isinstance(distiller, base)), ("", ()))
+    if not name:
+        yield
+        return
+    made = getattr(distiller, name)
+
+    def checked(*given: Any, **named: Any) -> dict[str, Tensor]:
+        found = _need_terms(made(*given, **named), name)
+        for one in others:
+            if one in found:
+                raise Fault(
+                    f"other names than {' and '.join(others)}, which the class it inherits from gives",
+                    f"a term called {one}, which would take the place of that one", f"rename it in `{name}`",
+                )  # fmt: skip
+        return found
+
+    object.__setattr__(distiller, name, checked)
+    try:
+        yield
+    finally:
+        object.__delattr__(distiller, name)
+
+
+def _need_terms(found: Any, method: str = "loss") -> dict[str, Tensor]:
+    expected = "named terms, each a tensor of one number: {'mine': ...}"
+    if not isinstance(found, dict) or not found:
+        raise Fault(expected, f"{type(found).__name__}: {found!r}"[:90], f"have `{method}` return a dict")
+    for name, term in found.items():
+        if not isinstance(name, str) or not name.strip() or "/" in name:
+            raise Fault("names of terms: text without a slash", repr(name), f"rename it in `{method}`")
+        if not isinstance(term, Tensor):
+            said = f"{name} is of type {type(term).__name__}"
+            raise Fault(expected, said, "make it a tensor, without float() or .item()")
     for name, term in found.items():
         if term.ndim != 0:
             raise Fault(f"one number as {name}", f"a tensor {tuple(term.shape)}", "take the mean over images")

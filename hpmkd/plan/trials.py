@@ -10,6 +10,7 @@ from hpmkd.plan.halving import candidate_epochs
 from hpmkd.plan.job import TRIALS, Job
 
 SPACE = "tune.space"
+WORST = 1e6  # of a loss, for settings with which a training diverges
 _DIGITS = 4  # of what is tried
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hpmkd.config.overrides import value_of, with_values
+from hpmkd.config.tuning import MOST_TRIALS
 from hpmkd.config.words import keys_of
 from hpmkd.errors import UsageError
 from hpmkd.plan.baseline import Baseline
@@ -149,7 +150,13 @@ def tuning_hparams(baseline: Baseline, cost: float) -> Hparams:
     section = baseline.config.tune
     trials = section.trials
     if section.multiply_adds is not None and cost:
-        trials = max(2, int(section.multiply_adds / cost))
+        trials = min(MOST_TRIALS, int(section.multiply_adds / cost))
+        if trials < 2:
+            raise UsageError(
+                f"tune.multiply_adds: too few for {baseline.label}",
+                expected=f"at least {2 * cost:.2g}, for two settings", found=f"{section.multiply_adds:g}",
+                todo="raise it, or say tune.trials instead",
+            )  # fmt: skip
     values = dict(baseline.hparams)
     defaults = tuple(
         (key, float(values[key] if key in values else value_of(baseline.config, key))) for key, *_ in baseline.tuned

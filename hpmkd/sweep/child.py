@@ -13,13 +13,16 @@ from hpmkd.errors import UsageError
 PATIENCE = 600.0  # seconds; a download of weights, or a first import on a slow network disk, takes minutes
 
 
-def answers_of(module: str, questions: Sequence[dict[str, Any]], scratch: Path, where: str) -> list[dict[str, Any]]:
+def answers_of(
+    module: str, questions: Sequence[dict[str, Any]], scratch: Path, where: str, about: str = ""
+) -> list[dict[str, Any]]:
     """What a module answers to a list of questions.
 
     Args:
         module: its `main(folder)` reads `request.json` there, and writes as many answers into `answer.json`.
         scratch: a folder for both.
         where: the key that the questions are about, for a message.
+        about: what they are about, likewise.
 
     Raises:
         UsageError: the process ended without answers.
@@ -37,8 +40,8 @@ def answers_of(module: str, questions: Sequence[dict[str, Any]], scratch: Path, 
         )
     if code or not answer.is_file():
         raise UsageError(
-            f"{where}: the process that looks at it has ended",
-            expected="modules that can be imported without ending Python",
+            f"{where}: the process that looks at {about or 'it'} has ended",
+            expected="modules that can be imported, and code that can be run, without ending Python",
             found=f"exit code {code}: {last_line(scratch)}",
             todo="put what trains or exits under `if __name__ == '__main__':`",
         )

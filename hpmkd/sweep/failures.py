@@ -14,7 +14,7 @@ from typing import Any, Literal
 import ray
 from ray import cloudpickle
 
-from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_SOME_FAILED, EnvironmentProblem, HpmkdError
+from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_SOME_FAILED, Diverged, EnvironmentProblem, HpmkdError
 from hpmkd.plan.job import Job
 from hpmkd.sweep.gpu_errors import NEIGHBOUR, neighbour_may_be_why, retry_with_more
 
@@ -49,7 +49,10 @@ def exit_code(failures: Iterable[Failure]) -> int:
 
 def kind_of(error: BaseException) -> Kind:
     """`killed`: the process died, memory (the machine's or the GPU's) ran out, or the GPU was taken or in a fault that
-    may be a neighbour's; `machine`: its disk is full, or it gives no permission; `error`: anything else."""
+    may be a neighbour's; `machine`: its disk is full, or it gives no permission; `diverged`: it would again; `error`:
+    anything else."""
+    if isinstance(error, Diverged):
+        return "diverged"
     if isinstance(error, MemoryError) or any(one.__name__ == "OutOfMemoryError" for one in type(error).__mro__):
         return "killed"
     if isinstance(error, ray.exceptions.RayError) and not isinstance(error, ray.exceptions.RayTaskError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import entry_points
@@ -31,6 +32,8 @@ from hpmkd.sweep.network_places import folder_of
 
 _WHERE = "baselines"
 _PLACE = re.compile(r"(?P<place>.*\.py|[^\W\d]\w*(\.[^\W\d]\w*)*):(?P<name>[^\W\d]\w*)(-.*)?")
+# What keys of recipes begin with besides: a section of that name would be taken for them.
+_OF_RECIPES = ("role", "method", "seed", "model", "logits")
 # Settings of these names could not be told from words of all baselines.
 _TAKEN = (
     "alone", "KD", "LS", "rawLogits", "adaptive", "T", "a", "lsT", "lsWeight", "until", "mixup", "epochs", "M",
@@ -65,6 +68,7 @@ def own_methods(entries: Iterable[Any], output: OutputDir, absolute: Any) -> tup
 def _wanted(entries: Sequence[str], absolute: Any) -> dict[str, str]:
     """Name -> place of each, in the order in which they are named."""
     found: dict[str, str] = {}
+    spelt: dict[str, str] = {}
     offered: Mapping[str, str] | None = None
     for entry in entries:
         if ":" in entry:
@@ -83,10 +87,13 @@ def _wanted(entries: Sequence[str], absolute: Any) -> dict[str, str]:
         else:
             continue
         _need_name(name, entry)
-        if found.setdefault(name, place) != place:
+        # Their sections of the config have small letters, and file systems may not tell these apart from others.
+        first = spelt.setdefault(name.casefold(), name)
+        if found.setdefault(first, place) != place or first != name:
             raise UsageError(
-                f"{_WHERE}: two methods of one name", expected="a name of its own for each, as files have them",
-                found=f"{found[name]} and {place}", todo="rename one of the classes",
+                f"{_WHERE}: two methods of one name (whatever letters are capitals)",
+                expected="a name of its own for each, as files have them",
+                found=f"{found[first]} and {place}", todo="rename one of the classes",
             )  # fmt: skip
     return found
 
@@ -117,11 +124,14 @@ def absolute_entry(entry: str, absolute: Any) -> str:
 
 
 def _need_name(name: str, entry: str) -> None:
-    taken = {one.casefold() for one in (*BASELINES, *SweepConfig.model_fields)}
+    taken = {one.casefold() for one in (*BASELINES, *SweepConfig.model_fields, *_OF_RECIPES)}
     if not re.fullmatch("[A-Za-z][A-Za-z0-9]*", name):
         problem, todo = "letters and digits alone: the name is part of files' names", "rename the class: MyMethod"
     elif name.casefold() in taken:
-        problem, todo = "a name that no other baseline, and no section of the config, has", "rename the class"
+        problem, todo = (
+            "a name that no other baseline, no section of the config and no part of a recipe has",
+            "rename the class",
+        )
     else:
         return
     raise UsageError(f"{_WHERE}: a method called {name}", expected=problem, found=repr(entry), todo=todo)
@@ -136,8 +146,20 @@ def _is_current(method: OwnMethod, output: OutputDir) -> bool:
         return (
             all((folder / file).is_file() for file in method.files) and hash_of(folder, method.files) == method.source
         )
+    if not _is_whole(method, output):
+        raise UsageError(
+            f"{_WHERE}: {method.place} is no longer there",
+            expected=f"its copy in {output.methods}, as the sweep has put it there",
+            found="none, or one that was changed", todo="put the file back where it was, as it was",
+        )  # fmt: skip
     log.info(f"{method.place} is no longer there: the copy of it in {output.methods} is used")
     return True
+
+
+def _is_whole(method: OwnMethod, output: OutputDir) -> bool:
+    """Whether the copy in the output is what its name says."""
+    copy = output.method_source(method.source)
+    return all((copy / file).is_file() for file in method.files) and hash_of(copy, method.files) == method.source
 
 
 def folder_of_place(method: OwnMethod) -> Path | None:
@@ -173,7 +195,7 @@ def _looked_at(wanted: Mapping[str, str]) -> dict[str, OwnMethod]:
             {"place": place, "folder": folder and str(folder), "copy": folder and str(Path(scratch) / name)}
             for (name, place), folder in zip(wanted.items(), folders.values(), strict=True)
         ]
-        answers = answers_of("hpmkd.methods.describe", questions, Path(scratch), _WHERE)
+        answers = answers_of("hpmkd.methods.describe", questions, Path(scratch), _WHERE, about=", ".join(wanted))
     found = {}
     for (name, place), answer in zip(wanted.items(), answers, strict=True):
         if "fault" in answer:
@@ -204,8 +226,11 @@ def note_methods(config: SweepConfig, output: OutputDir) -> None:
     methods = list(config.own_methods.values())
     for one in methods:
         target = output.method_source(one.source)
-        if one.origin is None or target.is_dir():
+        if one.origin is None or _is_whole(one, output):
             continue
+        if target.is_dir():
+            log.warning(f"{target}: the copy of {one.place} was changed; it is put there again")
+            shutil.rmtree(target)
         with tempfile.TemporaryDirectory(prefix="hpmkd-methods-") as scratch:
             whole = Path(scratch) / "copy"
             if copied([Path(one.origin) / file for file in one.files], Path(one.origin), whole) != one.source:

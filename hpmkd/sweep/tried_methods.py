@@ -43,7 +43,7 @@ def need_tried(jobs: Sequence[Job], findings: Mapping[str, Finding], output: Out
     with tempfile.TemporaryDirectory(prefix="hpmkd-methods-") as scratch:
         copies = {job.own.source: str(Path(scratch) / job.own.source[:16]) for job, _ in new.values() if job.own}
         questions = [{**one, "copy": one["origin"] and copies[one["method"]["source"]]} for _, one in new.values()]
-        answers = answers_of("hpmkd.methods.tried", questions, Path(scratch), "baselines")
+        answers = answers_of("hpmkd.methods.tried", questions, Path(scratch), "baselines", about=", ".join(names))
     for (job, _), answer in zip(new.values(), answers, strict=True):
         if "fault" in answer:
             pair = " taught by ".join(

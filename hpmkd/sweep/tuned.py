@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hpmkd.data.source.listing import count
-from hpmkd.errors import HpmkdError
+from hpmkd.errors import Diverged, HpmkdError
 from hpmkd.plan.job import TRIALS, Job, label
-from hpmkd.plan.trials import milestones
+from hpmkd.plan.trials import WORST, milestones
 from hpmkd.sweep.candidates import EPOCH, LOSS, NUMBER, SETTINGS
 
 
@@ -49,11 +48,15 @@ def conclusion(job: Job, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         HpmkdError: none was.
     """
     how, last = dict(job.hparams), milestones(job)[-1]
-    whole = [row for row in rows if row[EPOCH] == last and math.isfinite(row[LOSS])]
+    whole = [row for row in rows if row[EPOCH] == last and row[LOSS] < WORST]  # nor a loss that is no number
     if not whole:
-        raise HpmkdError(
-            "no settings were trained to the end", expected="at least one", found=f"{len(rows)} comparisons before it",
-            todo="look at the trials that failed; a smaller fit.lr may help",
+        diverged = len({row[NUMBER] for row in rows if not row[LOSS] < WORST})
+        lost = how[TRIALS] - len({row[NUMBER] for row in rows})
+        failed = f", and {count(lost, 'trial')} failed" if lost else ""
+        raise (HpmkdError if lost else Diverged)(
+            "no settings were trained to the end", expected="at least one",
+            found=f"with {diverged} of {how[TRIALS]} the training diverges{failed}",
+            todo="try a smaller fit.lr" + (", and look at the trials that failed, in tune/" if lost else ""),
         )  # fmt: skip
     best = min(whole, key=lambda row: (row[LOSS], row[NUMBER]))
     first = next((row for row in whole if row[NUMBER] == 0), None)

@@ -15,13 +15,13 @@ from hpmkd.data.cache import as_json, load
 from hpmkd.errors import Diverged
 from hpmkd.plan.events import EpochResult
 from hpmkd.plan.job import Job
-from hpmkd.plan.trials import milestones
+from hpmkd.plan.trials import WORST, milestones
 from hpmkd.store.epoch_checkpoint import resume, save_epoch
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.result_file import commit
 from hpmkd.store.search_file import SearchResult
 from hpmkd.store.shared_cache import keep, recall
-from hpmkd.training.judging import WORST, judged, standard_error
+from hpmkd.training.judging import judged, standard_error
 from hpmkd.training.parents import open_parents
 from hpmkd.training.provenance import provenance
 from hpmkd.training.renormalised import adapter

@@ -15,8 +15,9 @@ from hpmkd.data.source.images import Images
 from hpmkd.errors import Diverged
 from hpmkd.plan.events import EpochResult
 from hpmkd.plan.halving import rungs
+from hpmkd.plan.trials import WORST
 from hpmkd.store.search_file import SearchResult
-from hpmkd.training.judging import WORST, Losses, judged, standard_error
+from hpmkd.training.judging import Losses, judged, standard_error
 from hpmkd.training.train import Training
 from hpmkd.training.work import Product
 
@@ -82,6 +83,7 @@ class HalvingSearch:
             )  # fmt: skip
             self.train_seconds += result.train_seconds
             self.epoch += 1
+            self._need_one()
             yield EpochResult(
                 self.epoch,
                 result.train_loss,
@@ -112,6 +114,15 @@ class HalvingSearch:
             return self._unit(end, result, training.train_seconds - before), nothing, 0.0
         self.states[number] = training.state_dict()
         return self._unit(end, result, training.train_seconds - before), *judged(training, self.rules.metric)
+
+    def _need_one(self) -> None:
+        """Diverged, where that is all that there is to choose from."""
+        last = [row for row in self.evidence if row["rung"] == len(self.plan) - 1]
+        if self.epoch == self.total and all(row["validation_loss"] >= WORST for row in last):
+            raise Diverged(
+                f"the training diverges with each of the {len(last)} settings that were tried to the end",
+                todo="try a smaller fit.lr, or smaller adaptive.lr_factors",
+            )
 
     @staticmethod
     def _unit(end: int, last: EpochResult | None, seconds: float) -> EpochResult:
@@ -163,7 +174,8 @@ class HalvingSearch:
         chosen, validation_pct = self.winner()
         text = ", ".join(f"{name} {value:g}" for name, value in chosen.items())
         summary = f"{text} ({validation_pct:.2f}% on validation)"
-        return Product(SearchResult(chosen, self.evidence), validation_pct, summary=summary)
+        about = {"val_accuracy": validation_pct}
+        return Product(SearchResult(chosen, self.evidence), validation_pct, about, summary=summary)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the rest of the search depends on; states of losers are dropped."""

@@ -13,7 +13,6 @@ from hpmkd.training.evaluate import Answers, answer
 from hpmkd.training.train import Training
 
 Losses = npt.NDArray[np.float64]
-WORST = 1e6  # of a loss, for settings with which the training diverges
 # Of logits that no temperature fits best: all are right, so the higher 1/T the better, or they say no more than chance.
 _EXTREMES = (1e-3, 1e3)
 

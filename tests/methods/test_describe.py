@@ -67,6 +67,12 @@ FAULTS = [
     (f"class Mine(OnKD):\n    learns_from = 'two'\n{PLAIN}", "'two'"),
     (f"class Mine(OnKD):\n    learns_from = 'none'\n{PLAIN}", "learns_from: none"),
     (f"class Mine(OnKD):\n    Settings = 4\n{PLAIN}", "4"),
+    (
+        "from typing import Annotated\nfrom pydantic import Field\n"
+        f"class S(Section):\n    x: Annotated[float, Field(ge=0)] = -1.0\nclass Mine(OnKD):\n    Settings = S\n{PLAIN}",
+        "x = -1.0: Input should be greater than or equal to 0",
+    ),
+    (f"class S(Section):\n    x: float = 'abc'\nclass Mine(OnKD):\n    Settings = S\n{PLAIN}", "x = 'abc'"),
     (f"class S(Section):\n    x: float\nclass Mine(OnKD):\n    Settings = S\n{PLAIN}", "x, which has no default"),
     (
         f"class S(Section):\n    x: dict = {{}}\nclass Mine(OnKD):\n    Settings = S\n{PLAIN}",

@@ -41,10 +41,20 @@ def test_sound_ones_pass(text: str, name: str, tmp_path: Path) -> None:
 LOSS = """    def loss(self, student, teachers, target, progress):
         logits, known = student.logits, teachers[0].logits
 """
+COMPARE = "    def compare(self, s, t, label, progress):\n"
 FAULTS = {
     "no dict": (f"class Mine(OnKD):\n{LOSS}        return logits.sum()", "Tensor"),
     "no terms": (f"class Mine(OnKD):\n{LOSS}        return {{}}", "dict: {}"),
-    "numbers": (f"class Mine(OnKD):\n{LOSS}        return {{'a': 1.0}}", "dict"),
+    "numbers": (f"class Mine(OnKD):\n{LOSS}        return {{'a': 1.0}}", "a is of type float"),
+    "no name": (f"class Mine(OnKD):\n{LOSS}        return {{'': logits.sum()}}", "''"),
+    "a slash": (f"class Mine(OnKD):\n{LOSS}        return {{'a/b': logits.sum()}}", "'a/b'"),
+    "the labels' name": (f"class Mine(LogitDistiller):\n{COMPARE}        return {{'ce': s.sum()}}", "a term called ce"),
+    "no own dict": (f"class Mine(LogitDistiller):\n{COMPARE}        return s.sum()", "Tensor"),
+    "KD's name": (
+        "class Mine(FeatureDistiller):\n    def own(self, student, teacher, progress):\n"
+        "        return {'kd': student.logits.sum()}",
+        "a term called kd",
+    ),
     "a term per image": (f"class Mine(OnKD):\n{LOSS}        return {{'a': logits.sum(1)}}", "a tensor (8,)"),
     "not finite": (f"class Mine(OnKD):\n{LOSS}        return {{'a': (logits - logits.detach()).sum().log()}}", "-inf"),
     "no gradient": (f"class Mine(OnKD):\n{LOSS}        return {{'a': known.sum()}}", "does not require grad"),

@@ -217,6 +217,13 @@ def test_its_cost_counts() -> None:
     assert training_cost(job) == pytest.approx(144 / 30 * training_cost(student["student_Digits_TraditionalKD_run1"]))
 
 
+def test_a_budget_for_less_than_two_settings_is_refused_and_for_more_than_a_thousand_is_not_spent() -> None:
+    with pytest.raises(UsageError, match=r"tune.multiply_adds: too few for TraditionalKD-tuned"):
+        tuning("TraditionalKD-tuned", tune__multiply_adds=1e3)
+    job = tuning("TraditionalKD-tuned", tune__multiply_adds=1e17)
+    assert dict(job.hparams)["tune.trials"] == 1000
+
+
 def test_a_budget_of_multiply_adds() -> None:
     """A dearer method has fewer trials of the same budget."""
     once, dear = _cost("Direct"), _cost("AT")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,7 @@ def test_a_file_is_looked_at_once_for_all_its_variants(
 
 
 def test_without_one_nothing_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "answers_of", lambda *given: pytest.fail("a process was started"))
+    monkeypatch.setattr(room, "answers_of", lambda *given, **about: pytest.fail("a process was started"))
     assert found("Direct", "HPM-KD-noChain", "Unknown", None, output=tmp_path) == []
 
 
@@ -72,6 +73,9 @@ WRONG = [
     ("mine.py:Direct", "a method called Direct"),
     ("mine.py:fit", "a method called fit"),
     ("mine.py:dkd", "a method called dkd"),
+    ("mine.py:Model", "a method called Model"),  # keys such as model.channels are of recipes
+    ("mine.py:Method", "a method called Method"),
+    ("mine.py:LOGITS", "a method called LOGITS"),
     ("mine.py:", "not the place of a method"),
     (":Mine", "not the place of a method"),
     ("mine.py:2nd", "not the place of a method"),
@@ -93,6 +97,8 @@ def test_two_of_one_name(here: Path, tmp_path: Path) -> None:
     write(tmp_path / "other")
     with pytest.raises(UsageError, match="two methods of one name"):
         found("mine.py:Mine", f"{tmp_path}/other/mine.py:Mine", output=tmp_path / "out")
+    with pytest.raises(UsageError, match=r"two methods of one name \(whatever letters are capitals\)"):
+        found("mine.py:Mine", "mine.py:MINE", output=tmp_path / "out")
 
 
 def test_a_setting_that_is_a_word_of_all(here: Path, tmp_path: Path) -> None:
@@ -111,7 +117,7 @@ def test_what_was_noted_is_not_looked_at_again(here: Path, tmp_path: Path, monke
     copy = output.method_source(first[0].source)
     assert (copy / "mine.py").read_text() == MINE
     asked = []
-    monkeypatch.setattr(room, "answers_of", lambda *given: asked.append(given) or [{"fault": _FAULT}])
+    monkeypatch.setattr(room, "answers_of", lambda *given, **about: asked.append(given) or [{"fault": _FAULT}])
     assert own_methods(["mine.py:Mine"], output, absolute) == first
     assert asked == []
     (here / "parts/weights.py").write_text("WEIGHT = 5.0\n")  # a file that it imports
@@ -121,6 +127,26 @@ def test_what_was_noted_is_not_looked_at_again(here: Path, tmp_path: Path, monke
     (here / "mine.py").unlink()
     (gone,) = own_methods([f"{here}/mine.py:Mine"], output, absolute)
     assert (gone, gone.origin) == (first[0], str(copy))
+    for broken in (lambda: (copy / "mine.py").write_text("changed"), lambda: shutil.rmtree(copy)):
+        broken()
+        with pytest.raises(UsageError, match="is no longer there") as caught:
+            own_methods([f"{here}/mine.py:Mine"], output, absolute)
+        assert str(output.methods) in str(caught.value)
+
+
+def test_a_copy_that_was_changed_is_put_there_again(
+    here: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    output = OutputDir(tmp_path / "out")
+    methods = own_methods(["mine.py:Mine"], output, absolute)
+    output.root.mkdir()
+    config = extended(methods)(datasets=["Digits"], baselines=["Mine"])
+    for damage in (lambda file: file.write_text("changed"), lambda file: file.unlink(), lambda file: None):
+        note_methods(config, output)
+        copy = output.method_source(methods[0].source)
+        assert (copy / "mine.py").read_text() == MINE
+        damage(copy / "mine.py")
+    assert caplog.text.count("was changed; it is put there again") == 2
 
 
 _FAULT = {"expected": "", "found": "another one", "todo": ""}

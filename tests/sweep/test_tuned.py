@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from support.builders import make_config, make_jobs
 
-from hpmkd.errors import EnvironmentProblem, HpmkdError
+from hpmkd.errors import Diverged, EnvironmentProblem, HpmkdError
 from hpmkd.plan.job import Job
-from hpmkd.sweep.failures import Attempts
+from hpmkd.plan.trials import WORST
+from hpmkd.sweep.failures import TRIES, Attempts, kind_of
 from hpmkd.sweep.samplers import need_sampler
 from hpmkd.sweep.tuned import conclusion, rows, summary, trying
 from hpmkd.sweep.tuning import GivenSettings
@@ -84,6 +85,22 @@ def test_none_that_came_to_the_end(job: Job) -> None:
     for tried in ([], [row(0, 5, 1.0)]):
         with pytest.raises(HpmkdError, match="no settings were trained to the end"):
             conclusion(job, tried)
+
+
+def test_settings_with_which_it_diverges_are_never_chosen(job: Job) -> None:
+    """Be it in the last epoch: rather nothing is chosen, and it is not tried again."""
+    assert conclusion(job, [row(0, 10, WORST), row(1, 10, 0.9)])["accuracy_pct"] == 91.0
+    assert conclusion(job, [row(0, 10, 0.9), row(1, 10, WORST)])["accuracy_pct"] == 90.0
+    every = [row(number, 10 - number % 2, WORST) for number in range(12)]
+    with pytest.raises(Diverged, match="no settings were trained to the end") as caught:
+        conclusion(job, every)
+    assert caught.value.found == "with 12 of 12 the training diverges"
+    assert kind_of(caught.value) == "diverged"
+    assert TRIES["diverged"] == 1
+    with pytest.raises(HpmkdError) as caught:
+        conclusion(job, every[:10])
+    assert caught.value.found == "with 10 of 12 the training diverges, and 2 trials failed"
+    assert not isinstance(caught.value, Diverged)
 
 
 def test_what_is_said(job: Job) -> None:
