@@ -161,8 +161,8 @@ def gain(design: Design, rows: Rows, runs: Sequence[int], epochs: int) -> tuple[
 
 
 def table(rows: Rows, epochs: int) -> list[str]:
-    known = [one for one in ALL if any(tried == one for tried, _ in rows)]
-    runs = [run for run in sorted({run for _, run in rows}) if all((one, run) in rows for one in known)]
+    runs = sorted(run for one, run in rows if one == DEFAULT)
+    known = [one for one in ALL if all((one, run) in rows for run in runs)]
     lines = ["| search | cost | gain | standard error | most often |", "| --- | ---: | ---: | ---: | --- |"]
     means = {one: float(np.mean([rows[one, run]["accuracy_pct"] for run in runs])) for one in known}
     top = max(means, key=means.__getitem__)
