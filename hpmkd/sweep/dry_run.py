@@ -138,7 +138,19 @@ def network_lines(jobs: Sequence[Job]) -> list[str]:
     for (teacher, student), places in found.items():
         lines += [f"  {named(places)}:", f"    teacher {described(teacher)}", f"    student {described(student)}:"]
         lines[-1] += f" {times_fewer(teacher, student)}"
+        for network, names in _reusing(jobs, places).items():
+            lines.append(f"    student of {named(names)}: {described(network)}, {times_fewer(teacher, network)}")
     return ["the networks:", *lines] if lines else []
+
+
+def _reusing(jobs: Sequence[Job], places: Sequence[str]) -> dict[ModelSpec, list[str]]:
+    """Of students that end in their teacher's classifier, behind a projector that counts: network -> baselines."""
+    found: dict[ModelSpec, list[str]] = {}
+    for job in jobs:
+        if job.role is Role.STUDENT and job.model.reuses is not None and job.place in places:
+            names = found.setdefault(job.model, [])
+            names += [str(job.baseline)] * (str(job.baseline) not in names)
+    return found
 
 
 def grid_lines(jobs: Sequence[Job], baselines: Sequence[Baseline]) -> list[str]:

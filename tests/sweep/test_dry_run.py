@@ -48,8 +48,24 @@ def test_a_whole_grid(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkey
     assert not (tmp_path / "out").exists()
 
 
+def test_students_that_end_in_their_teachers_classifier_are_counted_with_the_projector() -> None:
+    lines = network_lines(list(make_jobs(make_config(baselines=["Direct", "SimKD"], runs=2)).values()))
+    assert lines[-1] == (
+        "    student of SimKD: lenet5 10-20-100, 256,890 parameters, 1.68 times fewer parameters and 3.21 times fewer "
+        "multiply-adds than the teacher"
+    )
+    assert "SimKD" not in "".join(network_lines(list(make_jobs(make_config(baselines=["Direct"])).values())))
+
+
+def test_a_tuning_says_how_many_settings_it_tries(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--baselines", "Direct-tuned", "--tune.trials", "7", "--data.cache_dir", str(tmp_path / "cache")]
+    assert run_command(["-n", "-o", str(tmp_path / "out"), *words], "run_sweep.py") == 0
+    (line,) = (one for one in capsys.readouterr().out.splitlines() if one.startswith("search_Digits_Direct-tuned.json"))
+    assert line.split(None, 1)[1] == "missing; tries 7 settings"
+
+
 def test_networks_and_both_real_ratios() -> None:
-    plain = [" ".join(line.split()) for line in network_lines(list(make_jobs(make_config()).values()))]
+    plain = [" ".join(line.split()) for line in network_lines(list(make_jobs(make_config(baselines=["AT"])).values()))]
     assert plain == [
         "the networks:",
         "Digits:",
