@@ -45,7 +45,7 @@ class KDConfig(Section):
     logits: Literal["auto", "live", "cached"] = Field(
         "auto", description="teachers of which only the logits are needed: live runs them at every step, cached "
         "computes their logits once per view; auto: cached if it saves time within one student's epochs "
-        "and fits into cache_gib",
+        "and fits into cache_gib, else once per run for all students of it",
         json_schema_extra=PLAN,
     )  # fmt: skip
     cache_gib: Positive = Field(

@@ -15,6 +15,7 @@ from hpmkd.plan.roles import Role
 
 Hparams = tuple[tuple[str, Any], ...]
 TRIALS = "tune.trials"  # a key that only tunings have
+SHOWN = "logits.shown"  # a key that only answers to what one run shows have
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,8 @@ class Job:
 
         A logits cache is named after its network, `logits_teacher_D_2`, in the place whose images it has.
         """
+        if self.is_shown:
+            return f"{self.role}_{replace(self, role=self.parents[0].role, hparams=(), parents=()).key}"
         if self.role is Role.LOGITS:
             network = self.parents[0]
             own = network.data.condition == self.data.condition
@@ -79,7 +82,7 @@ class Job:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 (hex) over everything that the weights depend on, parents included."""
-        return fingerprint_of(self.recipe(), [job.fingerprint for job in self.parents])
+        return fingerprint_of(self.recipe(), [job.as_asked.fingerprint for job in self.parents])
 
     def recipe(self) -> dict[str, Any]:
         """Everything that the weights depend on, parents aside, as flat plain values."""
@@ -98,6 +101,16 @@ class Job:
         return self.role is Role.SEARCH and any(name == TRIALS for name, _ in self.hparams)
 
     @property
+    def is_shown(self) -> bool:
+        """Whether it holds a network's answers to what one run shows, see `plan/shown.py`."""
+        return self.role is Role.LOGITS and (SHOWN, True) in self.hparams
+
+    @property
+    def as_asked(self) -> Job:
+        """What a child's recipe names: the network itself, where this holds what it would answer, to the bit."""
+        return self.parents[0] if self.is_shown else self
+
+    @property
     def teachers(self) -> tuple[Job, ...]:
         """Whom a student of this job learns from: its parents, but for a search."""
         return tuple(parent for parent in self.parents if parent.role is not Role.SEARCH)
@@ -105,7 +118,8 @@ class Job:
     @property
     def sources(self) -> tuple[Job, ...]:
         """Whose identity a file of this job records: its parents, and the networks whose logits a parent holds."""
-        return (*self.parents, *(parent.parents[0] for parent in self.parents if parent.role is Role.LOGITS))
+        direct = [parent.as_asked for parent in self.parents]
+        return (*direct, *(parent.parents[0] for parent in direct if parent.role is Role.LOGITS))
 
     def ancestors(self) -> list[Job]:
         """All parents, parents' parents and so on, each before its children; some may come twice."""
@@ -174,7 +188,8 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 def label(job: Job, runs: int) -> str:
     """How a line names a job: `Direct run 3/5 CIFAR10`, `teacher CIFAR10`, `TAKD assistant CIFAR10`."""
     if job.role is Role.LOGITS:
-        return f"logits of {label(job.parents[0], runs)}"
+        whom = label(job.parents[0], runs)
+        return f"logits of {whom}" + f" for {f'run {job.run}/{runs}' if job.run else 'searches'}" * job.is_shown
     number = f" {job.number}" if job.number else ""
     run = f" run {job.run}/{runs}" if job.run else ""
     if job.role is Role.TEACHER:

@@ -15,6 +15,7 @@ from hpmkd.plan.own import Networks
 from hpmkd.plan.pairs import resolved_pairs
 from hpmkd.plan.place_planner import Planner
 from hpmkd.plan.shareable import marked
+from hpmkd.plan.shown import with_shown_answers
 
 
 def expand(
@@ -46,4 +47,5 @@ def expand(
                 for job in student.ancestors():
                     add(jobs, job)
                 add(jobs, replace(student, data=data.under(as_taught(data.condition))) if untaught else student)
-    return in_order(marked(jobs.values(), baselines))
+    maps = [one.label for one in baselines if one.taps or one.reuses is not None]
+    return in_order(with_shown_answers(config, marked(jobs.values(), baselines), maps))

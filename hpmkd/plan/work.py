@@ -6,7 +6,7 @@ import math
 
 from hpmkd.plan.architecture import forward_cost
 from hpmkd.plan.halving import candidate_epochs, last_epoch, rungs
-from hpmkd.plan.job import Job
+from hpmkd.plan.job import TRIALS, Job
 from hpmkd.plan.roles import Role
 from hpmkd.plan.searched import searched
 from hpmkd.plan.trials import tuning_epochs
@@ -29,6 +29,20 @@ def epochs_of(job: Job) -> int:
     how = dict(job.hparams)
     last = last_epoch(how["adaptive.part"], job.fit.epochs)
     return candidate_epochs(rungs(len(searched(job)), how["adaptive.reduction_factor"], last))
+
+
+def trainings(job: Job) -> int:
+    """How many trainings a job is: one, or those of all candidates of a search."""
+    if job.role is not Role.SEARCH:
+        return 1
+    return int(dict(job.hparams)[TRIALS]) if job.is_tuning else len(searched(job))
+
+
+def epochs_shown(job: Job) -> int:
+    """For how many epochs the longest training of a job goes on."""
+    if job.role is not Role.SEARCH or job.is_tuning:
+        return job.fit.epochs
+    return last_epoch(dict(job.hparams)["adaptive.part"], job.fit.epochs)
 
 
 def validation_period(train_images: int, validation_images: int) -> int:

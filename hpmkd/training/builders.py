@@ -18,6 +18,7 @@ from hpmkd.training.given import GivenTeacher
 from hpmkd.training.halving_search import HalvingSearch, Rules
 from hpmkd.training.logits_cache import LogitsCacheBuilder
 from hpmkd.training.parents import Adapt, Parents
+from hpmkd.training.shown_answers import ShownAnswersBuilder
 from hpmkd.training.teachers import Teacher
 from hpmkd.training.train import Training, make_training
 from hpmkd.training.work import Work
@@ -70,9 +71,11 @@ def _search(inputs: Inputs) -> HalvingSearch:
     return HalvingSearch(_trainings(inputs), searched(inputs.job), rules, device=inputs.device)
 
 
-def _logits_cache(inputs: Inputs) -> LogitsCacheBuilder:
+def _logits_cache(inputs: Inputs) -> Work:
     (network,) = inputs.teachers
     assert isinstance(network, nn.Module), "the plan makes logits caches of networks"
+    if inputs.job.is_shown:
+        return ShownAnswersBuilder(network, inputs.splits, inputs.job, device=inputs.device)
     return LogitsCacheBuilder(network, inputs.splits, inputs.job.data, inputs.job.fit, device=inputs.device)
 
 

@@ -53,7 +53,7 @@ class LogitsCacheBuilder:
             start = time.monotonic()
             if self.epoch == 0:
                 self.parts = [self.teacher.validation_logits(self.validation, self.normalise).cpu()]
-            self.parts.insert(-1, self._view(self.epoch))
+            self.parts.insert(-1, self._unit(self.epoch))
             self.epoch += 1
             self.train_seconds += time.monotonic() - start
             yield EpochResult(
@@ -66,7 +66,8 @@ class LogitsCacheBuilder:
                 of=self.total,
             )
 
-    def _view(self, view: int) -> Tensor:
+    def _unit(self, view: int) -> Tensor:
+        """The logits `(N, K)` of all training images in a view."""
         parts = []
         for start, end in self.batches.bounds():
             index = torch.arange(start, end, device=self.device)
@@ -92,9 +93,13 @@ class LogitsCacheBuilder:
     def product(self, test: Images) -> Product:
         """The logits; the test images are not looked at."""
         accuracy = self.validation_pct()
-        text = f"{self.total} view{'s' * (self.total > 1)} of each image"
+        text = self.said()
         where = "validation" if len(self.validation) else "training images"
         return Product(self.content(), accuracy, summary=f"{text} ({accuracy:.2f}% on {where})")
+
+    def said(self) -> str:
+        """What it holds, for people."""
+        return f"{self.total} view{'s' * (self.total > 1)} of each image"
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that is done."""

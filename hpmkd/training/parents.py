@@ -16,7 +16,7 @@ from hpmkd.plan.roles import Role
 from hpmkd.store.inspection import open_job
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.sidecar import Header
-from hpmkd.training.teachers import CachedTeacher, Teacher
+from hpmkd.training.teachers import CachedTeacher, ShownTeacher, Teacher
 
 Adapt = Callable[[Job, nn.Module], nn.Module]
 
@@ -33,11 +33,15 @@ class Parents:
     @property
     def weights(self) -> dict[str, str]:
         """Key -> identity of the weights, of everything that the job learns from (see `Job.sources`)."""
-        found = {key: str(header.weights) for key, header in self.headers.items()}
-        for parent in self.job.parents:
-            if parent.role.is_rebuildable:
-                found |= self.headers[parent.key].metadata["parents"]
-        return found
+        return {one.key: self._identity(one) for one in self.job.sources}
+
+    def _identity(self, source: Job) -> str:
+        """Of a source's weights: its own header's, or what the file with its answers says that it was made of."""
+        if source.key in self.headers:
+            return str(self.headers[source.key].weights)
+        caches = [parent.key for parent in self.job.parents if parent.role.is_rebuildable]
+        made_of = [self.headers[key].metadata["parents"] for key in caches]
+        return str(next(found[source.key] for found in made_of if source.key in found))
 
     @property
     def chosen(self) -> dict[str, Any]:
@@ -59,7 +63,8 @@ class Parents:
 
     def _teacher(self, parent: Job, images: int, device: torch.device, adapt: Adapt) -> nn.Module | Teacher:
         if not parent.role.is_network:
-            return CachedTeacher(self.output.model_file(parent), images, device)
+            kind = ShownTeacher if parent.is_shown else CachedTeacher
+            return kind(self.output.model_file(parent), images, device)
         network = build(parent.model, seed=0)
         network.load_state_dict(self.contents.pop(parent.key))
         return adapt(parent, network)

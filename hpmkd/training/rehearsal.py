@@ -29,7 +29,7 @@ from hpmkd.plan.trials import candidates
 from hpmkd.training.device import CONTEXT_BYTES
 from hpmkd.training.logits_cache import LogitsCacheBuilder
 from hpmkd.training.op_profiler import kernel_seconds, kernels
-from hpmkd.training.teachers import CachedTeacher, Teacher
+from hpmkd.training.teachers import CachedTeacher, ShownTeacher, Teacher
 from hpmkd.training.train import Training, make_training
 
 # The first steps find memory, try cuDNN's algorithms and record the graph.
@@ -175,7 +175,8 @@ def _of_training(job: Job, splits: Splits, device: torch.device, graph: bool) ->
 
 
 def _of_logits_cache(job: Job, splits: Splits, device: torch.device, graph: bool) -> Rehearsal:
-    builder = LogitsCacheBuilder(build(job.model, job.seed), splits, job.data, job.fit, device=device)
+    network = build(job.model, job.seed)
+    builder = LogitsCacheBuilder(network, splits, job.data, job.fit, device=device)
     return Rehearsal(
         lambda index, view, phase: builder.teacher.outputs(builder.batches.take(index, view)),
         lambda: builder.teacher.validation_logits(builder.validation, builder.normalise),
@@ -204,7 +205,8 @@ def _teacher(parent: Job, splits: Splits, device: torch.device) -> nn.Module | T
     if parent.role.is_network:
         return build(parent.model, parent.seed)
     # A cache of the planned size lies in the GPU's memory, and is looked up: cheaper than a network, and larger.
-    rows = view_count(parent.data.augment, parent.fit.views) * len(splits.train) + len(splits.validation)
+    times = parent.fit.epochs if parent.is_shown else view_count(parent.data.augment, parent.fit.views)
+    rows, kind = times * len(splits.train) + len(splits.validation), ShownTeacher if parent.is_shown else CachedTeacher
     with tempfile.NamedTemporaryFile(suffix=".npy") as file:
         np.lib.format.open_memmap(file.name, "w+", np.float32, (rows, parent.model.classes))  # takes no room on disk
-        return CachedTeacher(Path(file.name), len(splits.train), device)
+        return kind(Path(file.name), len(splits.train), device)

@@ -19,6 +19,9 @@ from hpmkd.training.device import autocast, fp32
 class Teacher(Protocol):
     """A parent of the student, without gradients."""
 
+    def begin(self, epoch: int) -> None:
+        """An epoch begins, from 0."""
+
     def outputs(self, batch: Batch, taps: Taps = frozenset()) -> ModelOutput:
         """Logits `(B, K)` in fp32 on a training batch, and what else of `ModelOutput` is asked for."""
 
@@ -38,6 +41,9 @@ class LiveTeacher:
     def __init__(self, network: nn.Module, precision: str, device: torch.device) -> None:
         self.network = network.to(device).eval().requires_grad_(False)
         self.precision, self.device = precision, device
+
+    def begin(self, epoch: int) -> None:
+        """See `Teacher`; it is asked anew each time."""
 
     @torch.no_grad()
     def outputs(self, batch: Batch, taps: Taps = frozenset()) -> ModelOutput:
@@ -69,6 +75,9 @@ class CachedTeacher:
         self.rows, self.images = (rows if device.type == "cpu" else rows.to(device)), images
         self.views = len(rows) // images
 
+    def begin(self, epoch: int) -> None:
+        """See `Teacher`; a view is the same in all epochs."""
+
     def outputs(self, batch: Batch, taps: Taps = frozenset()) -> ModelOutput:
         """See `Teacher`; a logits cache has nothing else."""
         assert not taps, "the plan gives no logits cache to a loss that needs more"
@@ -77,3 +86,21 @@ class CachedTeacher:
     def validation_logits(self, images: Images, normalise: Normalise) -> Tensor:
         """See `Teacher`."""
         return self.rows[len(self.rows) - len(images) :].clone()
+
+
+class ShownTeacher(CachedTeacher):
+    """A network's answers to what one run shows, as `shown_answers.ShownAnswersBuilder` makes them: epochs x training
+    images, then validation images. In an epoch each image is shown once, so a row is (epoch, image)."""
+
+    def __init__(self, path: Path, images: int, device: torch.device) -> None:
+        super().__init__(path, images, device)
+        self.first = torch.zeros((), dtype=torch.int64, device=device)  # row of the epoch; recorded steps read it
+
+    def begin(self, epoch: int) -> None:
+        """See `Teacher`."""
+        self.first.fill_(epoch * self.images)
+
+    def outputs(self, batch: Batch, taps: Taps = frozenset()) -> ModelOutput:
+        """See `Teacher`; there are logits alone."""
+        assert not taps, "the plan gives no answers to a loss that needs more"
+        return ModelOutput(self.rows[self.first + batch.which])

@@ -70,6 +70,7 @@ def raw_of(mode: str) -> dict[str, Any]:
 @pytest.mark.parametrize("mode", GOLDEN)
 def test_nothing_has_changed_in_a_mode(mode: str) -> None:
     jobs = plan(raw_of(mode))
+    jobs = tuple(job for job in jobs if not job.is_shown)  # answers that are shared change no other
     rows = sorted([job.file_name, job.seed, job.fingerprint] for job in jobs)
     assert (len(jobs), hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:32]) == GOLDEN[mode]
 
