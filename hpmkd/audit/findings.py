@@ -14,7 +14,9 @@ from hpmkd.data.source.listing import count, named
 from hpmkd.errors import ConfigMismatch, HpmkdError
 from hpmkd.files import commit_json, move, system_words
 from hpmkd.numeric import percent
-from hpmkd.plan.job import TRIALS, Job
+from hpmkd.plan.job import Job
+from hpmkd.plan.roles import Role
+from hpmkd.plan.work import trainings
 from hpmkd.store.inspection import Depth, Finding, State, inspect_job, readers
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.result_file import check
@@ -98,8 +100,8 @@ def describe_finding(finding: Finding, findings: Mapping[str, Finding], recalled
         return "missing: it comes from the shared memory"
     parents = finding.job.parents if finding.job else ()
     waits = [parent.key for parent in parents if not findings[parent.key].good]
-    tuning = finding.job is not None and finding.job.is_tuning
-    tries = [f"tries {count(dict(finding.job.hparams)[TRIALS], 'setting')}"] if finding.job and tuning else []
+    searches = finding.job is not None and finding.job.role is Role.SEARCH
+    tries = [f"tries {count(trainings(finding.job), 'setting')}"] if finding.job and searches else []
     return "; ".join(
         [
             finding.state + (f": {finding.reason}" if finding.reason else ""),

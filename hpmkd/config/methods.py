@@ -45,7 +45,7 @@ class KDConfig(Section):
     logits: Literal["auto", "live", "cached"] = Field(
         "auto", description="teachers of which only the logits are needed: live runs them at every step, cached "
         "computes their logits once per view; auto: cached if it saves time within one student's epochs "
-        "and fits into cache_gib, else once per run for all students of it",
+        "and fits into cache_gib, else a teacher answers once for all students of a run",
         json_schema_extra=PLAN,
     )  # fmt: skip
     cache_gib: Positive = Field(
@@ -102,7 +102,7 @@ class HPMKDConfig(Section):
         description="shared memory: reuse teachers, assistants and searches of any sweep with the same settings",
     )
     adaptive: bool = Field(
-        True, description="adaptive configuration: the learning rate (T, alpha) comes from a search, see adaptive"
+        True, description="adaptive configuration: the learning rate comes from a search, see section adaptive"
     )
     parallel: bool = Field(
         True, description="parallel pipeline: train its models side by side where they do not depend on each other"

@@ -50,14 +50,7 @@ def conclusion(job: Job, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     how, last = dict(job.hparams), milestones(job)[-1]
     whole = [row for row in rows if row[EPOCH] == last and row[LOSS] < WORST]  # nor a loss that is no number
     if not whole:
-        diverged = len({row[NUMBER] for row in rows if not row[LOSS] < WORST})
-        lost = how[TRIALS] - len({row[NUMBER] for row in rows})
-        failed = f", and {count(lost, 'trial')} failed" if lost else ""
-        raise (HpmkdError if lost else Diverged)(
-            "no settings were trained to the end", expected="at least one",
-            found=f"with {diverged} of {how[TRIALS]} the training diverges{failed}",
-            todo="try a smaller fit.lr" + (", and look at the trials that failed, in tune/" if lost else ""),
-        )  # fmt: skip
+        raise _none(how[TRIALS], rows)
     best = min(whole, key=lambda row: (row[LOSS], row[NUMBER]))
     first = next((row for row in whole if row[NUMBER] == 0), None)
     if how["tune.one_standard_error"] and first is not None and first[LOSS] <= best[LOSS] + best["standard_error"]:
@@ -78,3 +71,17 @@ def conclusion(job: Job, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "chosen": dict(best[SETTINGS]), "evidence": evidence, "accuracy_pct": best["accuracy_pct"],
         "train_seconds": sum(seconds.values()),
     }  # fmt: skip
+
+
+def _none(trials: int, rows: Sequence[dict[str, Any]]) -> HpmkdError:
+    """Why nothing can be chosen: a tuning that would end in the same way again has `Diverged`."""
+    compared = {row[NUMBER] for row in rows}
+    diverged = {row[NUMBER] for row in rows if not row[LOSS] < WORST}
+    kind = Diverged if diverged and len(compared) == trials else HpmkdError
+    return kind(
+        "no settings were trained to the end", expected="at least one",
+        found=f"of {count(trials, 'setting')} {len(diverged)} with which the training diverges, "
+        f"{len(compared - diverged)} that were compared and left before the end, {trials - len(compared)} whose trials "
+        "failed before a comparison",
+        todo="try a smaller fit.lr" if kind is Diverged else "look at the trials that failed, in tune/",
+    )  # fmt: skip

@@ -56,6 +56,16 @@ CONDITIONS: dict[str, tuple[dict[str, Any], int]] = {
 ONE, TWO = ("first",), ("first", "second")
 
 
+def parser_of(doc: str | None) -> argparse.ArgumentParser:
+    """The arguments that say in which condition, and where images and results lie."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("condition", choices=CONDITIONS)
+    parser.add_argument("--data-dir", help="folder of MNIST")
+    parser.add_argument("--folder", help="CIFAR-10 as a folder of your own images")
+    parser.add_argument("--work", type=Path, default=Path("components"))
+    return parser
+
+
 class Variant(NamedTuple):
     """How a student is trained: by whom, and what is other than in KD."""
 
@@ -102,6 +112,9 @@ class Taught:
 
     def __init__(self, known: Known, images: int, scale: float) -> None:
         self.rows, self.validation, self.images = known.rows / scale, known.validation / scale, images
+
+    def begin(self, epoch: int) -> None:
+        """A view is the same in all epochs."""
 
     def outputs(self, batch: Batch, taps: frozenset[str] = frozenset()) -> ModelOutput:
         return ModelOutput(self.rows[batch.view * self.images + batch.which])

@@ -19,15 +19,13 @@ the teacher's own calibration (`calibrated`); twice the epochs (`x2`).
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from component_variants import CONDITIONS, VARIANTS, accuracy, setting, teachers
+from component_variants import VARIANTS, accuracy, parser_of, setting, teachers
 
 
 def table(rows: list[dict[str, Any]]) -> list[str]:
@@ -47,13 +45,9 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
 
 def main(argv: list[str] | None = None) -> list[str]:
     """Trains what is missing, and prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("condition", choices=CONDITIONS)
+    parser = parser_of(__doc__)
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--data-dir", help="folder of MNIST")
-    parser.add_argument("--folder", help="CIFAR-10 as a folder of your own images")
-    parser.add_argument("--work", type=Path, default=Path("components"))
     options = parser.parse_args(argv)
     torch.set_num_threads(1)
     options.work.mkdir(parents=True, exist_ok=True)

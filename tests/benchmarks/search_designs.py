@@ -17,7 +17,6 @@ again. `--rates`: the learning rates alone are tried, and the designs that choos
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import math
@@ -28,7 +27,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from component_variants import CONDITIONS, CPU, Known, Mixed, Setting, Taught, Variant, setting, teachers
+from component_variants import CPU, Known, Mixed, Setting, Taught, Variant, parser_of, setting, teachers
 
 from hpmkd.errors import Diverged
 from hpmkd.models import build
@@ -198,13 +197,9 @@ def trained(here: Setting, known: Known, file: Path, seeds: int, candidates: Seq
 
 def main(argv: list[str] | None = None, each: Callable[[str], None] = print) -> None:
     """Trains what is missing, and prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("condition", choices=CONDITIONS)
+    parser = parser_of(__doc__)
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--rates", action="store_true", help="learning rates alone: a sixth of the candidates")
-    parser.add_argument("--data-dir", help="folder of MNIST")
-    parser.add_argument("--folder", help="CIFAR-10 as a folder of your own images")
-    parser.add_argument("--work", type=Path, default=Path("components"))
     options = parser.parse_args(argv)
     torch.set_num_threads(1)
     options.work.mkdir(parents=True, exist_ok=True)

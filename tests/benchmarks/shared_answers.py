@@ -16,6 +16,7 @@ import argparse
 import statistics
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,7 @@ def rounds(options: argparse.Namespace) -> list[list[float]]:
     own = argparse.Namespace(batch=options.batch, precision="fp32", device="cpu")
     cases = [Case("Direct", student, 0), *[Case(options.method, student, teacher=teacher)] * 2]
     direct, looks, asks = (training(one, splits, count, own, graph=False, hparams=settings()) for one in cases)
-    fit = no_training(count, "fp32", 1)
+    fit = replace(no_training(count, "fp32", 1), batch_size=options.batch)  # those of the students
     job = Job(Role.LOGITS, SPEC, teacher, fit, "Direct", ((SHOWN, True),), seed=looks.seed)
     maker = ShownAnswersBuilder(build(teacher, 2), splits, job, torch.device("cpu"))
     with tempfile.TemporaryDirectory() as folder:

@@ -19,7 +19,7 @@ TINY: dict[str, Any] = {
 @pytest.fixture
 def work(tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     tiny = {**TINY, "data": {**TINY["data"], "cache_dir": str(cache_dir)}}
-    monkeypatch.setitem(components.CONDITIONS, "digits", (tiny, 40))
+    monkeypatch.setitem(variants.CONDITIONS, "digits", (tiny, 40))
     return ["digits", "--runs", "2", "--work", str(tmp_path)]
 
 

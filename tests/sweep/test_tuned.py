@@ -94,12 +94,15 @@ def test_settings_with_which_it_diverges_are_never_chosen(job: Job) -> None:
     every = [row(number, 10 - number % 2, WORST) for number in range(12)]
     with pytest.raises(Diverged, match="no settings were trained to the end") as caught:
         conclusion(job, every)
-    assert caught.value.found == "with 12 of 12 the training diverges"
+    assert str(caught.value.found).startswith("of 12 settings 12 with which the training diverges, 0 that were")
     assert kind_of(caught.value) == "diverged"
     assert TRIES["diverged"] == 1
     with pytest.raises(HpmkdError) as caught:
         conclusion(job, every[:10])
-    assert caught.value.found == "with 10 of 12 the training diverges, and 2 trials failed"
+    assert str(caught.value.found).endswith("2 whose trials failed before a comparison")
+    assert not isinstance(caught.value, Diverged)
+    with pytest.raises(HpmkdError) as caught:  # all failed later: nothing says that they would again
+        conclusion(job, [row(number, 5, 1.0) for number in range(12)])
     assert not isinstance(caught.value, Diverged)
 
 
