@@ -134,10 +134,10 @@ class Tracker:
             one.fresh = event.worker not in self._workers
         self._workers.add(event.worker)
         if isinstance(event, EpochEnded):
-            self._epoch(one, event.result)
+            self._epoch(one, event.result, self.clock() - event.ago)
 
-    def _epoch(self, one: Running, result: EpochResult) -> None:
-        now, before = self.clock(), one.last
+    def _epoch(self, one: Running, result: EpochResult, now: float) -> None:
+        before = one.last
         one.ended_epoch(result.epoch, result.of, now)
         if before is not None and result.epoch > before[0]:
             self.times.trained(one.job, divide(result.epoch - before[0], result.of), now - before[1])

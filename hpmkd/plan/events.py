@@ -64,6 +64,7 @@ class EpochEnded:
         saved_to_stop: a checkpoint was made, or tried, because the sweep is being stopped.
         worker: who trained it, where known.
         earlier: epochs that ended before it and were not reported by themselves, because they are short.
+        ago: seconds between the end of the epoch and its report, which may have waited for the end of the job.
     """
 
     job: str
@@ -71,6 +72,7 @@ class EpochEnded:
     saved_to_stop: bool = False
     worker: Worker | None = None
     earlier: tuple[EpochResult, ...] = ()
+    ago: float = 0.0
 
     @property
     def results(self) -> tuple[EpochResult, ...]:

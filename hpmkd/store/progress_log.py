@@ -80,7 +80,7 @@ class Recorder:
         """Takes note of what a trial reports after each epoch and at its end."""
         if isinstance(event, EpochEnded):
             kept = [one for one in event.results if _is_kept(one)]
-            self._add(event.job, [{"event": "epoch", **_epoch(one)} for one in kept], event.worker)
+            self._add(event.job, [{"event": "epoch", **_epoch(one)} for one in kept], event.worker, event.ago)
         elif isinstance(event, Failed):
             self._add(event.job, [{"event": "failed", "message": event.message}], event.worker)
         elif isinstance(event, Finished):
@@ -90,11 +90,12 @@ class Recorder:
         """A trial ended with an error."""
         self._add(key, [{"event": "failed", "message": message}], None)
 
-    def _add(self, key: str, records: Sequence[Mapping[str, Any]], worker: Worker | None) -> None:
+    def _add(self, key: str, records: Sequence[Mapping[str, Any]], worker: Worker | None, ago: float = 0.0) -> None:
         if not records:
             return
-        now, by = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), worker or _this_process()
-        common = {"time": now, "host": by.host, "pid": by.pid}
+        when = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=ago)
+        by = worker or _this_process()
+        common = {"time": when.isoformat(timespec="seconds"), "host": by.host, "pid": by.pid}
         lines = b"".join(json.dumps({**common, **values}).encode() + b"\n" for values in records)
         path = progress_file(self.output, key)
         with contextlib.suppress(OSError):

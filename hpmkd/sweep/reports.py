@@ -11,7 +11,7 @@ from ray.tune import Callback
 
 from hpmkd.plan.events import EpochEnded, EpochResult, Event, Failed, Finished, JobProfile, Resumed, Worker
 
-_TERM, _EARLIER, _SPOILED = "loss/", "earlier", "spoiled"
+_TERM, _EARLIER, _SPOILED, _AGO = "loss/", "earlier", "spoiled", "epoch_ago"
 _ENDS: dict[str, Literal["trained", "recalled", "found"]] = {name: name for name in ("trained", "recalled", "found")}
 
 
@@ -22,8 +22,7 @@ class EventCallback(Callback):
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         """Tune's hook: called for each report of a trial."""
-        event = from_report(result)
-        if event is not None:
+        for event in events_of(result):
             self.on_event(trial, event)
 
     def on_event(self, trial: Any, event: Event) -> None:
@@ -61,9 +60,18 @@ def spoiled(report: Mapping[str, Any]) -> str:
     return why if isinstance(why, str) else ""
 
 
-def to_report(event: Event) -> dict[str, Any]:
-    """The flat dict for `tune.report`. Tune itself adds `hostname` and `pid`, where the event has no worker."""
+def to_report(event: Event, before: EpochEnded | None = None) -> dict[str, Any]:
+    """The flat dict for `tune.report`. Tune itself adds `hostname` and `pid`, where the event has no worker.
+
+    Args:
+        event: what to tell of.
+        before: of a job that ends, its last epochs, if they are told of by the same report: one driver takes the
+            reports of all trials, and `tune.report` waits for it.
+    """
     report = {"job": event.job, **_values(event)}
+    if before is not None:
+        untold = {_EARLIER: [_of_epoch(one) for one in before.results], _AGO: before.ago}
+        report = curve_points(before.result) | report | untold
     if isinstance(event, Finished | Failed):
         if event.profile is not None:
             report["profile"] = {"parts": dict(event.profile.parts), "operators": list(event.profile.operators)}
@@ -80,7 +88,8 @@ def _values(event: Event) -> dict[str, Any]:
     if isinstance(event, EpochEnded):
         stop = {"saved_to_stop": True} if event.saved_to_stop else {}
         before = {_EARLIER: [_of_epoch(one) for one in event.earlier]} if event.earlier else {}
-        return {"status": "training", **_of_epoch(event.result), **stop, **before}
+        ago = {_AGO: event.ago} if event.ago else {}
+        return {"status": "training", **_of_epoch(event.result), **stop, **before, **ago}
     if isinstance(event, Finished):
         numbers = {"accuracy": event.accuracy_pct, "train_time": event.train_seconds}
         return {"status": event.status, **numbers, "message": event.message}
@@ -90,6 +99,21 @@ def _values(event: Event) -> dict[str, Any]:
 def _of_epoch(result: EpochResult) -> dict[str, Any]:
     counts = {"epoch": result.epoch, "epochs": result.of, "train_time": result.train_seconds}
     return {**counts, **curve_points(result)}
+
+
+def events_of(report: Mapping[str, Any]) -> tuple[Event, ...]:
+    """All that a result dict of Tune tells of: the event that it holds, after epochs that waited for it."""
+    event = from_report(report)
+    if event is None:
+        return ()
+    if isinstance(event, EpochEnded):
+        return (event,)
+    try:
+        *earlier, last = (_epoch(one) for one in report[_EARLIER])
+        before = EpochEnded(event.job, last, worker=event.worker, earlier=tuple(earlier), ago=_seconds(report[_AGO]))
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return (event,)
+    return (before, event)
 
 
 def from_report(report: Mapping[str, Any]) -> Event | None:
@@ -108,7 +132,8 @@ def _read(report: Mapping[str, Any]) -> Event | None:
     if status == "training":
         earlier = tuple(_epoch(one) for one in report.get(_EARLIER, ()))
         stop = report.get("saved_to_stop") is True
-        return EpochEnded(job, _epoch(report), saved_to_stop=stop, worker=worker, earlier=earlier)
+        ago = _seconds(report.get(_AGO, 0.0))
+        return EpochEnded(job, _epoch(report), saved_to_stop=stop, worker=worker, earlier=earlier, ago=ago)
     if status == "diverged":
         message = _text(report["message"])
         return Failed(job, message, profile=_profile(report), worker=worker, spoiled=spoiled(report))
@@ -169,3 +194,10 @@ def _number(value: Any) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise TypeError(value)
     return float(value)
+
+
+def _seconds(value: Any) -> float:
+    found = _number(value)
+    if not 0 <= found < math.inf:
+        raise ValueError(value)
+    return found

@@ -110,7 +110,7 @@ class Reporter:
     def __init__(self, job: Job, output: OutputDir, schedule: SaveSchedule, curves: EventFiles) -> None:
         self.job, self.output, self.schedule, self.curves = job, output, schedule, curves
         self._earlier: list[EpochResult] = []  # those that the next report will tell of, too
-        self._reported = -math.inf
+        self._reported, self._ended = -math.inf, -math.inf  # when the last report was made, and the last epoch
 
     def resumed(self, event: Resumed) -> None:
         """Reports that the job continues."""
@@ -119,13 +119,13 @@ class Reporter:
     def epoch(self, epoch: SavableEpoch) -> None:
         """The report of an epoch: with a checkpoint where one is due or the sweep is being stopped.
 
-        An epoch that ends soon after the last report waits for the next one.
+        An epoch that ends soon after the last report waits for the next one, and the last epoch for the job's end.
         """
-        result = epoch.event.result
+        result, self._ended = epoch.event.result, time.monotonic()
         self.curves.epoch(result)
         last, stopping = result.epoch == result.of, self.output.stop_file.exists()
         save = not last and (stopping or self.schedule.due())
-        if not (last or save) and time.monotonic() - self._reported < _REPORT_SECONDS:
+        if last or (not save and time.monotonic() - self._reported < _REPORT_SECONDS):
             self._earlier.append(result)
             return
         event = replace(epoch.event, saved_to_stop=save and stopping, earlier=tuple(self._earlier))
@@ -158,20 +158,22 @@ class Reporter:
         from hpmkd.store.result_file import verify
         from hpmkd.training.captures import failure
 
-        if self._earlier:  # of a training that failed before its last epoch
+        before = None
+        if self._earlier:
             *earlier, result = self._earlier
-            tune.report(to_report(EpochEnded(self.job.key, result, earlier=tuple(earlier))))
+            ago = time.monotonic() - self._ended
+            before = EpochEnded(self.job.key, result, earlier=tuple(earlier), ago=ago)
         event = replace(event, spoiled=failure())
         if isinstance(event, Finished) and event.status == "trained":
             self.curves.end(event.accuracy_pct)
         if isinstance(event, Failed) or event.status == "found":
-            tune.report(to_report(event))
+            tune.report(to_report(event, before))
             return
         path = self.output.model_file(self.job)
         verify(path)
         with tempfile.TemporaryDirectory(prefix=self.output.scratch_prefix) as folder:
             shutil.copyfile(path, Path(folder) / f"model{path.suffix}")
-            tune.report(to_report(event), checkpoint=tune.Checkpoint.from_directory(folder))
+            tune.report(to_report(event, before), checkpoint=tune.Checkpoint.from_directory(folder))
 
 
 def _wait_for_the_end(stop_file: Path) -> None:

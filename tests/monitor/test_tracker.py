@@ -25,17 +25,19 @@ class Sweep:
         self.tracker = Tracker(JOBS, done or {}, lambda: self.now)
         self.tracker.round([key for key in KEYS if key not in (done or {})], Places.alike(concurrent), {})
 
-    def report(self, key: str, epoch: int, of: int = 5, pid: int = 1) -> None:
+    def report(self, key: str, epoch: int, of: int = 5, pid: int = 1, ago: float = 0.0) -> None:
         result = EpochResult(epoch, 1 / epoch, {}, 90.0, 0.1, 1.0, of)
-        self.tracker.reported(EpochEnded(key, result, worker=Worker("h", pid)))
+        self.tracker.reported(EpochEnded(key, result, worker=Worker("h", pid), ago=ago))
 
     def train(self, key: str, before: float, each: float, after: float, of: int = 5, pid: int = 1) -> None:
         self.tracker.started(key)
         self.now += before
         for epoch in range(1, of + 1):
             self.now += each
-            self.report(key, epoch, of, pid)
+            if epoch < of:
+                self.report(key, epoch, of, pid)
         self.now += after
+        self.report(key, of, of, pid, ago=after)  # as trials do it: with the end
         self.tracker.reported(Finished(key, "trained", 90.0, 1.0, worker=Worker("h", pid)))
         self.tracker.ended(key, made=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import math
 from dataclasses import replace
@@ -147,3 +148,12 @@ def test_a_disk_that_takes_nothing_stops_no_sweep(tmp_path: Path) -> None:
     (tmp_path / "progress").write_text("a file in the way")
     Recorder(OutputDir(tmp_path)).record(epoch(1))
     assert (tmp_path / "progress").read_text() == "a file in the way"
+
+
+def test_an_epoch_that_was_told_late_has_the_time_of_its_end(output: OutputDir) -> None:
+    recorder = Recorder(output)
+    recorder.record(epoch(1, 2))
+    recorder.record(replace(epoch(2, 2), ago=3600.0))
+    first, second = (json.loads(line) for line in progress_file(output, KEY).read_text().splitlines())
+    times = [datetime.datetime.fromisoformat(line["time"]) for line in (first, second)]
+    assert 3590 < (times[0] - times[1]).total_seconds() <= 3601

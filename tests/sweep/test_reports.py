@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpmkd.plan.events import EpochEnded, EpochResult, Event, Failed, Finished, JobProfile, Resumed, Worker
-from hpmkd.sweep.reports import EventCallback, chosen, curve_points, from_report, to_report
+from hpmkd.sweep.reports import EventCallback, chosen, curve_points, events_of, from_report, to_report
 
 NAMES = st.text(max_size=12)
 NUMBERS = st.floats()
@@ -23,9 +23,13 @@ RESULTS = st.builds(
     EpochResult, COUNTS, NUMBERS, st.dictionaries(NAMES, NUMBERS, max_size=3), NUMBERS, NUMBERS, NUMBERS, COUNTS
 )
 ENDS = st.sampled_from(["trained", "recalled", "found"])
+SECONDS = st.floats(0, 1e9)
+EPOCHS = st.builds(
+    EpochEnded, NAMES, RESULTS, st.booleans(), WORKERS, st.lists(RESULTS, max_size=2).map(tuple), SECONDS
+)
 EVENTS: st.SearchStrategy[Event] = st.one_of(
     st.builds(Resumed, NAMES, COUNTS, COUNTS, WORKERS),
-    st.builds(EpochEnded, NAMES, RESULTS, st.booleans(), WORKERS, st.lists(RESULTS, max_size=2).map(tuple)),
+    EPOCHS,
     st.builds(Finished, NAMES, ENDS, NUMBERS, NUMBERS, NAMES, PROFILES, WORKERS, NAMES),
     st.builds(Failed, NAMES, NAMES, PROFILES, WORKERS, NAMES),
 )
@@ -53,11 +57,32 @@ def test_what_tune_adds_says_who_trains_and_changes_nothing_else(event: Event) -
     assert same(from_report(to_report(event) | TUNE), replace(event, worker=Worker("node7", 77)))
 
 
+@given(EVENTS.filter(lambda one: isinstance(one, Finished | Failed)), EPOCHS)
+def test_the_last_epochs_come_with_the_end_and_before_it(event: Finished | Failed, epochs: EpochEnded) -> None:
+    report = to_report(event, epochs) | TUNE
+    before, end = events_of(report)
+    worker = Worker("node7", 77)
+    assert same(before, replace(epochs, job=event.job, saved_to_stop=False, worker=worker))
+    assert same(end, replace(event, worker=worker))
+    assert report["lr"] is epochs.result.lr, "the last values of what people compare, as an epoch's own report has them"
+
+
+@pytest.mark.parametrize("ago", [-1.0, math.nan, math.inf, True, None, "1"])
+def test_an_end_stands_where_what_it_says_of_epochs_is_damaged(ago: Any) -> None:
+    end = Finished("a", "trained", 71.5, 3.0)
+    whole = to_report(end, EpochEnded("a", EpochResult(2, 0.5, {}, 50.0, 0.1, 3.0, 2)))
+    for report in (whole | {"epoch_ago": ago}, whole | {"earlier": []}, whole | {"earlier": [{"epoch": 1}]}):
+        assert events_of(report) == (end,)
+
+
 @given(EVENTS, st.data())
 def test_half_a_report_or_another_kind_of_value_is_none(event: Event, data: Any) -> None:
     """What an event cannot be without is missing or of another kind, as in reports of other programs and versions."""
     bare = replace(event, worker=None, profile=None) if isinstance(event, Finished | Failed) else event
-    report, optional = to_report(bare), {"saved_to_stop", "hostname", "pid", "profile", "spoiled", "earlier"}
+    report, optional = (
+        to_report(bare),
+        {"saved_to_stop", "hostname", "pid", "profile", "spoiled", "earlier", "epoch_ago"},
+    )
     needed = [name for name in report if name not in optional and not name.startswith("loss/")]
     if isinstance(event, Failed):
         needed = ["job", "status", "message"]

@@ -22,7 +22,7 @@ from hpmkd.plan.job import Job
 from hpmkd.store.epoch_checkpoint import SaveSchedule
 from hpmkd.store.output_dir import OutputDir, trial_folder
 from hpmkd.sweep import trainable as module
-from hpmkd.sweep.reports import from_report, spoiled
+from hpmkd.sweep.reports import events_of, from_report, spoiled
 from hpmkd.sweep.tensorboard import EventFiles
 from hpmkd.sweep.trainable import Reporter, train_model
 from hpmkd.training import captures
@@ -133,9 +133,10 @@ def test_short_epochs_are_reported_together(
         clock.now += seconds
         event = EpochEnded(job.key, EpochResult(epoch, 1 / epoch, {}, 50.0, 0.1, 1.0, 100))
         reporter.epoch(SavableEpoch(event, lambda folder: None))
-    events = [from_report(metrics) for metrics, _ in reports]
-    assert len(events) <= most
-    assert len(events) >= 100 * seconds / max(seconds, 0.5) / 2
+    reporter.ended(Failed(job.key, "the look at the test images found a number that is none"))
+    assert len(reports) <= most
+    events = [event for metrics, _ in reports for event in events_of(metrics)]
+    assert len(events) >= 100 * seconds / max(seconds, 0.5) / 2 - 1
     told = [result for event in events if isinstance(event, EpochEnded) for result in event.results]
     assert [result.epoch for result in told] == list(range(1, 101))
     assert [result.train_loss for result in told] == [1 / epoch for epoch in range(1, 101)]
@@ -152,13 +153,13 @@ def test_what_waits_for_the_next_report_goes_with_a_checkpoint_or_a_failure(
         event = EpochEnded(job.key, EpochResult(epoch, 1.0, {}, 50.0, 0.1, 1.0, 9))
         reporter.epoch(SavableEpoch(event, lambda folder: (folder / "x").write_bytes(b"x") and None))
     reporter.ended(Failed(job.key, "epoch 7: the training loss is nan"))
-    events = [from_report(metrics) for metrics, _ in reports]
+    events = [event for metrics, _ in reports for event in events_of(metrics)]
     assert [[one.epoch for one in event.results] for event in events[:-1] if isinstance(event, EpochEnded)] == [
         [1],
         [2, 3, 4],
         [5, 6],
     ]
-    assert [checkpoint for _, checkpoint in reports] == [False, True, False, False]
+    assert [checkpoint for _, checkpoint in reports] == [False, True, False]
     assert isinstance(events[-1], Failed)
 
 
