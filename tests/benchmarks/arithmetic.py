@@ -12,7 +12,8 @@ loop can hardly beat, and what the loop reaches of that.
 
 `--pairs TEACHER:STUDENT` puts whole steps of distillation (images cut and turned, teacher, student, loss, optimiser)
 beside the bare passes of the same two networks on one batch: the teacher forward, the student forward and backward, in
-turns, some steps each. `bare_part`: what of our processor time the bare passes take, the median of the rounds, and the
+turns, some steps each, and beside the method's own work: its loss forward and backward on one batch of outputs.
+`bare_part`: what of our processor time bare passes and own work take together, the median of the rounds, and the
 smallest and largest. Processor time, not seconds: on a busy machine it is the same.
 """
 
@@ -28,7 +29,9 @@ import time
 from collections.abc import Callable
 
 import torch
+from gpu_methods import SEVERAL
 from gpu_trainings import RESNET, SPEC, STUDENT, TEACHER, Case, made_up, training
+from step_cost import settings
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -36,7 +39,7 @@ from hpmkd.config.specs import ModelSpec
 from hpmkd.data.images import split
 from hpmkd.hardware import ALLOCATOR
 from hpmkd.models import build
-from hpmkd.training.device import autocast
+from hpmkd.training.device import autocast, fp32
 from hpmkd.training.train import Training
 
 NETWORKS = {
@@ -68,11 +71,36 @@ def passes(one: Training, precision: str) -> Callable[[], object]:
     """Forward and backward pass of the network, and nothing else, on one batch."""
     index = torch.arange(one.fit.batch_size)
     batch = one.batches.take(index, torch.zeros_like(index))
+    taps = dict.fromkeys(one.distiller.needs, True)
 
     def work() -> None:
         with autocast(precision, one.device):
-            logits = one.model(batch.images).logits
+            logits = one.model(batch.images, **taps).logits
         F.cross_entropy(logits.float(), batch.labels).backward()  # type: ignore[no-untyped-call]
+
+    return work
+
+
+def own_work(one: Training) -> Callable[[], object]:
+    """A method's loss, forward and backward, on what its networks gave for one batch."""
+    index = torch.arange(one.fit.batch_size)
+    batch = one.batches.take(index, torch.zeros_like(index))
+    taps = one.distiller.needs
+    with torch.no_grad():
+        ours = fp32(one.model(batch.images, **dict.fromkeys(taps, True)))
+        known = [teacher.outputs(batch, taps) for teacher in one.step.teachers]
+    leaves = (ours.logits, ours.embedding, ours.last_maps, *ours.features, *ours.pre_activations)
+    for tensor in leaves:
+        if tensor is not None:
+            tensor.requires_grad_()
+
+    def work() -> None:
+        one.distiller.which = batch.which
+        terms = one.distiller.loss(ours, known, batch.labels, 0.5)
+        torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
+        for tensor in leaves:
+            if tensor is not None:
+                tensor.grad = None
 
     return work
 
@@ -130,7 +158,8 @@ def compare(pair: str, method: str, options: argparse.Namespace) -> dict[str, ob
     """One pair's row."""
     teacher, student = map(network, pair.split(":"))
     splits = split(made_up(options.images), SPEC)
-    one = training(Case(method, student, int(method != "Direct"), teacher=teacher), splits, 10_000, options, False)
+    case = Case(method, student, SEVERAL.get(method, int(method != "Direct")), teacher=teacher)
+    one = training(case, splits, 10_000, options, graph=False, hparams=settings())
     of_student = passes(one, options.precision)
     networks = [build(teacher, 2).eval().requires_grad_(False)] * len(one.step.teachers)
     index = torch.arange(options.batch)
@@ -139,24 +168,27 @@ def compare(pair: str, method: str, options: argparse.Namespace) -> dict[str, ob
     def bare() -> None:
         with torch.no_grad(), autocast(options.precision, one.device):
             for each in networks:
-                each(batch.images)
+                each(batch.images, **dict.fromkeys(one.distiller.needs, True))
         of_student()
 
+    own = own_work(one)
     draws = itertools.cycle([drawn for drawn in one.batches.draws(1, 0) if len(drawn[0]) == options.batch])
     one.step.begin()
 
     def ours() -> None:
         one.step(*next(draws), 1.0, 0.0)
 
-    for work in (ours, bare):
+    works = (ours, bare, own)
+    for work in works:
         seconds(work, options.calls)
-    rows = [(seconds(ours, options.calls), seconds(bare, options.calls)) for _ in range(options.rounds)]
-    parts = [alone / whole for whole, alone in rows]
+    rows = [[seconds(work, options.calls) for work in works] for _ in range(options.rounds)]
+    parts = [(alone + loss) / whole for whole, alone, loss in rows]
     return {
         "pair": pair,
         "method": method,
         "ours_ms": round(1000 * statistics.median(row[0] for row in rows), 1),
         "bare_ms": round(1000 * statistics.median(row[1] for row in rows), 1),
+        "own_ms": round(1000 * statistics.median(row[2] for row in rows), 1),
         "bare_part": round(statistics.median(parts), 3),
         "from": round(min(parts), 3),
         "to": round(max(parts), 3),

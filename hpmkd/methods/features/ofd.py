@@ -8,6 +8,7 @@ from typing import Any, ClassVar, final
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from hpmkd.config.specs import ModelSpec
 from hpmkd.methods.base import FeatureDistiller, Taps, feature_shapes, paired_stages, same_size
@@ -36,9 +37,26 @@ class Margin(nn.Module):
         return (self.total / self.count.clamp_min(1)).to(theirs_NCHW.dtype)[:, None, None]
 
 
-def partial_distance(ours: Tensor, theirs: Tensor) -> Tensor:
-    """d_p: 0 where s <= t <= 0, else (t - s)^2; each value, equation 4."""
-    return (theirs - ours).square() * ~((ours <= theirs) & (theirs <= 0))
+class PartialDistance(torch.autograd.Function):
+    """d_p: 0 where s <= t <= 0, else (t - s)^2; of each image the sum over all values `(N,)`, equation 4.
+
+    By one difference that both ways share, instead of a dozen passes over maps. Only the student's side has a gradient.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, ours_NCHW: Tensor, theirs_NCHW: Tensor) -> Tensor:
+        """The distance."""
+        apart = ours_NCHW - theirs_NCHW
+        apart.masked_fill_((apart <= 0) & (theirs_NCHW <= 0), 0.0)
+        ctx.save_for_backward(apart)
+        return apart.square().sum((1, 2, 3))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        """2 (s - t) where it counts."""
+        (apart,), (gradient,) = ctx.saved_tensors, gradients
+        return apart * gradient.mul(2)[:, None, None, None], None
 
 
 def _connector(width_in: int, width: int) -> nn.Sequential:
@@ -71,5 +89,5 @@ class OFD(FeatureDistiller):
             cut = torch.maximum(before, self.margins[place](before))
             ours, theirs = same_size(self.connectors[place](student.pre_activations[i]), cut)
             weight = 2.0 ** (place + 1 - len(self.pairs))
-            total = total + weight * partial_distance(ours, theirs).sum((1, 2, 3)).mean()
+            total = total + weight * PartialDistance.apply(ours, theirs).mean()
         return {"ofd": self.hparams["ofd.beta"] * total}

@@ -41,9 +41,10 @@ class Guess(nn.Module):
     def forward(self, ours_NCHW: Tensor, theirs_NCHW: Tensor) -> Tensor:
         """-log q without its constant, the mean over all values: ((t - mu)^2 / var + log var) / 2, equation 5."""
         ours, theirs = same_size(ours_NCHW, theirs_NCHW)
-        variance = F.softplus(self.scale) + _SMALLEST
+        variance = F.softplus(self.scale.flatten()) + _SMALLEST
         apart: Tensor = self.mean(ours) - theirs
-        return 0.5 * (apart.square() / variance + variance.log()).mean()
+        # Divided when the mean over a channel is taken: the variance is one number there.
+        return 0.5 * (apart.square().mean((0, 2, 3)) / variance + variance.log()).mean()
 
 
 @final

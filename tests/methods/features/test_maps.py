@@ -14,7 +14,8 @@ from support.losses import numpy
 from torch.nn import functional as F
 
 from hpmkd.methods.build import build_distiller
-from hpmkd.methods.features.ofd import Margin, partial_distance
+from hpmkd.methods.features.at import MeanSquare
+from hpmkd.methods.features.ofd import Margin, PartialDistance
 from hpmkd.methods.features.review_kd import hierarchical_distance
 from hpmkd.models import ModelOutput
 
@@ -63,7 +64,40 @@ def test_vid(cache_dir: Any) -> None:
 )
 def test_ofds_distance_is_partial(s: float, t: float, expected: float) -> None:
     """Heo et al. 2019, equation 4: nothing where the student is below a teacher that is not positive."""
-    assert partial_distance(torch.tensor(float(s)), torch.tensor(float(t))).item() == pytest.approx(expected)
+    ours, theirs = (torch.full((1, 1, 1, 1), float(one)) for one in (s, t))
+    ours.requires_grad_()
+    found = PartialDistance.apply(ours, theirs)
+    assert found.tolist() == [pytest.approx(expected)]
+    found.sum().backward()
+    assert ours.grad is not None
+    assert ours.grad.item() == pytest.approx(2 * (s - t) if expected else 0)
+
+
+def test_ofds_distance_and_its_gradient_are_those_of_the_formula() -> None:
+    generator = torch.Generator().manual_seed(4)
+    ours, theirs = (torch.randn(3, 5, 4, 4, generator=generator).double() for _ in range(2))
+    ours.requires_grad_()
+    weights = torch.tensor([1.0, 2.0, -3.0]).double()
+    each = (theirs - ours).square() * ~((ours <= theirs) & (theirs <= 0))
+    (wanted,) = torch.autograd.grad((each.sum((1, 2, 3)) * weights).sum(), ours)
+    (found,) = torch.autograd.grad((PartialDistance.apply(ours, theirs) * weights).sum(), ours)
+    torch.testing.assert_close(found, wanted, rtol=1e-15, atol=0)
+
+
+@pytest.mark.parametrize("channels", [10, 16])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_ats_mean_of_squares_has_the_bits_of_torchs_own(
+    channels: int, layout: torch.memory_format, dtype: torch.dtype
+) -> None:
+    generator = torch.Generator().manual_seed(5)
+    maps = torch.randn(6, channels, 7, 9, generator=generator, dtype=dtype).to(memory_format=layout).requires_grad_()
+    weights = torch.randn(6, 7, 9, generator=generator, dtype=dtype)
+    plain, ours = maps.square().mean(1), MeanSquare.apply(maps)
+    assert torch.equal(plain, ours)
+    (wanted,), (found,) = (torch.autograd.grad((one * weights).sum(), maps) for one in (plain, ours))
+    assert torch.equal(wanted, found)
+    assert found.is_contiguous(memory_format=layout), "so that nothing has to be reordered on the way back"
 
 
 def test_ofds_margin_is_the_mean_of_what_is_negative_so_far() -> None:
