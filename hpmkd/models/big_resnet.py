@@ -25,12 +25,13 @@ class Bottleneck(Block):
         self.bn3 = nn.BatchNorm2d(wide)
         self.shortcut = projected(width_in, wide, stride)
 
-    def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """`(N, C_in, H, W)` -> `(N, 4 C, H/stride, W/stride)`, after and before the last ReLU."""
-        y = F.relu(self.bn1(self.conv1(x)))
-        y = F.relu(self.bn2(self.conv2(y)))
-        pre = self.bn3(self.conv3(y)) + self.shortcut(x)
-        return F.relu(pre), pre
+    def before(self, x: Tensor) -> Tensor:
+        """`(N, C_in, H, W)` -> `(N, 4 C, H/stride, W/stride)`."""
+        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = F.relu(self.bn2(self.conv2(y)), inplace=True)
+        pre: Tensor = self.bn3(self.conv3(y))
+        pre += self.shortcut(x)
+        return pre
 
 
 class BigResNet(StagedNetwork):
@@ -55,4 +56,4 @@ class BigResNet(StagedNetwork):
 
     def stem(self, images: Tensor) -> Tensor:
         """`(N, C, H, W)` -> maps of the same size."""
-        return F.relu(self.bn1(self.conv1(images)))
+        return F.relu(self.bn1(self.conv1(images)), inplace=True)

@@ -50,13 +50,13 @@ class LeNet5(nn.Module):
             if pre_activations:
                 before.append(x)
             if features:
-                x = F.relu(x)
+                x = F.relu(x, inplace=not pre_activations)
                 taps.append(x)
                 x = max_pool(x)
             else:
                 # max(relu(x)) = relu(max(x)), bit for bit, on a quarter of the values
-                x = F.relu(max_pool(x))
-        x = F.relu(self.fc1(torch.flatten(x, 1)))
+                x = F.relu(max_pool(x), inplace=True)
+        x = F.relu(self.fc1(torch.flatten(x, 1)), inplace=True)
         return ModelOutput(
             self.fc2(x),
             tuple(taps),

@@ -25,11 +25,16 @@ class InvertedResidual(DepthwiseLayers, Block):
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """`(N, C_in, H, W)` -> `(N, C, H/stride, W/stride)`, twice: no ReLU stands at its end."""
-        y = F.relu(self.bn1(self.conv1(x)))
-        y = F.relu(self.bn2(self.conv2(y)))
+        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = F.relu(self.bn2(self.conv2(y)), inplace=True)
         y = self.bn3(self.conv3(y))
-        y = x + y if self.stays else y
+        if self.stays:
+            y += x
         return y, y
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Its one output."""
+        return self.split(x)[0]
 
 
 class MobileNetV2(StagedNetwork):
@@ -59,8 +64,8 @@ class MobileNetV2(StagedNetwork):
 
     def stem(self, images: Tensor) -> Tensor:
         """`(N, C, H, W)` -> maps of half the size."""
-        return F.relu(self.bn1(self.conv1(images)))
+        return F.relu(self.bn1(self.conv1(images)), inplace=True)
 
     def finish(self, x: Tensor) -> Tensor:
         """The last stage's maps -> those of the last convolution."""
-        return F.relu(self.bn2(self.conv2(x)))
+        return F.relu(self.bn2(self.conv2(x)), inplace=True)

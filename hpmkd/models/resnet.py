@@ -22,11 +22,12 @@ class BasicBlock(Block):
         self.bn2 = nn.BatchNorm2d(width)
         self.shortcut = projected(width_in, width, stride)
 
-    def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """`(N, C_in, H, W)` -> `(N, C, H/stride, W/stride)`, after and before the last ReLU."""
-        y = F.relu(self.bn1(self.conv1(x)))
-        pre = self.bn2(self.conv2(y)) + self.shortcut(x)
-        return F.relu(pre), pre
+    def before(self, x: Tensor) -> Tensor:
+        """`(N, C_in, H, W)` -> `(N, C, H/stride, W/stride)`."""
+        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        pre: Tensor = self.bn2(self.conv2(y))
+        pre += self.shortcut(x)
+        return pre
 
 
 def projected(width_in: int, width: int, stride: int) -> nn.Sequential:
@@ -61,4 +62,4 @@ class CifarResNet(StagedNetwork):
 
     def stem(self, images: Tensor) -> Tensor:
         """`(N, C, H, W)` -> maps of the same size."""
-        return F.relu(self.bn1(self.conv1(images)))
+        return F.relu(self.bn1(self.conv1(images)), inplace=True)

@@ -25,13 +25,15 @@ class ShuffleBlock(DepthwiseLayers, Block):
         super().__init__(width_in, own // 4, own, stride=stride, groups=(groups, SHUFFLE_V1_GROUPS))
         self.groups, self.beside = groups, stride == 2
 
-    def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """`(N, C_in, H, W)` -> `(N, C, H/stride, W/stride)`, after and before the last ReLU."""
-        y = shuffled(F.relu(self.bn1(self.conv1(x))), self.groups)
-        y = F.relu(self.bn2(self.conv2(y)))
-        y = self.bn3(self.conv3(y))
-        pre = torch.cat([y, F.avg_pool2d(x, 3, stride=2, padding=1)], 1) if self.beside else y + x
-        return F.relu(pre), pre
+    def before(self, x: Tensor) -> Tensor:
+        """`(N, C_in, H, W)` -> `(N, C, H/stride, W/stride)`."""
+        y = shuffled(F.relu(self.bn1(self.conv1(x)), inplace=True), self.groups)
+        y = F.relu(self.bn2(self.conv2(y)), inplace=True)
+        pre: Tensor = self.bn3(self.conv3(y))
+        if self.beside:
+            return torch.cat([pre, F.avg_pool2d(x, 3, stride=2, padding=1)], 1)
+        pre += x
+        return pre
 
 
 def shuffled(maps_NCHW: Tensor, groups: int) -> Tensor:
@@ -69,4 +71,4 @@ class ShuffleNetV1(StagedNetwork):
 
     def stem(self, images: Tensor) -> Tensor:
         """`(N, C, H, W)` -> maps of the same size."""
-        return F.relu(self.bn1(self.conv1(images)))
+        return F.relu(self.bn1(self.conv1(images)), inplace=True)

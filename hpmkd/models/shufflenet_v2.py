@@ -23,7 +23,7 @@ class _Branch(DepthwiseLayers):
 
     def forward(self, x: Tensor) -> Tensor:
         """`(N, C_in, H, W)` -> `(N, C, H/stride, W/stride)`."""
-        y = F.relu(self.bn1(self.conv1(x)))
+        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
         pre: Tensor = self.bn3(self.conv3(self.bn2(self.conv2(y))))
         return pre
 
@@ -44,7 +44,7 @@ class SplitBlock(Block):
     def forward(self, x: Tensor) -> Tensor:
         """Without the pre-activation, which is a copy."""
         kept, given = x.chunk(_BRANCHES, 1)
-        return shuffled(torch.cat([kept, F.relu(self.branch(given))], 1), _BRANCHES)
+        return shuffled(torch.cat([kept, F.relu(self.branch(given), inplace=True)], 1), _BRANCHES)
 
 
 class DownBlock(nn.Module):
@@ -61,8 +61,8 @@ class DownBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`(N, C_in, H, W)` -> `(N, C, H/2, W/2)`."""
-        beside = F.relu(self.bn2(self.conv2(self.bn1(self.conv1(x)))))
-        return shuffled(torch.cat([beside, F.relu(self.branch(x))], 1), _BRANCHES)
+        beside = F.relu(self.bn2(self.conv2(self.bn1(self.conv1(x)))), inplace=True)
+        return shuffled(torch.cat([beside, F.relu(self.branch(x), inplace=True)], 1), _BRANCHES)
 
 
 class ShuffleNetV2(StagedNetwork):
@@ -84,8 +84,8 @@ class ShuffleNetV2(StagedNetwork):
 
     def stem(self, images: Tensor) -> Tensor:
         """`(N, C, H, W)` -> maps of the same size."""
-        return F.relu(self.bn1(self.conv1(images)))
+        return F.relu(self.bn1(self.conv1(images)), inplace=True)
 
     def finish(self, x: Tensor) -> Tensor:
         """The last stage's maps -> those of the last convolution."""
-        return F.relu(self.bn2(self.conv2(x)))
+        return F.relu(self.bn2(self.conv2(x)), inplace=True)

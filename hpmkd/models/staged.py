@@ -12,15 +12,24 @@ from hpmkd.models.output import ModelOutput
 
 
 class Block(nn.Module):
-    """A block that may be the last one of a stage. `split` is given by each family."""
+    """A block that may be the last one of a stage. `before`, or both others, are given by each family.
+
+    A ReLU, and a sum, may be made in place wherever what it is made of is needed by nobody else, not even on the way
+    back: convolutions, BatchNorm and pooling keep what they are given, not what they give.
+    """
+
+    def before(self, x: Tensor) -> Tensor:
+        """What the last ReLU is given for maps `(N, C_in, H, W)`."""
+        raise NotImplementedError
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """What the block gives for maps `(N, C_in, H, W)`, and its pre-activation; see `ModelOutput`."""
-        raise NotImplementedError
+        pre = self.before(x)
+        return F.relu(pre), pre
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps `(N, C_in, H, W)` -> `(N, C, H', W')`."""
-        return self.split(x)[0]
+        return F.relu(self.before(x), inplace=True)
 
 
 class Stage(nn.Sequential):

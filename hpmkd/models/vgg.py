@@ -18,14 +18,14 @@ class VggBlock(Block):
         self.pooled = pooled
         layers: list[nn.Module] = []
         for _ in range(convolutions):
-            layers += [nn.Conv2d(width_in, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU()]
+            layers += [nn.Conv2d(width_in, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
             width_in = width
         self.layers = nn.Sequential(*layers[:-1])
 
-    def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """`(N, C_in, H, W)` -> `(N, C, H', W')`, after and before the last ReLU."""
-        pre = self.layers(F.max_pool2d(x, 2) if self.pooled else x)
-        return F.relu(pre), pre
+    def before(self, x: Tensor) -> Tensor:
+        """`(N, C_in, H, W)` -> `(N, C, H', W')`."""
+        pre: Tensor = self.layers(F.max_pool2d(x, 2) if self.pooled else x)
+        return pre
 
 
 class Vgg(StagedNetwork):

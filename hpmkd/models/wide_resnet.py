@@ -26,9 +26,10 @@ class WideBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`(N, C_in, H, W)` -> `(N, C, H/stride, W/stride)`."""
-        active = F.relu(self.bn1(x))
-        y: Tensor = self.conv2(F.relu(self.bn2(self.conv1(active))))
-        return y + (x if self.shortcut is None else self.shortcut(active))
+        active = F.relu(self.bn1(x), inplace=True)
+        y: Tensor = self.conv2(F.relu(self.bn2(self.conv1(active)), inplace=True))
+        y += x if self.shortcut is None else self.shortcut(active)
+        return y
 
 
 class WideResNet(StagedNetwork):
@@ -68,7 +69,7 @@ class WideResNet(StagedNetwork):
 
     def finish(self, x: Tensor) -> Tensor:
         """The last sum -> what the last ReLU gives."""
-        return F.relu(self.bn(x))
+        return F.relu(self.bn(x), inplace=True)
 
 
 def _normalised(norm: nn.Module, x: Tensor) -> Tensor:

@@ -183,7 +183,7 @@ def test_the_pre_activation_of_a_wide_resnet_is_that_of_the_next_block(training:
     model = build(spec, 3).train(training)
     seen: list[torch.Tensor] = []
     for norm in (model.stages[1][0].bn1, model.stages[2][0].bn1, model.bn):
-        norm.register_forward_hook(lambda layer, given, made: seen.append(made))
+        norm.register_forward_hook(lambda layer, given, made: seen.append(made.clone()))  # a ReLU follows in place
     with torch.no_grad():
         found = model(images(spec), pre_activations=True).pre_activations
     assert all(torch.allclose(one, other, atol=1e-6) for one, other in zip(found, seen, strict=True))
