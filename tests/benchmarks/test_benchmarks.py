@@ -136,6 +136,9 @@ def test_two_sides_are_compared_model_by_model(capsys: pytest.CaptureFixture[str
     assert (row["models"], row["same_weights"], row["shift"], row["seconds_ratio"]) == (2, 1, -0.5, 1.5)
     assert (row["first_pct"], row["second_pct"]) == (71.0, 70.5)
     assert row["interval"] == [-6.85, 5.85]  # 12.706 * 0.7071 / sqrt(2) on either side
+    assert row["tost"] == "undecided"
+    (row,) = two_sides.compare(first, second, margin=4.0)
+    assert row["tost"] == "equivalent", "6.314 * 0.5 = 3.16 on either side of -0.5"
     assert two_sides.interval([0.0, 0.0]) is None
     with pytest.raises(SystemExit):
         two_sides.main(["--runs", "3"])

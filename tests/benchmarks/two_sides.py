@@ -8,13 +8,17 @@ only the second side gets; all other flags are those of run_sweep.py, and both s
 cache, so that nothing comes from the other's shared memory, and a working folder of its own: in earlier revisions Ray's
 workers import from there first, and both sides would be trained by the code that lies there. Per role and baseline: how
 many models have the same weights to the last bit, and the paired difference of test accuracy, second minus first, with
-its 95 % interval (Student's t).
+its 95 % interval (Student's t), and what two one-sided tests say of it (TOST): `equivalent` within `--margin` points,
+`different`, or `undecided`.
+
+With `--keep FOLDER` both sweeps stay there, and the same command goes on with them after an interruption.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import shlex
 import statistics
@@ -26,8 +30,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+import numpy as np
 from scipy.stats import ttest_1samp
 
+from hpmkd.analysis.stats import MARGIN, equivalence
 from hpmkd.audit.findings import headers
 from hpmkd.data.catalog import DATASETS
 from hpmkd.store.output_dir import OutputDir
@@ -37,14 +43,16 @@ HERE = Path(__file__).resolve().parents[2]
 
 
 def sweep(code: Path, folder: Path, flags: Sequence[str]) -> dict[str, Header]:
-    """Runs the sweep of the checkout `code`; the headers of what it left."""
-    folder.mkdir()
-    command = [sys.executable, str(code / "run_sweep.py"), *map(absolute, flags), "-q", "-o", str(folder / "out")]
+    """Runs the sweep of the checkout `code`, or goes on with it; the headers of what it left."""
+    folder.mkdir(parents=True, exist_ok=True)
+    out = folder / "out"
+    begun = ["--restore", str(out)] if OutputDir(out).config_file.exists() else [*map(absolute, flags), "-o", str(out)]
+    command = [sys.executable, str(code / "run_sweep.py"), *begun, "-q"]
     environment = {**os.environ, "PYTHONPATH": str(code), "XDG_CACHE_HOME": str(folder / "cache")}
     done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{code}: exit code {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-    made = headers(OutputDir(folder / "out"))
+    made = headers(OutputDir(out))
     check_code(made, code)
     return made
 
@@ -72,7 +80,7 @@ def interval(shifts: Sequence[float]) -> list[float] | None:
     return [round(float(found.low), 2), round(float(found.high), 2)]
 
 
-def compare(first: dict[str, Header], second: dict[str, Header]) -> list[dict[str, object]]:
+def compare(first: dict[str, Header], second: dict[str, Header], margin: float = MARGIN) -> list[dict[str, object]]:
     """One row per data set, role and baseline; of networks that both sides have."""
     groups: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for key in sorted(first.keys() & second.keys()):
@@ -88,7 +96,10 @@ def compare(first: dict[str, Header], second: dict[str, Header]) -> list[dict[st
         for name, side in (("first_pct", first), ("second_pct", second)):
             row[name] = round(statistics.fmean(side[key].accuracy for key in keys), 2)
         seconds = [statistics.fmean(side[key].train_time for key in keys) for side in (first, second)]
+        tested = equivalence(np.array(shifts), margin)
         row |= {"shift": round(statistics.fmean(shifts), 2), "interval": interval(shifts)}
+        p = tested["p_equivalence"]
+        row |= {"tost": tested["equivalence"], "tost_p": None if math.isnan(p) else round(p, 4)}
         rows.append(row | {"seconds_ratio": round(seconds[0] / seconds[1], 2)})
     return rows
 
@@ -113,15 +124,19 @@ def main(words: list[str]) -> int:
     )
     parser.add_argument("--before", help="git revision of the first side (default: this one)")
     parser.add_argument("--change", default="", help="flags of the second side, in one string")
+    parser.add_argument(
+        "--margin", type=float, default=MARGIN, help="of TOST, percentage points (default: %(default)s)"
+    )
+    parser.add_argument("--keep", type=Path, help="folder in which both sweeps stay, to go on with them")
     options, flags = parser.parse_known_args(words)
     if not options.before and not options.change:
         parser.error("nothing to compare: give --before, --change, or both")
     with tempfile.TemporaryDirectory(prefix="two-sides-") as folder:
-        place = Path(folder)
-        with checkout(options.before, place / "code") if options.before else nullcontext(HERE) as code:
+        place = options.keep.resolve() if options.keep else Path(folder)
+        with checkout(options.before, Path(folder) / "code") if options.before else nullcontext(HERE) as code:
             first = sweep(code, place / "first", flags)
         second = sweep(HERE, place / "second", [*flags, *shlex.split(options.change)])
-    for row in compare(first, second):
+    for row in compare(first, second, options.margin):
         print(json.dumps(row), flush=True)
     alone = sorted(first.keys() ^ second.keys())
     if alone:
