@@ -17,7 +17,7 @@ from hpmkd.numeric import percent
 from hpmkd.plan.job import Job
 from hpmkd.plan.roles import Role
 from hpmkd.plan.work import trainings
-from hpmkd.store.inspection import Depth, Finding, State, inspect_job, readers
+from hpmkd.store.inspection import Depth, Finding, State, inspect_job, side_by_side
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.result_file import check
 from hpmkd.store.sidecar import Header, sidecar_path
@@ -45,8 +45,7 @@ def _in_parallel(look: Callable[[Job], Finding], jobs: Iterable[Job], depth: Dep
     """On all cores where bytes are hashed; a look at sizes is Python alone, and threads would only get in its way."""
     if depth == "size":
         return [look(job) for job in jobs]
-    with readers() as pool:
-        return list(pool.map(look, jobs))
+    return side_by_side(look, jobs)
 
 
 def with_parents(findings: Mapping[str, Finding]) -> dict[str, Finding]:
@@ -177,8 +176,6 @@ def sorted_out(
     """`headers`, and of every other file in `models/`, by stem, why it is not valid."""
 
     def look(path: Path) -> Header | str:
-        if path.stem in known:
-            return known[path.stem]
         try:
             return check(path)
         except HpmkdError as error:
@@ -186,8 +183,9 @@ def sorted_out(
         except OSError as error:
             return system_words(error)
 
-    paths = output.model_files()
-    with readers() as pool:
-        looked = {path.stem: found for path, found in zip(paths, pool.map(look, paths), strict=True)}
+    paths = {path.stem: path for path in output.model_files()}
+    unknown = [path for stem, path in paths.items() if stem not in known]
+    new = dict(zip([path.stem for path in unknown], side_by_side(look, unknown), strict=True))
+    looked: dict[str, Header | str] = {stem: known[stem] if stem in known else new[stem] for stem in paths}
     broken = {stem: found for stem, found in looked.items() if isinstance(found, str)}
     return {stem: found for stem, found in looked.items() if not isinstance(found, str)}, broken

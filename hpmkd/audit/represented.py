@@ -105,8 +105,9 @@ def columns(output: OutputDir, found: Mapping[str, Header]) -> pd.DataFrame:
     both networks' embeddings, or logits."""
     import pandas as pd
 
-    teachers, rows = reference_teachers(found), {}
-    for stem, one in read(output, found).items() if output.representations.is_dir() else ():
+    known = read(output, found) if output.representations.is_dir() else {}
+    teachers, rows = reference_teachers(found) if known else {}, {}
+    for stem, one in known.items():
         row: dict[str, float] = {name: getattr(one, name) for name in COLUMNS[2:]}
         teacher = teachers.get(stem, "")
         other = one.others.get(teacher)

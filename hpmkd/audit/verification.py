@@ -11,7 +11,7 @@ from hpmkd.errors import UsageError
 from hpmkd.plan.job import Job, fingerprint_of
 from hpmkd.plan.roles import is_cache
 from hpmkd.store import latency_file, speedup_file
-from hpmkd.store.inspection import Finding, inspect, judge, readers
+from hpmkd.store.inspection import Finding, inspect, judge, side_by_side
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.sidecar import Header
 
@@ -25,8 +25,7 @@ def verify_output(output: OutputDir, jobs: Sequence[Job] | None) -> list[Finding
         output: where to look.
         jobs: the plan; None where it is not known: then only what is there can be judged.
     """
-    with readers() as pool:
-        looked = {finding.file: finding for finding in pool.map(_look, output.model_files())}
+    looked = {finding.file: finding for finding in side_by_side(_look, output.model_files())}
     planned = {job.file_name: job for job in jobs or ()}
     others = [finding for name, finding in looked.items() if name not in planned]
     if jobs is not None:

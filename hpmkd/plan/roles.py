@@ -20,8 +20,7 @@ class Role(StrEnum):
     @classmethod
     def of(cls, value: object) -> Role | None:
         """The role with this value, as it stands in metadata, of hpmkd 0.1 too; None where it is none of ours."""
-        known = {role.value: role for role in cls} | OLD_ROLES
-        return known.get(value) if isinstance(value, str) else None
+        return _NAMES.get(value) if isinstance(value, str) else None
 
     @property
     def noun(self) -> str:
@@ -51,6 +50,7 @@ class Role(StrEnum):
 
 # What hpmkd 0.1 called them, in metadata and at the beginning of names.
 OLD_ROLES = {"choice": Role.SEARCH, "table": Role.LOGITS}
+_NAMES = {role.value: role for role in Role} | OLD_ROLES
 _CACHES = (f"{Role.LOGITS}_", *(f"{name}_" for name, role in OLD_ROLES.items() if role is Role.LOGITS))
 SUFFIXES = tuple(dict.fromkeys(role.suffix for role in Role))
 NETWORK_SUFFIX = Role.TEACHER.suffix

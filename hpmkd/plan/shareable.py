@@ -18,4 +18,4 @@ def marked(jobs: Iterable[Job], baselines: Sequence[Baseline]) -> list[Job]:
     def shared(job: Job) -> bool:
         return wanted and job.role.is_shareable and not (job.baseline and job.baseline in own)
 
-    return [replace(job, shared=shared(job)) for job in jobs]
+    return [job if shared(job) == job.shared else replace(job, shared=shared(job)) for job in jobs]

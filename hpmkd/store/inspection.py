@@ -7,10 +7,12 @@ sidecar (each start of a sweep, each trial). `content`: the file read from withi
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from hpmkd.errors import DamagedModel, EnvironmentProblem
 from hpmkd.files import system_words
@@ -21,6 +23,9 @@ from hpmkd.store.sidecar import Header, read_sidecar
 
 State = Literal["good", "missing", "unchecked", "damaged", "stale", "unreadable"]
 Depth = Literal["size", "hash", "content"]
+T = TypeVar("T")
+U = TypeVar("U")
+_AT_A_TIME = 64
 NO_SIDECAR = "no sidecar of its own; the next start of the sweep writes it"
 
 
@@ -158,6 +163,13 @@ def open_job(job: Job, output: OutputDir) -> tuple[Finding, Any]:
     return judge(_named(path, header), job), content
 
 
-def readers() -> ThreadPoolExecutor:
-    """Threads that read and hash files; both leave Python's lock free, so they fill all cores."""
-    return ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
+def side_by_side(look: Callable[[T], U], things: Iterable[T]) -> list[U]:
+    """`look` at each, in their order, by threads: reading and hashing leave Python's lock free, so they fill all cores.
+
+    Of many some at a time: to hand a single small file to a thread costs as much as to look at it.
+    """
+    all_of_them = list(things)
+    size = max(1, min(_AT_A_TIME, len(all_of_them) // _AT_A_TIME))
+    parts = [all_of_them[start : start + size] for start in range(0, len(all_of_them), size)]
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        return list(chain.from_iterable(pool.map(lambda part: [look(one) for one in part], parts)))

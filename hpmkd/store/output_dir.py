@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import tempfile
 from dataclasses import dataclass, replace
@@ -210,8 +211,13 @@ class OutputDir:
     def model_files(self) -> list[Path]:
         """Whatever lies under the name of a model, a search or a logits cache, in the plan or not, sorted by name."""
         names = {role.value: role for role in Role} | OLD_ROLES
-        patterns = {f"*{role.suffix}" if role.is_network else f"{name}_*{role.suffix}" for name, role in names.items()}
-        return sorted(path for pattern in patterns for path in self.models.glob(pattern))
+        wanted = {("" if role.is_network else f"{name}_", role.suffix) for name, role in names.items()}
+        try:
+            found = os.listdir(self.models)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        ours = (name for name in found if any(name.startswith(start) and name.endswith(end) for start, end in wanted))
+        return [self.models / name for name in sorted(ours)]
 
     def checkpoint_folders(self, job: Job) -> list[Path]:
         """All epoch checkpoints of a job, in all rounds."""

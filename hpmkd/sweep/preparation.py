@@ -191,6 +191,15 @@ def note_realised(config: SweepConfig, output: OutputDir, specs: Sequence[DataSp
         commit_json(output.datasets_file, [spec_to_json(spec) for spec in found])
 
 
+def _is_noted(config: SweepConfig, output: OutputDir, specs: Sequence[DataSpec]) -> bool:
+    """Whether the output's plan was made of the same; then nothing that it has is left out."""
+    try:
+        noted = parse_json(output.datasets_file.read_text())
+        return output.config_file.read_bytes() == to_yaml(config).encode() and noted == list(map(spec_to_json, specs))
+    except (OSError, ValueError):
+        return False
+
+
 def settle(
     config: SweepConfig, output: OutputDir, specs: Sequence[DataSpec], force: bool
 ) -> tuple[Sequence[Job], dict[str, inspection.Finding]]:
@@ -207,14 +216,15 @@ def settle(
     """
     with looked_at(config, output, specs) as known:
         jobs = expand(config, specs, baselines_of(config), known.networks)
-        findings = audit(jobs, output)
-        error = mismatch(findings, output) or changed_settings(config, jobs, output)
+        findings, as_it_was = audit(jobs, output), _is_noted(config, output, specs)
+        error = mismatch(findings, output) or (None if as_it_was else changed_settings(config, jobs, output))
         if error is not None and not force:
             raise error
         known.note()
     note_methods(config, output)
     need_tried(jobs, findings, output)
-    warn_left_out(jobs, output)
+    if not as_it_was:
+        warn_left_out(jobs, output)
     if force:
         stale = [finding for finding in findings.values() if finding.state == "stale"]
         moved = archive([*stale, *files_of_0_1(output)], output)
