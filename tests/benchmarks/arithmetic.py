@@ -195,6 +195,13 @@ def compare(pair: str, method: str, options: argparse.Namespace) -> dict[str, ob
     }
 
 
+def with_allocator() -> None:
+    """The allocator reads its settings when a process starts, so this one starts once more, as a trial's does."""
+    if not ALLOCATOR.keys() <= os.environ.keys():
+        os.environ.update(ALLOCATOR)
+        os.execv(sys.executable, [sys.executable, *sys.argv])
+
+
 def main(words: list[str]) -> int:
     """Prints one JSON line per network, or pair, and method."""
     parser = argparse.ArgumentParser(prog="arithmetic.py", description=(__doc__ or "").splitlines()[0])
@@ -222,8 +229,5 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    if not ALLOCATOR.keys() <= os.environ.keys():
-        # The allocator reads its settings when a process starts, so this one starts once more, as a trial's does.
-        os.environ.update(ALLOCATOR)
-        os.execv(sys.executable, [sys.executable, *sys.argv])
+    with_allocator()
     sys.exit(main(sys.argv[1:]))

@@ -112,10 +112,12 @@ def training(
     graph: bool,
     seed: int = 1,
     hparams: Mapping[str, Any] = HPARAMS,
+    optimizer: tuple[str, float] = ("adam", 1e-3),
 ) -> Training:
     """One model's training; its teachers have weights at random, which are as fast as any."""
+    name, lr = optimizer
     views = VIEWS if case.cached else None
-    fit = FitSpec(epochs, options.batch, "adam", 1e-3, 0.9, 0.0, "cosine", (), 0.1, options.precision, 1, views=views)
+    fit = FitSpec(epochs, options.batch, name, lr, 0.9, 0.0, "cosine", (), 0.1, options.precision, 1, views=views)
     device = torch.device(options.device)
     teachers: list[nn.Module | Teacher] = [build(case.teacher, 2 + number) for number in range(case.teachers)]
     if case.cached:

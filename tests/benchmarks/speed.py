@@ -20,8 +20,10 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from queue import Empty
 from typing import Any
 
 import numpy as np
@@ -74,31 +76,37 @@ def original_epoch(splits: Splits, teacher: nn.Module | None, loader: Any, model
         adam.step()
 
 
+class Pictures(torch.utils.data.Dataset[Any]):
+    """Training images one by one through PIL, cropped, turned and normalised by torchvision."""
+
+    def __init__(self, splits: Splits) -> None:
+        from torchvision import transforms
+
+        mean, std = (splits.mean / 255).tolist(), (splits.std / 255).tolist()
+        augment = [transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip()]
+        self.view = transforms.Compose([*augment, transforms.ToTensor(), transforms.Normalize(mean, std)])
+        self.pixels, self.labels = splits.train.pixels.numpy(), splits.train.labels.tolist()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[Any, int]:
+        from PIL import Image
+
+        return self.view(Image.fromarray(self.pixels[index])), self.labels[index]
+
+
 def original(splits: Splits, distilled: bool, batch: int) -> float:
     """Images per second of the original's pipeline with all cores."""
-    from PIL import Image
-    from torchvision import transforms
-
     torch.set_num_threads(os.cpu_count() or 1)
-    mean, std = (splits.mean / 255).tolist(), (splits.std / 255).tolist()
-    augment = [transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip()]
-    view = transforms.Compose([*augment, transforms.ToTensor(), transforms.Normalize(mean, std)])
-    pixels, labels = splits.train.pixels.numpy(), splits.train.labels.tolist()
-
-    class Pictures(torch.utils.data.Dataset[Any]):
-        def __len__(self) -> int:
-            return len(labels)
-
-        def __getitem__(self, index: int) -> tuple[Any, int]:
-            return view(Image.fromarray(pixels[index])), labels[index]
-
-    loader = torch.utils.data.DataLoader(Pictures(), batch, shuffle=True, num_workers=0)
+    pictures = Pictures(splits)
+    loader = torch.utils.data.DataLoader(pictures, batch, shuffle=True, num_workers=0)
     model = build(STUDENT, 1).to(memory_format=torch.contiguous_format)
     teacher = build(TEACHER, 2).to(memory_format=torch.contiguous_format).eval() if distilled else None
     adam = torch.optim.Adam(model.parameters(), 1e-3)
     start = time.perf_counter()
     original_epoch(splits, teacher, loader, model, adam)
-    return len(labels) / (time.perf_counter() - start)
+    return len(pictures) / (time.perf_counter() - start)
 
 
 def trial(spec: DataSpec, data: DataConfig, fit: FitSpec, case: str, cache: Path, ready: Barrier, queue: Any) -> None:
@@ -121,18 +129,31 @@ def trial(spec: DataSpec, data: DataConfig, fit: FitSpec, case: str, cache: Path
     queue.put(len(splits.train) / seconds)
 
 
-def ours(spec: DataSpec, data: DataConfig, fit: FitSpec, case: str, cache: Path) -> float:
-    """Images per second of one trial per core, side by side."""
+def together(target: Callable[..., None], args: tuple[Any, ...], count: int) -> float:
+    """The sum of what so many processes, which begin at the same moment, put on a queue.
+
+    Args:
+        target: is called with `args`, a barrier to wait at when it is ready, and the queue.
+    """
     context = multiprocessing.get_context("spawn")
-    count = os.cpu_count() or 1
     ready, queue = context.Barrier(count), context.Queue()
-    workers = [context.Process(target=trial, args=(spec, data, fit, case, cache, ready, queue)) for _ in range(count)]
+    workers = [context.Process(target=target, args=(*args, ready, queue)) for _ in range(count)]
     for worker in workers:
         worker.start()
-    total = sum(queue.get(timeout=600) for _ in workers)
-    for worker in workers:
-        worker.join()
-    return total
+    try:
+        return sum(queue.get(timeout=600) for _ in workers)
+    except Empty:
+        for worker in workers:
+            worker.terminate()
+        raise
+    finally:
+        for worker in workers:
+            worker.join()
+
+
+def ours(spec: DataSpec, data: DataConfig, fit: FitSpec, case: str, cache: Path) -> float:
+    """Images per second of one trial per core, side by side."""
+    return together(trial, (spec, data, fit, case, cache), os.cpu_count() or 1)
 
 
 def make_cache(splits: Splits, spec: DataSpec, fit: FitSpec, path: Path) -> float:
