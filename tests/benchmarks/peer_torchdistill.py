@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import time
 from itertools import islice
 from multiprocessing.synchronize import Barrier
@@ -105,6 +106,9 @@ def _side(method: Method, side: str, trained: bool) -> dict[str, Any]:
 
 def make_box(work: Work, splits: Splits) -> Any:
     """Its box for the method, which has loader, networks, loss and optimiser."""
+    import torchvision  # noqa: F401 torchdistill looks for its modules among those that are loaded
+
+    # isort: split
     from torchdistill.core.distillation import get_distillation_box
     from torchdistill.core.training import get_training_box
 
@@ -139,6 +143,9 @@ def train(box: Any, steps: int | None = None) -> None:
 
 def process(work: Work, ready: Barrier, queue: Any) -> None:
     """Puts images per second of an epoch on the queue; the start of the loader's workers is part of it."""
+    # A process that was spawned would spawn the loader's workers, too, which import everything anew; where its scripts
+    # are started on Linux they are forked.
+    multiprocessing.set_start_method("fork", force=True)
     torch.set_num_threads(work.threads)
     splits = load(work.images)
     box = make_box(work, splits)

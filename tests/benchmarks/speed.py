@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from queue import Empty
@@ -140,15 +141,21 @@ def together(target: Callable[..., None], args: tuple[Any, ...], count: int) -> 
     workers = [context.Process(target=target, args=(*args, ready, queue)) for _ in range(count)]
     for worker in workers:
         worker.start()
+    found: list[float] = []
     try:
-        return sum(queue.get(timeout=600) for _ in workers)
-    except Empty:
-        for worker in workers:
+        while len(found) < count:
+            with suppress(Empty):
+                found.append(queue.get(timeout=1))
+            if any(worker.exitcode for worker in workers):
+                raise RuntimeError("a process that was to be timed has failed, see above")
+    except BaseException:
+        for worker in workers:  # those that wait for the others
             worker.terminate()
         raise
     finally:
         for worker in workers:
             worker.join()
+    return sum(found)
 
 
 def ours(spec: DataSpec, data: DataConfig, fit: FitSpec, case: str, cache: Path) -> float:

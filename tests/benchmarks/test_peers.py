@@ -5,16 +5,27 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import peers
 import pyarrow.parquet as pq
 import pytest
+import speed
 from gpu_trainings import SPEC, made_up
 from peer_torchdistill import Work, make_box
 from step_cost import PAIRS, settings
 from support.pictures import table
 
 from hpmkd.data.images import Splits, split
+
+
+def _fails(ready: Any, queue: Any) -> None:
+    raise ValueError("meant")
+
+
+def test_a_process_that_fails_is_not_waited_for() -> None:
+    with pytest.raises(RuntimeError, match="has failed"):
+        speed.together(_fails, (), 2)
 
 
 def test_without_torchdistill_it_says_what_to_install(
