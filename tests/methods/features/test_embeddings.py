@@ -12,7 +12,9 @@ import torch
 from support.feature_losses import COUNT as N
 from support.feature_losses import both, distiller, outputs, own_terms, unit
 from support.losses import numpy
+from torch.nn import functional as F
 
+from hpmkd.methods.features import rkd
 from hpmkd.models import ModelOutput
 
 
@@ -35,6 +37,37 @@ def test_rkd(cache_dir: Any) -> None:
         turned.append(corners)
     expected = {"distance": 25 * huber(far[0] - far[1]).mean(), "angle": 50 * huber(turned[0] - turned[1]).mean()}
     assert own_terms("RKD", cache_dir) == pytest.approx(expected, rel=1e-6)
+
+
+def corner_loss(ours: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor:
+    """Equations 7 and 8 with vectors, as the paper has them; of equal rows none has a direction."""
+    made = []
+    for rows in (ours, theirs):
+        ways = rows[None] - rows[:, None]
+        lengths = ways.square().sum(2, keepdim=True)
+        directions = ways * torch.where(lengths == 0, 0.0, torch.where(lengths == 0, 1.0, lengths).rsqrt())
+        made.append(directions @ directions.mT)
+    return F.smooth_l1_loss(*made)
+
+
+@pytest.mark.parametrize("values", [1, 500, 2**17])
+def test_rkds_angles_and_their_gradient_are_those_of_the_vectors(values: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many triples are looked at together; two rows are equal, and two are nearly so."""
+    monkeypatch.setattr(rkd, "_CPU_VALUES", values)
+    generator = torch.Generator().manual_seed(3)
+    ours, theirs = (torch.randn(9, width, generator=generator).double().relu() for width in (5, 7))
+    ours[4], theirs[2], theirs[7] = ours[1], theirs[6], theirs[8] + 1e-4
+    for dtype, rtol in ((torch.float64, 1e-9), (torch.float32, 1e-5)):
+        a, b = ours.to(dtype).clone().requires_grad_(), theirs.to(dtype)
+        exact = a.detach().double().clone().requires_grad_()
+        wanted = corner_loss(exact, b.double())
+        found = rkd.AngleLoss.apply(*(rkd.distances(rows).square() for rows in (a, b)))
+        (found * 3).backward()
+        (wanted * 3).backward()
+        assert found.item() == pytest.approx(wanted.item(), rel=rtol)
+        assert a.grad is not None
+        assert exact.grad is not None
+        torch.testing.assert_close(a.grad.double(), exact.grad, rtol=rtol, atol=rtol * float(exact.grad.abs().max()))
 
 
 @pytest.mark.parametrize(("entry", "order"), [("CC", 2), ("CC-order30", 30)])
