@@ -70,6 +70,12 @@ def trained_output(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) ->
     return output.root
 
 
+@pytest.fixture(scope="session")
+def kernel_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The user's cache folder for tests that compile kernels, so that each is compiled once per session."""
+    return tmp_path_factory.mktemp("kernels")
+
+
 @pytest.fixture
 def out(trained_output: Path, tmp_path: Path) -> Path:
     """A copy of it."""

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 
 import ray
 
+from hpmkd.config.kernels import COMPILED
 from hpmkd.config.sweep import SweepConfig
-from hpmkd.errors import EnvironmentProblem
+from hpmkd.errors import EnvironmentProblem, UsageError
 from hpmkd.hardware import ALLOCATOR, DETERMINISTIC_CUBLAS
 from hpmkd.plan.roles import Role
 from hpmkd.plan.schedule import Places
@@ -139,7 +140,8 @@ def trial_resources(config: SweepConfig, per_gpu: int | None = None) -> TrialRes
     for; where that is not known, one per core, at most 8.
 
     Raises:
-        EnvironmentProblem: the request can never be met (Tune would wait for ever).
+        EnvironmentProblem: the request can never be met (Tune would wait for ever). UsageError: compiled kernels are
+            asked for, and trials would get a GPU.
     """
     have = ray.cluster_resources()
     cpus_have, gpus_have = have.get("CPU", 0.0), have.get("GPU", 0.0)
@@ -147,6 +149,8 @@ def trial_resources(config: SweepConfig, per_gpu: int | None = None) -> TrialRes
     given = 0.0 if wanted.gpus_per_trial in ("auto", None) else float(wanted.gpus_per_trial)
     none = wanted.gpus_per_trial == 0
     gpu = wanted.device == "cuda" or (wanted.device == "auto" and gpus_have > 0 and not none)
+    if gpu and config.fit.kernels == COMPILED:
+        raise _need_cpu()
     cpus = wanted.cpus_per_trial or float(config.fit.threads)
     gpus = 0.0
     if gpu:
@@ -164,6 +168,15 @@ def trial_resources(config: SweepConfig, per_gpu: int | None = None) -> TrialRes
     fits = min(cpus_have // cpus, _fits_gpus(gpus_have, gpus)) if gpus else cpus_have // cpus
     most = max(1, int(fits))
     return TrialResources(cpus, gpus, "cuda" if gpu else "cpu", min(most, wanted.max_concurrent or most))
+
+
+def _need_cpu() -> UsageError:
+    return UsageError(
+        "resources.device: compiled kernels (fit.kernels) compute on a CPU, and there is a GPU",
+        expected="resources.device: cpu beside fit.kernels: compiled",
+        found="auto",
+        todo="add --resources.device cpu, or take --fit.kernels torch, which is faster on the GPU",
+    )
 
 
 def shares(config: SweepConfig, roles: Collection[Role], per_gpu: Mapping[Role, int]) -> Shares:

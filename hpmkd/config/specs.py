@@ -179,14 +179,15 @@ class FitSpec:
     views: int | None = option(None)
     tf32: bool = option(False)
     nesterov: bool = option(True)
+    kernels: str = option("torch")
 
 
-def no_training(epochs: int, precision: str, threads: int, views: int | None = None) -> FitSpec:
+def no_training(epochs: int, precision: str, threads: int, views: int | None = None, kernels: str = "torch") -> FitSpec:
     """Of a network that is only asked, `epochs` times: what does not matter then is the same in all such recipes, so
     that they share what they find."""
     return FitSpec(
         epochs=epochs, batch_size=512, optimizer="none", lr=0.0, momentum=0.0, weight_decay=0.0, schedule="constant",
-        milestones=(), gamma=1.0, precision=precision, threads=threads, views=views,
+        milestones=(), gamma=1.0, precision=precision, threads=threads, views=views, kernels=kernels,
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from hpmkd.config import condition_values, feature_methods, fields, logit_method
 from hpmkd.config.bench import BenchConfig
 from hpmkd.config.condition_values import CleanValidation, Confused, Imbalance, LabelNoise, TeacherSees
 from hpmkd.config.fields import Epochs, Fraction, NonNegative, Positive, PositiveInt, Section, Smoothing
+from hpmkd.config.kernel_checks import need_fitting
 from hpmkd.config.machine import RecordConfig, ResourcesConfig
 from hpmkd.config.methods import (
     AdaptiveConfig,
@@ -92,6 +93,10 @@ class FitConfig(Section):
     tf32: bool = Field(
         False, description="GPU: fp32 convolutions and products on TF32 units: faster, with 10 bits of mantissa"
     )
+    kernels: Literal["torch", "compiled"] = Field(
+        "torch", description="CPU, fp32: LeNet5's convolutional part by torch, or by kernels that numba compiles (the "
+        "extra compiled): faster, with other bits; part of the recipe of each LeNet5, and of no other network",
+    )  # fmt: skip
     threads: PositiveInt = Field(
         1, description="torch threads per trial; weights depend on it (order of floating-point sums)"
     )
@@ -224,6 +229,7 @@ class SweepConfig(Section):
         data, record = self.data, self.record
         found = {"data.validation_fraction": data.validation_fraction, "data.clean_validation": data.clean_validation}
         found |= {"fit.lr": self.fit.lr, "datasets": self.datasets, "vary": self.vary}
+        need_fitting(self.fit.kernels, self.fit.precision, self.resources.device)
         protocol.need_one_protocol(self.protocol, found | {"record.representations": record.representations})
         return self
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hpmkd.config.specs import ModelSpec
+from hpmkd.models.compiled.lenet_function import convolutional_part
 from hpmkd.models.exporting import is_exporting
 from hpmkd.models.output import ModelOutput
 
@@ -16,7 +17,11 @@ class LeNet5(nn.Module):
 
     Widths (20, 50, 500) are the teacher (657,080 parameters for 3x32x32 and 10 classes), (10, 20, 100) the
     student (56,890).
+
+    `compiled`: see `kernels.use_kernels`.
     """
+
+    compiled = False
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
@@ -45,6 +50,9 @@ class LeNet5(nn.Module):
         taps: list[Tensor] = []
         before: list[Tensor] = []
         x = images
+        if self.compiled and not (features or pre_activations) and self._is_for_kernels(images):
+            x = convolutional_part(x, *self.conv1.parameters(), *self.conv2.parameters())
+            return self._classified(x, (), (), embedding=embedding, last_maps=last_maps)
         for conv in (self.conv1, self.conv2):
             x = conv(x)
             if pre_activations:
@@ -56,14 +64,28 @@ class LeNet5(nn.Module):
             else:
                 # max(relu(x)) = relu(max(x)), bit for bit, on a quarter of the values
                 x = F.relu(max_pool(x), inplace=True)
-        x = F.relu(self.fc1(torch.flatten(x, 1)), inplace=True)
+        x = torch.flatten(x, 1)
+        return self._classified(x, tuple(taps), tuple(before), embedding=embedding, last_maps=last_maps)
+
+    def _classified(
+        self, x: Tensor, taps: tuple[Tensor, ...], before: tuple[Tensor, ...], *, embedding: bool, last_maps: bool
+    ) -> ModelOutput:
+        """What the linear layers make of flat maps `(N, D)`."""
+        x = F.relu(self.fc1(x), inplace=True)
         return ModelOutput(
             self.fc2(x),
-            tuple(taps),
+            taps,
             x if embedding else None,
-            tuple(before),
+            before,
             last_maps=x[:, :, None, None] if last_maps else None,
         )
+
+    def _is_for_kernels(self, images: Tensor) -> bool:
+        """Whether they are what compiled kernels take: fp32 on a CPU, of which no gradient is wanted."""
+        if is_exporting() or (images.requires_grad and torch.is_grad_enabled()):
+            return False
+        plain = images.dtype == self.conv1.weight.dtype == torch.float32
+        return plain and images.device.type == "cpu" and images.shape[2] == images.shape[3]
 
 
 def max_pool(maps_NCHW: Tensor) -> Tensor:

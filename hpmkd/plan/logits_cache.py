@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hpmkd.config.kernels import kernels_of
 from hpmkd.config.specs import DataSpec, FitSpec, no_training, view_count
 from hpmkd.config.sweep import SweepConfig
 
@@ -24,7 +25,9 @@ def caches_logits(config: SweepConfig, data: DataSpec, mixup: float, epochs: int
     return not mixup and fits and views <= epochs
 
 
-def cache_fit(config: SweepConfig, data: DataSpec) -> FitSpec:
-    """The recipe of a cache. What does not matter to it is the same in all of them, so that recipes share it."""
+def cache_fit(config: SweepConfig, data: DataSpec, arch: str) -> FitSpec:
+    """The recipe of a cache of a network with that architecture. What does not matter to it is the same in all of
+    them, so that recipes share it."""
     own = config.fit
-    return no_training(view_count(data.augment, own.views), own.precision, own.threads, own.views)
+    views, kernels = view_count(data.augment, own.views), kernels_of(own.kernels, arch)
+    return no_training(views, own.precision, own.threads, own.views, kernels=kernels)

@@ -90,7 +90,7 @@ class Planner:
         first = number == 1
         given = first and self.large.weights is not None
         if given:
-            fit = no_training(0, fit.precision, fit.threads)
+            fit = no_training(0, fit.precision, fit.threads, kernels=fit.kernels)
         return self.once(
             Job(
                 Role.TEACHER, self.data, model=self.large if given else self.large.untrained, fit=fit, method="Direct",
@@ -115,9 +115,10 @@ class Planner:
     def _cache_of(self, network: Job) -> Job:
         return self.once(
             Job(
-                Role.LOGITS, self.pictures, model=network.model, fit=cache_fit(self.config, self.data), method="Direct",
-                hparams=(), seed=0, baseline=network.baseline, parents=(network,), number=network.number,
-                pair=network.pair, run=network.run,
+                Role.LOGITS, self.pictures, model=network.model,
+                fit=cache_fit(self.config, self.data, network.model.arch), method="Direct", hparams=(), seed=0,
+                baseline=network.baseline, parents=(network,), number=network.number, pair=network.pair,
+                run=network.run,
             )
         )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hpmkd.config.kernels import kernels_of
 from hpmkd.config.protocol import learning_rate
 from hpmkd.config.specs import FitSpec
 from hpmkd.config.sweep import SweepConfig
@@ -10,9 +11,10 @@ _OTHERS = {"teacher_epochs", "assistant_epochs", "student_epochs"}
 
 
 def fit_of(config: SweepConfig, arch: str, epochs: int, distilled: bool = True) -> FitSpec:
-    """The recipe of a network; `arch`: its architecture, on which the learning rate may depend."""
+    """The recipe of a network; `arch`: its architecture, on which learning rate and kernels may depend."""
     values = config.fit.model_dump(exclude=_OTHERS)
     values |= {"lr": learning_rate(config.fit.lr, arch), "milestones": tuple(values["milestones"])}
+    values |= {"kernels": kernels_of(config.fit.kernels, arch)}
     return FitSpec(**{**values, "epochs": epochs, "mixup": mixup_of(config, distilled)})
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from hpmkd.config.kernels import kernels_of
 from hpmkd.config.specs import no_training
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.plan.job import SHOWN, Job
@@ -58,7 +59,8 @@ def _shared(config: SweepConfig, pairs: list[tuple[Job, Job]]) -> Job | None:
 
 def _answers(network: Job, job: Job, epochs: int) -> Job:
     """What a network answers to the images that a job shows, for so many epochs."""
-    fit = no_training(epochs, job.fit.precision, job.fit.threads, job.fit.views)
+    kernels = kernels_of(job.fit.kernels, network.model.arch)  # a living teacher follows the student's recipe
+    fit = no_training(epochs, job.fit.precision, job.fit.threads, job.fit.views, kernels=kernels)
     names = [name for name in (network.baseline, _SEARCH if job.role is Role.SEARCH else None) if name]
     return Job(
         Role.LOGITS, job.data, model=network.model, fit=replace(fit, batch_size=job.fit.batch_size), method="Direct",

@@ -25,6 +25,7 @@ from hpmkd.store import inspection
 from hpmkd.store.lock import locked
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep import benches
+from hpmkd.sweep.compiling import compile_kernels
 from hpmkd.sweep.known_images import need_known
 from hpmkd.sweep.measuring import measure_at_end
 from hpmkd.sweep.preparation import (
@@ -133,6 +134,7 @@ def _train(
     missing = sum(not finding.good for finding in findings.values())
     progress.info(f"training {missing} of {count(len(findings), 'model')} in {output.root}")
     sweep = open_sweep(output.root)
+    compile_kernels([sweep.by_key[key] for key, finding in findings.items() if not finding.good], output)
     done = {key: header.train_time for key, header in known_headers(findings).items()}
     own_ray = not sweep.config.resources.address
     tracker = Tracker([sweep.by_key[key] for key in findings], done, own_ray=own_ray)

@@ -13,6 +13,7 @@ from hpmkd.audit.findings import archive, audit, mismatch, quarantine
 from hpmkd.audit.sweep_dir import files_of_0_1
 from hpmkd.cluster.environment import need_address_space, need_sound_variables
 from hpmkd.cluster.ray_processes import end_leftovers
+from hpmkd.config.kernels import COMPILED, need_numba
 from hpmkd.config.load import to_yaml
 from hpmkd.config.machine import RecordConfig
 from hpmkd.config.request import split_condition
@@ -76,6 +77,8 @@ def need_surroundings(config: SweepConfig) -> None:
     """
     need_loggers(config.record)
     need_sampler(config.tune.sampler)
+    if config.fit.kernels == COMPILED:
+        need_numba()
     need_address_space()
     need_sound_variables()
 

@@ -28,6 +28,7 @@ from hpmkd.errors import ConfigMismatch, EnvironmentProblem, UsageError
 from hpmkd.files import in_the_way, is_utf8
 from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.job import differences
+from hpmkd.plan.kernels import need_lenet5
 from hpmkd.plan.pairs import need_distinct_pairs
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep.own_methods import absolute_entry, own_methods
@@ -136,6 +137,7 @@ def _check_plan(config: SweepConfig, source: Path, request: Request) -> None:
         baselines_of(config)
         entries_of(config)
         need_distinct_pairs(config)
+        need_lenet5(config)
     except UsageError as error:
         key = re.split("[:,]", error.where, maxsplit=1)[0]
         written = written_places(str(source), request.overrides, request.places, read_yaml(source))

@@ -12,6 +12,7 @@ from hpmkd.data.images import Splits
 from hpmkd.data.source.images import Images
 from hpmkd.errors import DamagedModel
 from hpmkd.models import build
+from hpmkd.models.kernels import use_kernels
 from hpmkd.plan.events import EpochResult
 from hpmkd.plan.job import Job
 from hpmkd.store.payload import weights_hash
@@ -37,6 +38,7 @@ class GivenTeacher:
         self.network = build(job.model.untrained, seed=0)
         self.network.load_state_dict(_weights(job))
         self.network = self.network.to(device)
+        use_kernels(self.network, job.fit.kernels)
         self.normalise = Normalise(*moments(job.model, splits), device)
         self.validation = splits.validation
         self.epoch, self.total, self.train_seconds = 0, 0, 0.0

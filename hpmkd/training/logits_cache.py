@@ -32,12 +32,12 @@ class LogitsCacheBuilder:
         network: with its weights.
         splits: the data; the test part is not touched.
         data: says which views there are.
-        fit: `batch_size`, `precision`, `views`.
+        fit: `batch_size`, `precision`, `views`, `kernels`.
         device: where the network computes.
     """
 
     def __init__(self, network: nn.Module, splits: Splits, data: DataSpec, fit: FitSpec, device: torch.device) -> None:
-        self.teacher, self.device = LiveTeacher(network, fit.precision, device), device
+        self.teacher, self.device = LiveTeacher(network, fit.precision, device, fit.kernels), device
         self.normalise = Normalise(splits.mean, splits.std, device)
         train = splits.train.to(device)
         self.batches = TrainBatches(

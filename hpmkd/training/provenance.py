@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import platform
 import subprocess
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from hpmkd.config.kernels import COMPILED
 from hpmkd.config.specs import model_to_json
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.cache import prepare
@@ -37,16 +39,18 @@ def provenance(job: Job, data: DataConfig, device: torch.device) -> dict[str, An
         "recipe": job.recipe(),
         "fingerprint": job.fingerprint,
         "data_sha256": prepare(job.data, data),
-        "versions": {
-            "hpmkd": __version__,
-            "torch": str(torch.__version__),
-            "python": platform.python_version(),
-        },
+        "versions": _versions(job),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "hardware": _hardware(device),
         "kernels": kernel_choice(device),
         "git_revision": _git_revision(),
     }
+
+
+def _versions(job: Job) -> dict[str, str]:
+    """Of what computes; numba's where it compiled a part of that."""
+    found = {"hpmkd": __version__, "torch": str(torch.__version__), "python": platform.python_version()}
+    return found | ({"numba": version("numba")} if job.fit.kernels == COMPILED else {})
 
 
 def input_facts(job: Job, splits: Splits, data: DataConfig) -> dict[str, Any]:

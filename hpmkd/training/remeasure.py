@@ -17,6 +17,7 @@ from hpmkd.data.cache import as_json, load, prepare
 from hpmkd.data.images import Splits
 from hpmkd.errors import TRAIN_AGAIN, DamagedModel
 from hpmkd.models import build
+from hpmkd.models.kernels import use_kernels
 from hpmkd.plan.job import Job
 from hpmkd.store.output_dir import with_source
 from hpmkd.store.predictions import Predictions
@@ -28,7 +29,7 @@ from hpmkd.training.moments import moments
 
 
 def job_of(header: Header, sources: Mapping[str, str | None]) -> Job:
-    """The job as far as an evaluation needs it: data, architecture and precision from the file's own recipe.
+    """The job as far as an evaluation needs it: data, architecture, precision and kernels from the file's own recipe.
 
     Args:
         header: of the model.
@@ -160,5 +161,6 @@ def open_model(job: Job, path: Path, data: DataConfig, device: torch.device) -> 
     _, state = load_weights(path)
     model = build(with_source(job.model, path), seed=0)
     model.load_state_dict(state)
+    use_kernels(model, job.fit.kernels)
     splits = load(job.data, as_json(data))
     return model.to(device), splits, Normalise(*moments(job.model, splits), device)

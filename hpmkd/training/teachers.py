@@ -13,6 +13,7 @@ from hpmkd.data.augment import Batch, Normalise, plain_batches
 from hpmkd.data.source.images import Images
 from hpmkd.methods.base import Taps
 from hpmkd.models import ModelOutput
+from hpmkd.models.kernels import use_kernels
 from hpmkd.training.device import autocast, fp32
 
 
@@ -36,9 +37,11 @@ class LiveTeacher:
         network: with its weights.
         precision: of its forward pass, `fp32` or `bf16`.
         device: where it computes.
+        kernels: of a LeNet5, see `fit.kernels`.
     """
 
-    def __init__(self, network: nn.Module, precision: str, device: torch.device) -> None:
+    def __init__(self, network: nn.Module, precision: str, device: torch.device, kernels: str = "torch") -> None:
+        use_kernels(network, kernels)
         self.network = network.to(device).eval().requires_grad_(False)
         self.precision, self.device = precision, device
 

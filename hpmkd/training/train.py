@@ -19,6 +19,7 @@ from hpmkd.errors import Diverged
 from hpmkd.methods.base import Distiller
 from hpmkd.methods.build import build_distiller
 from hpmkd.models import build
+from hpmkd.models.kernels import use_kernels
 from hpmkd.models.reused import Reused
 from hpmkd.plan.events import EpochResult
 from hpmkd.plan.job import Job
@@ -58,8 +59,11 @@ class Training:
             model.take_classifier(teachers[0])
         self.model, self.distiller = model.to(device), distiller.to(device)
         self.teachers: list[Teacher] = [
-            LiveTeacher(one, fit.precision, device) if isinstance(one, nn.Module) else one for one in teachers
+            LiveTeacher(one, fit.precision, device, fit.kernels) if isinstance(one, nn.Module) else one
+            for one in teachers
         ]
+        for module in (self.model, self.distiller):
+            use_kernels(module, fit.kernels)
         self.fit, self.seed, self.device = fit, recipe.seed, device
         self.normalise = Normalise(splits.mean, splits.std, device)
         self.batches = TrainBatches(

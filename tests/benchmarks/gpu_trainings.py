@@ -7,6 +7,7 @@ import io
 import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -118,6 +119,7 @@ def training(
     name, lr = optimizer
     views = VIEWS if case.cached else None
     fit = FitSpec(epochs, options.batch, name, lr, 0.9, 0.0, "cosine", (), 0.1, options.precision, 1, views=views)
+    fit = replace(fit, kernels=getattr(options, "kernels", "torch"))  # of `compiled.py` alone
     device = torch.device(options.device)
     teachers: list[nn.Module | Teacher] = [build(case.teacher, 2 + number) for number in range(case.teachers)]
     if case.cached:

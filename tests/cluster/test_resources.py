@@ -7,7 +7,7 @@ from support.builders import config
 
 from hpmkd.cluster import resources
 from hpmkd.cluster.resources import Shares, TrialResources
-from hpmkd.errors import EnvironmentProblem
+from hpmkd.errors import EnvironmentProblem, UsageError
 from hpmkd.plan.roles import Role
 
 
@@ -89,6 +89,14 @@ def test_a_request_that_can_never_be_met_is_refused(machine, given: dict) -> Non
 
 def gpu(count: int, gpus: int = 1) -> TrialResources:
     return TrialResources(1, 1 / count, "cuda", count * gpus)
+
+
+def test_compiled_kernels_want_no_gpu(machine) -> None:
+    machine(2, 1)
+    with pytest.raises(UsageError, match=r"(?s)there is a GPU.*--resources\.device cpu"):
+        resources.trial_resources(config(fit__kernels="compiled"))
+    assert resources.trial_resources(config(fit__kernels="compiled", resources__device="cpu")).device == "cpu"
+    assert resources.trial_resources(config(fit__kernels="compiled", resources__gpus_per_trial=0.0)).device == "cpu"
 
 
 def test_shares_by_role(machine) -> None:

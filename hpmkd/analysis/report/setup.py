@@ -163,7 +163,7 @@ def _recipe(fit: FitSpec) -> dict[str, str]:
         "label smoothing": f"label smoothing {fit.label_smoothing:g}" * bool(fit.label_smoothing),
         "mixup": f"mixup {fit.mixup:g}" * bool(fit.mixup),
         "limit of views": f"{count(fit.views, 'view')} of each image" if fit.views else "",
-        "precision": fit.precision + " with TF32" * fit.tf32,
+        "precision": fit.precision + " with TF32" * fit.tf32 + ", compiled kernels" * (fit.kernels != "torch"),
     }
     return {name: text for name, text in parts.items() if text}
 

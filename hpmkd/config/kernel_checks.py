@@ -1,0 +1,21 @@
+"""What compiled kernels are not for."""
+
+from __future__ import annotations
+
+from hpmkd.config.fields import Rejected
+from hpmkd.config.kernels import COMPILED
+
+
+def need_fitting(kernels: str, precision: str, device: str) -> None:
+    """Rejected where compiled kernels are asked for beside another precision than fp32, or a GPU.
+
+    Args:
+        kernels, precision, device: `fit.kernels`, `fit.precision` and `resources.device`.
+    """
+    wanted = {"fit.precision": (precision, "fp32"), "resources.device": (device.replace("auto", "cpu"), "cpu")}
+    for key, (found, expected) in wanted.items():
+        if kernels == COMPILED and found != expected:
+            raise Rejected(
+                f"{expected} beside fit.kernels: compiled, which compute in fp32 on a CPU",
+                found=found, todo=f"take {key}: {expected}, or fit.kernels: torch", key=key,
+            )  # fmt: skip
