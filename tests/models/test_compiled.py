@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -156,6 +157,17 @@ def test_a_damaged_and_a_read_only_cache(tmp_path: Path, monkeypatch: pytest.Mon
     assert disk_cache.through_cache("x", make) == "kernels"
     assert made[-1] == {"nogil": True}
     assert before == disk_cache.numba.config.CACHE_DIR
+
+
+def test_a_link_to_the_package_leads_to_the_same_files(tmp_path: Path) -> None:
+    """Workers see it through one; numba's cache goes by the path of the source."""
+    vectors = importlib.import_module("hpmkd.models.compiled.vectors")
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "there")
+    found: dict[str, Any] = {}
+    exec(compile("def f():\n    return 1\n", str(tmp_path / "link" / "x.py"), "exec"), found)
+    made = vectors.compiling({"nogil": True})(found["f"])
+    assert made.py_func.__code__.co_filename == str((tmp_path / "there" / "x.py").resolve())
 
 
 @pytest.mark.parametrize(

@@ -60,10 +60,11 @@ def _root() -> Path:
 
 def _name(what: str) -> str:
     """Of the folder: everything that its content depends on."""
-    sources = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+    here = Path(__file__).resolve().parent  # numba's files are called after it
+    sources = b"".join(path.read_bytes() for path in sorted(here.glob("*.py")))
     features = binding.get_host_cpu_features().flatten()
     processor = f"{binding.get_host_cpu_name()} {features} {numba.config.CPU_NAME} {numba.config.CPU_FEATURES}"
-    versions = f"{numba.__version__} {platform.python_version()} {platform.machine()}"
+    versions = f"{here} {numba.__version__} {platform.python_version()} {platform.machine()}"
     return hashlib.sha256(sources + f"{what}\n{versions}\n{processor}".encode()).hexdigest()[:24]
 
 

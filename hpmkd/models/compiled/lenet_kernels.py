@@ -14,7 +14,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from hpmkd.models.compiled.lenet_backward import (
     add_patch,
@@ -27,7 +26,7 @@ from hpmkd.models.compiled.lenet_backward import (
 from hpmkd.models.compiled.lenet_intrinsics import KERNEL, gather, window
 from hpmkd.models.compiled.processor import VectorSetting
 from hpmkd.models.compiled.shapes import Shape
-from hpmkd.models.compiled.vectors import keeping_constants
+from hpmkd.models.compiled.vectors import compiling, keeping_constants
 
 
 @keeping_constants
@@ -79,7 +78,7 @@ def layer(arrays: Any, whole: Any, rest: Any) -> None:
                     window(arrays, at, rest)
 
 
-def forward_kernel(shape: Shape, setting: VectorSetting, options: Any) -> Any:
+def forward_kernel(shape: Shape, setting: VectorSetting, options: dict[str, Any]) -> Any:
     """The compiler's function for networks of a shape; `options` of `njit`."""
     lanes, group = setting.lanes, setting.group
     whole1, rest1 = ((shape.channels, shape.side, some, lanes) for some in (group, shape.first % group))
@@ -87,7 +86,7 @@ def forward_kernel(shape: Shape, setting: VectorSetting, options: Any) -> Any:
     size, size1 = (shape.side**2, shape.channels, lanes), (shape.side1**2, shape.first, lanes)
     flat1, flat2 = (1, shape.side1**2 * shape.first, lanes), (1, shape.side2**2 * shape.second, lanes)
 
-    @njit(**options)
+    @compiling(options)
     def forward(images: Any, weights: Any, made: Any) -> None:
         """Images `(N, S S C)` -> all others.
 
@@ -128,14 +127,14 @@ def _sums(shape: Shape, setting: VectorSetting) -> list[tuple[int, int, int, int
     return [setting.sums_of(*size) for size in sizes]
 
 
-def backward_kernel(shape: Shape, setting: VectorSetting, options: Any) -> Any:
+def backward_kernel(shape: Shape, setting: VectorSetting, options: dict[str, Any]) -> Any:
     """The same of the backward pass."""
     lanes, room, channels, outputs1, side2 = setting.lanes, 4 * setting.lanes, shape.channels, shape.first, shape.side2
     (geometry1, geometry2), (sums1, sums2, patches) = _geometries(shape), _sums(shape, setting)
     longest = max(shape.side1**2, side2**2, shape.second) + 1
     of_windows = (side2, shape.second, outputs1, (KERNEL + 2) ** 2 * outputs1 + room)
 
-    @njit(**options)
+    @compiling(options)
     def backward(given: Any, kept: Any, filters2: Any, gradients: Any) -> None:
         """Gradients `(N, O2 P2 P2)` of what `forward` made -> those of its weights, overwritten.
 

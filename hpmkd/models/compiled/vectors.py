@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from llvmlite import ir
+from numba import njit
 from numba.core import cgutils, types
 from numba.extending import overload
 
@@ -105,3 +107,15 @@ def keeping_constants(function: Function) -> Function:
         return function
 
     return function
+
+
+def compiling(options: dict[str, Any]) -> Callable[[Function], Any]:
+    """`njit` of a function whose file is called by its real path: numba's cache goes by it, and workers see the package
+    through a link of another name."""
+
+    def decorate(function: Function) -> Any:
+        code = function.__code__
+        function.__code__ = code.replace(co_filename=os.path.realpath(code.co_filename))
+        return njit(**options)(function)
+
+    return decorate
