@@ -37,15 +37,15 @@ def audit(jobs: Iterable[Job], output: OutputDir, repair: bool = True, depth: De
     Raises:
         EnvironmentProblem: at depth `hash`, the disk does not answer.
     """
-    looked = _in_parallel(lambda job: inspect_job(job, output, repair, depth), jobs, depth)
+    looked = _in_parallel(lambda job: inspect_job(job, output, repair, depth), jobs, output, depth)
     return without_idle_caches(with_parents({finding.key: finding for finding in looked}))
 
 
-def _in_parallel(look: Callable[[Job], Finding], jobs: Iterable[Job], depth: Depth) -> list[Finding]:
+def _in_parallel(look: Callable[[Job], Finding], jobs: Iterable[Job], output: OutputDir, depth: Depth) -> list[Finding]:
     """On all cores where bytes are hashed; a look at sizes is Python alone, and threads would only get in its way."""
     if depth == "size":
         return [look(job) for job in jobs]
-    return side_by_side(look, jobs)
+    return side_by_side(look, jobs, output.model_file)
 
 
 def with_parents(findings: Mapping[str, Finding]) -> dict[str, Finding]:
@@ -185,7 +185,7 @@ def sorted_out(
 
     paths = {path.stem: path for path in output.model_files()}
     unknown = [path for stem, path in paths.items() if stem not in known]
-    new = dict(zip([path.stem for path in unknown], side_by_side(look, unknown), strict=True))
+    new = dict(zip([path.stem for path in unknown], side_by_side(look, unknown, lambda path: path), strict=True))
     looked: dict[str, Header | str] = {stem: known[stem] if stem in known else new[stem] for stem in paths}
     broken = {stem: found for stem, found in looked.items() if isinstance(found, str)}
     return {stem: found for stem, found in looked.items() if not isinstance(found, str)}, broken

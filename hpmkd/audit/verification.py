@@ -25,7 +25,7 @@ def verify_output(output: OutputDir, jobs: Sequence[Job] | None) -> list[Finding
         output: where to look.
         jobs: the plan; None where it is not known: then only what is there can be judged.
     """
-    looked = {finding.file: finding for finding in side_by_side(_look, output.model_files())}
+    looked = {finding.file: finding for finding in side_by_side(_look, output.model_files(), lambda path: path)}
     planned = {job.file_name: job for job in jobs or ()}
     others = [finding for name, finding in looked.items() if name not in planned]
     if jobs is not None:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -25,7 +24,7 @@ State = Literal["good", "missing", "unchecked", "damaged", "stale", "unreadable"
 Depth = Literal["size", "hash", "content"]
 T = TypeVar("T")
 U = TypeVar("U")
-_AT_A_TIME = 64
+_LARGE = 2**20
 NO_SIDECAR = "no sidecar of its own; the next start of the sweep writes it"
 
 
@@ -163,13 +162,18 @@ def open_job(job: Job, output: OutputDir) -> tuple[Finding, Any]:
     return judge(_named(path, header), job), content
 
 
-def side_by_side(look: Callable[[T], U], things: Iterable[T]) -> list[U]:
-    """`look` at each, in their order, by threads: reading and hashing leave Python's lock free, so they fill all cores.
-
-    Of many some at a time: to hand a single small file to a thread costs as much as to look at it.
-    """
-    all_of_them = list(things)
-    size = max(1, min(_AT_A_TIME, len(all_of_them) // _AT_A_TIME))
-    parts = [all_of_them[start : start + size] for start in range(0, len(all_of_them), size)]
+def side_by_side(look: Callable[[T], U], things: Iterable[T], file: Callable[[T], Path]) -> list[U]:
+    """`look` at the file of each, in their order; at large ones by threads, since reading and hashing leave Python's
+    lock free. What is done for a small one hardly does: threads would wait for each other."""
+    found: list[U | Future[U]] = []
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        return list(chain.from_iterable(pool.map(lambda part: [look(one) for one in part], parts)))
+        for one in things:
+            found.append(pool.submit(look, one) if _size(file(one)) >= _LARGE else look(one))
+        return [one.result() if isinstance(one, Future) else one for one in found]
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
