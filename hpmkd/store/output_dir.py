@@ -214,7 +214,7 @@ class OutputDir:
         wanted = {("" if role.is_network else f"{name}_", role.suffix) for name, role in names.items()}
         try:
             found = os.listdir(self.models)
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
             return []
         ours = (name for name in found if any(name.startswith(start) and name.endswith(end) for start, end in wanted))
         return [self.models / name for name in sorted(ours)]

@@ -33,12 +33,12 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from importlib.metadata import version
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import peer_torchdistill
 import torch
@@ -82,25 +82,10 @@ def process(work: Work, ready: Barrier, queue: Any) -> None:
     queue.put(runner.rate())
 
 
-@contextmanager
-def allocator_set() -> Iterator[None]:
-    """Processes that start now have the allocator's settings of our workers, which read them when they start."""
-    before = {name: os.environ.get(name) for name in ALLOCATOR}
-    os.environ.update(ALLOCATOR)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
 def one_round(work: Work, count: int) -> dict[str, float]:
     """Images per second of each way, one after the other."""
     theirs, other = work._replace(method=work.method.removesuffix("-cached")), peer_torchdistill.process
-    with allocator_set():
+    with mock.patch.dict(os.environ, ALLOCATOR):  # processes read it when they start
         ours = together(process, (work,), count)
     rates = {
         "ours": ours,
@@ -108,7 +93,7 @@ def one_round(work: Work, count: int) -> dict[str, float]:
         "no_loaders": together(other, (theirs,), count),
         "loaders": together(other, (theirs._replace(workers=count),), count),
     }
-    with allocator_set():
+    with mock.patch.dict(os.environ, ALLOCATOR):  # processes read it when they start
         for name, workers in (("tuned_no_loaders", 0), ("tuned_loaders", count)):
             rates[name] = together(other, (theirs._replace(workers=workers, channels_last=True),), count)
     return rates
