@@ -25,7 +25,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from component_variants import VARIANTS, accuracy, parser_of, setting, teachers
+from component_conditions import setting, teachers
+from component_variants import VARIANTS, accuracy, parser_of
 
 
 def table(rows: list[dict[str, Any]]) -> list[str]:

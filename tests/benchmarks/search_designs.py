@@ -27,7 +27,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from component_variants import CPU, Known, Mixed, Setting, Taught, Variant, parser_of, setting, teachers
+from component_conditions import CPU, Known, Setting, setting, teachers
+from component_variants import Mixed, Taught, Variant, parser_of
 
 from hpmkd.errors import Diverged
 from hpmkd.models import build

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import component_conditions as conditions
 import component_variants as variants
 import components
 import pytest
@@ -19,7 +20,7 @@ TINY: dict[str, Any] = {
 @pytest.fixture
 def work(tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     tiny = {**TINY, "data": {**TINY["data"], "cache_dir": str(cache_dir)}}
-    monkeypatch.setitem(variants.CONDITIONS, "digits", (tiny, 40))
+    monkeypatch.setitem(conditions.CONDITIONS, "digits", (tiny, 40))
     return ["digits", "--runs", "2", "--work", str(tmp_path)]
 
 
@@ -45,7 +46,7 @@ def test_kd_is_the_methods_own(work: list[str], cache_dir: Path) -> None:
     from hpmkd.methods.build import build_distiller
     from hpmkd.models import ModelOutput
 
-    here = variants.setting("digits", argparse.Namespace(folder=None, data_dir=None))
+    here = conditions.setting("digits", argparse.Namespace(folder=None, data_dir=None))
     mixed = variants.Mixed(variants.VARIANTS["KD"], here.small)
     own = build_distiller("TraditionalKD", {"kd.temperature": 4.0, "kd.alpha": 0.9}, here.small, (here.large,), 0)
     student, teacher = (ModelOutput(torch.randn(5, 10, generator=torch.Generator().manual_seed(n))) for n in (1, 2))

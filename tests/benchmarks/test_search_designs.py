@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import component_variants as variants
+import component_conditions as conditions
 import pytest
 import search_designs as designs
 
@@ -71,7 +71,7 @@ def test_what_was_trained_is_not_trained_again(
 ) -> None:
     data = {"train_images": 60, "validation_fraction": 0.3, "cache_dir": str(cache_dir)}
     tiny = {"data": data, "fit": {"teacher_epochs": 10, "student_epochs": 2, "batch_size": 30}}
-    monkeypatch.setitem(variants.CONDITIONS, "digits", (tiny, 40))
+    monkeypatch.setitem(conditions.CONDITIONS, "digits", (tiny, 40))
     lines: list[str] = []
     words = ["digits", "--seeds", "2", "--work", str(tmp_path)]
     designs.main(words, lines.append)
