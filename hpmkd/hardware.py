@@ -38,6 +38,17 @@ def address_space_gib() -> float | None:
     return None if limit == resource.RLIM_INFINITY else limit / 2**30
 
 
+def computes_bf16(info: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether the CPU has instructions for bf16, which torch's convolutions and products use; without them it is slower
+    than fp32. Known of Linux alone."""
+    try:
+        lines = [line.partition(":") for line in info.read_text(errors="replace").splitlines()]
+    except OSError:
+        return False
+    found = {flag for name, _, value in lines if name.strip() in ("flags", "Features") for flag in value.split()}
+    return bool(found & {"avx512_bf16", "amx_bf16", "bf16"})
+
+
 @functools.cache
 def machine() -> str:
     """CPU, usable cores and memory, such as `AMD EPYC 7B13, 2 cores, 23.5 GiB`."""

@@ -38,11 +38,10 @@ def result_row(stem: str, header: Header, planned: bool) -> dict[str, Any]:
         # Mean entropy (nats) of the trained attention's weights on validation images, of a student that has one.
         "attention_entropy": _entropy(meta.get("attention")),
         "epochs": _count(meta.get("epochs")),
+        # Models of different precisions are never averaged: a sweep has one, and tables of several can tell them apart.
+        "precision": _precision(meta.get("recipe")) if network else None,
         "seed": str(meta.get("seed")),
-        "architecture": shape.get("arch") if network else None,
-        "channels": str(shape.get("channels")) if network else None,
-        "parameters": _counted(parameter_count, shape) if network else None,
-        "multiply_adds": _counted(forward_cost, shape) if network else None,  # of the forward pass of an image
+        **_architecture(shape if network else None),
         **_training_data(meta.get("training_data")),
         "device": meta.get("device"),
         "hardware": meta.get("hardware"),
@@ -79,6 +78,22 @@ def _training_data(facts: Any) -> dict[str, Any]:
         **rates,
         "flipped": _count(known.get("flipped")),
     }
+
+
+def _architecture(shape: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Of a network; of what is none, nothing."""
+    return {
+        "architecture": None if shape is None else shape.get("arch"),
+        "channels": None if shape is None else str(shape.get("channels")),
+        "parameters": None if shape is None else _counted(parameter_count, shape),
+        "multiply_adds": None if shape is None else _counted(forward_cost, shape),  # of the forward pass of an image
+    }
+
+
+def _precision(recipe: Any) -> str | None:
+    """Of metadata; None where they have no word for it."""
+    found = recipe.get("fit.precision") if isinstance(recipe, Mapping) else None
+    return found if isinstance(found, str) else None
 
 
 def _count(value: Any) -> int | None:

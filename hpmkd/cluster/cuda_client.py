@@ -1,4 +1,5 @@
-"""A CUDA client, run as a script: `devices` lists the GPUs that a process sees, `context` tries each of them.
+"""A CUDA client, run as a script: `devices` lists the GPUs that a process sees, `generations` says of each the major
+number of its compute capability, `context` tries each of them.
 
 A process of its own, because CUDA reads the environment once in a process's life, and the sweep's own must stay without
 CUDA. Standard library only: nothing of the package is imported.
@@ -55,18 +56,23 @@ class Driver:
         self.call("cuDeviceGetName", name, len(name), device)
         return f"{'MIG' if b' MIG ' in name.value else 'GPU'}-{uuid.UUID(bytes=bytes(raw))}"
 
+    def generation(self, device: int) -> int:
+        """The major number of its compute capability."""
+        major = ctypes.c_int()
+        self.call("cuDeviceGetAttribute", ctypes.byref(major), _CAPABILITY_MAJOR, device)
+        return major.value
+
     def try_context(self, device: int) -> None:
         """Opens a context, which makes the process a client of MPS where there is a daemon, and closes it."""
-        context, major = ctypes.c_void_p(), ctypes.c_int()
-        self.call("cuDeviceGetAttribute", ctypes.byref(major), _CAPABILITY_MAJOR, device)
-        if major.value < _VOLTA:
+        context = ctypes.c_void_p()
+        if self.generation(device) < _VOLTA:
             raise CudaError("a GPU is older than Volta, whose MPS keeps processes out of each other's memory")
         self.call("cuDevicePrimaryCtxRetain", ctypes.byref(context), device)
         self.call("cuDevicePrimaryCtxRelease_v2 cuDevicePrimaryCtxRelease", device)
 
 
 def main(work: str) -> int:
-    """Prints the GPUs (`devices`), or tries each (`context`); where that fails, prints why."""
+    """Prints the GPUs (`devices`, `generations`), or tries each (`context`); where that fails, prints why."""
     try:
         driver = Driver()
         devices = driver.devices()
@@ -75,6 +81,8 @@ def main(work: str) -> int:
         for device in devices:
             if work == "devices":
                 print(driver.uuid(device))
+            elif work == "generations":
+                print(driver.generation(device))
             else:
                 driver.try_context(device)
     except CudaError as error:

@@ -49,6 +49,14 @@ def try_client(work: str, env: Mapping[str, str]) -> str:
     return text
 
 
+def gpu_generations() -> list[int]:
+    """Of each visible GPU the major number of its compute capability; none where CUDA has none, or fails."""
+    try:
+        return [int(line) for line in try_client("generations", os.environ).split()]
+    except MpsRefused:
+        return []
+
+
 def private_folder(prefix: str) -> Path:
     """A new folder that only this user enters, where sockets fit: their paths are limited.
 

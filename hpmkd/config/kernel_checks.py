@@ -12,7 +12,10 @@ def need_fitting(kernels: str, precision: str, device: str) -> None:
     Args:
         kernels, precision, device: `fit.kernels`, `fit.precision` and `resources.device`.
     """
-    wanted = {"fit.precision": (precision, "fp32"), "resources.device": (device.replace("auto", "cpu"), "cpu")}
+    wanted = {
+        "fit.precision": (precision.replace("auto", "fp32"), "fp32"),
+        "resources.device": (device.replace("auto", "cpu"), "cpu"),
+    }
     for key, (found, expected) in wanted.items():
         if kernels == COMPILED and found != expected:
             raise Rejected(

@@ -89,7 +89,10 @@ class FitConfig(Section):
         [0.5, 0.75], description="schedule step: fractions of the training after which lr is multiplied by gamma"
     )
     gamma: Positive = Field(0.1, description="schedule step: factor of lr at each milestone")
-    precision: Literal["fp32", "bf16"] = Field("fp32", description="precision of the forward and backward pass")
+    precision: Literal["fp32", "bf16", "auto"] = Field(
+        "fp32", description="precision of the forward and backward pass; auto: bf16 where the machine that starts the "
+        "sweep computes it natively, else fp32; the sweep keeps it",
+    )  # fmt: skip
     tf32: bool = Field(
         False, description="GPU: fp32 convolutions and products on TF32 units: faster, with 10 bits of mantissa"
     )

@@ -32,6 +32,7 @@ from hpmkd.plan.kernels import need_lenet5
 from hpmkd.plan.pairs import need_distinct_pairs
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep.own_methods import absolute_entry, own_methods
+from hpmkd.sweep.precision import settled, with_precision
 
 
 def resolve(request: Request) -> tuple[SweepConfig, OutputDir]:
@@ -63,7 +64,7 @@ def resolve(request: Request) -> tuple[SweepConfig, OutputDir]:
         refuse_older(output)
     _need_utf8(output, request)
     _need_folders(output, request)
-    config = _absolute_paths(_read(source, request, output))
+    config = settled(_absolute_paths(_read(source, request, output)), output)
     _check_plan(config, source, request)
     if request.restore is not None and request.mode is not None:
         _refuse_other_settings(config, request, output)
@@ -207,6 +208,7 @@ def _refuse_other_settings(saved: SweepConfig, request: Request, output: OutputD
     """ConfigMismatch where the command, without `--restore`, would ask for other models than the output has: its mode
     is then not the one that it was started with, or flags are missing."""
     asked = _absolute_paths(_read(config_file(request.mode or ""), request, output))
+    asked = with_precision(asked, saved.fit.precision)
     then, now = (settings_of_models(config) for config in (saved, asked))
     found = differences(then, now)
     if found:

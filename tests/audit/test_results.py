@@ -18,11 +18,13 @@ import hpmkd
 from hpmkd.analysis.costs import costs
 from hpmkd.audit import measure_tables, results, terminal
 from hpmkd.audit.findings import headers
+from hpmkd.audit.result_row import result_row
 from hpmkd.errors import UsageError
 from hpmkd.plan.architecture import parameter_count
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.result_file import check, commit
 from hpmkd.store.search_file import SearchResult
+from hpmkd.store.sidecar import Header
 
 
 @pytest.fixture
@@ -55,6 +57,18 @@ def test_one_row_per_valid_file(output: OutputDir) -> None:
     choice = frame.set_index("file").loc["search_D.json"]
     assert (choice["validation_accuracy_pct"], choice["train_seconds"]) == (60.0, 5.0)
     assert math.isnan(choice["accuracy_pct"])
+
+
+@pytest.mark.parametrize(
+    ("recipe", "expected"),
+    [({"fit.precision": "bf16"}, "bf16"), ({}, None), ({"fit.precision": 3}, None), ("bf16", None), (None, None)],
+)
+def test_the_precision_of_a_model(recipe: Any, expected: str | None) -> None:
+    """So that tables of several sweeps can be told apart."""
+    meta = {"role": "student", "recipe": recipe}
+    assert result_row("student_D_AT_run1", Header("", 0, 70.0, 1.0, "", meta), True)["precision"] == expected
+    search = result_row("search_D", Header("", 0, 70.0, 1.0, "", meta | {"role": "search"}), True)
+    assert search["precision"] is None
 
 
 def test_what_was_just_verified_is_not_read_again(output: OutputDir, monkeypatch: pytest.MonkeyPatch) -> None:

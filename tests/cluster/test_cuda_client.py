@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hpmkd.cluster import cuda_client
-from hpmkd.cluster.mps_control import CLIENT
+from hpmkd.cluster.mps_control import CLIENT, gpu_generations
 
 # Two GPUs, the second of them a MIG instance. CALLS is a file for calls, FAIL names one that returns 805, and VOLTA is
 # the first number of the GPUs' compute capability.
@@ -78,6 +78,25 @@ def test_gpus_by_names_that_do_not_depend_on_others(library: Path, tmp_path: Pat
     assert code == 0
     assert printed == ["GPU-0a0b0c0d-0e0f-1011-1213-141516171819", "MIG-0b0c0d0e-0f10-1112-1314-15161718191a"]
     assert not any("Ctx" in call for call in calls), "a list opens no context"
+
+
+def test_the_generation_of_each_gpu(library: Path, tmp_path: Path) -> None:
+    code, printed, calls = client(library, tmp_path, "generations", VOLTA="8")
+    assert (code, printed) == (0, ["8", "8"])
+    assert not any("Ctx" in call for call in calls), "they are only looked at"
+
+
+@pytest.mark.parametrize("env", [{"COUNT": "0"}, {"FAIL": "cuInit"}, {"FAIL": "cuDeviceGetAttribute"}])
+def test_no_generation_where_cuda_fails(
+    env: dict[str, str], library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = {"LD_LIBRARY_PATH": str(library), "CALLS": str(tmp_path / "calls"), "COUNT": "2", "VOLTA": "9"}
+    for name, value in more.items():
+        monkeypatch.setenv(name, value)
+    assert gpu_generations() == [9, 9]
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    assert gpu_generations() == []
 
 
 def test_each_gpu_gets_a_context_that_is_closed(library: Path, tmp_path: Path) -> None:

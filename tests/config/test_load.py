@@ -222,7 +222,7 @@ def test_errors_are_at_the_place_that_the_user_wrote(
         ("fit.lr", "fast", "a number (float|null: learning rate", "for example fit.lr: 0.001"),
         ("fit.lr", -1, "greater than 0", "for example fit.lr: 0.001"),
         ("data.download", "maybe", "true or false", "for example data.download: true"),
-        ("fit.precision", "half", "'fp32' or 'bf16'", 'for example fit.precision: "fp32"'),
+        ("fit.precision", "half", "'fp32', 'bf16' or 'auto'", 'for example fit.precision: "fp32"'),
         ("datasets", 3, "a list", "correct it"),
         ("data.train_images", "many", "a whole number", "correct it, or leave it out"),
     ],
