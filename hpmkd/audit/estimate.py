@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from hpmkd.audit.recalled import device_of, kept, recalled
+from hpmkd.config.kernels import TORCH
 from hpmkd.config.specs import model_from_json
 from hpmkd.config.sweep import SweepConfig, memory_folder
 from hpmkd.data.catalog import DATASETS
 from hpmkd.data.source.listing import count as number_of
 from hpmkd.hardware import cores, machine
 from hpmkd.monitor.eta import Times
-from hpmkd.plan.effort import RAY_END, RAY_START, effort, effort_around, trained
+from hpmkd.plan.effort import RAY_END, RAY_START, effort, effort_around, fitting_part, trained
 from hpmkd.plan.job import Job
 from hpmkd.plan.roles import NETWORK_SUFFIX
 from hpmkd.plan.schedule import Places
@@ -178,7 +179,8 @@ def _rate_of(header: Header | None, device: str) -> Iterable[float]:
         kept = round(whole * recipe["data.validation_fraction"])
         images = recipe["data.train_images"] or whole - kept
         model = model_from_json(shape)
-        cost = trained(model, recipe["fit.epochs"], recipe["fit.batch_size"], images=max(1, images), kept=kept)
+        part = fitting_part(recipe.get("fit.kernels", TORCH), recipe["fit.precision"])
+        cost = part * trained(model, recipe["fit.epochs"], recipe["fit.batch_size"], images=max(1, images), kept=kept)
     except (KeyError, TypeError, ValueError):
         return []
     fits = header is not None and header.train_time > 0 and meta.get("role") == "teacher" and _is_here(meta, device)

@@ -10,10 +10,16 @@ is slower in all of them. On a GPU they were not measured.
 
 from __future__ import annotations
 
+import functools
 import math
 
+from hpmkd.config.kernels import COMPILED
 from hpmkd.config.specs import ModelSpec
+from hpmkd.config.sweep import SweepConfig
+from hpmkd.hardware import computes_bf16
 from hpmkd.plan.architecture import activation_count, forward_cost, layer_count
+from hpmkd.plan.catalog import BASELINES
+from hpmkd.plan.entries import BEFORE, MAPS
 from hpmkd.plan.job import Job
 from hpmkd.plan.roles import Role
 from hpmkd.plan.work import epochs_of, networks_trained, validation_period
@@ -21,6 +27,9 @@ from hpmkd.plan.work import epochs_of, networks_trained, validation_period
 # Of a training step, forward and backward: for each layer, for each activation of each image, and for each multiply-add
 # of the three passes; that is below 1 because torch is faster than numpy.
 LAYER, ACTIVATION, MULTIPLY_ADD = 47e6, 460.0, 0.78
+# Of what torch takes in fp32: `tests/benchmarks/compiled.py` says 0.49 to 0.58, `speed.py --precision bf16` 0.64 to
+# 0.75.
+COMPILED_PART, BF16_PART = 0.53, 0.7
 # Of HPM-KD's attention, before a student's first epoch: for each step, validation image and teacher (of ten classes).
 ATTENTION = 60e3
 # Of a job, besides its epochs and the look at the test images: to start it, to load its images and parents, to commit
@@ -37,14 +46,35 @@ _FORWARD = 1 / 3  # of a training step
 def effort(job: Job) -> float:
     """Of a whole job, from its first epoch to its last, validation included; of one image where their number is not
     known."""
-    images = max(1, job.data.training_images)
+    images, part = max(1, job.data.training_images), fitting_part(job.fit.kernels, job.fit.precision, job.method)
     if job.role is Role.LOGITS:
         seen = job.fit.epochs * images + _validation_images(job)
-        return _FORWARD * passes(job.model, seen, _EVALUATED)
+        return part * _FORWARD * passes(job.model, seen, _EVALUATED)
     asked = sum(passes(one.model, images, job.fit.batch_size) for one in job.parents if one.role.is_network)
     alone = trained(job.model, epochs_of(job), job.fit.batch_size, images=images, kept=_validation_images(job))
     alone += (networks_trained(job) - 1) * trained(job.model, epochs_of(job), job.fit.batch_size, images=images, kept=0)
-    return alone + epochs_of(job) * (_FORWARD * asked + _tests(job)) + _attention(job)
+    return part * (alone + epochs_of(job) * (_FORWARD * asked + _tests(job))) + _attention(job)
+
+
+def fitting_part(kernels: str, precision: str, method: str = "") -> float:
+    """What a recipe's kernels and precision take, as a part of what torch takes in fp32.
+
+    Args:
+        kernels, precision: `fit.kernels` and `fit.precision` of the recipe.
+        method: of a student; those that look at maps before pooling train by torch, whatever the recipe says.
+    """
+    if kernels == COMPILED:
+        return 1.0 if method in _methods_with_maps() else COMPILED_PART
+    return BF16_PART if precision == "bf16" and _has_bf16() else 1.0
+
+
+_has_bf16 = functools.cache(computes_bf16)
+
+
+@functools.cache
+def _methods_with_maps() -> frozenset[str]:
+    made = [entry.make(SweepConfig(datasets=["-"], baselines=[name])) for name, entry in BASELINES.items()]
+    return frozenset(one.method for one in made if one.taps & {MAPS, BEFORE})
 
 
 def _tests(job: Job) -> float:
@@ -70,7 +100,8 @@ def effort_around(job: Job) -> float:
     """Besides its epochs: before the first, and after the last, where a network is shown the test images."""
     if not job.role.is_network:
         return AROUND
-    return AROUND + _FORWARD * passes(job.model, round(_TESTED * job.data.images), _EVALUATED)
+    looked = _FORWARD * passes(job.model, round(_TESTED * job.data.images), _EVALUATED)
+    return AROUND + fitting_part(job.fit.kernels, job.fit.precision) * looked
 
 
 def passes(model: ModelSpec, images: int, batch: int) -> float:

@@ -13,7 +13,7 @@ from hpmkd.audit.findings import archive, audit, mismatch, quarantine
 from hpmkd.audit.sweep_dir import files_of_0_1
 from hpmkd.cluster.environment import need_address_space, need_sound_variables
 from hpmkd.cluster.ray_processes import end_leftovers
-from hpmkd.config.kernels import COMPILED, need_numba
+from hpmkd.config.kernels import COMPILED
 from hpmkd.config.load import to_yaml
 from hpmkd.config.machine import RecordConfig
 from hpmkd.config.request import split_condition
@@ -72,13 +72,15 @@ def need_surroundings(config: SweepConfig) -> None:
     """What is looked at before anything is trained, by the run and the dry run.
 
     Raises:
-        EnvironmentProblem: a package of a service that is to be told is not there; a limit or a variable of this
-            process does not let Ray start.
+        EnvironmentProblem: a package of a service that is to be told is not there; compiled kernels are asked for and
+            cannot run here; a limit or a variable of this process does not let Ray start.
     """
     need_loggers(config.record)
     need_sampler(config.tune.sampler)
     if config.fit.kernels == COMPILED:
-        need_numba()
+        from hpmkd.models.compiled.processor import need_kernels  # loads LLVM
+
+        need_kernels()
     need_address_space()
     need_sound_variables()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,20 @@ def test_a_damaged_and_a_read_only_cache(tmp_path: Path, monkeypatch: pytest.Mon
     assert disk_cache.through_cache("x", make) == "kernels"
     assert made[-1] == {"nogil": True}
     assert before == disk_cache.numba.config.CACHE_DIR
+
+
+def test_what_killed_processes_left_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk_cache = importlib.import_module("hpmkd.models.compiled.disk_cache")
+    monkeypatch.setattr(disk_cache, "user_cache", lambda: tmp_path)
+    at_work, left = (tmp_path / "kernels" / f".new-{name}" for name in ("young", "old"))
+    for folder in (at_work, left):
+        folder.mkdir(parents=True)
+        (folder / "code").write_text("code")
+    os.utime(left, (0, 0))
+    assert disk_cache.through_cache("x", lambda options: "kernels") == "kernels"
+    assert at_work.is_dir()
+    assert not left.exists()
+    assert len(list(at_work.parent.iterdir())) == 2, "that of a process at work, and the new kernels"
 
 
 def test_a_link_to_the_package_leads_to_the_same_files(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from support.builders import FULL, make_config, make_jobs
 from hpmkd.config.specs import ModelSpec
 from hpmkd.models import build
 from hpmkd.plan.architecture import activation_count, forward_cost, layer_count
-from hpmkd.plan.effort import AROUND, effort, effort_around, passes
+from hpmkd.plan.effort import AROUND, BF16_PART, COMPILED_PART, effort, effort_around, passes
 from hpmkd.plan.work import training_cost
 
 # Of `tests/benchmarks/effort.py`, one core of an AMD EPYC, torch 2.14: a training step in multiply-adds of a product.
@@ -87,6 +87,22 @@ def test_more_of_anything_is_more() -> None:
     assert 0 < effort(cache) < effort(jobs["teacher_MNIST"]) / 20
     assert effort_around(cache) == AROUND < effort_around(direct) < effort_around(jobs["teacher_MNIST"])
     assert effort(small()["search_MNIST"]) > effort(direct)
+
+
+def test_kernels_and_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiled kernels take about half, but where a method looks at maps before pooling; bf16 where the CPU has it."""
+    named: dict[str, Any] = {"baselines": ["Direct", "FitNets", "RKD", "HPM-KD"], "teacher__arch": "lenet5"}
+    plain, compiled = small(**named), small(**named, fit__kernels="compiled")
+    parts = {key: effort(compiled[key]) / effort(job) for key, job in plain.items()}
+    slow = {key for key, part in parts.items() if part == 1.0 and plain[key].role.is_network}
+    assert slow == {"student_MNIST_FitNets_run1"}
+    direct = "student_MNIST_Direct_run1"
+    assert parts[direct] == parts["logits_teacher_MNIST"] == COMPILED_PART
+    assert effort_around(compiled[direct]) < effort_around(plain[direct])
+    half = small(**named, fit__precision="bf16")
+    for native, part in ((True, BF16_PART), (False, 1.0)):
+        monkeypatch.setattr("hpmkd.plan.effort._has_bf16", lambda native=native: native)
+        assert effort(half[direct]) / effort(plain[direct]) == part
 
 
 def test_attention_is_trained_first() -> None:

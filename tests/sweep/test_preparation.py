@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from pyarrow import parquet
+from support.builders import make_config
 from support.pictures import table
 from support.sweeps import everything
 
@@ -21,9 +22,11 @@ from hpmkd.config.specs import spec_to_json
 from hpmkd.data import cache
 from hpmkd.data.cache import describe
 from hpmkd.data.decode import decode
+from hpmkd.errors import EnvironmentProblem
 from hpmkd.files import commit_bytes, commit_json
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep import execution
+from hpmkd.sweep.preparation import need_surroundings
 from hpmkd.timings import Timings
 from hpmkd.training.trial import run_job
 
@@ -172,3 +175,12 @@ def test_classes_that_look_alike_of_a_data_set_that_is_not_there(
     assert "data.confused: digits is no data set of this sweep" in said
     assert "one of Digits" in said
     assert main([*words, "{Digits: {3: 4}}"]) == 0
+
+
+def test_a_processor_that_compiled_kernels_are_not_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told by the dry run, too, not by the first worker."""
+    pytest.importorskip("numba")
+    monkeypatch.setattr("hpmkd.models.compiled.processor.host_features", lambda: frozenset({"sse4.2"}))
+    with pytest.raises(EnvironmentProblem, match=r"(?s)^fit\.kernels: this processor.*--fit\.kernels torch"):
+        need_surroundings(make_config(fit__kernels="compiled"))
+    need_surroundings(make_config())

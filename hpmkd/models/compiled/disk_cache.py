@@ -13,6 +13,7 @@ import platform
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from hpmkd.config.user_cache import user_cache
 
 _SEAL = "seal"
 _FOLDER = "kernels"
+_NEW, _LEFT_SECONDS = ".new-", 3600.0  # no compilation takes that long
 _LOCK = threading.Lock()  # numba's folder is a setting of the whole process
 
 # Given options of `njit`: makes functions and compiles them.
@@ -41,7 +43,8 @@ def through_cache(what: str, make: Make) -> Any:
         folder = _root() / _name(what)
         if _is_sound(folder):
             return _with_folder(folder, make)
-        new = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".new-"))
+        _remove_leftovers(folder.parent)
+        new = Path(tempfile.mkdtemp(dir=folder.parent, prefix=_NEW))
         try:
             made = _with_folder(new, make)
             with contextlib.suppress(OSError):  # another process was first
@@ -56,6 +59,14 @@ def _root() -> Path:
     folder = user_cache() / _FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def _remove_leftovers(root: Path) -> None:
+    """Folders of processes that were killed while they compiled."""
+    for left in root.glob(f"{_NEW}*"):
+        with contextlib.suppress(OSError):  # another process is at it
+            if time.time() - left.stat().st_mtime > _LEFT_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _name(what: str) -> str:
