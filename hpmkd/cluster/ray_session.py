@@ -15,6 +15,7 @@ import ray
 
 from hpmkd.cluster.join import join, no_cluster
 from hpmkd.cluster.mps import MpsDaemon, refuse_mps
+from hpmkd.cluster.nodes import watched_nodes
 from hpmkd.cluster.ray_output import logs_folder, without_ray_reports
 from hpmkd.cluster.ray_processes import VITAL, RayProcesses, lives
 from hpmkd.cluster.resources import given_variables, prepare_environment, worker_env
@@ -66,10 +67,8 @@ def running_ray(
     if config.resources.address:
         refuse_mps(config, f"the Ray cluster at {config.resources.address}")
         _join(config.resources.address, stop, deterministic, common)
-        try:
+        with _joined(verbose):
             yield
-        finally:
-            ray.shutdown()
         return
     ours = RayProcesses(output.ray_file)
     mps = MpsDaemon(config, output, ours)
@@ -83,6 +82,15 @@ def running_ray(
         finally:
             with timings.part("ray_end"):
                 _end(ours, mps, stop)
+
+
+@contextmanager
+def _joined(verbose: bool) -> Iterator[None]:
+    try:
+        with without_ray_reports(verbose), watched_nodes():
+            yield
+    finally:
+        ray.shutdown()
 
 
 def _join(address: str, stop: StopSignals, deterministic: bool, settings: dict[str, Any]) -> None:

@@ -22,6 +22,7 @@ from hpmkd.sweep.failures import Attempts, Failure, Round, failure_of_round
 from hpmkd.sweep.gpu_probe import known_usage, lines, measure, per_gpu
 from hpmkd.sweep.graceful_stop import GracefulStop
 from hpmkd.sweep.loggers import open_loggers
+from hpmkd.sweep.nodes import ready_nodes
 from hpmkd.sweep.searcher import JobQueue, QueueSync
 from hpmkd.sweep.tune_run import finish_round, keep_error, restorable, run_round
 from hpmkd.sweep.tunings import Tuning, next_tuning, waiting_for_tunings, without_tunings
@@ -103,6 +104,7 @@ class SweepState:
 
     def run(self) -> None:
         """Rounds, on a Ray that runs."""
+        ready_nodes(self.sweep, self.missing())
         whole = self._shares()
         while self.stop.caught is None and not (self.fail_fast and self.lines.failed):
             now = self.attempts.next_round(without_tunings(self.sweep.jobs, self.missing()), self.done())
