@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from hpmkd.plan.roles import Role
 from hpmkd.store.sidecar import Header
@@ -11,13 +12,21 @@ from hpmkd.store.sidecar import Header
 _GROUP = ("dataset", "condition", "pair")
 
 
+def direct(meta: Mapping[str, Any]) -> list[str]:
+    """What a file's metadata name as its parents, and the shared answers of teachers in which it looked them up: it
+    would be the same with living ones, but its own time has not what they took."""
+    answers = meta.get("answers")  # of metadata, in which somebody else may have put anything
+    looked_up = [one for one in answers if isinstance(one, str)] if isinstance(answers, list) else []
+    return [*(meta.get("parents") or {}), *looked_up]
+
+
 def ancestors(stem: str, found: Mapping[str, Header]) -> set[str]:
     """Everything that had to be trained or searched before a file, by stem."""
     seen: set[str] = set()
     left = [stem]
     while left:
         header = found.get(left.pop())
-        parents = set(header.metadata.get("parents") or {}) - seen if header is not None else set()
+        parents = set(direct(header.metadata)) - seen if header is not None else set()
         seen |= parents  # a circle, which only edited metadata can have, ends here
         left += parents
     return seen - {stem}

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from hpmkd.audit.lineage import direct
+from hpmkd.config.kernels import TORCH
 from hpmkd.config.specs import ModelSpec, model_from_json
 from hpmkd.numeric import is_defined
 from hpmkd.plan.architecture import forward_cost, parameter_count
@@ -38,8 +40,8 @@ def result_row(stem: str, header: Header, planned: bool) -> dict[str, Any]:
         # Mean entropy (nats) of the trained attention's weights on validation images, of a student that has one.
         "attention_entropy": _entropy(meta.get("attention")),
         "epochs": _count(meta.get("epochs")),
-        # Models of different precisions are never averaged: a sweep has one, and tables of several can tell them apart.
-        "precision": _precision(meta.get("recipe")) if network else None,
+        # A sweep has one kind of each, and never averages two; tables of several sweeps can tell them apart.
+        **_computed_in(meta.get("recipe")),
         "seed": str(meta.get("seed")),
         **_architecture(shape if network else None),
         **_training_data(meta.get("training_data")),
@@ -53,7 +55,7 @@ def result_row(stem: str, header: Header, planned: bool) -> dict[str, Any]:
         "recalled": bool(meta.get("recalled")),
         **{name: versions.get(name) for name in ("hpmkd", "torch", "python")},
         "git_revision": meta.get("git_revision"),
-        "parents": " ".join(meta.get("parents") or {}),
+        "parents": " ".join(direct(meta)),
     }
 
 
@@ -90,10 +92,11 @@ def _architecture(shape: Mapping[str, Any] | None) -> dict[str, Any]:
     }
 
 
-def _precision(recipe: Any) -> str | None:
-    """Of metadata; None where they have no word for it."""
-    found = recipe.get("fit.precision") if isinstance(recipe, Mapping) else None
-    return found if isinstance(found, str) else None
+def _computed_in(recipe: Any) -> dict[str, str | None]:
+    """Precision and kernels, of metadata; None where they have no word for it."""
+    known: Mapping[str, Any] = recipe if isinstance(recipe, Mapping) else {}
+    found = {"precision": known.get("fit.precision"), "kernels": known.get("fit.kernels", TORCH if known else None)}
+    return {name: value if isinstance(value, str) else None for name, value in found.items()}
 
 
 def _count(value: Any) -> int | None:

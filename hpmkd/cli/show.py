@@ -82,6 +82,8 @@ def _rows(about: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if about.get(section):
             yield f"{section}:", ""
             for name, value in about[section].items():
+                if value == {}:  # such as `kernels`, the choice of a GPU's
+                    continue
                 yield from (
                     _normalisation(value) if name == "normalisation" else [(f"  {name}", _detail(section, value))]
                 )

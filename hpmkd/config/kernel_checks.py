@@ -19,6 +19,6 @@ def need_fitting(kernels: str, precision: str, device: str) -> None:
     for key, (found, expected) in wanted.items():
         if kernels == COMPILED and found != expected:
             raise Rejected(
-                f"{expected} beside fit.kernels: compiled, which compute in fp32 on a CPU",
-                found=found, todo=f"take {key}: {expected}, or fit.kernels: torch", key=key,
+                f"torch beside {key}: {found}, because compiled kernels compute in fp32 on a CPU",
+                found=kernels, todo=f"take fit.kernels: torch, or {key}: {expected}", key="fit.kernels",
             )  # fmt: skip

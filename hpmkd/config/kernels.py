@@ -22,5 +22,5 @@ def need_numba() -> None:
             "fit.kernels: the package numba is not installed",
             expected="the optional extra compiled, with which kernels are compiled",
             found="none",
-            todo="pip install -e '.[compiled]', or take --fit.kernels torch",
+            todo="pip install -e '.[compiled]'; a sweep that is to be started can take --fit.kernels torch",
         )

@@ -84,8 +84,9 @@ class LeNet5(nn.Module):
         """Whether they are what compiled kernels take: fp32 on a CPU, of which no gradient is wanted."""
         if is_exporting() or (images.requires_grad and torch.is_grad_enabled()):
             return False
-        plain = images.dtype == self.conv1.weight.dtype == torch.float32
-        return plain and images.device.type == "cpu" and images.shape[2] == images.shape[3]
+        plain = images.dtype == self.conv1.weight.dtype == torch.float32 and images.device.type == "cpu"
+        count, channels, height, width = images.shape
+        return plain and count > 0 and channels == self.conv1.in_channels and height == width
 
 
 def max_pool(maps_NCHW: Tensor) -> Tensor:

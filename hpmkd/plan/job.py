@@ -180,9 +180,18 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     missing = object()
     changed = [key for key in keys if then.get(key, missing) != now.get(key, missing)]
     return [
-        f"`{key}`{_COMES_FROM.get(key, '')} {then.get(key, 'not there')} -> {now.get(key, 'not there')}"
+        f"`{key}`{_COMES_FROM.get(key, '')} {then.get(key, _left_out(key))} -> {now.get(key, _left_out(key))}"
         for key in changed
     ]
+
+
+def _left_out(key: str) -> Any:
+    """What a recipe without the key means: an option that is off, or nothing known."""
+    section, _, name = key.partition(".")
+    kind = {"fit": FitSpec, "data": DataSpec, "model": ModelSpec}.get(section)
+    off = {one.name: one.default for one in fields(kind) if one.metadata.get("option")} if kind else {}
+    found = off.get(name)
+    return "not there" if found is None else found
 
 
 def label(job: Job, runs: int) -> str:

@@ -12,6 +12,7 @@ import json
 import math
 import os
 import platform
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,8 @@ from typing import Any, Literal
 
 from hpmkd.files import parse_json
 from hpmkd.plan.events import EpochEnded, EpochResult, Event, Failed, Finished, Worker
+from hpmkd.store import epoch_log
+from hpmkd.store.epoch_log import epoch_file
 from hpmkd.store.output_dir import OutputDir
 
 SUFFIX = ".jsonl"
@@ -74,6 +77,7 @@ class Recorder:
 
     def started(self, key: str) -> None:
         """A worker starts or continues a job."""
+        self.caught_up(key)
         self._add(key, [{"event": "started", "fingerprint": self.fingerprints.get(key, "")}], None)
 
     def record(self, event: Event) -> None:
@@ -85,6 +89,30 @@ class Recorder:
             self._add(event.job, [{"event": "failed", "message": event.message}], event.worker)
         elif isinstance(event, Finished):
             self._add(event.job, [{"event": "ended"}], event.worker)
+            with contextlib.suppress(OSError):
+                epoch_file(self.output, event.job).unlink()
+
+    def caught_up(self, key: str, ended: bool = False) -> None:
+        """Adds the epochs that a worker has noted and nobody has recorded, because driver or worker was killed.
+
+        Args:
+            key: of the job.
+            ended: the job's file is there; then so is its end, and nothing is left to note.
+        """
+        path = epoch_file(self.output, key)
+        noted = epoch_log.read(path)
+        if noted is not None and noted.fingerprint == self.fingerprints.get(key):
+            ago = max(0.0, time.time() - noted.written)
+            before = read(progress_file(self.output, key))
+            known = {one["epoch"] for one in before.epochs} if before is not None else set()
+            kept = [one for one in noted.results if _is_kept(one)]
+            first = min((one.epoch for one in kept if one.epoch not in known), default=math.inf)
+            # From there on all of them: a reader takes an earlier epoch for a new beginning.
+            lines = [{"event": "epoch", **_epoch(one)} for one in kept if one.epoch >= first]
+            self._add(key, [*lines, *([{"event": "ended"}] if ended else [])], noted.worker, ago)
+        if ended:
+            with contextlib.suppress(OSError):
+                path.unlink()
 
     def failed(self, key: str, message: str) -> None:
         """A trial ended with an error."""
@@ -104,6 +132,20 @@ class Recorder:
                 if file.tell() and not _ends_a_line(file):
                     lines = b"\n" + lines  # what a kill tore stays alone on its line
                 file.write(lines)
+
+
+def record_ends(output: OutputDir, fingerprints: Mapping[str, str]) -> None:
+    """Completes the records of jobs whose files are there, but whose drivers were killed before they heard of it.
+
+    Args:
+        output: the sweep's folder.
+        fingerprints: of the jobs with a good file, by key.
+    """
+    recorder = Recorder(output, fingerprints)
+    for path in output.progress.glob(f"*{epoch_log.SUFFIX}"):
+        key = path.name.removesuffix(epoch_log.SUFFIX)
+        if key in fingerprints:
+            recorder.caught_up(key, ended=True)
 
 
 def _is_kept(result: EpochResult) -> bool:

@@ -29,6 +29,7 @@ class EventLog(EventCallback):
         self.jobs, self.runs = jobs, runs
         self.failed: dict[str, Failure] = {}  # the last failure of each job, in whatever round
         self.failed_now: set[str] = set()  # in the running round; the driver empties it
+        self._made: set[str] = set()
 
     def on_event(self, trial: Any, event: Event) -> None:
         """Says where a model continues, and what a finished one reached."""
@@ -42,6 +43,7 @@ class EventLog(EventCallback):
             self._note(job, Failure("diverged", event.message))
             progress.error(f"{name}: DIVERGED, {event.message}")
         elif isinstance(event, Finished):
+            self._made.add(job.key)
             self._finished(job, name, event)
 
     def _finished(self, job: Job, name: str, event: Finished) -> None:
@@ -55,10 +57,14 @@ class EventLog(EventCallback):
                 f"{name}: {job.file_name} ({accuracy}) from the shared memory: trained before, by this or another sweep"
             )
 
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A worker has taken a job up."""
+        self._made.discard(trial.config.get("job", ""))
+
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Says that a trial failed, and where its log is."""
+        """Says that a trial failed, and where its log is; not of one whose worker died when the model was there."""
         job = self.jobs.get(trial.config.get("job", ""))
-        if job is not None:
+        if job is not None and job.key not in self._made:
             failure = failure_of(trial, self.failed.get(job.key))
             self._note(job, failure)
             progress.error(f"{label(job, self.runs)}: FAILED, {failure}")
@@ -126,18 +132,23 @@ class Records(EventCallback):
 
     def __init__(self, jobs: dict[str, Job], output: OutputDir) -> None:
         self.recorder = Recorder(output, {key: job.fingerprint for key, job in jobs.items()})
+        self._made: set[str] = set()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Notes that a worker has taken a job up."""
         self.recorder.started(trial.config["job"])
+        self._made.discard(trial.config["job"])
 
     def on_event(self, trial: Any, event: Event) -> None:
         """Notes an epoch, or the end."""
         self.recorder.record(event)
+        if isinstance(event, Finished):
+            self._made.add(event.job)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Notes why a trial failed."""
-        self.recorder.failed(trial.config["job"], reason_of(trial))
+        """Notes why a trial failed, if it has left no model."""
+        if trial.config["job"] not in self._made:
+            self.recorder.failed(trial.config["job"], reason_of(trial))
 
 
 class Profiler(EventCallback):

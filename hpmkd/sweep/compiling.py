@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from hpmkd.child_process import last_line, run
@@ -12,10 +13,16 @@ from hpmkd.data.source.listing import count
 from hpmkd.errors import EnvironmentProblem
 from hpmkd.log import log, progress
 from hpmkd.plan.job import Job
-from hpmkd.plan.kernels import kernel_shapes
+from hpmkd.plan.kernels import KernelShape, kernel_shapes
 from hpmkd.store.output_dir import OutputDir
 
 _PATIENCE = 600.0  # seconds, on a busy machine
+
+
+def told_of(shapes: Sequence[KernelShape]) -> str:
+    """What a run does before its Ray starts, and a dry run announces."""
+    many = count(len(shapes), "shape of LeNet5", "shapes of LeNet5")
+    return f"{many}, read from the cache, or made now (10 to 30 s) if this machine has none yet"
 
 
 def compile_kernels(jobs: Iterable[Job], output: OutputDir) -> None:
@@ -27,8 +34,8 @@ def compile_kernels(jobs: Iterable[Job], output: OutputDir) -> None:
     shapes = kernel_shapes(jobs)
     if not shapes:
         return
-    many = count(len(shapes), "shape of LeNet5", "shapes of LeNet5")
-    progress.info(f"compiling kernels for {many}, unless this machine has them already")
+    progress.info(f"compiled kernels: {told_of(shapes)}")
+    start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix=output.scratch_prefix) as scratch:
         folder = Path(scratch)
         (folder / "request.json").write_text(json.dumps(shapes))
@@ -38,7 +45,9 @@ def compile_kernels(jobs: Iterable[Job], output: OutputDir) -> None:
         except (OSError, ValueError):
             log.warning(f"kernels were not compiled ahead ({code}: {last_line(folder)}); each worker compiles its own")
             return
-    if answer:
+    if not answer:
+        progress.info(f"compiled kernels: ready after {time.monotonic() - start:.1f} s")
+    else:
         raise EnvironmentProblem(
             answer["where"], expected=answer["expected"], found=answer["found"], todo=answer["todo"]
         )

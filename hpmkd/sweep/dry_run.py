@@ -22,11 +22,13 @@ from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.compression import described, networks_of, times_fewer
 from hpmkd.plan.grid import grid_of
 from hpmkd.plan.job import Job
+from hpmkd.plan.kernels import kernel_shapes
 from hpmkd.plan.planner import expand
 from hpmkd.plan.roles import Role
 from hpmkd.store.inspection import Finding
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep.benches import planned
+from hpmkd.sweep.compiling import told_of
 from hpmkd.sweep.known_images import notes
 from hpmkd.sweep.left_out import changed_settings, warn_left_out
 from hpmkd.sweep.own_networks import known_networks
@@ -76,7 +78,8 @@ def about(
     settings = _about_settings(config, output, jobs, findings=findings, force=force)
     after = planned(config, _seconds_alone(config, findings, output) if config.bench.workers else 0.0)
     images = [*_unseen(jobs), *_about_images(config, output, missing)]
-    return [*settings, *images, *_about_representations(config, jobs), *after]
+    kernels = [f"compiled kernels: {told_of(shapes)}"] if (shapes := kernel_shapes(missing)) else []
+    return [*settings, *images, *kernels, *_about_representations(config, jobs), *after]
 
 
 def _unseen(jobs: Sequence[Job]) -> list[str]:

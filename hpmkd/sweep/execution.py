@@ -24,6 +24,7 @@ from hpmkd.plan.job import Job
 from hpmkd.store import inspection
 from hpmkd.store.lock import locked
 from hpmkd.store.output_dir import OutputDir
+from hpmkd.store.progress_log import record_ends
 from hpmkd.sweep import benches
 from hpmkd.sweep.compiling import compile_kernels
 from hpmkd.sweep.known_images import need_known
@@ -106,6 +107,9 @@ def _prepare(
         specs = known_data(config, output)
     with timings.part("plan"):
         jobs, findings = settle(config, output, specs, request.force)
+        record_ends(
+            output, {job.key: job.fingerprint for job in jobs if job.key in findings and findings[job.key].good}
+        )
     missing = [job for job in jobs if job.key in findings and not findings[job.key].good]
     if missing:
         with timings.part("images"):

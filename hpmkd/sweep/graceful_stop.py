@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hpmkd.cluster.stop_signals import StopSignals
+from hpmkd.data.source.listing import count
 from hpmkd.log import progress
 from hpmkd.plan.events import EpochEnded, Event, Failed, Finished
 from hpmkd.store.output_dir import OutputDir
@@ -66,7 +67,7 @@ class GracefulStop(EventCallback):
             with contextlib.suppress(OSError):  # a full disk: the epochs saved so far stand
                 self.output.stop_file.touch()
             why = "stopping" if self.stop.caught is not None else "stopping at the first failure (--fail-fast)"
-            progress.info(f"{why}: saving {len(running)} running trials; interrupt again to stop at once")
+            progress.info(f"{why}: saving {count(len(running), 'running trial')}; interrupt again to stop at once")
         self._unsaved &= running
         if (not self._unsaved or time.monotonic() - self._asked > SAVE_SECONDS) and self._end_tune is not None:
             # Who has saved waits for this file to go; Tune, for the next report of each trial, or for its end.

@@ -23,7 +23,10 @@ def settled(config: SweepConfig, output: OutputDir) -> SweepConfig:
     if config.fit.precision != AUTO:
         return config
     saved = _saved(output)
-    found, why = (saved, f"as in {output.config_file}") if saved else _native(config)
+    if config.fit.kernels == COMPILED:  # whatever the sweep was started with: that is then refused as other settings
+        found, why = FP32, "compiled kernels have no other"
+    else:
+        found, why = (saved, f"as in {output.config_file}") if saved else _native(config)
     log.info(f"fit.precision auto: {found} ({why})")
     return with_precision(config, found)
 
@@ -45,8 +48,6 @@ def _saved(output: OutputDir) -> str | None:
 
 def _native(config: SweepConfig) -> tuple[str, str]:
     """A precision, and why it was taken."""
-    if config.fit.kernels == COMPILED:
-        return FP32, "compiled kernels have no other"
     wanted = config.resources
     on_cpu = wanted.device == "cpu" or wanted.gpus_per_trial == 0
     generations = [] if on_cpu else gpu_generations()

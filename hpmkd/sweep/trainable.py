@@ -17,6 +17,7 @@ from hpmkd.audit.sweep_dir import open_sweep
 from hpmkd.errors import EnvironmentProblem
 from hpmkd.plan.events import EpochEnded, EpochResult, Failed, Finished, JobProfile, Resumed
 from hpmkd.plan.job import Job
+from hpmkd.store.epoch_log import EpochLog, epoch_file
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep.device_setup import set_up
 from hpmkd.sweep.reports import to_report
@@ -110,10 +111,12 @@ class Reporter:
     def __init__(self, job: Job, output: OutputDir, schedule: SaveSchedule, curves: EventFiles) -> None:
         self.job, self.output, self.schedule, self.curves = job, output, schedule, curves
         self._earlier: list[EpochResult] = []  # those that the next report will tell of, too
+        self._log = EpochLog(epoch_file(output, job.key), job.fingerprint)
         self._reported, self._ended = -math.inf, -math.inf  # when the last report was made, and the last epoch
 
     def resumed(self, event: Resumed) -> None:
         """Reports that the job continues."""
+        self._log.begin(event.epoch)
         tune.report(to_report(event))
 
     def epoch(self, epoch: SavableEpoch) -> None:
@@ -123,6 +126,7 @@ class Reporter:
         """
         result, self._ended = epoch.event.result, time.monotonic()
         self.curves.epoch(result)
+        self._log.add(result)
         last, stopping = result.epoch == result.of, self.output.stop_file.exists()
         save = not last and (stopping or self.schedule.due())
         if last or (not save and time.monotonic() - self._reported < _REPORT_SECONDS):

@@ -37,4 +37,4 @@ class ShownAnswersBuilder(LogitsCacheBuilder):
 
     def said(self) -> str:
         """See `LogitsCacheBuilder`."""
-        return f"to what {self.total} epoch{'s' * (self.total > 1)} show{'s' * (self.total == 1)}"
+        return f"all images as {self.total} epoch{'s' * (self.total > 1)} show{'s' * (self.total == 1)} them"

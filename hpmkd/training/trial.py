@@ -145,6 +145,9 @@ class _Trial:
             return
         known = validation_pct if math.isfinite(validation_pct) else None
         about: dict[str, Any] = {"parents": parents.weights, "val_accuracy": known}
+        answers = [parent.key for parent in self.job.parents if parent.is_shown]
+        if answers:
+            about["answers"] = answers
         if splits.chosen is not None:
             about["training_data"] = realise(self.job.data, splits.chosen)
         if self.job.role.is_network:

@@ -61,14 +61,20 @@ def test_one_row_per_valid_file(output: OutputDir) -> None:
 
 @pytest.mark.parametrize(
     ("recipe", "expected"),
-    [({"fit.precision": "bf16"}, "bf16"), ({}, None), ({"fit.precision": 3}, None), ("bf16", None), (None, None)],
+    [
+        ({"fit.precision": "bf16"}, ["bf16", "torch"]),
+        ({"fit.precision": "fp32", "fit.kernels": "compiled"}, ["fp32", "compiled"]),
+        ({}, [None, None]),
+        ({"fit.precision": 3, "fit.kernels": []}, [None, None]),
+        ("bf16", [None, None]),
+        (None, [None, None]),
+    ],
 )
-def test_the_precision_of_a_model(recipe: Any, expected: str | None) -> None:
+def test_what_a_model_was_computed_in(recipe: Any, expected: list[str | None]) -> None:
     """So that tables of several sweeps can be told apart."""
-    meta = {"role": "student", "recipe": recipe}
-    assert result_row("student_D_AT_run1", Header("", 0, 70.0, 1.0, "", meta), True)["precision"] == expected
-    search = result_row("search_D", Header("", 0, 70.0, 1.0, "", meta | {"role": "search"}), True)
-    assert search["precision"] is None
+    for role in ("student", "search", "logits"):
+        row = result_row("student_D_AT_run1", Header("", 0, 70.0, 1.0, "", {"role": role, "recipe": recipe}), True)
+        assert [row["precision"], row["kernels"]] == expected
 
 
 def test_what_was_just_verified_is_not_read_again(output: OutputDir, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,6 +174,21 @@ def test_a_plan_that_cannot_be_read_is_said(tmp_path: Path, cache_dir: Path) -> 
         hpmkd.load_results(tmp_path)
     output.datasets_file.unlink()
     assert hpmkd.load_results(tmp_path).empty
+
+
+@pytest.mark.parametrize("answers", [["logits_teacher_D_run1"], [], None, "logits_teacher_D_run1", [3]])
+def test_answers_that_were_looked_up_are_a_cost(output: OutputDir, answers: Any) -> None:
+    """A student with a living teacher has them in its own time."""
+    meta: dict[str, Any] = {"role": "student", "dataset": "D", "baseline": "DKD", "run": 1, "answers": answers}
+    meta |= {"parents": {"teacher_D": ""}}
+    commit(output.models / "student_D_DKD_run1.pt", {"w": torch.zeros(2)}, 70.0, 3.0, meta)
+    made = {"role": "logits", "dataset": "D", "run": 1, "parents": {"teacher_D": ""}, "fingerprint": "f"}
+    commit(output.models / "logits_teacher_D_run1.npy", torch.zeros(2, 2, 2), 70.0, 4.0, made)
+    frame = results.load_results(output.root)
+    known = answers == ["logits_teacher_D_run1"]
+    row = frame.set_index("file").loc["student_D_DKD_run1.pt"]
+    assert row["ancestor_seconds"] == (14.0 if known else 10.0)
+    assert results.summary(frame).set_index("baseline").loc["DKD", "total_seconds"] == (17.0 if known else 13.0)
 
 
 def test_table_follows_the_order_of_the_config(output: OutputDir) -> None:

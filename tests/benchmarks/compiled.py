@@ -56,11 +56,15 @@ def compare(name: str, options: argparse.Namespace) -> dict[str, object]:
 
 def main(words: list[str]) -> int:
     """Prints one JSON line per case and batch."""
-    parser = argparse.ArgumentParser(prog="compiled.py", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--cases", nargs="+", default=["Direct", "KD", "teacher"], choices=list(NAMED))
-    parser.add_argument("--batches", nargs="+", type=int, default=[64, 256])
-    parser.add_argument("--images", type=int, default=2048)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser = argparse.ArgumentParser(
+        prog="compiled.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    default = "default: %(default)s"
+    said = f"KD has a living teacher, KD cached looks its logits up ({default})"
+    parser.add_argument("--cases", nargs="+", default=["Direct", "KD", "teacher"], choices=list(NAMED), help=said)
+    parser.add_argument("--batches", nargs="+", type=int, default=[64, 256], help=default)
+    parser.add_argument("--images", type=int, default=2048, help=default)
+    parser.add_argument("--rounds", type=int, default=5, help=default)
     options = parser.parse_args(words)
     options.device, options.precision = "cpu", "fp32"
     torch.set_num_threads(1)

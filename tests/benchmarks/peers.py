@@ -6,7 +6,7 @@
 
 Needs torchdistill (`pip install -e '.[bench]'`), of which the boxes, losses, helper modules and loop are taken; its
 networks are ours, with the same weights, and its images go through torchvision's transforms, as its configs have them.
-Ours: one trial per core, each a process of one thread, as a sweep has them. Theirs in two ways. `as_shipped`: one
+Ours: one trial per core, each a process of one thread, as a sweep has them. Theirs in three ways. `as_shipped`: one
 process with a thread and a loader worker per core. `two_processes` (more where `--processes` says so): trainings side
 by side like ours, each of one thread, with as many loader workers or none, whichever is faster. `tuned`: the same with
 what its code has no setting for and ours does by itself, networks in channels_last and the allocator's settings.
@@ -145,15 +145,16 @@ def parsed(words: list[str] | None) -> argparse.Namespace:
     """What is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words_of_data = "a folder with train.parquet and test.parquet, 32x32 in colour"
+    default = "default: %(default)s"
     parser.add_argument("--data", type=Path, required=True, help=words_of_data)
-    parser.add_argument("--images", type=int, default=10_000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--images", type=int, default=10_000, help=default)
+    parser.add_argument("--rounds", type=int, default=3, help=default)
     parser.add_argument("--pairs", nargs="+", choices=PAIRS, default=list(PAIRS))
     parser.add_argument("--methods", nargs="+", choices=NAMES, default=NAMES)
     parser.add_argument("--batch", type=int, help="default: 256 of LeNet5, 64 of ResNets")
     parser.add_argument("--processes", type=int, default=2, help="side by side; cores that either side has")
     parser.add_argument("--processor-time", action="store_true")
-    parser.add_argument("--steps", type=int, default=10, help="with --processor-time, in a round")
+    parser.add_argument("--steps", type=int, default=10, help=f"with --processor-time, in a round ({default})")
     return parser.parse_args(words)
 
 

@@ -120,8 +120,10 @@ def checkout(revision: str, folder: Path) -> Iterator[Path]:
 def main(words: list[str]) -> int:
     """Prints one JSON line per role and baseline; exit code 1 where a side has models that the other lacks."""
     parser = argparse.ArgumentParser(
-        prog="two_sides.py", description=(__doc__ or "").splitlines()[0], allow_abbrev=False
-    )
+        prog="two_sides.py", description=__doc__,
+        usage="%(prog)s [--before REVISION] [--change FLAGS] [--margin POINTS] [--keep FOLDER] [flags of run_sweep.py]",
+        formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+    )  # fmt: skip
     parser.add_argument("--before", help="git revision of the first side (default: this one)")
     parser.add_argument("--change", default="", help="flags of the second side, in one string")
     parser.add_argument(

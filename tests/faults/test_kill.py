@@ -16,6 +16,7 @@ import pytest
 from support.sweeps import ROOT, restore, stamps, start, weights, words
 
 from hpmkd.store.output_dir import OutputDir
+from hpmkd.store.progress_log import read_all
 
 LONG = ["--baselines", "TraditionalKD", "FitNets", "--student-epochs", "100", "--record.checkpoint_overhead", "1"]
 LONG += ["--max-concurrent", "2"]
@@ -99,3 +100,34 @@ def test_stopped_in_every_way_one_after_the_other(
     assert "FitNets run 1/1 Digits: continues after epoch" in capfd.readouterr().out
     assert {name: stamps(output)[name] for name in done} == done
     assert weights(output) == uninterrupted
+    assert incomplete(output) == {}
+
+
+def incomplete(output: Path) -> dict[str, list[int]]:
+    """Which epochs the learning curves of finished models have, where they have not all, or no end."""
+    found = {key: one for key, one in read_all(OutputDir(output)).items() if one.of}
+    return {
+        key: [row["epoch"] for row in one.epochs]
+        for key, one in found.items()
+        if one.state != "ended" or [row["epoch"] for row in one.epochs] != list(range(1, one.of + 1))
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("times", range(3))
+def test_killed_as_soon_as_a_model_is_there(times: int, tmp_path: Path, cache_dir: Path) -> None:
+    """Its last epochs were to be reported with its end: nobody has heard of them, and its curve has them, too."""
+    output = tmp_path / "out"
+    arguments = words(output, cache_dir, "--baselines", "Direct", "--runs", "3", "--student-epochs", "4")
+    command = [sys.executable, str(ROOT / "run_sweep.py"), *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        deadline = time.monotonic() + 120
+        while len(list(output.glob("models/student*.pt"))) <= times:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+        process.kill()
+        process.wait()
+        assert restore(output) == 0
+    assert incomplete(output) == {}
+    assert not list(output.glob("progress/*.epochs"))

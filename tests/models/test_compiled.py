@@ -208,3 +208,26 @@ def test_what_a_machine_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
         network()
     network(kernels="torch")
     network(ModelSpec("resnet8", (2, 2, 2), 1, 16, 4))
+
+
+def test_images_that_the_kernels_were_not_made_for() -> None:
+    """Torch's own answer, or error: none, of other channels, not square."""
+    made = network(ModelSpec("lenet5", (3, 4, 5), 1, 28, 10))
+    assert made(torch.zeros(0, 1, 28, 28)).logits.shape == (0, 10)
+    for shape in ((2, 3, 28, 28), (2, 1, 28, 40)):
+        with pytest.raises(RuntimeError):
+            made(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_something_else_at_the_name_of_kernels(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk_cache = importlib.import_module("hpmkd.models.compiled.disk_cache")
+    monkeypatch.setattr(disk_cache, "user_cache", lambda: tmp_path)
+    folder = tmp_path / "kernels" / disk_cache._name("x")
+    folder.parent.mkdir()
+    if kind == "file":
+        folder.write_text("")
+    else:
+        folder.symlink_to(tmp_path / "nowhere")
+    assert disk_cache.through_cache("x", lambda options: "kernels") == "kernels"
+    assert disk_cache._is_sound(folder)

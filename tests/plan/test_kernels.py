@@ -60,7 +60,8 @@ def test_refused_without_a_lenet5() -> None:
 
 @pytest.mark.parametrize(("key", "value"), [("fit__precision", "bf16"), ("resources__device", "cuda")])
 def test_refused_beside(key: str, value: str) -> None:
-    with pytest.raises(UsageError, match=rf"(?s){key.replace('__', '.')}.*fit\.kernels: compiled.*{value}"):
+    told = rf"(?s)fit\.kernels.*torch beside {key.replace('__', '.')}: {value}.*found: compiled"
+    with pytest.raises(UsageError, match=told):
         make_config(fit__kernels="compiled", **{key: value})
     make_config(**{key: value})
 

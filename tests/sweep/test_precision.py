@@ -11,7 +11,7 @@ from support.builders import make_config
 
 from hpmkd.config.load import to_yaml
 from hpmkd.config.request import Request
-from hpmkd.errors import ConfigMismatch, HpmkdError
+from hpmkd.errors import ConfigMismatch, HpmkdError, UsageError
 from hpmkd.plan.recipes import fit_of
 from hpmkd.sweep import precision
 from hpmkd.sweep.resolution import resolve
@@ -94,6 +94,23 @@ def test_other_settings_than_the_sweep_has_are_refused_as_ever(hardware: dict[st
     with pytest.raises(ConfigMismatch, match=r"`runs` 7 -> 3") as caught:
         resolve(Request("quick", None, str(tmp_path), overrides=overrides))
     assert "precision" not in str(caught.value)
+
+
+def test_compiled_kernels_on_what_was_started_in_bf16(hardware: dict[str, Any], tmp_path: Path) -> None:
+    """Another recipe, as any other setting would make: refused where there are models, and before anything is moved."""
+    hardware["cpu"] = True
+    started, output = resolve(Request("quick", str(tmp_path), overrides={"fit.precision": "auto"}))
+    output.config_file.write_text(to_yaml(started))
+    compiled = {"fit.kernels": "compiled"}
+    assert asked(tmp_path, fit__kernels="compiled") == "fp32"
+    both = Request("quick", None, str(tmp_path), overrides={"fit.precision": "auto", **compiled})
+    assert resolve(both)[0].fit.precision == "fp32"
+    with pytest.raises(UsageError, match=r"command line, --fit\.kernels.*\n.*torch beside fit\.precision: bf16"):
+        resolve(
+            Request(
+                None, None, str(tmp_path), overrides=compiled, places={"fit.kernels": "command line, --fit.kernels"}
+            )
+        )
 
 
 def test_no_recipe_says_auto() -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from support.builders import make_config, make_jobs
 
-from hpmkd.audit.findings import audit
+from hpmkd.audit.findings import audit, headers
 from hpmkd.plan.events import Resumed
 from hpmkd.plan.job import Job
 from hpmkd.store.output_dir import OutputDir
@@ -65,6 +65,11 @@ def test_weights_recipes_and_recorded_parents_are_those_with_the_living_teacher(
         "logits_teacher_Digits_run1", "logits_teacher_Digits_search",
     }  # fmt: skip
     assert weights(root, jobs) == live
+    found = {key: made.metadata.get("answers") for key, made in headers(OutputDir(root)).items()}
+    assert {key for key, answers in found.items() if answers} == {
+        key for key, job in jobs.items() if any(parent.is_shown for parent in job.parents)
+    }
+    assert found["student_Digits_TraditionalKD_run1"] == ["logits_teacher_Digits_run1"]
 
 
 def test_they_are_the_numbers_of_the_living_teacher_in_each_batch(shared: tuple[Path, dict[str, Job]]) -> None:

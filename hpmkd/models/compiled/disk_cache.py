@@ -103,5 +103,7 @@ def _is_sound(folder: Path) -> bool:
 
 def _publish(new: Path, folder: Path) -> None:
     (new / _SEAL).write_text(_hash(new))
+    if folder.is_symlink() or folder.is_file():
+        folder.unlink()
     shutil.rmtree(folder, ignore_errors=True)  # what is there is damaged
     new.rename(folder)

@@ -63,7 +63,7 @@ def need_kernels() -> VectorSetting:
             "fit.kernels: this processor has no fused multiply-add of vectors that the compiled kernels use",
             expected="AVX2 and FMA, AVX-512VL, or NEON",
             found=f"{machine} without them",
-            todo="take --fit.kernels torch",
+            todo="a sweep that is to be started can take --fit.kernels torch; go on with others on another machine",
         )
     return found
 
@@ -71,8 +71,15 @@ def need_kernels() -> VectorSetting:
 @functools.cache
 def host_features() -> frozenset[str]:
     """Of this processor, as LLVM names them; where numba is told to use others (NUMBA_CPU_FEATURES), those."""
-    from llvmlite import binding
-
+    try:
+        from llvmlite import binding
+    except (ImportError, OSError) as error:
+        raise EnvironmentProblem(
+            "fit.kernels: llvmlite, with which numba compiles, cannot be imported",
+            expected="numba as the extra compiled installs it",
+            found=f"{type(error).__name__}: {error}",
+            todo="pip install --force-reinstall numba llvmlite",
+        ) from error
     told = os.environ.get("NUMBA_CPU_FEATURES")
     text = binding.get_host_cpu_features().flatten() if told is None else told
     return frozenset(one[1:] for one in text.split(",") if one.startswith("+"))
