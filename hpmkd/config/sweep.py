@@ -90,8 +90,8 @@ class FitConfig(Section):
     )
     gamma: Positive = Field(0.1, description="schedule step: factor of lr at each milestone")
     precision: Literal["fp32", "bf16", "auto"] = Field(
-        "fp32", description="precision of the forward and backward pass; auto: bf16 where the machine that starts the "
-        "sweep computes it natively, else fp32; the sweep keeps it",
+        "fp32", description="precision of the forward and backward pass; auto: bf16 for LeNet5s where the machine that "
+        "starts the sweep computes it natively, else fp32; the sweep keeps it",
     )  # fmt: skip
     tf32: bool = Field(
         False, description="GPU: fp32 convolutions and products on TF32 units: faster, with 10 bits of mantissa"

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 
 from hpmkd.cluster.mps_control import gpu_generations
+from hpmkd.config.architectures import LENET5_NAMES
 from hpmkd.config.kernels import COMPILED
 from hpmkd.config.load import read_config_file
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.errors import HpmkdError
 from hpmkd.hardware import computes_bf16
 from hpmkd.log import log
+from hpmkd.plan.pairs import pairs_of
 from hpmkd.store.output_dir import OutputDir
 
 AUTO, FP32, BF16 = "auto", "fp32", "bf16"
@@ -18,8 +20,8 @@ _AMPERE = 8  # major number of the first compute capability with bf16
 
 
 def settled(config: SweepConfig, output: OutputDir) -> SweepConfig:
-    """The config with `fp32` or `bf16` in place of `auto`: that of the sweep in the output, else what this machine
-    computes natively. On a cluster that is the machine from which the sweep is started."""
+    """The config with `fp32` or `bf16` in place of `auto`: that of the sweep in the output, else bf16 where it costs no
+    accuracy and this machine computes it natively. On a cluster that is the machine from which the sweep is started."""
     if config.fit.precision != AUTO:
         return config
     saved = _saved(output)
@@ -48,6 +50,8 @@ def _saved(output: OutputDir) -> str | None:
 
 def _native(config: SweepConfig) -> tuple[str, str]:
     """A precision, and why it was taken."""
+    if not all(network.arch in LENET5_NAMES for pair in pairs_of(config).values() for network in pair.values()):
+        return FP32, "only of LeNet5 it was shown that bf16 costs no accuracy"
     wanted = config.resources
     on_cpu = wanted.device == "cpu" or wanted.gpus_per_trial == 0
     generations = [] if on_cpu else gpu_generations()

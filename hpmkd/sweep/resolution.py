@@ -64,8 +64,9 @@ def resolve(request: Request) -> tuple[SweepConfig, OutputDir]:
         refuse_older(output)
     _need_utf8(output, request)
     _need_folders(output, request)
-    config = settled(_absolute_paths(_read(source, request, output)), output)
+    config = _absolute_paths(_read(source, request, output))
     _check_plan(config, source, request)
+    config = settled(config, output)
     if request.restore is not None and request.mode is not None:
         _refuse_other_settings(config, request, output)
     return config, output

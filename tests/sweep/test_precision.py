@@ -44,6 +44,8 @@ def asked(output: Path, **keys: Any) -> str:
         (True, [7], {"resources__gpus_per_trial": 0}, "bf16"),
         (False, [9], {"resources__device": "cpu"}, "fp32"),
         (True, [], {"fit__kernels": "compiled"}, "fp32"),
+        (True, [9], {"teacher__arch": "resnet8"}, "fp32"),  # of which it was not shown that it costs nothing
+        (True, [9], {"student__arch": "resnet20"}, "fp32"),
     ],
 )
 def test_what_the_hardware_has(
