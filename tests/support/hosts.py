@@ -36,7 +36,7 @@ mkdir /mnt/shared /mnt/home /mnt/cache
 for folder in home cache; do mount --bind {own}/$folder /mnt/$folder; done
 {mounts}
 {keep}
-mount --bind {own}/tmp /tmp
+mount --rbind {own}/tmp /tmp
 mount -t tmpfs -o size=1g tmpfs /dev/shm
 hostname {name}
 ip link set lo up
@@ -216,8 +216,7 @@ def _kept(own: Path) -> str:
         if path.is_relative_to("/tmp"):
             place = own / "tmp" / path.relative_to("/tmp")
             lines.append(f"mkdir -p {place} && mount --rbind {path} {place}")
-    # The hosts' own folders may lie there, too: they were bound before.
-    return "\n".join(lines).replace("mount --bind", "mount --rbind")
+    return "\n".join(lines)
 
 
 @contextmanager
