@@ -104,17 +104,16 @@ def answered(node: Node, answer: ray.ObjectRef[Any]) -> Any:
     try:
         return ray.get(answer, timeout=ANSWER_SECONDS)
     except ray.exceptions.GetTimeoutError as error:
-        found: BaseException | str = f"no answer within {ANSWER_SECONDS:g} seconds"
-        raise _silent(node, found) from error
+        raise _silent(node, f"no answer within {ANSWER_SECONDS:g} seconds") from error
     except ray.exceptions.RayError as error:
         raise _silent(node, (str(error).strip().splitlines() or [""])[-1] or type(error).__name__) from error
 
 
-def _silent(node: Node, found: object) -> EnvironmentProblem:
+def _silent(node: Node, found: str) -> EnvironmentProblem:
     return EnvironmentProblem(
         f"node {node.address}: does not do what it is asked",
         expected="a node of the cluster that runs tasks",
-        found=str(found),
+        found=found,
         todo="look at ray status, and take the node out of the cluster (ray stop on it) or start Ray there again",
     )
 

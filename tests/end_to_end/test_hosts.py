@@ -38,17 +38,8 @@ def flags(host: Host, cores: int) -> list[str]:
 
 
 def sweep(to: Host, *more: str) -> list[str]:
-    usual = [
-        "--mode",
-        "quick",
-        "--baselines",
-        "Direct",
-        "TraditionalKD",
-        "--student-epochs",
-        "2",
-        "-o",
-        f"{SHARED}/out",
-    ]
+    small = "--mode quick --baselines Direct TraditionalKD --student-epochs 2"
+    usual = [*small.split(), "-o", f"{SHARED}/out"]
     return [sys.executable, str(ROOT / "run_sweep.py"), *usual, "--address", f"{to.address}:{PORT}", *more]
 
 

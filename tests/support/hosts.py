@@ -185,10 +185,6 @@ class Hosts:
             assert done.returncode == 0, done.stderr
         return host
 
-    def cut(self, host: Host) -> None:
-        """Pulls a host's cable."""
-        self._do(f"ip link set port{host.address.rpartition('.')[2]} down")
-
     def end(self) -> None:
         """Of all hosts, and of every process on them."""
         os.kill(self.first, signal.SIGKILL)
