@@ -7,6 +7,7 @@ EXIT_SOME_FAILED = 1
 EXIT_USAGE = 2
 EXIT_ENVIRONMENT = 3
 EXIT_MISMATCH = 4
+EXIT_UNMIRRORED = 5
 EXIT_LOCKED = 11
 
 
@@ -35,6 +36,14 @@ class EnvironmentProblem(HpmkdError):
     exit_code = EXIT_ENVIRONMENT
 
 
+class MirrorProblem(EnvironmentProblem):
+    """The storage of a mirror does not do what it is asked."""
+
+
+class NotInMirror(MirrorProblem):
+    """There is no such file on that storage."""
+
+
 class Refused(EnvironmentProblem):
     """A process that measures could not do what it was asked: a library that does not know the device, memory that is
     not enough."""
@@ -50,6 +59,12 @@ class Locked(HpmkdError):
     """Another sweep is working in the same output."""
 
     exit_code = EXIT_LOCKED
+
+
+class NotMirrored(HpmkdError):
+    """All models are there, but not everything is copied to the mirror yet."""
+
+    exit_code = EXIT_UNMIRRORED
 
 
 class DamagedModel(HpmkdError):

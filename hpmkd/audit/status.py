@@ -17,7 +17,7 @@ from hpmkd.audit.sweep_dir import Saved, open_saved
 from hpmkd.files import parse_json
 from hpmkd.plan.job import Job, place_name
 from hpmkd.store.inspection import Finding, inspect
-from hpmkd.store.output_dir import OutputDir, trial_folder
+from hpmkd.store.output_dir import EPOCH_META, OutputDir, trial_folder
 from hpmkd.store.progress_log import Progress, read_all
 
 State = Literal[
@@ -181,7 +181,7 @@ def _of(job: Job, record: Progress | None) -> int:
 def _saved_epochs(output: OutputDir) -> dict[str, int]:
     """Trial folder -> the furthest epoch of which a checkpoint lies there."""
     found: dict[str, int] = {}
-    for path in output.tune.glob("round*/*/checkpoint_*/epoch.json"):
+    for path in output.tune.glob(f"round*/*/checkpoint_*/{EPOCH_META}"):
         try:
             epoch = int(parse_json(path.read_text())["epoch"])
         except (OSError, ValueError, KeyError, TypeError):

@@ -27,6 +27,7 @@ _ALIASES = {
     "--gpus-per-trial": ("resources.gpus_per_trial", "SHARE", "share of a GPU per trial, such as 0.2"),
     "--cpus-per-trial": ("resources.cpus_per_trial", "CORES", "CPU cores per trial"),
     "--max-concurrent": ("resources.max_concurrent", "INT", "trials side by side"),
+    "--mirror": ("record.mirror", "URI", "keep a copy of the output there: a folder, s3://bucket/run7, gs://, sftp://"),
     "--address": ("resources.address", "ADDRESS", "address of a running Ray cluster"),
 }
 _ALIAS_OF = {key: flag for flag, (key, *_) in _ALIASES.items()}
@@ -70,7 +71,8 @@ def _add_contract(parser: jsonargparse.ArgumentParser) -> None:
     add("-o", "--output", metavar="DIR", help="output folder; default: results/<mode>")
     add(
         "--restore", "--resume", dest="restore", nargs="?", const="", metavar="DIR",
-        help="continue the sweep in DIR (default: --output, else that of --mode, else the newest under results/)",
+        help="continue the sweep in DIR (default: --output, else that of --mode, else the newest under results/), or "
+        "that of a mirror (its URI)",
     )  # fmt: skip
     add(
         "-n", "--dry-run", dest="dry_run", action="store_true", help="list what would be trained and why; train nothing"

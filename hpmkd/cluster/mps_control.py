@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from hpmkd.store.output_dir import SHORT_TEMP
+from hpmkd.store.scratch import SHORT_TEMP
 
 CONTROL = "nvidia-cuda-mps-control"
 PIPE, LOGS, VISIBLE = "CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY", "CUDA_VISIBLE_DEVICES"

@@ -23,7 +23,7 @@ from hpmkd.data.source.listing import named, shown
 from hpmkd.errors import EnvironmentProblem
 from hpmkd.files import is_utf8, system_words
 from hpmkd.log import progress
-from hpmkd.store.output_dir import scratch_places
+from hpmkd.store.scratch import scratch_places
 
 # What Ray appends, as long as it can become: the session's name has a time and a process id.
 _SOCKET = "session_2000-01-01_00-00-00_000000_4194304/sockets/plasma_store.1"

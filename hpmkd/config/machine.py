@@ -50,6 +50,11 @@ class RecordConfig(Section):
         description="when all models are trained, compare what their layers make of images (CKA), and how well their "
         "embeddings separate the classes; see `hpmkd measure DIR --representations`",
     )
+    mirror: str | None = Field(
+        None,
+        description="keep a copy of the output, as it grows, in a second folder or on storage elsewhere: a path, or a "
+        "URI such as s3://bucket/run7; --restore URI continues from it on another machine",
+    )
     profile: bool = Field(
         False, description="record where the time of each model and of the sweep goes, in profile.json"
     )

@@ -19,6 +19,7 @@ from hpmkd.programme.members import Opened, opened
 from hpmkd.programme.run import run_all
 from hpmkd.sweep import execution
 from hpmkd.sweep.dry_run import dry_run
+from hpmkd.sweep.mirroring import from_mirror
 from hpmkd.sweep.resolution import resolve
 
 
@@ -76,6 +77,7 @@ def execute(request: Request, owns_process: bool = False) -> int:
     with console_lines(show_progress=not (request.quiet or request.dry_run)):
         need_home()
         need_temp()
+        request = from_mirror(request)
         programme = opened(request)
         if programme is not None:
             return _several(request, programme, owns_process)

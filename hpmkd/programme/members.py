@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hpmkd.config.from_python import flattened
+from hpmkd.config.mirror import below, checked_uri
 from hpmkd.config.modes import config_file
 from hpmkd.config.paths import user_path
 from hpmkd.config.programme import FILE, OF_ITS_MODES, Programme, is_programme, read_programme
@@ -88,6 +89,9 @@ def _continued(request: Request) -> Opened | None:
 
 
 def _member(name: str, request: Request) -> Member:
+    mirror = request.overrides.get("record.mirror")
+    if mirror:
+        request = replace(request, overrides={**request.overrides, "record.mirror": below(checked_uri(mirror), name)})
     try:
         return Member(name, request, *resolve(request))
     except HpmkdError as error:

@@ -8,6 +8,7 @@ import shlex
 from hpmkd.audit.timed_workers import need_workers
 from hpmkd.cluster.stop_signals import StopSignals
 from hpmkd.config.load import to_yaml
+from hpmkd.config.mirror import above
 from hpmkd.config.programme import FILE
 from hpmkd.config.request import Request
 from hpmkd.data.cache import prepare, realised
@@ -19,6 +20,7 @@ from hpmkd.programme.members import Member, Opened, in_mode
 from hpmkd.store.lock import locked
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep.execution import exit_message, train
+from hpmkd.sweep.mirroring import copy_list
 from hpmkd.sweep.own_networks import known_networks
 from hpmkd.sweep.preparation import known_data
 
@@ -76,6 +78,9 @@ def _check(opened: Opened) -> None:
 def _begin(opened: Opened) -> None:
     """What `--restore` continues from, whichever mode it is in: the list, and each mode's settings as they are now."""
     commit_bytes(opened.root / FILE, opened.programme.yaml().encode())
+    mirrors = [member.config.record.mirror for member in opened.members]
+    if mirrors[0]:
+        copy_list(above(mirrors[0]), opened.root / FILE)
     for member in opened.members:
         if not member.output.config_file.exists():
             commit_bytes(member.output.config_file, to_yaml(member.config).encode())

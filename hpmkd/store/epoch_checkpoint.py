@@ -13,9 +13,8 @@ import torch
 
 from hpmkd.files import commit_bytes, commit_json, parse_json
 from hpmkd.plan.job import Job
+from hpmkd.store.output_dir import EPOCH_FILE, EPOCH_META
 from hpmkd.store.sidecar import file_hash
-
-EPOCH_FILE, EPOCH_META = "epoch.pt", "epoch.json"
 
 
 class Resumable(Protocol):

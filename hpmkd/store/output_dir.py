@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hpmkd.config.specs import ModelSpec
 from hpmkd.plan.job import Job
 from hpmkd.plan.roles import OLD_ROLES, Role
+from hpmkd.store.scratch import scratch_places
 
-SHORT_TEMP = Path("/tmp")  # for sockets, where the path of the system's temp folder is too long for them
+EPOCH_FILE, EPOCH_META = "epoch.pt", "epoch.json"  # of an epoch checkpoint: the state, and its description
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,11 @@ class OutputDir:
     def ray_file(self) -> Path:
         """Which processes of a private Ray are this sweep's."""
         return self.root / ".sweep.ray.json"
+
+    @property
+    def mirror_file(self) -> Path:
+        """What lies in the mirror, and since when; see `mirror/known.py`."""
+        return self.root / ".mirror.jsonl"
 
     @property
     def models(self) -> Path:
@@ -221,16 +226,11 @@ class OutputDir:
 
     def checkpoint_folders(self, job: Job) -> list[Path]:
         """All epoch checkpoints of a job, in all rounds."""
-        return [path.parent for path in self.tune.glob(f"round*/{trial_folder(job)}/checkpoint_*/epoch.json")]
+        return [path.parent for path in self.tune.glob(f"round*/{trial_folder(job)}/checkpoint_*/{EPOCH_META}")]
 
     def saved_folders(self, job: Job) -> set[Path]:
         """Whatever trials of this sweep have saved of the job, whole or not: epochs and the finished model."""
         return set(self.tune.glob(f"round*/{trial_folder(job)}/checkpoint_*"))
-
-
-def scratch_places() -> list[Path]:
-    """Where scratch folders may lie, best first: the system's temp folder, and places with short paths."""
-    return list(dict.fromkeys([Path(tempfile.gettempdir()), SHORT_TEMP, Path("/var/tmp"), Path("/dev/shm")]))
 
 
 def trial_folder(job: Job) -> str:

@@ -7,6 +7,7 @@ import shlex
 import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hpmkd.audit.findings import known_headers
 from hpmkd.audit.sweep_dir import Saved
@@ -29,6 +30,7 @@ from hpmkd.sweep import benches
 from hpmkd.sweep.compiling import compile_kernels
 from hpmkd.sweep.known_images import need_known
 from hpmkd.sweep.measuring import measure_at_end
+from hpmkd.sweep.mirroring import fetched, mirrored
 from hpmkd.sweep.preparation import (
     clean_up,
     known_data,
@@ -39,6 +41,9 @@ from hpmkd.sweep.preparation import (
     settle,
 )
 from hpmkd.timings import Timings
+
+if TYPE_CHECKING:
+    from hpmkd.mirror.session import Mirror
 
 
 def execute(request: Request, config: SweepConfig, output: OutputDir, owns_process: bool = False) -> int:
@@ -62,8 +67,8 @@ def execute(request: Request, config: SweepConfig, output: OutputDir, owns_proce
 def train(request: Request, config: SweepConfig, output: OutputDir, stop: StopSignals) -> int:
     """The sweep itself, while its folder is locked; `stop` tells afterwards whether it was stopped."""
     benches.check(config)
-    with locked(output):
-        return _sweep(request, config, output, stop)
+    with locked(output), mirrored(config, output, stop) as mirror:
+        return _sweep(request, config, output, stop=stop, mirror=mirror)
 
 
 def exit_message(program: str, root: Path, written: Path, number: int) -> str:
@@ -74,10 +79,12 @@ def exit_message(program: str, root: Path, written: Path, number: int) -> str:
     return f"stopped by {signal.Signals(number).name}; {command}"
 
 
-def _sweep(request: Request, config: SweepConfig, output: OutputDir, stop: StopSignals) -> int:
+def _sweep(request: Request, config: SweepConfig, output: OutputDir, stop: StopSignals, mirror: Mirror | None) -> int:
     timings = Timings()
     with plan_withdrawn(output):
-        jobs, findings, missing = _prepare(request, config, output, timings)
+        jobs, findings, missing = _prepare(request, config, output, timings=timings, mirror=mirror)
+    if mirror is not None:
+        mirror.start()
     code, exit_message = EXIT_OK, ""
     if missing:
         code, exit_message = _train(
@@ -98,15 +105,19 @@ def _sweep(request: Request, config: SweepConfig, output: OutputDir, stop: StopS
 
 
 def _prepare(
-    request: Request, config: SweepConfig, output: OutputDir, timings: Timings
+    request: Request, config: SweepConfig, output: OutputDir, timings: Timings, mirror: Mirror | None
 ) -> tuple[Sequence[Job], dict[str, inspection.Finding], list[Job]]:
     """The plan, what its files are worth, and the jobs that are to be trained, whose images are then there."""
     with timings.part("plan"):
         clean_up(config, output)
+        if mirror is not None:
+            mirror.download.records()
     with timings.part("images"):  # a user's own are decoded here, if they never were
         specs = known_data(config, output)
     with timings.part("plan"):
         jobs, findings = settle(config, output, specs, request.force)
+        if mirror is not None:
+            findings = fetched(mirror, jobs, findings, output)
         record_ends(
             output, {job.key: job.fingerprint for job in jobs if job.key in findings and findings[job.key].good}
         )

@@ -14,6 +14,7 @@ from hpmkd.config.extended import extended
 from hpmkd.config.from_python import flattened
 from hpmkd.config.keys import leaves
 from hpmkd.config.load import load, parse_value, read_config_file, with_overrides, written_places
+from hpmkd.config.mirror import checked_uri
 from hpmkd.config.modes import config_file
 from hpmkd.config.networks import absolute_pair, absolute_source
 from hpmkd.config.paths import user_path
@@ -190,7 +191,10 @@ def _absolute_paths(config: SweepConfig) -> SweepConfig:
     mlflow = config.record.mlflow
     if mlflow and "://" not in mlflow:
         mlflow = str(_absolute(mlflow, "record.mlflow"))
-    record = config.record.model_copy(update={"mlflow": mlflow})
+    mirror = config.record.mirror
+    record = config.record.model_copy(
+        update={"mlflow": mlflow, "mirror": None if mirror is None else checked_uri(mirror)}
+    )
     networks: dict[str, Any] = {
         "teacher": absolute_source(config.teacher, _absolute),
         "student": absolute_source(config.student, _absolute),

@@ -17,7 +17,7 @@ from support.sweeps import ROOT
 from hpmkd.cluster import surroundings
 from hpmkd.cluster.surroundings import advice, place_for_ray
 from hpmkd.errors import EnvironmentProblem
-from hpmkd.store import output_dir
+from hpmkd.store import output_dir, scratch
 
 PREFIX = "hpmkd-0123456789ab-"
 
@@ -112,11 +112,11 @@ def test_no_folder_at_all_says_what_was_tried(monkeypatch: pytest.MonkeyPatch, t
 
 def test_folders_of_killed_sweeps_are_found(tmp_path: Path) -> None:
     output = output_dir.OutputDir(tmp_path / "out")
-    for place in output_dir.scratch_places():
+    for place in scratch.scratch_places():
         if os.access(place, os.W_OK):
             (place / f"{output.scratch_prefix}ray-x").mkdir()
     assert output.remove_scratch() >= 1
-    assert not [one for place in output_dir.scratch_places() for one in place.glob(f"{output.scratch_prefix}*")]
+    assert not [one for place in scratch.scratch_places() for one in place.glob(f"{output.scratch_prefix}*")]
 
 
 @pytest.mark.parametrize("home", ["/dev/null", None])

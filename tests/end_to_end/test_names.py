@@ -17,7 +17,7 @@ from support.sweeps import PATIENCE, ROOT, SMALL, weights
 from hpmkd.cli.main import main, run_command
 from hpmkd.cluster.surroundings import need_temp
 from hpmkd.log import log
-from hpmkd.store import output_dir
+from hpmkd.store import scratch
 
 NAME = os.fsdecode(b"b\xffd")
 TINY = ["--dataset", "x=data set", "--baselines", "Direct", *SMALL, "--train-images", "8", "--data.image_size", "32"]
@@ -146,7 +146,7 @@ def test_a_temp_folder_that_ray_cannot_name_is_replaced_and_that_is_said(
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(odd))
     monkeypatch.setattr(tempfile, "tempdir", None)
-    monkeypatch.setattr(output_dir, "SHORT_TEMP", tmp_path)
+    monkeypatch.setattr(scratch, "SHORT_TEMP", tmp_path)
     with caplog.at_level("INFO", log.name):
         need_temp()
         need_temp()

@@ -1,0 +1,113 @@
+"""Which files of an output are copied to its mirror, and in which order."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from hpmkd.mirror.claim import NAME as CLAIM
+from hpmkd.store.epoch_log import SUFFIX as EPOCHS
+from hpmkd.store.output_dir import EPOCH_FILE, EPOCH_META, OutputDir
+
+# Of another machine, of a moment, or damaged: of no use elsewhere. Hidden ones are the lock and its like; what a worker
+# notes of its epochs lasts until the driver has heard of them.
+_NOT_COPIED = ("quarantine", "speedup", "gpu.json", CLAIM)
+_PLAN = ("sweep.yaml", "datasets.json", "networks.json", "methods.json", "networks", "methods")
+_PLAN_RANK, _MODEL_RANK, _EPOCH_RANK, _REST_RANK = range(4)
+
+
+@dataclass(frozen=True)
+class Copied:
+    """A file that is to be copied.
+
+    Args:
+        name: relative to the output, with slashes.
+        version: its size in bytes, and when its content last changed, in nanoseconds.
+    """
+
+    name: str
+    version: tuple[int, int]
+
+    @property
+    def grows(self) -> bool:
+        """Whether it is written to while models are trained, so that a copy is soon an old one."""
+        return _rank(self.name) == _REST_RANK and not self.name.startswith("archive/")
+
+
+def to_copy(output: OutputDir) -> list[list[Copied]]:
+    """All there are now, in the order in which they are copied: the plan, results, epochs, what people look at.
+
+    What belongs together is one list: a result and its sidecar, the state of an epoch before its description.
+    """
+    found = [_copied(output.root, path) for path in (*_plain(output), *_epochs(output))]
+    files = sorted((one for one in found if one is not None), key=lambda one: _place(one.name))
+    return [list(group) for _, group in groupby(files, key=lambda one: _place(one.name)[:2])]
+
+
+def _place(name: str) -> tuple[int, str, str]:
+    rank = _rank(name)
+    whole = name
+    if rank == _EPOCH_RANK:
+        whole, _, last = name.rpartition("/")
+        return rank, whole, "1" if last == EPOCH_META else "0"
+    if rank == _MODEL_RANK:
+        whole = name.removesuffix(".json") if name.count(".") > 1 else name
+    return rank, whole, name
+
+
+def _rank(name: str) -> int:
+    first = name.partition("/")[0]
+    if first in _PLAN:
+        return _PLAN_RANK
+    return {"models": _MODEL_RANK, "tune": _EPOCH_RANK}.get(first, _REST_RANK)
+
+
+def is_result(name: str) -> bool:
+    """Whether it is a model, a search or a logits cache, or the sidecar of one: it is verified before it is copied."""
+    return _rank(name) == _MODEL_RANK
+
+
+def is_epoch(name: str) -> bool:
+    """Whether it belongs to an epoch checkpoint, which goes when it is not needed any more."""
+    return _rank(name) == _EPOCH_RANK
+
+
+def is_for_all(name: str) -> bool:
+    """Whether it is fetched wherever it is missing: the plan, records, what was measured."""
+    return _rank(name) in (_PLAN_RANK, _REST_RANK) and not name.startswith("archive/") and name not in _NOT_COPIED
+
+
+def is_of_plan(name: str) -> bool:
+    """Whether the sweep cannot be continued without it."""
+    return _rank(name) == _PLAN_RANK
+
+
+def _copied(root: Path, path: Path) -> Copied | None:
+    try:
+        found = path.stat()
+    except OSError:  # gone since: the newest epoch takes the place of an older one
+        return None
+    return Copied(path.relative_to(root).as_posix(), (found.st_size, found.st_mtime_ns))
+
+
+def _plain(output: OutputDir) -> Iterator[Path]:
+    for folder, inside, names in os.walk(output.root):
+        top = Path(folder) == output.root
+        left_out = (*_NOT_COPIED, output.tune.name) if top else ("__pycache__",)
+        inside[:] = [one for one in inside if not (one.startswith(".") or one in left_out)]
+        for name in names:
+            if not (name.startswith(".") or name in left_out or name.endswith(EPOCHS)):
+                yield Path(folder, name)
+
+
+def _epochs(output: OutputDir) -> Iterator[Path]:
+    """Of what is not finished; the rest of Tune's folders is Tune's own, and of no use on another machine."""
+    done = {path.stem for path in output.model_files()}
+    for folder in output.tune.glob("round*/*"):
+        if folder.name.rpartition("-")[0] not in done:
+            for about in folder.glob(f"checkpoint_*/{EPOCH_META}"):
+                yield about.with_name(EPOCH_FILE)
+                yield about

@@ -1,0 +1,113 @@
+"""The mirror of a sweep while it runs: opened before anything is trained, closed when the results are written."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable
+
+from hpmkd.errors import HpmkdError, Locked, MirrorProblem
+from hpmkd.log import log, progress
+from hpmkd.mirror.claim import Claim
+from hpmkd.mirror.download import Download
+from hpmkd.mirror.known import Known
+from hpmkd.mirror.remote import Remote
+from hpmkd.mirror.retries import patiently
+from hpmkd.mirror.upload import Upload
+from hpmkd.store.output_dir import OutputDir
+
+_OPEN_SECONDS = 30.0
+_EXPECTED = "a folder, or a bucket that is there, which can be read and written"
+_TODO = "check its name, the credentials and the network; without --mirror (--record.mirror null) it is not needed"
+_LOOK_SECONDS = 1.0
+_LOOK_PART = 0.02  # of the time, at most, is spent on looking for what has changed
+
+
+class Mirror:
+    """Copies what a sweep writes, in threads of its own; nothing waits for it until the end.
+
+    Args:
+        output: the sweep's folder, whose lock is held.
+        uri: of `checked_uri`.
+
+    Raises:
+        MirrorProblem: it cannot be reached, read or written. Locked: another sweep writes there.
+    """
+
+    def __init__(self, output: OutputDir, uri: str) -> None:
+        self.uri = uri
+        self.problem: Exception | None = None  # why the last copy failed
+        self._closing, self._hurry, self._end = threading.Event(), threading.Event(), math.inf
+        try:
+            remote = patiently(lambda: Remote(uri), _OPEN_SECONDS)
+            self._claim = Claim(remote, str(output.root), self._closing)
+            patiently(lambda: self._claim.take(progress.info), _OPEN_SECONDS)
+        except MirrorProblem as error:
+            raise MirrorProblem(error.where, expected=_EXPECTED, found=error.found, todo=_TODO) from error
+        known = Known(output.mirror_file, uri)
+        self.download = Download(output, remote, known)
+        known.keep(self.download.there)
+        self._upload = Upload(output, remote, known, self._claim)
+        self._thread = threading.Thread(target=self._run, daemon=True, name="hpmkd-mirror")
+
+    def start(self) -> None:
+        """From now on everything is copied."""
+        self._thread.start()
+
+    def copy_now(self, seconds: float, copied: Callable[[str], object]) -> None:
+        """Copies everything, without threads of its own that outlast the call; `copied` is told of each file.
+
+        Raises:
+            MirrorProblem: for so many seconds it did not work.
+        """
+        patiently(lambda: self._upload.copy(growing=True, over=self._hurry, copied=copied), seconds)
+
+    def differences(self) -> list[str]:
+        """Names of files that are not the same there, byte by byte; they count as not copied from now on."""
+        return self._upload.differences()
+
+    def close(self, seconds: float) -> list[str]:
+        """Copies the rest; names of what is not there after so many seconds."""
+        self._end = time.monotonic() + seconds
+        self._closing.set()
+        if self._thread.is_alive():
+            try:
+                self._thread.join(seconds + 5.0)
+            finally:
+                self._hurry.set()
+        if not isinstance(self.problem, Locked) and not self._thread.is_alive():
+            self._claim.give_back()
+        return self._upload.left()
+
+    def _run(self) -> None:
+        try:
+            pause = 0.0
+            while not self._closing.wait(pause):
+                patiently(self._copy, math.inf, over=self._closing, failed=self._failed)
+                if self.problem is not None:
+                    progress.info("the mirror can be reached again")
+                    self.problem = None
+                pause = max(_LOOK_SECONDS, self._upload.look_seconds / _LOOK_PART)
+            self._last()
+        except MirrorProblem:  # in the middle of a pause it was closed
+            self._last()
+        except HpmkdError as error:
+            self.problem = error
+            log.error(f"{error}\n  nothing more is copied there; the sweep goes on")
+
+    def _copy(self) -> None:
+        self._upload.copy(growing=False, over=self._closing)
+
+    def _last(self) -> None:
+        left = max(0.0, self._end - time.monotonic())
+        try:
+            patiently(lambda: self._upload.copy(growing=True, over=self._hurry), left, over=self._hurry)
+            self.problem = None
+        except HpmkdError as error:
+            self.problem = error
+
+    def _failed(self, error: MirrorProblem) -> None:
+        if self.problem is None:
+            log.warning(f"{error.where}: {error.found}; training goes on, and it is tried again until it works")
+        self.problem = error

@@ -1,0 +1,168 @@
+"""A sweep and its mirror: what is fetched before it trains, and what is said at its end."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hpmkd.audit.findings import audit, mismatch
+from hpmkd.cluster.stop_signals import StopSignals
+from hpmkd.config.from_python import flattened
+from hpmkd.config.mirror import below, checked_uri, is_uri, last_name
+from hpmkd.config.modes import config_file
+from hpmkd.config.paths import user_path
+from hpmkd.config.programme import FILE as PROGRAMME
+from hpmkd.config.request import Request
+from hpmkd.config.sweep import SweepConfig
+from hpmkd.config.yaml_text import read_yaml
+from hpmkd.data.source.listing import count, named
+from hpmkd.errors import NotMirrored, UsageError
+from hpmkd.log import progress
+from hpmkd.plan.job import Job
+from hpmkd.store.inspection import Finding
+from hpmkd.store.output_dir import OutputDir
+
+if TYPE_CHECKING:
+    from hpmkd.mirror.session import Mirror
+
+_OPEN_SECONDS, _CLOSE_SECONDS = 30.0, 120.0
+_STOP_SECONDS = 12.0  # of the time that a stopped sweep has; see `StopSignals`
+
+
+@contextlib.contextmanager
+def mirrored(config: SweepConfig, output: OutputDir, stop: StopSignals) -> Iterator[Mirror | None]:
+    """The mirror that the config names, and the end of it; None: it names none.
+
+    Raises:
+        MirrorProblem: it cannot be used. Locked: another sweep writes there.
+        NotMirrored: the body has ended well, but not all is there.
+    """
+    if not config.record.mirror:
+        yield None
+        return
+    from hpmkd.mirror.session import Mirror
+
+    mirror = Mirror(output, config.record.mirror)
+    try:
+        yield mirror
+    except BaseException:
+        mirror.close(0.0)
+        raise
+    left = mirror.close(_CLOSE_SECONDS if stop.caught is None else _STOP_SECONDS)
+    if left:
+        raise NotMirrored(
+            f"{mirror.uri}: {count(len(left), 'file')} not copied there yet ({named(left, 3)})",
+            expected=f"a copy of what {output.root} has",
+            found=str(getattr(mirror.problem, "found", None) or mirror.problem or "no more time"),
+            todo=f"hpmkd mirror {shlex.quote(str(output.root))} {shlex.quote(mirror.uri)}, or the same command again; "
+            "nothing is lost here",
+        )
+
+
+def fetched(mirror: Mirror, jobs: Sequence[Job], findings: dict[str, Finding], output: OutputDir) -> dict[str, Finding]:
+    """The findings after what is missing here has been fetched: results, and saved epochs of what has none.
+
+    Raises:
+        ConfigMismatch: with what was fetched, models here are of other teachers.
+    """
+    for rebuildable in (False, True):  # logits caches may be large, and with all students there nobody needs them
+        lacking = [
+            job
+            for job in jobs
+            if job.key in findings and not findings[job.key].good and job.role.is_rebuildable == rebuildable
+        ]
+        found = mirror.download.results(lacking)
+        if found:
+            progress.info(f"fetched {count(len(found), 'finished file')} from {mirror.uri}, not trained again")
+            findings = audit(jobs, output)
+            error = mismatch(findings, output)
+            if error is not None:
+                raise error
+    lacking = [job for job in jobs if job.key in findings and not findings[job.key].good]
+    epochs = mirror.download.epochs(lacking)
+    if epochs:
+        progress.info(f"fetched {count(epochs, 'saved epoch')} from {mirror.uri}")
+    return findings
+
+
+def from_mirror(request: Request) -> Request:
+    """The request with what the mirror knows of its sweep: on an empty machine the plan is fetched first.
+
+    `--restore URI` becomes `--restore DIR` with that mirror.
+
+    Raises:
+        UsageError: nothing is there to restore; a dry run of what is not here. MirrorProblem: it cannot be read.
+    """
+    uri = _named(request)
+    if request.restore is None and uri:
+        uri = checked_uri(uri)
+        folder = Path(
+            request.output or Path("results") / config_file("quick" if request.mode is None else request.mode).stem
+        )
+        if not request.dry_run and not request.print_config:
+            _fetch(uri, OutputDir(user_path(folder, "--output").absolute()), request)
+    elif request.restore and is_uri(request.restore):
+        uri = checked_uri(request.restore, "--restore")
+        folder = user_path(request.output or Path("results") / (last_name(uri) or "mirrored"), "--output").absolute()
+        request = replace(request, restore=str(folder), output=None)
+        request.overrides = {**request.overrides, "record.mirror": uri}
+        request.places = {**request.places, "record.mirror": "command line, --restore"}
+        if not _fetch(uri, OutputDir(folder), request) and not _is_here(folder):
+            raise UsageError(
+                f"--restore: no sweep in {uri}",
+                expected=f"sweep.yaml there, or {PROGRAMME}",
+                todo="name the mirror of a sweep that was started, or start one: --mirror URI",
+            )
+    return request
+
+
+def copy_list(uri: str, file: Path) -> None:
+    """Copies the list of a programme's modes to the mirror that theirs lie in.
+
+    Raises:
+        MirrorProblem: it cannot be used.
+    """
+    from hpmkd.mirror.remote import Remote
+    from hpmkd.mirror.retries import patiently
+
+    patiently(lambda: Remote(uri).put(file, file.name), _OPEN_SECONDS)
+
+
+def _named(request: Request) -> str | None:
+    """The mirror of a command that starts a sweep, or a programme: a flag, or in the mode's file."""
+    if "record.mirror" in request.overrides or request.restore is not None:
+        return request.overrides.get("record.mirror")
+    raw = read_yaml(config_file("quick" if request.mode is None else request.mode))
+    written: dict[str, Any] = flattened({**(raw.get("settings") or {}), **raw}) if isinstance(raw, dict) else {}
+    return written.get("record.mirror")
+
+
+def _is_here(folder: Path) -> bool:
+    return (folder / PROGRAMME).exists() or OutputDir(folder).config_file.exists()
+
+
+def _fetch(uri: str, output: OutputDir, request: Request) -> bool:
+    from hpmkd.config.programme import read_programme
+    from hpmkd.mirror.download import PATIENCE_SECONDS, fetch_plan
+    from hpmkd.mirror.remote import Remote
+    from hpmkd.mirror.retries import patiently
+
+    if _is_here(output.root):
+        return True
+    if request.dry_run or request.print_config:
+        raise UsageError(
+            f"{uri}: its sweep is not here yet, and a dry run fetches nothing",
+            todo=f"hpmkd mirror {shlex.quote(uri)} {shlex.quote(str(output.root))}, then the dry run of that folder",
+        )
+    if not patiently(lambda: fetch_plan(Remote(uri), output, PROGRAMME), PATIENCE_SECONDS):
+        return False
+    if (output.root / PROGRAMME).exists():
+        for name in read_programme(output.root / PROGRAMME).names:
+            member = OutputDir(output.root / name)
+            patiently(lambda: fetch_plan(Remote(below(uri, name)), member, PROGRAMME), PATIENCE_SECONDS)  # noqa: B023
+    progress.info(f"fetched the plan of {uri} to {output.root}")
+    return True

@@ -1,0 +1,139 @@
+"""A sweep with a mirror, whose machine is lost: another goes on from the mirror alone."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.s3 import S3Server, every, s3_server
+from support.sweeps import Launch, flip, restore, start, weights
+
+from hpmkd.errors import EXIT_UNMIRRORED
+
+STUDENT = "student_Digits_TraditionalKD_run1"
+LONG = ["--baselines", "TraditionalKD", "--student-epochs", "150", "--record.checkpoint_overhead", "1"]
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
+    with s3_server(monkeypatch) as server:
+        yield server
+
+
+def test_nothing_finished_is_trained_again(
+    s3: S3Server, tmp_path: Path, cache_dir: Path, small_ray: None, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """On an empty machine: by `--restore URI`, and by the same command; then with one copy damaged."""
+    out, two = tmp_path / "out", ["--baselines", "Direct", "TraditionalKD"]
+    assert start(out, cache_dir, *two, "--mirror", s3.uri()) == 0
+    before = weights(out)
+    curves = {path.name: path.read_text() for path in (out / "progress").iterdir()}
+    shutil.rmtree(out)
+    capfd.readouterr()
+    assert restore(s3.uri(), "-o", str(out)) == 0  # type: ignore[arg-type]
+    said = capfd.readouterr().out
+    assert f"fetched the plan of {s3.uri()}" in said
+    assert "fetched 3 finished files" in said
+    assert "saved" not in said
+    assert weights(out) == before
+    assert {path.name: path.read_text() for path in (out / "progress").iterdir()} == curves
+    shutil.rmtree(out)
+    assert start(out, cache_dir, *two, "--mirror", s3.uri()) == 0
+    assert "saved" not in capfd.readouterr().out
+    flip(out / "models" / f"{STUDENT}.pt")
+    assert restore(out) == 0
+    assert "saved" not in capfd.readouterr().out, "damaged here, good there"
+    shutil.rmtree(out)
+    key = f"run7/models/{STUDENT}.pt"
+    s3.client.put_object(Bucket="sweeps", Key=key, Body=s3.content(f"models/{STUDENT}.pt")[:500])
+    assert start(out, cache_dir, *two, "--mirror", s3.uri()) == 0
+    assert capfd.readouterr().out.count("saved student") == 1
+    assert weights(out) == before
+
+
+@pytest.mark.slow
+def test_a_lost_machine(
+    s3: S3Server, tmp_path: Path, cache_dir: Path, launch: Launch, small_ray: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed in the middle of a training, its folder gone: from the newest epoch that was copied, to the same bits."""
+    whole = tmp_path / "whole"
+    assert start(whole, cache_dir, *LONG) == 0
+    process = launch(*LONG, "--mirror", s3.uri())
+    deadline = time.monotonic() + 200
+    while not [name for name in s3.names() if STUDENT in name and name.endswith("epoch.json")]:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    out = tmp_path / "out"
+    shutil.move(out, tmp_path / "lost")
+    monkeypatch.setattr("hpmkd.mirror.claim.SILENT_SECONDS", 5.0)
+    monkeypatch.setattr("platform.node", lambda: "another-machine")
+    assert start(out, cache_dir, *LONG, "--mirror", s3.uri()) == 0
+    assert weights(out) == weights(whole)
+    epochs = (out / "progress" / f"{STUDENT}.jsonl").read_text()
+    assert '"epoch": 150' in epochs
+    begun = list((out / "tune").glob(f"round000/{STUDENT}-*/checkpoint_*"))
+    assert begun, "the epoch of the lost machine was fetched"
+
+
+def test_what_is_not_copied_is_said(
+    s3: S3Server, tmp_path: Path, cache_dir: Path, small_ray: None, capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """A network that fails for good costs no model; `hpmkd mirror` is named, and completes the copy."""
+    monkeypatch.setattr("hpmkd.sweep.mirroring._CLOSE_SECONDS", 2.0)
+    failing = every(1, "500", "PUT POST")
+    s3.fault = lambda method, path: failing(method, path) if path.endswith(".pt") else None
+    assert start(tmp_path / "out", cache_dir, "--baselines", "Direct", "--mirror", s3.uri()) == EXIT_UNMIRRORED
+    said = capfd.readouterr().err
+    assert "not copied there yet" in said
+    assert f"hpmkd mirror {tmp_path / 'out'} '{s3.uri()}'" in said
+    assert len(weights(tmp_path / "out")) == 2
+    s3.fault = lambda method, path: None
+    assert restore(tmp_path / "out") == 0
+    assert {f"models/{name}" for name in weights(tmp_path / "out")} < set(s3.names())
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "said"),
+    [
+        (["--mirror", "s3://key:secret@b/x"], 2, "contains a key or password"),
+        (["--mirror", "nonsense://b/x"], 2, "not known"),
+        (["--restore", "file:///nothing/here"], 2, "no sweep in file:///nothing/here"),
+        (["--mirror", "/proc/1/nothing"], 3, "/proc/1/nothing: cannot"),
+    ],
+)
+def test_refused(
+    flags: list[str], code: int, said: str, tmp_path: Path, cache_dir: Path, capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("hpmkd.mirror.session._OPEN_SECONDS", 0.5)
+    assert start(tmp_path / "out", cache_dir, "--baselines", "Direct", *flags) == code
+    assert said in capfd.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_programme(tmp_path: Path, cache_dir: Path, small_ray: None, capfd: pytest.CaptureFixture[str]) -> None:
+    """Each of its modes in a folder of its own there, and the list of them."""
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.yaml").write_text("datasets: [Digits]\nbaselines: [Direct]\n")
+    (tmp_path / "both.yaml").write_text("programme: [one.yaml, two.yaml]\n")
+    out, copy = tmp_path / "out", tmp_path / "copy"
+    words = ["--mode", str(tmp_path / "both.yaml"), "--mirror", str(copy)]
+    assert start(out, cache_dir, *words) == 0
+    assert (copy / "programme.yaml").is_file()
+    before = {name: weights(out / name) for name in ("one", "two")}
+    shutil.rmtree(out)
+    capfd.readouterr()
+    assert start(out, cache_dir, *words) == 0
+    assert "saved" not in capfd.readouterr().out
+    assert {name: weights(out / name) for name in ("one", "two")} == before
+    shutil.rmtree(out)
+    assert restore(copy.as_uri(), "-o", str(out)) == 0  # type: ignore[arg-type]
+    assert {name: weights(out / name) for name in ("one", "two")} == before
