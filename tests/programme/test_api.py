@@ -54,7 +54,7 @@ def test_the_stop_button(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 
     before = signal.signal(signal.SIGINT, notebooks_own)
     try:
-        monkeypatch.setattr(execution, "_sweep", lambda *given: signal.raise_signal(signal.SIGINT))
+        monkeypatch.setattr(execution, "_sweep", lambda *given, **named: signal.raise_signal(signal.SIGINT))
         assert hpmkd.run_sweep(output=tmp_path) == 130
         assert signal.getsignal(signal.SIGINT) is notebooks_own
     finally:

@@ -143,7 +143,7 @@ def test_some_that_are_not_possible_are_said_at_once(
 ) -> None:
     monkeypatch.setattr(timed_workers, "cores", lambda: 4)
 
-    def stop(*_: object) -> None:
+    def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(execution, "_prepare", stop)
