@@ -32,6 +32,7 @@ COMMANDS = {
     "report": Command("hpmkd.cli.report:report", "write a report about a sweep, with figures and tables"),
     "measure": Command("hpmkd.cli.measure:measure", "compute calibration, agreement and more of a sweep's models"),
     "bench": Command("hpmkd.cli.bench:bench", "measure latencies of models, and a sweep's speed-up with more workers"),
+    "slurm": Command("hpmkd.cli.slurm:slurm", "write a SLURM batch script that runs a sweep to its end"),
     "mirror": Command("hpmkd.cli.mirror:mirror", "copy an output to its mirror, or back; check a copy"),
     "export": Command("hpmkd.cli.export:export", "convert a model to safetensors, torch.export (.pt2) or onnx"),
     "completion": Command(

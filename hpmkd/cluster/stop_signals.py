@@ -14,6 +14,7 @@ from types import FrameType, TracebackType
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 GRACEFUL_SECONDS = 27.0
 FORCED_SECONDS = 1.5
+_SAME_SECONDS = 2.0
 
 
 class Interrupted(KeyboardInterrupt):
@@ -27,7 +28,7 @@ class StopSignals:
     that takes longer than `GRACEFUL_SECONDS`, KeyboardInterrupt. The second: `force_stop()` ends what would keep us,
     then KeyboardInterrupt. Foreign code can still hold it up: Ray's end takes 5 to 7 s where its processes are
     dead. So a process that does nothing but this sweep (`owns_process`) and is still there after `FORCED_SECONDS`
-    exits, with `exit_message`.
+    exits, with `exit_message`. A SIGTERM right after the first is no second one.
     """
 
     def __init__(self, owns_process: bool = False) -> None:
@@ -37,6 +38,7 @@ class StopSignals:
         self.graceful = False
         self.force_stop: Callable[[], object] = lambda: None
         self.main_thread = threading.current_thread() is threading.main_thread()
+        self._caught_at, self._woken = 0.0, False
         self._hurried = False
         self._fault: Interrupted | None = None
         self._raised: Interrupted | None = None
@@ -76,7 +78,12 @@ class StopSignals:
             fault, self._fault = self._fault, None
             self._raised = fault
             raise fault
+        woken, self._woken = self._woken, False
+        if not woken and number == signal.SIGTERM == self.caught and self._soon():
+            return  # a scheduler told all processes of the job, and the job's script told us once more
         first, self.caught = self.caught is None, self.caught or number
+        if first:
+            self._caught_at = time.monotonic()
         if self.owns_process and hasattr(signal, "alarm"):
             # Ray's own handler of SIGTERM, in the moments in which it is set, expects the end within 3 seconds, and has
             # an alarm abort the process then; the end of a sweep can take longer.
@@ -120,11 +127,15 @@ class StopSignals:
                 raise
             raise fault from None
 
+    def _soon(self) -> bool:
+        return time.monotonic() - self._caught_at < _SAME_SECONDS
+
     def _wake(self) -> None:
         """Makes the main thread run `handle`: a signal that it gets itself also ends its waiting system calls."""
         with self._gate:  # after `__exit__` the same signal would end the whole process
             if not self._left.is_set():
                 # Tune may hold SIGINT for a moment; SIGTERM is only ever Ray's or ours.
+                self._woken = True
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
 
     def _on_timeout(self) -> None:

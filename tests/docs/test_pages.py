@@ -18,6 +18,7 @@ import hpmkd.models
 from hpmkd.analysis.report.tables import difference_table
 from hpmkd.cli.main import COMMANDS
 from hpmkd.cli.parser import build_parser, parse
+from hpmkd.cli.slurm import build_parser as slurm_parser
 from hpmkd.config.load import read_config_file, validate
 from hpmkd.config.programme import KEY, Programme, is_programme, read_programme
 from hpmkd.data.catalog import DATASETS
@@ -26,7 +27,7 @@ from hpmkd.plan.catalog import BASELINES
 from hpmkd.store.output_dir import OutputDir
 
 FLAGS = {flag for action in build_parser("x")._actions for flag in action.option_strings}
-OTHERS = {".", "python3", "tensorboard", "mlflow", "mkdocs", "pre-commit"}
+OTHERS = {".", "python3", "sbatch", "tensorboard", "mlflow", "mkdocs", "pre-commit"}
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
 
@@ -49,6 +50,9 @@ def check_hpmkd(words: list[str]) -> None:
         check_sweep(rest)
     elif not rest:
         assert name in COMMANDS
+    elif name == "slurm":
+        given, more = slurm_parser("hpmkd slurm").parse_known_args(rest)
+        check_sweep(["--mode", given.mode, *more])
     else:
         importlib.import_module(COMMANDS[name].path.partition(":")[0]).build_parser(f"hpmkd {name}").parse_args(rest)
 
