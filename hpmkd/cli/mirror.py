@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpmkd.audit.sweep_dir import no_sweep
+from hpmkd.audit.sweep_dir import no_sweep, open_sweep
 from hpmkd.cli.parser import Arguments
-from hpmkd.config.mirror import below, checked_uri, is_uri
+from hpmkd.config.mirror import below, checked_uri, is_uri, need_apart
 from hpmkd.config.paths import user_path
 from hpmkd.config.programme import FILE as PROGRAMME
 from hpmkd.config.programme import modes_in, read_programme
@@ -68,10 +69,9 @@ def _copy(root: Path, uri: str, check: bool) -> int:
     from hpmkd.mirror.remote import Remote
 
     Remote(uri).put(root / PROGRAMME, PROGRAMME)
+    started = [name for name in names if (root / name).is_dir()]
     return max(
-        _one(OutputDir(root / name), below(uri, name), fetch=False, check=check)
-        for name in names
-        if (root / name).is_dir()
+        (_one(OutputDir(root / name), below(uri, name), fetch=False, check=check) for name in started), default=0
     )
 
 
@@ -86,7 +86,9 @@ def _fetch(uri: str, root: Path, check: bool) -> int:
         for name in names:
             fetch_plan(Remote(below(uri, name)), OutputDir(root / name), PROGRAMME)
         started = [name for name in names if (root / name).is_dir()]
-        return max(_one(OutputDir(root / name), below(uri, name), fetch=True, check=check) for name in started)
+        return max(
+            (_one(OutputDir(root / name), below(uri, name), fetch=True, check=check) for name in started), default=0
+        )
     if not output.config_file.is_file():
         raise UsageError(
             f"{uri}: no sweep there", expected=f"sweep.yaml, or {PROGRAMME}", todo="name the mirror of a sweep"
@@ -94,11 +96,22 @@ def _fetch(uri: str, root: Path, check: bool) -> int:
     return _one(output, uri, fetch=True, check=check)
 
 
+def _all(root: Path, names: Sequence[str], uri: str, *, fetch: bool, check: bool) -> int:
+    """Of a programme: its sweeps that were started."""
+    started = [name for name in names if (root / name).is_dir()]
+    codes = [_one(OutputDir(root / name), below(uri, name), fetch=fetch, check=check) for name in started]
+    return max(codes, default=EXIT_OK)
+
+
 def _one(output: OutputDir, uri: str, *, fetch: bool, check: bool) -> int:
     from hpmkd.mirror.session import Mirror
 
+    need_apart(uri, output.root)
     found = Mirror(output, uri)
     try:
+        with contextlib.suppress(OSError):  # no plan: its models can be copied all the same
+            jobs = open_sweep(output.root).jobs
+            found.need_its_models([job for job in jobs if output.model_file(job).is_file()])
         if fetch:
             number = found.download.everything()
             print(f"{uri} -> {output.root}: {count(number, 'file')} fetched, all others were here")

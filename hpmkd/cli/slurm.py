@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from hpmkd.cli.parser import Arguments, parse
-from hpmkd.cluster.slurm import GRACE_SECONDS, BatchJob, is_time
+from hpmkd.cluster.slurm import GRACE_SECONDS, BatchJob, seconds_of
 from hpmkd.config.modes import config_file
 from hpmkd.config.paths import user_path
 from hpmkd.errors import EXIT_OK, UsageError
@@ -59,7 +60,7 @@ def slurm(argv: Sequence[str], prog: str) -> int:
         resolve(request)  # what is wrong is said now, not after hours in a queue
     source = config_file(given.mode)
     job = BatchJob(
-        f"hpmkd-{source.stem}",
+        f"hpmkd-{re.sub(r'[^A-Za-z0-9._-]+', '-', source.stem)}",
         [sys.executable, "-m", "hpmkd", "run", *words],
         Path.cwd(),
         nodes=given.nodes,
@@ -85,7 +86,8 @@ def _check(given: argparse.Namespace) -> None:
             raise UsageError(
                 f"command line, --{name.replace('_', '-')}", expected="1 or more", found=str(number), todo="correct it"
             )
-    if given.time is not None and not is_time(given.time):
+    seconds = None if given.time is None else seconds_of(given.time)
+    if given.time is not None and seconds is None:
         raise UsageError(
             "command line, --time", expected="minutes, HOURS:MINUTES:SECONDS or DAYS-HOURS:MINUTES:SECONDS",
             found=repr(given.time), todo="correct it",
@@ -94,6 +96,11 @@ def _check(given: argparse.Namespace) -> None:
         raise UsageError(
             "command line, --grace", expected="60 s or more: a sweep that is stopped ends within 30",
             found=str(given.grace), todo="correct it, or leave it out",
+        )  # fmt: skip
+    if seconds is not None and seconds < given.grace + 60:
+        raise UsageError(
+            "command line, --time", expected=f"a minute more than --grace ({given.grace} s): else the job is over "
+            "before anything is trained, and queues again for ever", found=given.time, todo="give it more time",
         )  # fmt: skip
     for text in (*given.sbatch, given.partition, given.account, given.qos, given.mem):
         if text is not None and ("\n" in text or not text.strip()):

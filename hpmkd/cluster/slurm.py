@@ -56,13 +56,21 @@ class BatchJob:
             options=list(self.options),
             setup=list(self.setup),
             grace=self.grace,
-            made_by=self.made_by,
+            made_by=" ".join(self.made_by.splitlines()),
             python=shlex.quote(sys.executable),
             log=f"{self.name}-%j.log",
             ray_log=f'"{self.name}-$SLURM_JOB_ID-ray.log"',
         )
 
 
-def is_time(text: str) -> bool:
-    """Whether sbatch reads it as a time: minutes, `4:00:00`, `1-12:00:00`."""
-    return _TIME.fullmatch(text) is not None
+def seconds_of(text: str) -> int | None:
+    """A time as sbatch reads it: minutes, `30:00`, `4:00:00`, `1-12`, `1-12:00:00`; None: it reads none."""
+    if _TIME.fullmatch(text) is None:
+        return None
+    days, dash, rest = text.rpartition("-")
+    parts = [int(part) for part in rest.split(":")]
+    if dash:  # hours first
+        hours, minutes, seconds = (*parts, 0, 0)[:3]
+    else:  # minutes, or with seconds, or with hours before them
+        hours, minutes, seconds = {1: (0, *parts, 0), 2: (0, *parts), 3: tuple(parts)}[len(parts)]
+    return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 import urllib.parse
 from pathlib import Path, PurePosixPath
 
+from hpmkd.config.paths import user_path
 from hpmkd.errors import UsageError
 
 # What pyarrow knows by itself; other schemes are fsspec's.
@@ -40,6 +40,25 @@ def above(uri: str) -> str:
     return place.rstrip("/").rpartition("/")[0] + mark + options
 
 
+def need_apart(uri: str, output: Path) -> None:
+    """Raises UsageError where the mirror is the output, in it, or around it: copies of copies would never end."""
+    if is_uri(uri) and not uri.startswith("file://"):
+        return
+    path = Path(urllib.parse.unquote(urllib.parse.urlsplit(uri).path) if is_uri(uri) else uri).resolve()
+    here = output.resolve()
+    if path == here:
+        raise UsageError(
+            f"record.mirror: {path} is the output itself", expected="another folder for the sweep than its mirror",
+            found=f"both are {here}",
+            todo=f"to continue from the mirror: --restore {path.as_uri()} -o DIR; to go on in it: --record.mirror null",
+        )  # fmt: skip
+    if path.is_relative_to(here) or here.is_relative_to(path):
+        raise UsageError(
+            "record.mirror: the mirror and the output lie in each other", expected="two folders beside each other",
+            found=f"{path} and {here}", todo="name another folder for one of them",
+        )  # fmt: skip
+
+
 def checked_uri(text: str, where: str = "record.mirror") -> str:
     """The URI without a slash at its end; a folder with its whole path.
 
@@ -49,8 +68,16 @@ def checked_uri(text: str, where: str = "record.mirror") -> str:
     if not text.strip():
         raise UsageError(f"{where}: empty", expected=_EXPECTED, todo="name one, or leave it out")
     if not is_uri(text):
-        return os.path.abspath(os.path.expanduser(text))
+        scheme = text.partition(":")[0]
+        if ":" in text and scheme in {*OF_PYARROW, "sftp"}:
+            raise UsageError(
+                f"{where}: {text!r} is neither a path nor a URI", expected=_EXPECTED, found=text,
+                todo=f"write {scheme}://..., or ./{text} for a folder of that name",
+            )  # fmt: skip
+        return str(user_path(text, where).absolute())
     parts = urllib.parse.urlsplit(text)
+    if not parts.netloc and parts.scheme in OF_PYARROW - {"file", "hdfs", "viewfs"}:
+        raise UsageError(f"{where}: {text} names no bucket", expected=_EXPECTED, found=text, todo="add its name")
     if parts.password or (parts.username and parts.scheme in ("s3", "gs", "gcs")):
         raise UsageError(
             f"{where}: the URI contains a key or password, which would be written into sweep.yaml",

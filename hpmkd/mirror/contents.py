@@ -75,6 +75,17 @@ def is_epoch(name: str) -> bool:
     return _rank(name) == _EPOCH_RANK
 
 
+def trial_of(name: str) -> str:
+    """`TRIAL` of `tune/round000/TRIAL/checkpoint_000000/epoch.json`; '' of other names."""
+    parts = name.split("/")
+    return parts[2] if is_epoch(name) and len(parts) == 5 else ""
+
+
+def key_of_epoch(name: str) -> str:
+    """The key of the job that an epoch belongs to; '' of other names."""
+    return trial_of(name).rpartition("-")[0]
+
+
 def is_for_all(name: str) -> bool:
     """Whether it is fetched wherever it is missing: the plan, records, what was measured."""
     return _rank(name) in (_PLAN_RANK, _REST_RANK) and not name.startswith("archive/") and name not in _NOT_COPIED

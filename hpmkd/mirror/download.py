@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import shutil
 import uuid
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from hpmkd.config.from_python import flattened
+from hpmkd.config.load import read_config_file
 from hpmkd.errors import NotInMirror
 from hpmkd.files import TEMP_PREFIX, move
 from hpmkd.mirror.claim import NAME as CLAIM
-from hpmkd.mirror.contents import is_for_all, is_of_plan
+from hpmkd.mirror.contents import is_for_all, is_of_plan, trial_of
 from hpmkd.mirror.known import Known
-from hpmkd.mirror.remote import Remote
+from hpmkd.mirror.remote import SIDE_BY_SIDE, Remote
 from hpmkd.mirror.retries import patiently
 from hpmkd.plan.job import Job
 from hpmkd.store.inspection import Finding, inspect_job
 from hpmkd.store.output_dir import EPOCH_FILE, EPOCH_META, OutputDir, trial_folder
 from hpmkd.store.sidecar import sidecar_path
 
-_SIDE_BY_SIDE = 8
 PATIENCE_SECONDS = 120.0
 T = TypeVar("T")
 U = TypeVar("U")
@@ -40,8 +42,8 @@ def fetch_plan(remote: Remote, output: OutputDir, programme_file: str) -> bool:
     last = output.config_file.name
     if not {last, programme_file} & set(wanted):
         return False
-    # With it the plan counts as there; so it comes last.
-    _fetch_all(remote, output, sorted(wanted, key=lambda name: name in (last, programme_file)))
+    _fetch_all(remote, output, [name for name in wanted if name not in (last, programme_file)])
+    _fetch_all(remote, output, [name for name in wanted if name in (last, programme_file)])  # with it the plan is there
     return True
 
 
@@ -71,9 +73,27 @@ class Download:
         return len(lacking)
 
     def results(self, jobs: Sequence[Job]) -> list[Finding]:
-        """Files of jobs that are not here, where the mirror has good ones; what they are worth."""
+        """Fetches files of jobs that are not here, where the mirror has whole ones; what they are worth.
+
+        One of other settings is fetched, too: it is judged here like any that was here before.
+        """
         wanted = [job for job in jobs if f"models/{job.file_name}" in self.there]
         return [found for found in _side_by_side(self._result, wanted) if found is not None]
+
+    def strangers(self, jobs: Sequence[Job]) -> list[Finding]:
+        """Of jobs whose files are here: those of other settings that lie there, and did not come from here."""
+        names = {job.key: f"models/{job.file_name}" for job in jobs}
+        unknown = [job for job in jobs if names[job.key] in self.there and names[job.key] not in self.known.versions]
+        return [found for found in _side_by_side(self._judged, unknown) if found.state == "stale"]
+
+    def plan(self) -> dict[str, Any] | None:
+        """The settings in the plan there, by their keys; None: there is none, or it came from here."""
+        name = self.output.config_file.name
+        if name not in self.there or name in self.known.versions:
+            return None
+        with self._aside() as aside:
+            patiently(lambda: self.remote.get(name, aside.config_file), PATIENCE_SECONDS)
+            return flattened(read_config_file(aside.config_file))
 
     def epochs(self, jobs: Iterable[Job]) -> int:
         """Saved epochs of jobs that are not finished; how many were fetched."""
@@ -81,30 +101,43 @@ class Download:
         folders = {
             str(PurePosixPath(name).parent)
             for name in self.there
-            if PurePosixPath(name).name == EPOCH_META and _trial(name) in mine
+            if PurePosixPath(name).name == EPOCH_META and trial_of(name) in mine
         }
         lacking = [folder for folder in sorted(folders) if not (self.output.root / folder / EPOCH_META).exists()]
         return sum(_side_by_side(self._epoch, lacking))
 
     def _result(self, job: Job) -> Finding | None:
-        """Fetches it to a place of its own, and gives it its name only if it is what the job would make."""
-        aside = OutputDir(self.output.root / f"{TEMP_PREFIX}mirror-{uuid.uuid4().hex[:8]}")
-        file, target = aside.model_file(job), self.output.model_file(job)
-        try:
-            for path in (sidecar_path(file), file):
-                with contextlib.suppress(NotInMirror):
-                    patiently(lambda path=path: self.remote.get(f"models/{path.name}", path), PATIENCE_SECONDS)  # type: ignore[misc]
-            found = inspect_job(job, aside)
-            if not found.good:
+        """Fetches it to a place of its own, and gives it its name only if it is whole, and that job's."""
+        target = self.output.model_file(job)
+        with self._aside() as aside:
+            found = self._fetched(job, aside)
+            if found.state not in ("good", "stale"):
                 return None
+            file = aside.model_file(job)
             for path in (sidecar_path(file), file):
                 if path.exists():
-                    sidecar_path(target).unlink(missing_ok=True) if path != file else None
                     move(path, target.with_name(path.name))
-        finally:
-            shutil.rmtree(aside.root, ignore_errors=True)
         self._noted([f"models/{path.name}" for path in (target, sidecar_path(target))])
         return found
+
+    def _judged(self, job: Job) -> Finding:
+        with self._aside() as aside:
+            return self._fetched(job, aside)
+
+    def _fetched(self, job: Job, aside: OutputDir) -> Finding:
+        file = aside.model_file(job)
+        for path in (sidecar_path(file), file):
+            with contextlib.suppress(NotInMirror):
+                patiently(functools.partial(self.remote.get, f"models/{path.name}", path), PATIENCE_SECONDS)
+        return inspect_job(job, aside)
+
+    @contextlib.contextmanager
+    def _aside(self) -> Iterator[OutputDir]:
+        aside = OutputDir(self.output.root / f"{TEMP_PREFIX}mirror-{uuid.uuid4().hex[:8]}")
+        try:
+            yield aside
+        finally:
+            shutil.rmtree(aside.root, ignore_errors=True)
 
     def _epoch(self, folder: str) -> bool:
         names = [f"{folder}/{EPOCH_FILE}", f"{folder}/{EPOCH_META}"]
@@ -120,12 +153,6 @@ class Download:
             with contextlib.suppress(OSError):
                 at = (self.output.root / name).stat()
                 self.known.add(name, (at.st_size, at.st_mtime_ns))
-
-
-def _trial(name: str) -> str:
-    """`tune/round000/TRIAL/checkpoint_000000/epoch.json`"""
-    parts = PurePosixPath(name).parts
-    return parts[2] if len(parts) == 5 else ""
 
 
 def _names(remote: Remote) -> dict[str, int]:
@@ -144,5 +171,5 @@ def _fetch_all(remote: Remote, output: OutputDir, names: Sequence[str]) -> list[
 
 
 def _side_by_side(work: Callable[[T], U], things: Sequence[T]) -> list[U]:
-    with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         return list(pool.map(work, things))

@@ -8,9 +8,10 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from hpmkd.files import commit_bytes, parse_json
+from hpmkd.mirror.contents import is_result, key_of_epoch
 
 Version = tuple[int, int]  # size and time of the last change of the file here
 
@@ -30,6 +31,9 @@ class Known:
     def keep(self, there: Mapping[str, int]) -> None:
         """Forgets what is not there any more, or has another size (`there`: name -> size); writes the notes anew."""
         self.versions = {name: one for name, one in self.versions.items() if there.get(name) == one[0]}
+        # What another machine has saved of models that are finished is known, so that it is removed.
+        done = {PurePosixPath(name).stem for name in there if is_result(name)}
+        self.versions |= {name: (size, 0) for name, size in there.items() if key_of_epoch(name) in done}
         lines = [{"uri": self.uri}, *(_line(name, version) for name, version in self.versions.items())]
         commit_bytes(self.file, b"".join(json.dumps(one).encode() + b"\n" for one in lines))
 

@@ -20,6 +20,7 @@ from hpmkd.files import TEMP_PREFIX, commit_written
 
 Result = TypeVar("Result")
 _BLOCK = 2**20
+SIDE_BY_SIDE = 8  # files at a time: most of the time of a small one is waiting
 _CONNECT_SECONDS, _SILENT_SECONDS = 4.0, 8.0
 _TODO = "check the mirror's name, the credentials and the network"
 # Where a name appears only when all of its content is there, and nothing can be renamed.
@@ -200,15 +201,15 @@ def _s3(uri: str) -> tuple[Any, str]:
     options: dict[str, Any] = dict(urllib.parse.parse_qsl(parts.query))
     if not {"region", "endpoint_override"} & options.keys() and not os.environ.get("AWS_ENDPOINT_URL"):
         options["region"] = fs.resolve_s3_region(parts.netloc)
-    few = fs.AwsStandardS3RetryStrategy(max_attempts=2)
-    system = fs.S3FileSystem(
-        **options,
-        retry_strategy=few,
-        connect_timeout=_CONNECT_SECONDS,
-        request_timeout=_SILENT_SECONDS,
-        allow_delayed_open=True,  # one request for a small file, not three
-    )
-    return system, f"{parts.netloc}{parts.path}"
+    wanted = {
+        "retry_strategy": fs.AwsStandardS3RetryStrategy(max_attempts=2),
+        "connect_timeout": _CONNECT_SECONDS,
+        "request_timeout": _SILENT_SECONDS,
+        "allow_delayed_open": True,  # one request for a small file, not three; pyarrow has it since 19
+    }
+    known = fs.S3FileSystem.__doc__ or ""
+    options |= {name: value for name, value in wanted.items() if name in known}
+    return fs.S3FileSystem(**options), f"{parts.netloc}{parts.path}"
 
 
 def _words(error: BaseException) -> str:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from hpmkd.errors import HpmkdError, Locked, MirrorProblem
+from hpmkd.config.from_python import flattened
+from hpmkd.config.load import read_config_file
+from hpmkd.data.source.listing import count
+from hpmkd.errors import ConfigMismatch, Locked, MirrorProblem
 from hpmkd.log import log, progress
 from hpmkd.mirror.claim import Claim
 from hpmkd.mirror.download import Download
@@ -15,9 +18,11 @@ from hpmkd.mirror.known import Known
 from hpmkd.mirror.remote import Remote
 from hpmkd.mirror.retries import patiently
 from hpmkd.mirror.upload import Upload
+from hpmkd.plan.job import Job, differences
 from hpmkd.store.output_dir import OutputDir
 
 _OPEN_SECONDS = 30.0
+_OF_MACHINES = ("resources", "record", "bench")  # sections of the plan that other machines may have otherwise
 _EXPECTED = "a folder, or a bucket that is there, which can be read and written"
 _TODO = "check its name, the credentials and the network; without --mirror (--record.mirror null) it is not needed"
 _LOOK_SECONDS = 1.0
@@ -32,7 +37,8 @@ class Mirror:
         uri: of `checked_uri`.
 
     Raises:
-        MirrorProblem: it cannot be reached, read or written. Locked: another sweep writes there.
+        MirrorProblem: it cannot be reached, read or written. Locked: another sweep writes there. ConfigMismatch: it is
+            another sweep's.
     """
 
     def __init__(self, output: OutputDir, uri: str) -> None:
@@ -46,10 +52,44 @@ class Mirror:
         except MirrorProblem as error:
             raise MirrorProblem(error.where, expected=_EXPECTED, found=error.found, todo=_TODO) from error
         known = Known(output.mirror_file, uri)
-        self.download = Download(output, remote, known)
-        known.keep(self.download.there)
         self._upload = Upload(output, remote, known, self._claim)
         self._thread = threading.Thread(target=self._run, daemon=True, name="hpmkd-mirror")
+        self.download = Download(output, remote, known)
+        self._need_its_plan(output)
+        known.keep(self.download.there)
+
+    def _need_its_plan(self, output: OutputDir) -> None:
+        """Raises ConfigMismatch where the plan there is another sweep's, before anything is written over it."""
+        there = self.download.plan()
+        if there is None or not output.config_file.is_file():
+            return
+        here = flattened(read_config_file(output.config_file))
+        common = {key for key in there.keys() & here.keys() if key.partition(".")[0] not in _OF_MACHINES}
+        found = differences({key: there[key] for key in common}, {key: here[key] for key in common})
+        if found:
+            self.close(0.0)
+            raise ConfigMismatch(
+                f"{self.uri}: it is the mirror of another sweep than {output.root}",
+                expected="one that is empty, or of this sweep",
+                found="\n    " + "\n    ".join(found),
+                todo="name another mirror for this sweep; that one is continued by --restore URI in another folder",
+            )
+
+    def need_its_models(self, jobs: Sequence[Job]) -> None:
+        """Of jobs whose files are here.
+
+        Raises:
+            ConfigMismatch: models of other settings lie there, which would be written over.
+        """
+        strangers = self.download.strangers(jobs)
+        if strangers:
+            lines = [f"{one.file}: {one.reason}" for one in strangers[:3]]
+            raise ConfigMismatch(
+                f"{self.uri}: it has {count(len(strangers), 'model')} of other settings",
+                expected="the mirror of this sweep",
+                found="\n    " + "\n    ".join(lines),
+                todo="name another mirror; nothing there was changed",
+            )
 
     def start(self) -> None:
         """From now on everything is copied."""
@@ -92,9 +132,9 @@ class Mirror:
             self._last()
         except MirrorProblem:  # in the middle of a pause it was closed
             self._last()
-        except HpmkdError as error:
+        except Exception as error:  # a thread would end with it without a word
             self.problem = error
-            log.error(f"{error}\n  nothing more is copied there; the sweep goes on")
+            log.error(f"{self.uri}: {error}\n  nothing more is copied there; the sweep goes on")
 
     def _copy(self) -> None:
         self._upload.copy(growing=False, over=self._closing)
@@ -104,7 +144,7 @@ class Mirror:
         try:
             patiently(lambda: self._upload.copy(growing=True, over=self._hurry), left, over=self._hurry)
             self.problem = None
-        except HpmkdError as error:
+        except Exception as error:
             self.problem = error
 
     def _failed(self, error: MirrorProblem) -> None:

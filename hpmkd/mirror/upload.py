@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from hpmkd.errors import DamagedModel, EnvironmentProblem, MirrorProblem, NotInMirror
 from hpmkd.mirror.claim import Claim
 from hpmkd.mirror.contents import Copied, is_epoch, is_result, to_copy
 from hpmkd.mirror.known import Known
-from hpmkd.mirror.remote import Remote
+from hpmkd.mirror.remote import SIDE_BY_SIDE, Remote
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.result_file import check
 from hpmkd.store.sidecar import file_hash
 
-_SIDE_BY_SIDE = 8
 _GROWING_SECONDS = 60.0  # what grows is copied as often, and at the end
 _GIVE_UP = 3  # so many failures, and none that succeeded: it is not one file's fault
 
@@ -58,7 +57,7 @@ class Upload:
     def differences(self) -> list[str]:
         """Names of files that are not the same there as here, or not there; they are copied the next time."""
         names = [one.name for group in to_copy(self.output) for one in group]
-        with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
             wrong = [name for name, same in zip(names, pool.map(self._is_same, names), strict=True) if not same]
         for name in wrong:
             self.known.remove(name)
@@ -82,10 +81,11 @@ class Upload:
             MirrorProblem: something could not be copied. Locked: the mirror is another's now.
         """
         start = time.monotonic()
-        groups = [group for group in to_copy(self.output) if self._is_due(group, growing)]
+        found = to_copy(self.output)
+        groups = [group for group in found if self._is_due(group, growing)]
         self.look_seconds = time.monotonic() - start
         problems, enough = self._renewed(), _Enough(over)
-        with ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="hpmkd-mirror") as pool:
+        with ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="hpmkd-mirror") as pool:
             # Rank by rank would be slower, and a plan without models, or the reverse, is of no harm: both are checked.
             running = {pool.submit(self._copy, group, enough) for group in groups}
             for one in as_completed(running):
@@ -95,8 +95,10 @@ class Upload:
                 problems += [problem] if problem is not None else self._renewed()
                 enough.count(len(done), problem is not None)
         if problems:
-            raise problems[-1]
-        self._remove_epochs()
+            last = problems[-1]  # a file that is not there is no more final here than a network that fails
+            raise MirrorProblem(last.where, expected=last.expected, found=last.found, todo=last.todo)
+        if not over.is_set():
+            self._remove_epochs({one.name for group in found for one in group})
 
     def _renewed(self) -> list[MirrorProblem]:
         """Why the claim could not be renewed: no reason not to copy."""
@@ -145,8 +147,9 @@ class Upload:
             return False
         return True
 
-    def _remove_epochs(self) -> None:
-        gone = [name for name in self.known.versions if is_epoch(name) and not (self.output.root / name).exists()]
+    def _remove_epochs(self, wanted: Set[str]) -> None:
+        """Those of before, and all of what is finished, whose file has been copied by now."""
+        gone = [name for name in self.known.versions if is_epoch(name) and name not in wanted]
         for name in gone:
             self.remote.remove(name)
             self.known.remove(name)

@@ -60,6 +60,8 @@ def dry_run(config: SweepConfig, output: OutputDir, force: bool) -> int:
         print(f"{job.file_name:<{width}}  {describe_finding(findings[job.key], findings, from_memory)}")
     for line in (*network_lines(jobs), *grid_lines(jobs, baselines)):
         print(line)
+    if missing and config.record.mirror:
+        print(f"not looked at: {config.record.mirror}; what it has of these models is fetched, not trained")
     for line in about(config, output, jobs, findings=findings, force=force):
         print(line)
     done = sum(finding.good for finding in findings.values())

@@ -30,7 +30,7 @@ from hpmkd.sweep import benches
 from hpmkd.sweep.compiling import compile_kernels
 from hpmkd.sweep.known_images import need_known
 from hpmkd.sweep.measuring import measure_at_end
-from hpmkd.sweep.mirroring import fetched, mirrored
+from hpmkd.sweep.mirroring import closed, fetched, mirrored
 from hpmkd.sweep.preparation import (
     clean_up,
     known_data,
@@ -68,7 +68,8 @@ def train(request: Request, config: SweepConfig, output: OutputDir, stop: StopSi
     """The sweep itself, while its folder is locked; `stop` tells afterwards whether it was stopped."""
     benches.check(config)
     with locked(output), mirrored(config, output, stop) as mirror:
-        return _sweep(request, config, output, stop=stop, mirror=mirror)
+        code = _sweep(request, config, output, stop=stop, mirror=mirror)
+        return code if mirror is None else closed(mirror, output, stop, code)
 
 
 def exit_message(program: str, root: Path, written: Path, number: int) -> str:
@@ -117,7 +118,7 @@ def _prepare(
     with timings.part("plan"):
         jobs, findings = settle(config, output, specs, request.force)
         if mirror is not None:
-            findings = fetched(mirror, jobs, findings, output)
+            findings = fetched(mirror, jobs, findings, output, force=request.force)
         record_ends(
             output, {job.key: job.fingerprint for job in jobs if job.key in findings and findings[job.key].good}
         )

@@ -9,19 +9,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpmkd.audit.findings import audit, mismatch
+from hpmkd.audit.findings import archive, audit, mismatch
 from hpmkd.cluster.stop_signals import StopSignals
 from hpmkd.config.from_python import flattened
-from hpmkd.config.mirror import below, checked_uri, is_uri, last_name
+from hpmkd.config.mirror import below, checked_uri, is_uri, last_name, need_apart
 from hpmkd.config.modes import config_file
 from hpmkd.config.paths import user_path
 from hpmkd.config.programme import FILE as PROGRAMME
 from hpmkd.config.request import Request
 from hpmkd.config.sweep import SweepConfig
-from hpmkd.config.yaml_text import read_yaml
+from hpmkd.config.yaml_text import parse_yaml, read_yaml
 from hpmkd.data.source.listing import count, named
 from hpmkd.errors import NotMirrored, UsageError
-from hpmkd.log import progress
+from hpmkd.log import log, progress
 from hpmkd.plan.job import Job
 from hpmkd.store.inspection import Finding
 from hpmkd.store.output_dir import OutputDir
@@ -35,40 +35,55 @@ _STOP_SECONDS = 12.0  # of the time that a stopped sweep has; see `StopSignals`
 
 @contextlib.contextmanager
 def mirrored(config: SweepConfig, output: OutputDir, stop: StopSignals) -> Iterator[Mirror | None]:
-    """The mirror that the config names, and the end of it; None: it names none.
+    """The mirror that the config names, see `closed`; None: it names none.
 
     Raises:
         MirrorProblem: it cannot be used. Locked: another sweep writes there.
-        NotMirrored: the body has ended well, but not all is there.
     """
     if not config.record.mirror:
         yield None
         return
     from hpmkd.mirror.session import Mirror
 
+    need_apart(config.record.mirror, output.root)
     mirror = Mirror(output, config.record.mirror)
     try:
         yield mirror
     except BaseException:
         mirror.close(0.0)
         raise
+
+
+def closed(mirror: Mirror, output: OutputDir, stop: StopSignals, code: int) -> int:
+    """Has the rest copied; the exit code, in which a sweep that has failed or was stopped comes first."""
     left = mirror.close(_CLOSE_SECONDS if stop.caught is None else _STOP_SECONDS)
-    if left:
-        raise NotMirrored(
-            f"{mirror.uri}: {count(len(left), 'file')} not copied there yet ({named(left, 3)})",
-            expected=f"a copy of what {output.root} has",
-            found=str(getattr(mirror.problem, "found", None) or mirror.problem or "no more time"),
-            todo=f"hpmkd mirror {shlex.quote(str(output.root))} {shlex.quote(mirror.uri)}, or the same command again; "
-            "nothing is lost here",
-        )
+    if not left:
+        return code
+    error = NotMirrored(
+        f"{mirror.uri}: {count(len(left), 'file')} not copied there yet ({named(left, 3)})",
+        expected=f"a copy of what {output.root} has",
+        found=str(getattr(mirror.problem, "found", None) or mirror.problem or "no more time"),
+        todo=f"hpmkd mirror {shlex.quote(str(output.root))} {shlex.quote(mirror.uri)}, or the same command again; "
+        "nothing is lost here",
+    )
+    log.error(f"error: {error}")
+    return code or (error.exit_code if stop.caught is None else code)
 
 
-def fetched(mirror: Mirror, jobs: Sequence[Job], findings: dict[str, Finding], output: OutputDir) -> dict[str, Finding]:
+def fetched(
+    mirror: Mirror, jobs: Sequence[Job], findings: dict[str, Finding], output: OutputDir, *, force: bool
+) -> dict[str, Finding]:
     """The findings after what is missing here has been fetched: results, and saved epochs of what has none.
 
+    Args:
+        mirror, output: of the sweep.
+        jobs, findings: its plan, and what is here.
+        force: models of other settings that are fetched go to `archive/`.
+
     Raises:
-        ConfigMismatch: with what was fetched, models here are of other teachers.
+        ConfigMismatch: models there, or with what was fetched here, are of other settings or teachers, and no `force`.
     """
+    mirror.need_its_models([job for job in jobs if job.key in findings and findings[job.key].good])
     for rebuildable in (False, True):  # logits caches may be large, and with all students there nobody needs them
         lacking = [
             job
@@ -77,11 +92,16 @@ def fetched(mirror: Mirror, jobs: Sequence[Job], findings: dict[str, Finding], o
         ]
         found = mirror.download.results(lacking)
         if found:
-            progress.info(f"fetched {count(len(found), 'finished file')} from {mirror.uri}, not trained again")
+            good = sum(one.good for one in found)
+            if good:
+                progress.info(f"fetched {count(good, 'finished file')} from {mirror.uri}, not trained again")
             findings = audit(jobs, output)
             error = mismatch(findings, output)
-            if error is not None:
+            if error is not None and not force:
                 raise error
+            if error is not None:
+                archive([one for one in findings.values() if one.state == "stale"], output)
+                findings = audit(jobs, output)
     lacking = [job for job in jobs if job.key in findings and not findings[job.key].good]
     epochs = mirror.download.epochs(lacking)
     if epochs:
@@ -136,9 +156,14 @@ def _named(request: Request) -> str | None:
     """The mirror of a command that starts a sweep, or a programme: a flag, or in the mode's file."""
     if "record.mirror" in request.overrides or request.restore is not None:
         return request.overrides.get("record.mirror")
-    raw = read_yaml(config_file("quick" if request.mode is None else request.mode))
-    written: dict[str, Any] = flattened({**(raw.get("settings") or {}), **raw}) if isinstance(raw, dict) else {}
-    return written.get("record.mirror")
+    source = config_file("quick" if request.mode is None else request.mode)
+    raw = parse_yaml(read_yaml(source), str(source))
+    if not isinstance(raw, dict):
+        return None
+    common = raw.get("settings")  # of a programme
+    written: dict[str, Any] = flattened({**(common if isinstance(common, dict) else {}), **raw})
+    found = written.get("record.mirror")
+    return found if isinstance(found, str) else None  # anything else is refused where the whole file is read
 
 
 def _is_here(folder: Path) -> bool:

@@ -237,9 +237,10 @@ def settle(
             progress.info(f"moved {count(len(moved), 'model')} trained with other settings to {output.archive}")
     commit_bytes(output.config_file, to_yaml(config).encode())
     commit_json(output.datasets_file, [spec_to_json(spec) for spec in specs])
+    again = "fetched from the mirror, or trained again" if config.record.mirror else "trained again"
     for finding in [one for one in findings.values() if one.state == "damaged"]:
         target = quarantine(finding, output)
-        progress.info(f"damaged: {finding.file} ({finding.reason}), moved to {target}; it is trained again")
+        progress.info(f"damaged: {finding.file} ({finding.reason}), moved to {target}; it is {again}")
     for finding in findings.values():
         if finding.good and finding.header:
             progress.info(f"found {finding.file} ({finding.header.accuracy:.2f}%), not trained again")

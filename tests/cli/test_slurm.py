@@ -36,6 +36,7 @@ def test_to_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         (["full", "--address", "auto"], "the cluster that the script starts"),
         (["full", "--time", "4h"], "--time"),
         (["full", "--grace", "5"], "60 s or more"),
+        (["full", "--time", "2"], "a minute more than --grace (120 s)"),
         (["full", "--nodes", "0"], "1 or more"),
         (["full", "--cpus-per-node", "-1"], "1 or more"),
         (["full", "--sbatch", "--a\n#SBATCH --b"], "one line"),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hpmkd.cluster.slurm import BatchJob, is_time
+from hpmkd.cluster.slurm import BatchJob, seconds_of
 
 SAVES = "trap 'echo saved; exit 143' TERM; echo works; sleep 60 > /dev/null & wait"
 
@@ -122,11 +122,17 @@ def test_the_options(tmp_path: Path, nodes: int) -> None:
     assert not any(line.startswith("#SBATCH") for line in text.splitlines()[first:])
 
 
-@pytest.mark.parametrize("text", ["30", "4:00:00", "30:00", "1-0", "1-12:00", "2-03:04:05"])
-def test_times(text: str) -> None:
-    assert is_time(text)
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("30", 1800), ("30:10", 1810), ("4:00:00", 14400), ("1-0", 86400), ("1-12:30", 131400),
+        ("2-03:04:05", 183845),
+    ],
+)  # fmt: skip
+def test_times(text: str, seconds: int) -> None:
+    assert seconds_of(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "4h", "1-", "4:0:0", "-5", "1:2:3:4", "1 2"])
 def test_no_times(text: str) -> None:
-    assert not is_time(text)
+    assert seconds_of(text) is None

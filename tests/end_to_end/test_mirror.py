@@ -12,7 +12,12 @@ import pytest
 from support.s3 import S3Server, every, s3_server
 from support.sweeps import Launch, flip, restore, start, weights
 
+from hpmkd.cluster.stop_signals import StopSignals
 from hpmkd.errors import EXIT_UNMIRRORED
+from hpmkd.files import commit_bytes
+from hpmkd.mirror.session import Mirror
+from hpmkd.store.output_dir import OutputDir
+from hpmkd.sweep.mirroring import closed
 
 STUDENT = "student_Digits_TraditionalKD_run1"
 LONG = ["--baselines", "TraditionalKD", "--student-epochs", "150", "--record.checkpoint_overhead", "1"]
@@ -137,3 +142,41 @@ def test_a_programme(tmp_path: Path, cache_dir: Path, small_ray: None, capfd: py
     shutil.rmtree(out)
     assert restore(copy.as_uri(), "-o", str(out)) == 0  # type: ignore[arg-type]
     assert {name: weights(out / name) for name in ("one", "two")} == before
+
+
+def test_named_in_the_mode_and_other_settings(
+    tmp_path: Path, cache_dir: Path, small_ray: None, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A mode's own file names the mirror, too; what other settings made there goes to the archive."""
+    mode, out, copy = tmp_path / "mine.yaml", tmp_path / "out", tmp_path / "copy"
+    mode.write_text(f"datasets: [Digits]\nbaselines: [Direct]\nrecord: {{mirror: {copy}}}\n")
+    words = ["--mode", str(mode)]
+    assert start(out, cache_dir, *words) == 0
+    old = (copy / "models" / "teacher_Digits.pt").read_bytes()
+    shutil.rmtree(out)
+    capfd.readouterr()
+    assert start(out, cache_dir, *words) == 0
+    assert "fetched 2 finished files" in capfd.readouterr().out
+    shutil.rmtree(out)
+    changed = [*words, "--teacher-epochs", "3"]
+    assert start(out, cache_dir, *changed) == 4
+    assert "`fit.epochs` 2 -> 3" in capfd.readouterr().err
+    shutil.rmtree(out)
+    assert start(out, cache_dir, *changed, "--force") == 0
+    assert (copy / "models" / "teacher_Digits.pt").read_bytes() != old
+    assert old in [path.read_bytes() for path in (copy / "archive").glob("teacher*.pt")]
+
+
+@pytest.mark.parametrize("caught", [None, signal.SIGTERM])
+def test_a_failure_and_a_signal_come_first(
+    caught: signal.Signals | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of exit codes; what is not copied is said all the same."""
+    output, stop = OutputDir(tmp_path / "out"), StopSignals()
+    commit_bytes(output.config_file, b"x")
+    mirror = Mirror(output, str(tmp_path / "copy"))
+    monkeypatch.setattr(mirror, "close", lambda seconds: ["sweep.yaml"])
+    stop.caught = caught
+    assert closed(mirror, output, stop, 1) == 1
+    assert closed(mirror, output, stop, 0) == (EXIT_UNMIRRORED if caught is None else 0)
+    assert caplog.text.count("1 file not copied there yet (sweep.yaml)") == 2

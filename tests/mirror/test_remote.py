@@ -116,6 +116,11 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: p
         ("sftp://me:secret@host/x", "contains a key or password"),
         ("s3://AKIAKEY@bucket/x", "contains a key or password"),
         ("nonsense://bucket/x", "nonsense:// is not known"),
+        ("s3:/bucket/x", "neither a path nor a URI"),
+        ("sftp:host/x", "neither a path nor a URI"),
+        ("s3://", "names no bucket"),
+        ("gs:///x", "names no bucket"),
+        ("~nobody-of-this-name/x", "no such user"),
         ("  ", "empty"),
     ],
 )

@@ -14,7 +14,7 @@ from support.sweeps import flip, weights
 
 from hpmkd.audit.sweep_dir import open_sweep
 from hpmkd.cli.main import main
-from hpmkd.errors import MirrorProblem
+from hpmkd.errors import ConfigMismatch, MirrorProblem
 from hpmkd.mirror import retries
 from hpmkd.mirror.claim import NAME as CLAIM
 from hpmkd.mirror.session import Mirror
@@ -224,3 +224,98 @@ def test_no_sweep_on_either_side(s3: S3Server, tmp_path: Path, capsys: pytest.Ca
 def test_threads_end(out: Path, s3: S3Server) -> None:
     copied(out, s3.uri())
     assert not [one for one in threading.enumerate() if one.name.startswith("hpmkd-mirror")]
+
+
+def other_settings(out: Path, name: str) -> bytes:
+    """The same model as another recipe would have made it: whole, under the same name."""
+    from hpmkd.store.result_file import commit, load
+
+    header, state = load(out / name)
+    recipe = {**header.metadata["recipe"], "fit.lr": 0.5}
+    about = {**header.metadata, "recipe": recipe, "fingerprint": "f" * 64}
+    target = out.parent / "other" / Path(name).name
+    commit(target, state, accuracy=1.0, train_time=1.0, metadata=about)
+    return target.read_bytes()
+
+
+def test_models_of_other_settings_are_never_written_over(out: Path, s3: S3Server) -> None:
+    """Of another sweep that was mirrored there, whose plan is gone."""
+    body = other_settings(out, TEACHER)
+    s3.client.put_object(Bucket="sweeps", Key=f"run7/{TEACHER}", Body=body)
+    mirror = Mirror(OutputDir(out), s3.uri())
+    with pytest.raises(ConfigMismatch, match="1 model of other settings") as caught:
+        mirror.need_its_models(open_sweep(out).jobs)
+    assert "`fit.lr` 0.5 -> " in str(caught.value)
+    mirror.close(0.0)
+    assert main(["mirror", str(out), s3.uri()]) == 4
+    assert s3.content(TEACHER) == body
+    assert not list(out.glob(".tmp-*"))
+
+
+def test_the_mirror_of_another_sweep(out: Path, s3: S3Server) -> None:
+    copied(out, s3.uri())
+    other = out.parent / "another"
+    other.mkdir()
+    text = (out / "sweep.yaml").read_text()
+    (other / "sweep.yaml").write_text(text.replace("runs: 1", "runs: 7"))
+    with pytest.raises(ConfigMismatch, match="the mirror of another sweep"):
+        Mirror(OutputDir(other), s3.uri())
+    assert s3.content("sweep.yaml") == text.encode()
+    (out / ".mirror.jsonl").unlink()
+    assert copied(out, s3.uri()) == [], "of this sweep, though nobody knows it any more"
+    (out / "sweep.yaml").write_text(text.replace("runs: 1", "runs: 7"))
+    assert copied(out, s3.uri()) == [], "with more runs than before"
+
+
+def test_epochs_of_what_another_machine_has_finished_are_removed(out: Path, s3: S3Server) -> None:
+    teacher = open_sweep(out).jobs[0]
+    name = f"tune/round000/{trial_folder(teacher)}/checkpoint_000001/epoch.pt"
+    s3.client.put_object(Bucket="sweeps", Key=f"run7/{name}", Body=b"x")
+    copied(out, s3.uri())
+    assert name in s3.names(), "that it was finished was not known before"
+    copied(out, s3.uri())
+    assert name not in s3.names()
+
+
+def test_epochs_go_when_the_model_is_copied(out: Path, s3: S3Server) -> None:
+    """Also where Tune has kept them here."""
+    student = open_sweep(out).jobs[-1]
+    file = out / "models" / student.file_name
+    aside = shutil.move(file, out.parent / "aside")
+    folder = epoch_of(out, student)
+    copied(out, s3.uri())
+    assert [name for name in s3.names() if name.startswith("tune/")]
+    shutil.move(aside, file)
+    copied(out, s3.uri())
+    assert not [name for name in s3.names() if name.startswith("tune/")]
+    assert folder.is_dir()
+
+
+def test_a_disk_that_is_away_for_a_while(out: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """As a mounted folder is: the copy goes on when it is there again."""
+    copy = tmp_path / "disk" / "copy"
+    copy.parent.mkdir()
+    mirror = Mirror(OutputDir(out), str(copy))
+    shutil.rmtree(copy.parent)
+    copy.parent.write_text("not mounted")
+    mirror.start()
+    time.sleep(1.5)
+    assert mirror.problem is not None
+    assert mirror._thread.is_alive()
+    copy.parent.unlink()
+    deadline = time.monotonic() + 30
+    while mirror.problem is not None:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert mirror.close(30.0) == []
+    assert (copy / TEACHER).read_bytes() == (out / TEACHER).read_bytes()
+
+
+@pytest.mark.parametrize("place", ["out", "out/copy", ".", "file"])
+def test_a_mirror_in_the_output(out: Path, place: str, capsys: pytest.CaptureFixture[str]) -> None:
+    uri = out.as_uri() if place == "file" else str(out.parent / place)
+    before = files(out)
+    assert main(["mirror", str(out), uri]) == 2
+    said = capsys.readouterr().err
+    assert "is the output itself" in said or "lie in each other" in said
+    assert files(out) == before
