@@ -39,10 +39,30 @@ def test_to_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         (["full", "--time", "2"], "a minute more than --grace (120 s)"),
         (["full", "--nodes", "0"], "1 or more"),
         (["full", "--cpus-per-node", "-1"], "1 or more"),
-        (["full", "--sbatch", "--a\n#SBATCH --b"], "one line"),
+        (["full", "--sbatch=--a\n#SBATCH --b"], "on one line"),
+        (["full", "--sbatch", "exclusive"], "on one line"),
+        (["full", "--partition", "two words"], "--partition"),
+        (["full", "--account", ""], "--account"),
+        (["full", "--qos", "a\n#SBATCH --b"], "--qos"),
+        (["full", "--mem", "much"], "a size, such as 64G"),
+        (["full", "--dry-run"], "a sweep that trains"),
+        (["full", "--print_config"], "a sweep that trains"),
+        (["full", "--mode", "quick"], "a sweep that trains"),
+        (["full", "--setup", "if module load cuda"], "whole commands of the shell"),
+        (["full", "--setup", "echo 'it"], "whole commands of the shell"),
         ([], "MODE"),
     ],
 )
 def test_refused(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["slurm", *words]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_file_that_may_have_been_changed_stays(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    words = ["slurm", "full", "--script", str(tmp_path / "full.sbatch")]
+    assert main(words) == main(words) == 0
+    with (tmp_path / "full.sbatch").open("a") as file:
+        file.write("# mine")
+    assert main(words) == 2
+    assert "changed by hand" in capsys.readouterr().err
+    assert (tmp_path / "full.sbatch").read_text().endswith("# mine")
