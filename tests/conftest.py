@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from support.s3 import S3Server, s3_server
 from support.sweeps import ROOT, Launch, words
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -80,6 +81,13 @@ def kernel_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def out(trained_output: Path, tmp_path: Path) -> Path:
     """A copy of it."""
     return Path(shutil.copytree(trained_output, tmp_path / "out"))
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
+    """An S3 server with an empty bucket."""
+    with s3_server(monkeypatch) as server:
+        yield server
 
 
 @pytest.fixture

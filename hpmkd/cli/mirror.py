@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,14 +9,16 @@ from typing import TYPE_CHECKING
 
 from hpmkd.audit.sweep_dir import no_sweep, open_sweep
 from hpmkd.cli.parser import Arguments
-from hpmkd.config.mirror import below, checked_uri, is_uri, need_apart
+from hpmkd.config.mirror import CLAIM, below, checked_uri, is_uri, need_apart
 from hpmkd.config.paths import user_path
 from hpmkd.config.programme import FILE as PROGRAMME
-from hpmkd.config.programme import modes_in, read_programme
+from hpmkd.config.programme import modes_in
 from hpmkd.data.source.listing import count, named
 from hpmkd.errors import EXIT_OK, EXIT_SOME_FAILED, UsageError
 from hpmkd.log import log
+from hpmkd.store.lock import locked
 from hpmkd.store.output_dir import OutputDir
+from hpmkd.sweep.mirroring import copy_list, fetch_plans
 
 if TYPE_CHECKING:
     from hpmkd.mirror.session import Mirror
@@ -61,34 +62,28 @@ def mirror(argv: Sequence[str], prog: str) -> int:
 
 def _copy(root: Path, uri: str, check: bool) -> int:
     names = modes_in(root)
+    claims = [path for path in (root / CLAIM, *(root / name / CLAIM for name in names)) if path.is_file()]
+    if claims:
+        raise UsageError(
+            f"FROM: {root} is a mirror", expected="an output folder, or a mirror by its URI", found=str(claims[0]),
+            todo=f"to fetch what it has: hpmkd mirror {root.as_uri()} DIR",
+        )  # fmt: skip
     if not names:
         output = OutputDir(root)
-        if not (output.config_file.is_file() or output.models.is_dir()):
+        if not output.config_file.is_file():
             raise no_sweep(root)
         return _one(output, uri, fetch=False, check=check)
-    from hpmkd.mirror.remote import Remote
-
-    Remote(uri).put(root / PROGRAMME, PROGRAMME)
-    started = [name for name in names if (root / name).is_dir()]
-    return max(
-        (_one(OutputDir(root / name), below(uri, name), fetch=False, check=check) for name in started), default=0
-    )
+    need_apart(uri, root, "TO")
+    copy_list(uri, root / PROGRAMME)
+    return _all(root, names, uri, fetch=False, check=check)
 
 
 def _fetch(uri: str, root: Path, check: bool) -> int:
-    from hpmkd.mirror.download import fetch_plan
-    from hpmkd.mirror.remote import Remote
-
     output = OutputDir(root)
-    fetch_plan(Remote(uri), output, PROGRAMME)
+    need_apart(uri, root, "FROM")
+    fetch_plans(uri, output)
     if (root / PROGRAMME).is_file():
-        names = read_programme(root / PROGRAMME).names
-        for name in names:
-            fetch_plan(Remote(below(uri, name)), OutputDir(root / name), PROGRAMME)
-        started = [name for name in names if (root / name).is_dir()]
-        return max(
-            (_one(OutputDir(root / name), below(uri, name), fetch=True, check=check) for name in started), default=0
-        )
+        return _all(root, modes_in(root), uri, fetch=True, check=check)
     if not output.config_file.is_file():
         raise UsageError(
             f"{uri}: no sweep there", expected=f"sweep.yaml, or {PROGRAMME}", todo="name the mirror of a sweep"
@@ -98,23 +93,34 @@ def _fetch(uri: str, root: Path, check: bool) -> int:
 
 def _all(root: Path, names: Sequence[str], uri: str, *, fetch: bool, check: bool) -> int:
     """Of a programme: its sweeps that were started."""
-    started = [name for name in names if (root / name).is_dir()]
-    codes = [_one(OutputDir(root / name), below(uri, name), fetch=fetch, check=check) for name in started]
-    return max(codes, default=EXIT_OK)
+    started = [OutputDir(root / name) for name in names if OutputDir(root / name).config_file.is_file()]
+    return max((_one(one, below(uri, one.root.name), fetch=fetch, check=check) for one in started), default=EXIT_OK)
 
 
 def _one(output: OutputDir, uri: str, *, fetch: bool, check: bool) -> int:
     from hpmkd.mirror.session import Mirror
 
-    need_apart(uri, output.root)
-    found = Mirror(output, uri)
+    need_apart(uri, output.root, "FROM" if fetch else "TO")
+    with locked(output):
+        found = Mirror(output, uri)
+        return _between(found, output, fetch=fetch, check=check)
+
+
+def _between(found: Mirror, output: OutputDir, *, fetch: bool, check: bool) -> int:
+    uri = found.uri
     try:
-        with contextlib.suppress(OSError):  # no plan: its models can be copied all the same
+        if output.datasets_file.exists():  # else it has no models yet
             jobs = open_sweep(output.root).jobs
             found.need_its_models([job for job in jobs if output.model_file(job).is_file()])
         if fetch:
-            number = found.download.everything()
+            number, damaged = found.download.everything()
             print(f"{uri} -> {output.root}: {count(number, 'file')} fetched, all others were here")
+            if damaged:
+                log.error(
+                    f"{uri}: {count(len(damaged), 'file')} damaged there, and not fetched: {named(damaged, 5)}\n"
+                    "  what to do: copy them there again from an output that has them, or continue the sweep"
+                )
+                return EXIT_SOME_FAILED
         else:
             copied: list[str] = []
             found.copy_now(_SECONDS, copied.append)

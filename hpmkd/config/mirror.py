@@ -11,6 +11,7 @@ from hpmkd.errors import UsageError
 
 # What pyarrow knows by itself; other schemes are fsspec's.
 OF_PYARROW = {"s3", "gs", "gcs", "abfs", "abfss", "hdfs", "viewfs", "file"}
+CLAIM = "mirror.json"  # in a mirror: who writes there; see `mirror/claim.py`
 _EXPECTED = "a folder, or s3://, gs://, abfs://, hdfs://, sftp://, or another URI that fsspec knows"
 
 
@@ -40,7 +41,7 @@ def above(uri: str) -> str:
     return place.rstrip("/").rpartition("/")[0] + mark + options
 
 
-def need_apart(uri: str, output: Path) -> None:
+def need_apart(uri: str, output: Path, where: str = "record.mirror") -> None:
     """Raises UsageError where the mirror is the output, in it, or around it: copies of copies would never end."""
     if is_uri(uri) and not uri.startswith("file://"):
         return
@@ -48,13 +49,13 @@ def need_apart(uri: str, output: Path) -> None:
     here = output.resolve()
     if path == here:
         raise UsageError(
-            f"record.mirror: {path} is the output itself", expected="another folder for the sweep than its mirror",
+            f"{where}: {path} is the output itself", expected="another folder for the sweep than its mirror",
             found=f"both are {here}",
             todo=f"to continue from the mirror: --restore {path.as_uri()} -o DIR; to go on in it: --record.mirror null",
         )  # fmt: skip
     if path.is_relative_to(here) or here.is_relative_to(path):
         raise UsageError(
-            "record.mirror: the mirror and the output lie in each other", expected="two folders beside each other",
+            f"{where}: the mirror and the output lie in each other", expected="two folders beside each other",
             found=f"{path} and {here}", todo="name another folder for one of them",
         )  # fmt: skip
 
@@ -66,7 +67,7 @@ def checked_uri(text: str, where: str = "record.mirror") -> str:
         UsageError: it is empty, has a password in it, or is of a kind that nobody knows.
     """
     if not text.strip():
-        raise UsageError(f"{where}: empty", expected=_EXPECTED, todo="name one, or leave it out")
+        raise UsageError(f"{where}: empty", expected=_EXPECTED, todo="name one")
     if not is_uri(text):
         scheme = text.partition(":")[0]
         if ":" in text and scheme in {*OF_PYARROW, "sftp"}:
@@ -75,7 +76,21 @@ def checked_uri(text: str, where: str = "record.mirror") -> str:
                 todo=f"write {scheme}://..., or ./{text} for a folder of that name",
             )  # fmt: skip
         return str(user_path(text, where).absolute())
+    _need_parts(text, where)
+    place, mark, options = text.partition("?")
+    return place.rstrip("/") + mark + options
+
+
+def _need_parts(text: str, where: str) -> None:
+    """Raises UsageError where a URI cannot be used."""
     parts = urllib.parse.urlsplit(text)
+    if "#" in text:
+        raise UsageError(f"{where}: {text} has a #", expected=_EXPECTED, found=text, todo="leave it out, or write %23")
+    if parts.scheme == "file" and parts.netloc not in ("", "localhost"):
+        raise UsageError(
+            f"{where}: {text} names a file of the host {parts.netloc}", expected="file:///, with three slashes",
+            found=text, todo=f"write the whole path, or {parts.netloc}{parts.path} without file://",
+        )  # fmt: skip
     if not parts.netloc and parts.scheme in OF_PYARROW - {"file", "hdfs", "viewfs"}:
         raise UsageError(f"{where}: {text} names no bucket", expected=_EXPECTED, found=text, todo="add its name")
     if parts.password or (parts.username and parts.scheme in ("s3", "gs", "gcs")):
@@ -93,5 +108,3 @@ def checked_uri(text: str, where: str = "record.mirror") -> str:
             raise UsageError(
                 f"{where}: {parts.scheme}:// is not known", expected=_EXPECTED, found=text, todo="correct it"
             )
-    place, mark, options = text.partition("?")
-    return place.rstrip("/") + mark + options

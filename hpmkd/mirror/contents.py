@@ -6,16 +6,22 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from hpmkd.mirror.claim import NAME as CLAIM
+from hpmkd.config.mirror import CLAIM
+from hpmkd.files import is_utf8
 from hpmkd.store.epoch_log import SUFFIX as EPOCHS
 from hpmkd.store.output_dir import EPOCH_FILE, EPOCH_META, OutputDir
 
 # Of another machine, of a moment, or damaged: of no use elsewhere. Hidden ones are the lock and its like; what a worker
 # notes of its epochs lasts until the driver has heard of them.
-_NOT_COPIED = ("quarantine", "speedup", "gpu.json", CLAIM)
+_NOT_COPIED = ("gpu.json", CLAIM)
 _PLAN = ("sweep.yaml", "datasets.json", "networks.json", "methods.json", "networks", "methods")
+_FOLDERS = (
+    "archive", "memorised", "methods", "models", "networks", "predictions", "progress", "representations",
+    "tensorboard", "tune",
+)  # fmt: skip
+_SUFFIXES = (".yaml", ".json", ".csv", ".parquet", ".html", ".md")
 _PLAN_RANK, _MODEL_RANK, _EPOCH_RANK, _REST_RANK = range(4)
 
 
@@ -37,12 +43,26 @@ class Copied:
         return _rank(self.name) == _REST_RANK and not self.name.startswith("archive/")
 
 
+def is_ours(name: str) -> bool:
+    """Whether a sweep makes, and reads, files of such names: no others are copied or fetched."""
+    path = PurePosixPath(name)
+    if str(path) != name or path.is_absolute() or not is_utf8(name):
+        return False
+    if any(part.startswith(".") or part == "__pycache__" for part in path.parts) or name.endswith(EPOCHS):
+        return False
+    first = path.parts[0]
+    if len(path.parts) == 1:
+        return path.suffix in _SUFFIXES and first not in _NOT_COPIED
+    return first in _FOLDERS
+
+
 def to_copy(output: OutputDir) -> list[list[Copied]]:
     """All there are now, in the order in which they are copied: the plan, results, epochs, what people look at.
 
     What belongs together is one list: a result and its sidecar, the state of an epoch before its description.
     """
-    found = [_copied(output.root, path) for path in (*_plain(output), *_epochs(output))]
+    epochs = list(_epochs(output))  # first: a model that is finished meanwhile is in one of both, never in none
+    found = [_copied(output.root, path) for path in (*_plain(output), *epochs)]
     files = sorted((one for one in found if one is not None), key=lambda one: _place(one.name))
     return [list(group) for _, group in groupby(files, key=lambda one: _place(one.name)[:2])]
 
@@ -87,8 +107,8 @@ def key_of_epoch(name: str) -> str:
 
 
 def is_for_all(name: str) -> bool:
-    """Whether it is fetched wherever it is missing: the plan, records, what was measured."""
-    return _rank(name) in (_PLAN_RANK, _REST_RANK) and not name.startswith("archive/") and name not in _NOT_COPIED
+    """Whether it is fetched wherever it is missing: the plan, records, what was measured, the archive."""
+    return _rank(name) in (_PLAN_RANK, _REST_RANK)
 
 
 def is_of_plan(name: str) -> bool:
@@ -105,13 +125,13 @@ def _copied(root: Path, path: Path) -> Copied | None:
 
 
 def _plain(output: OutputDir) -> Iterator[Path]:
-    for folder, inside, names in os.walk(output.root):
-        top = Path(folder) == output.root
-        left_out = (*_NOT_COPIED, output.tune.name) if top else ("__pycache__",)
-        inside[:] = [one for one in inside if not (one.startswith(".") or one in left_out)]
-        for name in names:
-            if not (name.startswith(".") or name in left_out or name.endswith(EPOCHS)):
-                yield Path(folder, name)
+    """All but Tune's; a folder may be a link to another disk."""
+    places = [output.root / name for name in os.listdir(output.root) if name != output.tune.name]
+    for place in places:
+        inside = [Path(folder, name) for folder, _, names in os.walk(place) for name in names]
+        for path in inside if place.is_dir() else [place]:
+            if is_ours(path.relative_to(output.root).as_posix()):
+                yield path
 
 
 def _epochs(output: OutputDir) -> Iterator[Path]:

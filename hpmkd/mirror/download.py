@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import shutil
+import threading
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,13 +16,12 @@ from hpmkd.config.from_python import flattened
 from hpmkd.config.load import read_config_file
 from hpmkd.errors import NotInMirror
 from hpmkd.files import TEMP_PREFIX, move
-from hpmkd.mirror.claim import NAME as CLAIM
-from hpmkd.mirror.contents import is_for_all, is_of_plan, trial_of
+from hpmkd.mirror.contents import is_for_all, is_of_plan, is_ours, trial_of
 from hpmkd.mirror.known import Known
 from hpmkd.mirror.remote import SIDE_BY_SIDE, Remote
 from hpmkd.mirror.retries import patiently
 from hpmkd.plan.job import Job
-from hpmkd.store.inspection import Finding, inspect_job
+from hpmkd.store.inspection import Finding, inspect, inspect_job
 from hpmkd.store.output_dir import EPOCH_FILE, EPOCH_META, OutputDir, trial_folder
 from hpmkd.store.sidecar import sidecar_path
 
@@ -30,20 +30,14 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
-def fetch_plan(remote: Remote, output: OutputDir, programme_file: str) -> bool:
-    """What a sweep, or a programme of several, cannot be continued without; whether there was any.
-
-    Only where the output has no plan of its own.
-    """
-    if output.config_file.exists() or (output.root / programme_file).exists():
-        return False
-    there = _names(remote)
-    wanted = [name for name in there if is_of_plan(name) or name == programme_file]
+def fetch_plan(remote: Remote, output: OutputDir) -> bool:
+    """What a sweep cannot be continued without; whether there was any. An output that has its own keeps it."""
     last = output.config_file.name
-    if not {last, programme_file} & set(wanted):
+    there = {} if output.config_file.exists() else ours_in(remote)
+    if last not in there:
         return False
-    _fetch_all(remote, output, [name for name in wanted if name not in (last, programme_file)])
-    _fetch_all(remote, output, [name for name in wanted if name in (last, programme_file)])  # with it the plan is there
+    _fetch_all(remote, output, [name for name in there if is_of_plan(name) and name != last])
+    _fetch_all(remote, output, [last])  # with it the plan is there
     return True
 
 
@@ -58,7 +52,7 @@ class Download:
 
     def __init__(self, output: OutputDir, remote: Remote, known: Known) -> None:
         self.output, self.remote, self.known = output, remote, known
-        self.there = _names(remote)
+        self.there = ours_in(remote)
 
     def records(self) -> int:
         """The plan, curves, predictions and their like, as far as they are missing here; how many were fetched."""
@@ -66,11 +60,17 @@ class Download:
         self._noted(_fetch_all(self.remote, self.output, lacking))
         return len(lacking)
 
-    def everything(self) -> int:
-        """Whatever lies there and not here; how many files were fetched."""
-        lacking = [name for name in self.there if name != CLAIM and not (self.output.root / name).exists()]
+    def everything(self) -> tuple[int, list[str]]:
+        """Whatever lies there and not here: how many files were fetched, and which are damaged there."""
+        lacking = [name for name in self.there if not (self.output.root / name).exists()]
         self._noted(_fetch_all(self.remote, self.output, lacking))
-        return len(lacking)
+        fetched = {self.output.root / name for name in lacking}
+        damaged = [
+            path for path in self.output.model_files() if path in fetched and inspect(path, "hash").state == "damaged"
+        ]
+        for path in damaged:
+            path.unlink()
+        return len(lacking) - len(damaged), [path.name for path in damaged]
 
     def results(self, jobs: Sequence[Job]) -> list[Finding]:
         """Fetches files of jobs that are not here, where the mirror has whole ones; what they are worth.
@@ -92,7 +92,7 @@ class Download:
         if name not in self.there or name in self.known.versions:
             return None
         with self._aside() as aside:
-            patiently(lambda: self.remote.get(name, aside.config_file), PATIENCE_SECONDS)
+            _get(self.remote, name, aside.config_file, threading.Event())
             return flattened(read_config_file(aside.config_file))
 
     def epochs(self, jobs: Iterable[Job]) -> int:
@@ -106,11 +106,11 @@ class Download:
         lacking = [folder for folder in sorted(folders) if not (self.output.root / folder / EPOCH_META).exists()]
         return sum(_side_by_side(self._epoch, lacking))
 
-    def _result(self, job: Job) -> Finding | None:
+    def _result(self, job: Job, over: threading.Event) -> Finding | None:
         """Fetches it to a place of its own, and gives it its name only if it is whole, and that job's."""
         target = self.output.model_file(job)
         with self._aside() as aside:
-            found = self._fetched(job, aside)
+            found = self._fetched(job, aside, over)
             if found.state not in ("good", "stale"):
                 return None
             file = aside.model_file(job)
@@ -120,15 +120,15 @@ class Download:
         self._noted([f"models/{path.name}" for path in (target, sidecar_path(target))])
         return found
 
-    def _judged(self, job: Job) -> Finding:
+    def _judged(self, job: Job, over: threading.Event) -> Finding:
         with self._aside() as aside:
-            return self._fetched(job, aside)
+            return self._fetched(job, aside, over)
 
-    def _fetched(self, job: Job, aside: OutputDir) -> Finding:
+    def _fetched(self, job: Job, aside: OutputDir, over: threading.Event) -> Finding:
         file = aside.model_file(job)
         for path in (sidecar_path(file), file):
             with contextlib.suppress(NotInMirror):
-                patiently(functools.partial(self.remote.get, f"models/{path.name}", path), PATIENCE_SECONDS)
+                _get(self.remote, f"models/{path.name}", path, over)
         return inspect_job(job, aside)
 
     @contextlib.contextmanager
@@ -139,13 +139,14 @@ class Download:
         finally:
             shutil.rmtree(aside.root, ignore_errors=True)
 
-    def _epoch(self, folder: str) -> bool:
+    def _epoch(self, folder: str, over: threading.Event) -> bool:
         names = [f"{folder}/{EPOCH_FILE}", f"{folder}/{EPOCH_META}"]
         try:
-            fetched = [_fetch(self.remote, self.output, name) for name in names]
+            for name in names:
+                _get(self.remote, name, self.output.root / name, over)
         except NotInMirror:  # one that was being replaced when the machine was lost
             return False
-        self._noted(fetched)
+        self._noted(names)
         return True
 
     def _noted(self, names: Collection[str]) -> None:
@@ -155,21 +156,26 @@ class Download:
                 self.known.add(name, (at.st_size, at.st_mtime_ns))
 
 
-def _names(remote: Remote) -> dict[str, int]:
-    """Of what lies there, with sizes; nothing whose name leads out of the output."""
+def ours_in(remote: Remote) -> dict[str, int]:
+    """What a sweep has copied there, with sizes."""
     found = patiently(remote.names, PATIENCE_SECONDS)
-    return {name: size for name, size in found.items() if ".." not in PurePosixPath(name).parts}
-
-
-def _fetch(remote: Remote, output: OutputDir, name: str) -> str:
-    patiently(lambda: remote.get(name, Path(output.root, name)), PATIENCE_SECONDS)
-    return name
+    return {name: size for name, size in found.items() if is_ours(name)}
 
 
 def _fetch_all(remote: Remote, output: OutputDir, names: Sequence[str]) -> list[str]:
-    return _side_by_side(lambda name: _fetch(remote, output, name), names)
+    _side_by_side(lambda name, over: _get(remote, name, Path(output.root, name), over), names)
+    return list(names)
 
 
-def _side_by_side(work: Callable[[T], U], things: Sequence[T]) -> list[U]:
-    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        return list(pool.map(work, things))
+def _get(remote: Remote, name: str, path: Path, over: threading.Event) -> None:
+    patiently(functools.partial(remote.get, name, path), PATIENCE_SECONDS, over)
+
+
+def _side_by_side(work: Callable[[T, threading.Event], U], things: Sequence[T]) -> list[U]:
+    """What `work` makes of each; its second argument is set when nothing more is to be tried, as after Ctrl-C."""
+    over, pool = threading.Event(), ThreadPoolExecutor(SIDE_BY_SIDE)
+    try:
+        return [one.result() for one in [pool.submit(work, thing, over) for thing in things]]
+    finally:
+        over.set()
+        pool.shutdown(wait=False, cancel_futures=True)

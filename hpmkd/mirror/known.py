@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import threading
+import uuid
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from hpmkd.files import commit_bytes, parse_json
 from hpmkd.mirror.contents import is_result, key_of_epoch
@@ -21,20 +24,28 @@ class Known:
 
     Args:
         file: where it is noted.
-        uri: of the mirror; notes about another one do not count.
     """
 
-    def __init__(self, file: Path, uri: str) -> None:
-        self.file, self.uri = file, uri
-        self.versions = _read(file, uri)
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self._first, self._noted = _read(file)
+        self.home = str(self._first.get("home") or uuid.uuid4().hex)  # the output's own name
+        self.versions: dict[str, Version] = {}
+        self._lock = threading.Lock()
 
-    def keep(self, there: Mapping[str, int]) -> None:
-        """Forgets what is not there any more, or has another size (`there`: name -> size); writes the notes anew."""
-        self.versions = {name: one for name, one in self.versions.items() if there.get(name) == one[0]}
+    def of(self, mirror: str, there: Mapping[str, int]) -> None:
+        """From now on it is about this mirror: what was noted of another one, or has another size, is forgotten.
+
+        Args:
+            mirror: its own name, see `Claim.mirror`.
+            there: what lies there, name -> size.
+        """
+        if self._first.get("mirror") == mirror:
+            self.versions = {name: one for name, one in self._noted.items() if there.get(name) == one[0]}
         # What another machine has saved of models that are finished is known, so that it is removed.
         done = {PurePosixPath(name).stem for name in there if is_result(name)}
         self.versions |= {name: (size, 0) for name, size in there.items() if key_of_epoch(name) in done}
-        lines = [{"uri": self.uri}, *(_line(name, version) for name, version in self.versions.items())]
+        lines = [{"mirror": mirror, "home": self.home}, *(_line(name, one) for name, one in self.versions.items())]
         commit_bytes(self.file, b"".join(json.dumps(one).encode() + b"\n" for one in lines))
 
     def add(self, name: str, version: Version) -> None:
@@ -48,7 +59,7 @@ class Known:
         self._append({"name": name})
 
     def _append(self, line: Mapping[str, object]) -> None:
-        with contextlib.suppress(OSError), self.file.open("a") as file:
+        with contextlib.suppress(OSError), self._lock, self.file.open("a") as file:
             file.write(json.dumps(line) + "\n")
 
 
@@ -56,14 +67,13 @@ def _line(name: str, version: Version) -> dict[str, object]:
     return {"name": name, "size": version[0], "changed": version[1]}
 
 
-def _read(file: Path, uri: str) -> dict[str, Version]:
+def _read(file: Path) -> tuple[dict[str, Any], dict[str, Version]]:
     found: dict[str, Version] = {}
     try:
         first, *lines = file.read_text(errors="replace").splitlines() or [""]
-        if parse_json(first)["uri"] != uri:
-            return {}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
+        about = dict(parse_json(first))
+    except (OSError, ValueError, TypeError):
+        return {}, {}
     for line in lines:
         with contextlib.suppress(ValueError, KeyError, TypeError):
             values = parse_json(line)
@@ -71,4 +81,4 @@ def _read(file: Path, uri: str) -> dict[str, Version]:
                 found[values["name"]] = int(values["size"]), int(values["changed"])
             else:
                 found.pop(values["name"], None)
-    return found
+    return about, found

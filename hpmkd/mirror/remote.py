@@ -6,6 +6,7 @@ Everything that touches the network is pyarrow's, or that of fsspec's packages f
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import urllib.parse
@@ -15,14 +16,15 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from hpmkd.config.mirror import OF_PYARROW, is_uri
-from hpmkd.errors import EnvironmentProblem, MirrorProblem, NotInMirror
-from hpmkd.files import TEMP_PREFIX, commit_written
+from hpmkd.errors import EnvironmentProblem, MirrorProblem, NotInMirror, UsageError
+from hpmkd.files import TEMP_PREFIX, commit_written, in_the_way
 
 Result = TypeVar("Result")
 _BLOCK = 2**20
 SIDE_BY_SIDE = 8  # files at a time: most of the time of a small one is waiting
 _CONNECT_SECONDS, _SILENT_SECONDS = 4.0, 8.0
 _TODO = "check the mirror's name, the credentials and the network"
+_TODO_HERE = "check its path, the permissions and the disk"
 # Where a name appears only when all of its content is there, and nothing can be renamed.
 _OBJECT_STORES = {"s3", "gcs", "abfs"}
 # Of what pyarrow does not know: which package fsspec needs.
@@ -42,6 +44,7 @@ class Remote:
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
+        self._todo = _TODO if is_uri(uri) and not uri.startswith("file:") else _TODO_HERE
         self._system, self._base = self._tried("open it", lambda: _opened(uri))
         self._renames = self._system.type_name not in _OBJECT_STORES
 
@@ -60,6 +63,17 @@ class Remote:
             for one in found
             if one.type == FileType.File and not PurePosixPath(one.path).name.startswith(TEMP_PREFIX)
         }
+
+    def remove_leftovers(self) -> None:
+        """What killed writers left, whose names say so; only while nobody else writes there."""
+        from pyarrow.fs import FileSelector
+
+        chosen = FileSelector(self._base, recursive=True, allow_not_found=True)
+        found = self._tried("list it", lambda: self._system.get_file_info(chosen)) if self._renames else []
+        for one in found:
+            if PurePosixPath(one.path).name.startswith(TEMP_PREFIX) and one.is_file:
+                with contextlib.suppress(MirrorProblem):
+                    self._tried("tidy up", functools.partial(self._system.delete_file, one.path))
 
     def put(self, path: Path, name: str) -> str:
         """Writes a file there, and reads it back; returns its SHA-256.
@@ -140,7 +154,7 @@ class Remote:
                 f"{self.uri}: {name} is not what was written there",
                 expected=f"hash {wanted[:12]}",
                 found=f"hash {found[:12]}",
-                todo=_TODO,
+                todo=self._todo,
             )
 
     def _hash(self, name: str, path: str) -> str:
@@ -159,12 +173,16 @@ class Remote:
     def _tried(self, doing: str, work: Callable[[], Result]) -> Result:
         try:
             return work()
-        except EnvironmentProblem:
+        except (EnvironmentProblem, UsageError):
             raise
-        except FileNotFoundError as error:
-            raise NotInMirror(f"{self.uri}: cannot {doing}", found=_words(error), todo=_TODO) from error
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise NotInMirror(f"{self.uri}: cannot {doing}", found=_words(error), todo=self._todo) from error
         except Exception as error:  # each storage has exceptions of its own
-            raise MirrorProblem(f"{self.uri}: cannot {doing}", found=_words(error), todo=_TODO) from error
+            if "NO_SUCH_BUCKET" in str(error):
+                raise NotInMirror(
+                    f"{self.uri}: there is no such bucket", found=_words(error), todo=self._todo
+                ) from error
+            raise MirrorProblem(f"{self.uri}: cannot {doing}", found=_words(error), todo=self._todo) from error
 
 
 def _opened(uri: str) -> tuple[Any, str]:
@@ -176,6 +194,12 @@ def _opened(uri: str) -> tuple[Any, str]:
         return _s3(uri)
     if scheme in OF_PYARROW:
         system, base = fs.FileSystem.from_uri(uri if is_uri(uri) else Path(uri).as_uri())
+        blocking = in_the_way(Path(base, "x")) if scheme == "file" else None
+        if blocking is not None:
+            raise UsageError(
+                f"{uri}: a folder is needed", expected="a folder, or a name that is free",
+                found=f"{blocking} is a file", todo="name another one, or move that file away",
+            )  # fmt: skip
         return system, base.rstrip("/")
     from fsspec.core import url_to_fs
 

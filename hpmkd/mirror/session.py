@@ -6,11 +6,12 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from hpmkd.config.from_python import flattened
 from hpmkd.config.load import read_config_file
 from hpmkd.data.source.listing import count
-from hpmkd.errors import ConfigMismatch, Locked, MirrorProblem
+from hpmkd.errors import ConfigMismatch, MirrorProblem
 from hpmkd.log import log, progress
 from hpmkd.mirror.claim import Claim
 from hpmkd.mirror.download import Download
@@ -24,7 +25,7 @@ from hpmkd.store.output_dir import OutputDir
 _OPEN_SECONDS = 30.0
 _OF_MACHINES = ("resources", "record", "bench")  # sections of the plan that other machines may have otherwise
 _EXPECTED = "a folder, or a bucket that is there, which can be read and written"
-_TODO = "check its name, the credentials and the network; without --mirror (--record.mirror null) it is not needed"
+_SAY_SECONDS = 3.0  # what takes longer at the end is said
 _LOOK_SECONDS = 1.0
 _LOOK_PART = 0.02  # of the time, at most, is spent on looking for what has changed
 
@@ -35,28 +36,36 @@ class Mirror:
     Args:
         output: the sweep's folder, whose lock is held.
         uri: of `checked_uri`.
+        force: models of other settings go to the archive, so that the plan there may be another one.
 
     Raises:
         MirrorProblem: it cannot be reached, read or written. Locked: another sweep writes there. ConfigMismatch: it is
             another sweep's.
     """
 
-    def __init__(self, output: OutputDir, uri: str) -> None:
+    def __init__(self, output: OutputDir, uri: str, force: bool = False) -> None:
         self.uri = uri
         self.problem: Exception | None = None  # why the last copy failed
         self._closing, self._hurry, self._end = threading.Event(), threading.Event(), math.inf
         try:
-            remote = patiently(lambda: Remote(uri), _OPEN_SECONDS)
-            self._claim = Claim(remote, str(output.root), self._closing)
-            patiently(lambda: self._claim.take(progress.info), _OPEN_SECONDS)
+            remote = patiently(lambda: Remote(uri), _OPEN_SECONDS, failed=self._waits)
+            known = Known(output.mirror_file)
+            self._claim = Claim(remote, str(output.root), known.home)
+            patiently(lambda: self._claim.take(progress.info), _OPEN_SECONDS, failed=self._waits)
         except MirrorProblem as error:
-            raise MirrorProblem(error.where, expected=_EXPECTED, found=error.found, todo=_TODO) from error
-        known = Known(output.mirror_file, uri)
+            raise MirrorProblem(error.where, expected=_EXPECTED, found=error.found, todo=error.todo) from error
+        self.problem = None
         self._upload = Upload(output, remote, known, self._claim)
         self._thread = threading.Thread(target=self._run, daemon=True, name="hpmkd-mirror")
-        self.download = Download(output, remote, known)
-        self._need_its_plan(output)
-        known.keep(self.download.there)
+        try:
+            self.download = Download(output, remote, known)
+            known.of(self._claim.mirror, self.download.there)
+            remote.remove_leftovers()
+            if not force:
+                self._need_its_plan(output)
+        except BaseException:
+            self._claim.give_back()
+            raise
 
     def _need_its_plan(self, output: OutputDir) -> None:
         """Raises ConfigMismatch where the plan there is another sweep's, before anything is written over it."""
@@ -65,14 +74,15 @@ class Mirror:
             return
         here = flattened(read_config_file(output.config_file))
         common = {key for key in there.keys() & here.keys() if key.partition(".")[0] not in _OF_MACHINES}
-        found = differences({key: there[key] for key in common}, {key: here[key] for key in common})
+        changed = {key for key in common if not _extends(key, there[key], here[key])}
+        found = differences({key: there[key] for key in changed}, {key: here[key] for key in changed})
         if found:
-            self.close(0.0)
             raise ConfigMismatch(
                 f"{self.uri}: it is the mirror of another sweep than {output.root}",
                 expected="one that is empty, or of this sweep",
                 found="\n    " + "\n    ".join(found),
-                todo="name another mirror for this sweep; that one is continued by --restore URI in another folder",
+                todo="name another mirror for this sweep (that one is continued by --restore URI in another folder), "
+                "or, if its settings were changed on purpose, add --force: models of the old ones go to archive/",
             )
 
     def need_its_models(self, jobs: Sequence[Job]) -> None:
@@ -113,12 +123,24 @@ class Mirror:
         self._closing.set()
         if self._thread.is_alive():
             try:
+                self._thread.join(min(seconds, _SAY_SECONDS))
+                if self._thread.is_alive() and seconds:
+                    progress.info(f"copying the rest to {self.uri}, for up to {seconds:g} s; Ctrl-C ends it")
                 self._thread.join(seconds + 5.0)
             finally:
                 self._hurry.set()
-        if not isinstance(self.problem, Locked) and not self._thread.is_alive():
+        if not self._thread.is_alive():
             self._claim.give_back()
+        return self.left()
+
+    def left(self) -> list[str]:
+        """Names of what is not there as it is here."""
         return self._upload.left()
+
+    def _waits(self, error: MirrorProblem) -> None:
+        if self.problem is None:
+            progress.info(f"{error.where}: {error.found}; trying again for {_OPEN_SECONDS:g} s")
+        self.problem = error
 
     def _run(self) -> None:
         try:
@@ -151,3 +173,12 @@ class Mirror:
         if self.problem is None:
             log.warning(f"{error.where}: {error.found}; training goes on, and it is tried again until it works")
         self.problem = error
+
+
+def _extends(key: str, there: Any, here: Any) -> bool:
+    """Whether a sweep with the first value of a setting may have gone on with the second: more of the same."""
+    if isinstance(there, list) and isinstance(here, list):
+        return all(one in here for one in there)
+    if isinstance(there, dict) and isinstance(here, dict):
+        return all(here.get(name) == one for name, one in there.items())
+    return bool(there <= here if key == "runs" else there == here)

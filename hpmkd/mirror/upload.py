@@ -6,14 +6,15 @@ import threading
 import time
 from collections.abc import Callable, Set
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import PurePosixPath
 
 from hpmkd.errors import DamagedModel, EnvironmentProblem, MirrorProblem, NotInMirror
 from hpmkd.mirror.claim import Claim
-from hpmkd.mirror.contents import Copied, is_epoch, is_result, to_copy
+from hpmkd.mirror.contents import Copied, is_epoch, is_result, key_of_epoch, to_copy, trial_of
 from hpmkd.mirror.known import Known
 from hpmkd.mirror.remote import SIDE_BY_SIDE, Remote
 from hpmkd.store.output_dir import OutputDir
-from hpmkd.store.result_file import check
+from hpmkd.store.result_file import verify
 from hpmkd.store.sidecar import file_hash
 
 _GROWING_SECONDS = 60.0  # what grows is copied as often, and at the end
@@ -23,15 +24,15 @@ _GIVE_UP = 3  # so many failures, and none that succeeded: it is not one file's 
 class _Enough:
     """Whether nothing more is to be begun: it is over, or nothing works."""
 
-    def __init__(self, over: threading.Event) -> None:
-        self.over, self.worked, self.failed = over, 0, 0
+    def __init__(self, over: threading.Event, claim: Claim) -> None:
+        self.over, self.claim, self.worked, self.failed = over, claim, 0, 0
 
     def count(self, worked: int, failed: bool) -> None:
         """So many files were copied, and one was not."""
         self.worked, self.failed = self.worked + worked, self.failed + failed
 
     def __bool__(self) -> bool:
-        return self.over.is_set() or (self.failed >= _GIVE_UP and not self.worked)
+        return self.over.is_set() or self.claim.lost is not None or (self.failed >= _GIVE_UP and not self.worked)
 
 
 class Upload:
@@ -41,7 +42,7 @@ class Upload:
         output: the sweep's folder.
         remote: its mirror.
         known: what lies there.
-        claim: renewed while files are copied.
+        claim: without which nothing is copied.
     """
 
     def __init__(self, output: OutputDir, remote: Remote, known: Known, claim: Claim) -> None:
@@ -84,7 +85,8 @@ class Upload:
         found = to_copy(self.output)
         groups = [group for group in found if self._is_due(group, growing)]
         self.look_seconds = time.monotonic() - start
-        problems, enough = self._renewed(), _Enough(over)
+        problems: list[MirrorProblem] = []
+        enough = _Enough(over, self.claim)
         with ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="hpmkd-mirror") as pool:
             # Rank by rank would be slower, and a plan without models, or the reverse, is of no harm: both are checked.
             running = {pool.submit(self._copy, group, enough) for group in groups}
@@ -92,21 +94,15 @@ class Upload:
                 done, problem = one.result()
                 for file in done:
                     self._note(file, copied)
-                problems += [problem] if problem is not None else self._renewed()
+                problems += [problem] if problem is not None else []
                 enough.count(len(done), problem is not None)
+        if self.claim.lost is not None:
+            raise self.claim.lost
         if problems:
             last = problems[-1]  # a file that is not there is no more final here than a network that fails
             raise MirrorProblem(last.where, expected=last.expected, found=last.found, todo=last.todo)
         if not over.is_set():
             self._remove_epochs({one.name for group in found for one in group})
-
-    def _renewed(self) -> list[MirrorProblem]:
-        """Why the claim could not be renewed: no reason not to copy."""
-        try:
-            self.claim.renew()
-        except MirrorProblem as problem:
-            return [problem]
-        return []
 
     def _copy(self, group: list[Copied], enough: _Enough) -> tuple[list[Copied], MirrorProblem | None]:
         """What of it was copied, and what kept the rest."""
@@ -142,14 +138,21 @@ class Upload:
         if not is_result(one.name):
             return True
         try:
-            check(self.output.root / one.name)
+            verify(self.output.root / one.name)  # a damaged sidecar is written again
         except (DamagedModel, EnvironmentProblem, OSError):
             return False
         return True
 
     def _remove_epochs(self, wanted: Set[str]) -> None:
-        """Those of before, and all of what is finished, whose file has been copied by now."""
-        gone = [name for name in self.known.versions if is_epoch(name) and name not in wanted]
+        """Those in whose place there is something: the file of the model, or a newer epoch."""
+        copied = self.known.versions.keys()
+        made = {PurePosixPath(name).stem for name in copied if is_result(name)}
+        newer = {trial_of(name) for name in copied & wanted if is_epoch(name)}
+        gone = [
+            name
+            for name in copied
+            if is_epoch(name) and name not in wanted and (key_of_epoch(name) in made or trial_of(name) in newer)
+        ]
         for name in gone:
             self.remote.remove(name)
             self.known.remove(name)

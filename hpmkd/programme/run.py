@@ -35,7 +35,7 @@ def run_all(request: Request, opened: Opened, owns_process: bool = False) -> int
     with StopSignals(owns_process) as stop, locked(OutputDir(opened.root)):
         stop.exit_message = functools.partial(exit_message, request.command, opened.root, opened.root / FILE)
         _check(opened)
-        _begin(opened)
+        _begin(opened, request.force)
         for number, member in enumerate(opened.members, start=1):
             progress.info(f"mode {member.name}, {number} of {len(opened.members)}")
             codes[member.name] = _train(member, stop)
@@ -75,15 +75,15 @@ def _check(opened: Opened) -> None:
             raise in_mode(member.name, error) from error
 
 
-def _begin(opened: Opened) -> None:
+def _begin(opened: Opened, force: bool) -> None:
     """What `--restore` continues from, whichever mode it is in: the list, and each mode's settings as they are now."""
     commit_bytes(opened.root / FILE, opened.programme.yaml().encode())
-    mirrors = [member.config.record.mirror for member in opened.members]
-    if mirrors[0]:
-        copy_list(above(mirrors[0]), opened.root / FILE)
     for member in opened.members:
         if not member.output.config_file.exists():
             commit_bytes(member.output.config_file, to_yaml(member.config).encode())
+    mirrors = [member.config.record.mirror for member in opened.members]
+    if mirrors[0]:
+        copy_list(above(mirrors[0]), opened.root / FILE, force)
 
 
 def _ended(request: Request, opened: Opened, codes: dict[str, int]) -> int:

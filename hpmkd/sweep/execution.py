@@ -67,7 +67,7 @@ def execute(request: Request, config: SweepConfig, output: OutputDir, owns_proce
 def train(request: Request, config: SweepConfig, output: OutputDir, stop: StopSignals) -> int:
     """The sweep itself, while its folder is locked; `stop` tells afterwards whether it was stopped."""
     benches.check(config)
-    with locked(output), mirrored(config, output, stop) as mirror:
+    with locked(output), mirrored(config, output, request.force) as mirror:
         code = _sweep(request, config, output, stop=stop, mirror=mirror)
         return code if mirror is None else closed(mirror, output, stop, code)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import shlex
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,21 +14,23 @@ from typing import TYPE_CHECKING, Any
 from hpmkd.audit.findings import archive, audit, mismatch
 from hpmkd.cluster.stop_signals import StopSignals
 from hpmkd.config.from_python import flattened
-from hpmkd.config.mirror import below, checked_uri, is_uri, last_name, need_apart
+from hpmkd.config.mirror import below, checked_uri, is_uri, last_name
 from hpmkd.config.modes import config_file
 from hpmkd.config.paths import user_path
 from hpmkd.config.programme import FILE as PROGRAMME
+from hpmkd.config.programme import read_programme
 from hpmkd.config.request import Request
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.config.yaml_text import parse_yaml, read_yaml
 from hpmkd.data.source.listing import count, named
-from hpmkd.errors import NotMirrored, UsageError
+from hpmkd.errors import ConfigMismatch, MirrorProblem, NotInMirror, NotMirrored, UsageError
 from hpmkd.log import log, progress
 from hpmkd.plan.job import Job
 from hpmkd.store.inspection import Finding
 from hpmkd.store.output_dir import OutputDir
 
 if TYPE_CHECKING:
+    from hpmkd.mirror.remote import Remote
     from hpmkd.mirror.session import Mirror
 
 _OPEN_SECONDS, _CLOSE_SECONDS = 30.0, 120.0
@@ -34,7 +38,7 @@ _STOP_SECONDS = 12.0  # of the time that a stopped sweep has; see `StopSignals`
 
 
 @contextlib.contextmanager
-def mirrored(config: SweepConfig, output: OutputDir, stop: StopSignals) -> Iterator[Mirror | None]:
+def mirrored(config: SweepConfig, output: OutputDir, force: bool) -> Iterator[Mirror | None]:
     """The mirror that the config names, see `closed`; None: it names none.
 
     Raises:
@@ -45,10 +49,17 @@ def mirrored(config: SweepConfig, output: OutputDir, stop: StopSignals) -> Itera
         return
     from hpmkd.mirror.session import Mirror
 
-    need_apart(config.record.mirror, output.root)
-    mirror = Mirror(output, config.record.mirror)
+    try:
+        mirror = Mirror(output, config.record.mirror, force)
+    except MirrorProblem as error:
+        todo = f"{error.todo}; without --mirror (--record.mirror null) the sweep runs all the same"
+        raise MirrorProblem(error.where, expected=error.expected, found=error.found, todo=todo) from error
     try:
         yield mirror
+    except ConfigMismatch as error:
+        mirror.close(0.0)
+        todo = f"{error.todo}; or name another mirror, if {mirror.uri} is that of another sweep"
+        raise ConfigMismatch(error.where, expected=error.expected, found=error.found, todo=todo) from error
     except BaseException:
         mirror.close(0.0)
         raise
@@ -56,18 +67,27 @@ def mirrored(config: SweepConfig, output: OutputDir, stop: StopSignals) -> Itera
 
 def closed(mirror: Mirror, output: OutputDir, stop: StopSignals, code: int) -> int:
     """Has the rest copied; the exit code, in which a sweep that has failed or was stopped comes first."""
-    left = mirror.close(_CLOSE_SECONDS if stop.caught is None else _STOP_SECONDS)
+    try:
+        left = mirror.close(_CLOSE_SECONDS if stop.caught is None else _STOP_SECONDS)
+    except KeyboardInterrupt:
+        log.error(f"error: {_incomplete(mirror, output, mirror.left())}")
+        raise
     if not left:
+        progress.info(f"everything is copied to {mirror.uri}")
         return code
-    error = NotMirrored(
+    error = _incomplete(mirror, output, left)
+    log.error(f"error: {error}")
+    return code or (error.exit_code if stop.caught is None else code)
+
+
+def _incomplete(mirror: Mirror, output: OutputDir, left: Sequence[str]) -> NotMirrored:
+    return NotMirrored(
         f"{mirror.uri}: {count(len(left), 'file')} not copied there yet ({named(left, 3)})",
         expected=f"a copy of what {output.root} has",
         found=str(getattr(mirror.problem, "found", None) or mirror.problem or "no more time"),
         todo=f"hpmkd mirror {shlex.quote(str(output.root))} {shlex.quote(mirror.uri)}, or the same command again; "
         "nothing is lost here",
     )
-    log.error(f"error: {error}")
-    return code or (error.exit_code if stop.caught is None else code)
 
 
 def fetched(
@@ -92,9 +112,6 @@ def fetched(
         ]
         found = mirror.download.results(lacking)
         if found:
-            good = sum(one.good for one in found)
-            if good:
-                progress.info(f"fetched {count(good, 'finished file')} from {mirror.uri}, not trained again")
             findings = audit(jobs, output)
             error = mismatch(findings, output)
             if error is not None and not force:
@@ -102,6 +119,9 @@ def fetched(
             if error is not None:
                 archive([one for one in findings.values() if one.state == "stale"], output)
                 findings = audit(jobs, output)
+            good = sum(one.key in findings and findings[one.key].good for one in found)
+            if good:
+                progress.info(f"fetched {count(good, 'finished file')} from {mirror.uri}, not trained again")
     lacking = [job for job in jobs if job.key in findings and not findings[job.key].good]
     epochs = mirror.download.epochs(lacking)
     if epochs:
@@ -140,16 +160,42 @@ def from_mirror(request: Request) -> Request:
     return request
 
 
-def copy_list(uri: str, file: Path) -> None:
-    """Copies the list of a programme's modes to the mirror that theirs lie in.
+def copy_list(uri: str, file: Path, force: bool = False) -> None:
+    """Copies the list of a programme's modes to the mirror that theirs lie in, and the plan of each.
 
     Raises:
-        MirrorProblem: it cannot be used.
+        MirrorProblem: it cannot be used. ConfigMismatch: it is that of another programme, and no `force`.
     """
     from hpmkd.mirror.remote import Remote
     from hpmkd.mirror.retries import patiently
 
-    patiently(lambda: Remote(uri).put(file, file.name), _OPEN_SECONDS)
+    remote = patiently(lambda: Remote(uri), _OPEN_SECONDS)
+    before, names = _list_in(remote), read_programme(file).names
+    if before is not None and not set(before) <= set(names) and not force:
+        raise ConfigMismatch(
+            f"{uri}: it is the mirror of another programme",
+            expected="one that is empty, or of this programme",
+            found=f"the modes {', '.join(before)}; here they are {', '.join(names)}",
+            todo="name another mirror, or add --force: what was trained stays",
+        )
+    patiently(lambda: remote.put(file, file.name), _OPEN_SECONDS)
+    for name in names:
+        plan, there = OutputDir(file.parent / name).config_file, Remote(below(uri, name))
+        if plan.is_file() and plan.name not in patiently(there.names, _OPEN_SECONDS):
+            patiently(functools.partial(there.put, plan, plan.name), _OPEN_SECONDS)
+
+
+def _list_in(remote: Remote) -> list[str] | None:
+    """The names of the modes of the programme that is mirrored there; None: of none."""
+    from hpmkd.mirror.retries import patiently
+
+    with tempfile.TemporaryDirectory(prefix="hpmkd-") as folder:
+        copy = Path(folder, PROGRAMME)
+        try:
+            patiently(lambda: remote.get(PROGRAMME, copy), _OPEN_SECONDS)
+        except NotInMirror:
+            return None
+        return read_programme(copy).names
 
 
 def _named(request: Request) -> str | None:
@@ -170,12 +216,27 @@ def _is_here(folder: Path) -> bool:
     return (folder / PROGRAMME).exists() or OutputDir(folder).config_file.exists()
 
 
-def _fetch(uri: str, output: OutputDir, request: Request) -> bool:
-    from hpmkd.config.programme import read_programme
+def fetch_plans(uri: str, output: OutputDir) -> bool:
+    """The plan of a sweep, or those of a programme, with its list at last; whether there was any.
+
+    Raises:
+        MirrorProblem: it cannot be read.
+    """
     from hpmkd.mirror.download import PATIENCE_SECONDS, fetch_plan
     from hpmkd.mirror.remote import Remote
     from hpmkd.mirror.retries import patiently
 
+    remote = patiently(lambda: Remote(uri), _OPEN_SECONDS)
+    names = _list_in(remote)
+    if names is None:
+        return fetch_plan(remote, output)
+    for name in names:
+        fetch_plan(Remote(below(uri, name)), OutputDir(output.root / name))
+    patiently(lambda: remote.get(PROGRAMME, output.root / PROGRAMME), PATIENCE_SECONDS)
+    return True
+
+
+def _fetch(uri: str, output: OutputDir, request: Request) -> bool:
     if _is_here(output.root):
         return True
     if request.dry_run or request.print_config:
@@ -183,11 +244,7 @@ def _fetch(uri: str, output: OutputDir, request: Request) -> bool:
             f"{uri}: its sweep is not here yet, and a dry run fetches nothing",
             todo=f"hpmkd mirror {shlex.quote(uri)} {shlex.quote(str(output.root))}, then the dry run of that folder",
         )
-    if not patiently(lambda: fetch_plan(Remote(uri), output, PROGRAMME), PATIENCE_SECONDS):
+    if not fetch_plans(uri, output):
         return False
-    if (output.root / PROGRAMME).exists():
-        for name in read_programme(output.root / PROGRAMME).names:
-            member = OutputDir(output.root / name)
-            patiently(lambda: fetch_plan(Remote(below(uri, name)), member, PROGRAMME), PATIENCE_SECONDS)  # noqa: B023
     progress.info(f"fetched the plan of {uri} to {output.root}")
     return True

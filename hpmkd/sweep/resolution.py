@@ -14,7 +14,7 @@ from hpmkd.config.extended import extended
 from hpmkd.config.from_python import flattened
 from hpmkd.config.keys import leaves
 from hpmkd.config.load import load, parse_value, read_config_file, with_overrides, written_places
-from hpmkd.config.mirror import checked_uri
+from hpmkd.config.mirror import checked_uri, need_apart
 from hpmkd.config.modes import config_file
 from hpmkd.config.networks import absolute_pair, absolute_source
 from hpmkd.config.paths import user_path
@@ -66,6 +66,8 @@ def resolve(request: Request) -> tuple[SweepConfig, OutputDir]:
     _need_utf8(output, request)
     _need_folders(output, request)
     config = _absolute_paths(_read(source, request, output))
+    if config.record.mirror:
+        need_apart(config.record.mirror, output.root)
     _check_plan(config, source, request)
     config = settled(config, output)
     if request.restore is not None and request.mode is not None:

@@ -5,28 +5,22 @@ from __future__ import annotations
 import shutil
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.s3 import S3Server, every, s3_server
-from support.sweeps import Launch, flip, restore, start, weights
+from support.s3 import S3Server, every
+from support.sweeps import Launch, everything, flip, restore, start, weights
 
 from hpmkd.cluster.stop_signals import StopSignals
-from hpmkd.errors import EXIT_UNMIRRORED
+from hpmkd.config.programme import FILE as PROGRAMME
+from hpmkd.errors import EXIT_UNMIRRORED, ConfigMismatch
 from hpmkd.files import commit_bytes
 from hpmkd.mirror.session import Mirror
 from hpmkd.store.output_dir import OutputDir
-from hpmkd.sweep.mirroring import closed
+from hpmkd.sweep.mirroring import closed, copy_list
 
 STUDENT = "student_Digits_TraditionalKD_run1"
 LONG = ["--baselines", "TraditionalKD", "--student-epochs", "150", "--record.checkpoint_overhead", "1"]
-
-
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
-    with s3_server(monkeypatch) as server:
-        yield server
 
 
 def test_nothing_finished_is_trained_again(
@@ -78,7 +72,6 @@ def test_a_lost_machine(
     out = tmp_path / "out"
     shutil.move(out, tmp_path / "lost")
     monkeypatch.setattr("hpmkd.mirror.claim.SILENT_SECONDS", 5.0)
-    monkeypatch.setattr("platform.node", lambda: "another-machine")
     assert start(out, cache_dir, *LONG, "--mirror", s3.uri()) == 0
     assert weights(out) == weights(whole)
     epochs = (out / "progress" / f"{STUDENT}.jsonl").read_text()
@@ -165,6 +158,58 @@ def test_named_in_the_mode_and_other_settings(
     assert start(out, cache_dir, *changed, "--force") == 0
     assert (copy / "models" / "teacher_Digits.pt").read_bytes() != old
     assert old in [path.read_bytes() for path in (copy / "archive").glob("teacher*.pt")]
+    newer = (copy / "models" / "teacher_Digits.pt").read_bytes()
+    shutil.rmtree(out)
+    assert start(out, cache_dir, *words, "--teacher-epochs", "1", "--force") == 0
+    archived = [path.read_bytes() for path in (copy / "archive").glob("teacher*.pt")]
+    assert {old, newer} <= set(archived), "what an empty machine archives takes no name that is taken there"
+
+
+def test_the_mirror_of_another_programme(tmp_path: Path) -> None:
+    """Its list stays; that of the same one, with more modes than before, is replaced."""
+
+    def programme(folder: str, *names: str) -> Path:
+        for name in names:
+            commit_bytes(tmp_path / folder / name / "sweep.yaml", f"runs: {len(folder)}".encode())
+        commit_bytes(tmp_path / folder / PROGRAMME, f"programme: [{', '.join(names)}]\n".encode())
+        return tmp_path / folder / PROGRAMME
+
+    copy = tmp_path / "copy"
+    copy_list(str(copy), programme("first", "one", "two"))
+    before = everything(copy)
+    assert {"programme.yaml", "one/sweep.yaml", "two/sweep.yaml"} <= before.keys()
+    with pytest.raises(ConfigMismatch, match="the mirror of another programme") as caught:
+        copy_list(str(copy), programme("another", "one", "three"))
+    assert "the modes one, two; here they are one, three" in str(caught.value)
+    assert everything(copy) == before
+    copy_list(str(copy), programme("first", "one", "two", "three"))
+    assert (copy / "three" / "sweep.yaml").is_file()
+    assert (copy / "one" / "sweep.yaml").read_text() == "runs: 5"
+    copy_list(str(copy), programme("another", "three"), force=True)
+    assert "one" not in (copy / PROGRAMME).read_text()
+
+
+@pytest.mark.slow
+def test_a_programme_whose_machine_is_lost_in_its_first_mode(
+    tmp_path: Path, cache_dir: Path, launch: Launch, small_ray: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second mode was not begun; the mirror knows it all the same."""
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.yaml").write_text("datasets: [Digits]\nbaselines: [Direct]\n")
+    (tmp_path / "both.yaml").write_text("programme: [one.yaml, two.yaml]\n")
+    copy, out = tmp_path / "copy", tmp_path / "out"
+    process = launch("--mode", str(tmp_path / "both.yaml"), "--mirror", str(copy), "--teacher-epochs", "40")
+    deadline = time.monotonic() + 200
+    while not (copy / "one" / "sweep.yaml").exists() or not list(out.glob("one/tune/round*/*")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    shutil.move(out, tmp_path / "lost")
+    monkeypatch.setattr("hpmkd.mirror.claim.SILENT_SECONDS", 5.0)
+    assert restore(copy.as_uri(), "-o", str(out)) == 0  # type: ignore[arg-type]
+    assert {name: len(weights(out / name)) for name in ("one", "two")} == {"one": 2, "two": 2}
 
 
 @pytest.mark.parametrize("caught", [None, signal.SIGTERM])

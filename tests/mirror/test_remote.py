@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.s3 import S3Server, every, s3_server
+from support.s3 import S3Server, every
 
 from hpmkd.config.mirror import below, checked_uri, last_name
 from hpmkd.errors import EnvironmentProblem, MirrorProblem, NotInMirror, UsageError
 from hpmkd.mirror.remote import Remote
 
 LARGE = bytes(range(256)) * 4096 * 6  # 6 MiB: more than one part of an upload
-
-
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
-    with s3_server(monkeypatch) as server:
-        yield server
 
 
 @pytest.fixture(params=["folder", "file", "memory", "s3"])
@@ -94,9 +87,14 @@ def test_no_bucket(s3: S3Server) -> None:
 
 
 def test_a_file_in_the_way(tmp_path: Path) -> None:
+    """Said at once, not tried again and again; one that comes later is a failure like any other."""
+    remote = Remote(str(tmp_path / "there"))
     (tmp_path / "there").write_text("a file")
     with pytest.raises(MirrorProblem):
-        Remote(str(tmp_path / "there")).put_bytes(b"x", "a/b")
+        remote.put_bytes(b"x", "a/b")
+    for name in ("there", "there/below"):
+        with pytest.raises(UsageError, match="is a file"):
+            Remote(str(tmp_path / name))
 
 
 def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.s3 import S3Server, every, for_a_while, s3_server, sometimes
+from support.s3 import S3Server, every, for_a_while, sometimes
 from support.sweeps import flip, weights
 
 from hpmkd.audit.sweep_dir import open_sweep
 from hpmkd.cli.main import main
+from hpmkd.config.mirror import CLAIM
 from hpmkd.errors import ConfigMismatch, MirrorProblem
-from hpmkd.mirror import retries
-from hpmkd.mirror.claim import NAME as CLAIM
+from hpmkd.mirror import claim, download, retries
+from hpmkd.mirror.retries import patiently
 from hpmkd.mirror.session import Mirror
 from hpmkd.store.inspection import inspect_job
 from hpmkd.store.output_dir import OutputDir, trial_folder
@@ -24,15 +25,10 @@ from hpmkd.store.output_dir import OutputDir, trial_folder
 TEACHER = "models/teacher_Digits.pt"
 
 
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
-    with s3_server(monkeypatch) as server:
-        yield server
-
-
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retries, "LONGEST_SECONDS", 0.3)
+    monkeypatch.setattr(claim, "_SETTLE_SECONDS", 0.05)
 
 
 def files(root: Path) -> dict[str, bytes]:
@@ -138,18 +134,6 @@ def test_a_damaged_file_is_never_put_over_a_good_one(out: Path, s3: S3Server) ->
     assert s3.content(TEACHER) == good
 
 
-def test_a_damaged_copy_is_found_and_replaced(out: Path, s3: S3Server, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["mirror", str(out), s3.uri(), "--check"]) == 0
-    s3.client.put_object(Bucket="sweeps", Key=f"run7/{TEACHER}", Body=b"x" * (out / TEACHER).stat().st_size)
-    capsys.readouterr()
-    assert main(["mirror", str(out), s3.uri()]) == 0
-    assert "0 files copied" in capsys.readouterr().out, "it has the size that it should have"
-    assert main(["mirror", str(out), s3.uri(), "--check"]) == 1
-    assert TEACHER in capsys.readouterr().err
-    assert main(["mirror", str(out), s3.uri(), "--check"]) == 0
-    assert s3.content(TEACHER) == (out / TEACHER).read_bytes()
-
-
 def test_what_was_deleted_there_is_copied_again(out: Path, s3: S3Server) -> None:
     copied(out, s3.uri())
     s3.client.delete_object(Bucket="sweeps", Key=f"run7/{TEACHER}")
@@ -198,29 +182,6 @@ def test_epochs_come_and_go(out: Path, s3: S3Server) -> None:
     assert (newer / "epoch.pt").read_bytes() == b"state" * 4
 
 
-def test_names_that_lead_out_of_the_output_are_left_alone(out: Path, s3: S3Server, tmp_path: Path) -> None:
-    s3.client.put_object(Bucket="sweeps", Key="run7/progress/../../evil.txt", Body=b"x")
-    mirror = Mirror(OutputDir(out), s3.uri())
-    mirror.download.records()
-    mirror.download.everything()
-    mirror.close(0.0)
-    assert not [path for path in tmp_path.rglob("*") if path.name == "evil.txt"]
-
-
-def test_fetched_whole_by_the_command(out: Path, s3: S3Server, tmp_path: Path) -> None:
-    copied(out, s3.uri())
-    assert main(["mirror", s3.uri(), str(tmp_path / "back"), "--check"]) == 0
-    assert files(tmp_path / "back") == files(out)
-    assert main(["verify", str(tmp_path / "back")]) == main(["verify", str(out)])
-
-
-def test_no_sweep_on_either_side(s3: S3Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["mirror", s3.uri("nothing"), str(tmp_path / "back")]) == 2
-    assert "no sweep there" in capsys.readouterr().err
-    assert main(["mirror", str(tmp_path / "none"), s3.uri()]) == 2
-    assert main(["mirror", s3.uri(), s3.uri("b")]) == 2
-
-
 def test_threads_end(out: Path, s3: S3Server) -> None:
     copied(out, s3.uri())
     assert not [one for one in threading.enumerate() if one.name.startswith("hpmkd-mirror")]
@@ -253,17 +214,22 @@ def test_models_of_other_settings_are_never_written_over(out: Path, s3: S3Server
 
 
 def test_the_mirror_of_another_sweep(out: Path, s3: S3Server) -> None:
+    """By its plan, before anything is written over it; machines may be others, and there may be more runs."""
     copied(out, s3.uri())
     other = out.parent / "another"
     other.mkdir()
     text = (out / "sweep.yaml").read_text()
-    (other / "sweep.yaml").write_text(text.replace("runs: 1", "runs: 7"))
-    with pytest.raises(ConfigMismatch, match="the mirror of another sweep"):
-        Mirror(OutputDir(other), s3.uri())
+    for change in (("runs: 1", "runs: 0"), ("seed: ", "seed: 9"), ("[TAKD, ", "[Direct, ")):
+        assert change[0] in text
+        (other / "sweep.yaml").write_text(text.replace(*change))
+        with pytest.raises(ConfigMismatch, match="the mirror of another sweep"):
+            Mirror(OutputDir(other), s3.uri())
     assert s3.content("sweep.yaml") == text.encode()
+    assert not [one for one in threading.enumerate() if one.name.startswith("hpmkd-mirror")]
     (out / ".mirror.jsonl").unlink()
     assert copied(out, s3.uri()) == [], "of this sweep, though nobody knows it any more"
     (out / "sweep.yaml").write_text(text.replace("runs: 1", "runs: 7"))
+    (out / ".mirror.jsonl").unlink()
     assert copied(out, s3.uri()) == [], "with more runs than before"
 
 
@@ -311,11 +277,23 @@ def test_a_disk_that_is_away_for_a_while(out: Path, tmp_path: Path, caplog: pyte
     assert (copy / TEACHER).read_bytes() == (out / TEACHER).read_bytes()
 
 
-@pytest.mark.parametrize("place", ["out", "out/copy", ".", "file"])
-def test_a_mirror_in_the_output(out: Path, place: str, capsys: pytest.CaptureFixture[str]) -> None:
-    uri = out.as_uri() if place == "file" else str(out.parent / place)
-    before = files(out)
-    assert main(["mirror", str(out), uri]) == 2
-    said = capsys.readouterr().err
-    assert "is the output itself" in said or "lie in each other" in said
-    assert files(out) == before
+def test_an_interrupted_fetch_tries_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while a network fails: nobody waits for the patience of its threads."""
+    tries: list[str] = []
+
+    def interrupted(name: str, over: threading.Event) -> None:
+        if name == "first":
+            raise KeyboardInterrupt
+        tries.append(name)
+        patiently(failing, 120.0, over)
+
+    def failing() -> None:
+        raise MirrorProblem("no network")
+
+    with pytest.raises(KeyboardInterrupt):
+        download._side_by_side(interrupted, ["first", *"abc", *map(str, range(50))])
+    deadline = time.monotonic() + 20
+    while [one for one in threading.enumerate() if one.name.startswith("ThreadPoolExecutor")]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert len(tries) < 50
