@@ -59,5 +59,7 @@ class RecordConfig(Section):
         False, description="record where the time of each model and of the sweep goes, in profile.json"
     )
     checkpoint_overhead: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.05, description="save epochs as often as possible while saving costs at most this fraction of the time"
+        0.05,
+        description="save epochs, and steps of epochs that take minutes, as often as possible while saving costs "
+        "at most this fraction of the time",
     )

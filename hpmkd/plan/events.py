@@ -46,12 +46,14 @@ class JobProfile:
 
 @dataclass(frozen=True)
 class Resumed:
-    """The job `job` (its key) continues after `epoch` of `of` epochs, which an earlier attempt had saved."""
+    """The job `job` (its key) continues after `epoch` of `of` epochs, and `steps` of the next one, which an earlier
+    attempt had saved."""
 
     job: str
     epoch: int
     of: int
     worker: Worker | None = None
+    steps: int = 0
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,21 @@ class EpochEnded:
     def results(self) -> tuple[EpochResult, ...]:
         """All epochs that this tells of, in their order."""
         return (*self.earlier, self.result)
+
+
+@dataclass(frozen=True)
+class StepsSaved:
+    """A checkpoint was made, or tried, in the middle of an epoch: after `epoch` of `of` epochs and `steps` steps.
+
+    `saved_to_stop`: because the sweep is being stopped.
+    """
+
+    job: str
+    epoch: int
+    of: int
+    steps: int
+    saved_to_stop: bool = False
+    worker: Worker | None = None
 
 
 @dataclass(frozen=True)
@@ -119,4 +136,4 @@ class Failed:
     spoiled: str = ""
 
 
-Event = Resumed | EpochEnded | Finished | Failed
+Event = Resumed | EpochEnded | StepsSaved | Finished | Failed

@@ -18,9 +18,10 @@ from hpmkd.store.sidecar import file_hash
 
 
 class Resumable(Protocol):
-    """Something that can continue from a `state_dict`: a training or a search."""
+    """Something that can continue from a `state_dict`: a training or a search. `steps`: of the epoch after `epoch`."""
 
     epoch: int
+    steps: int
     total: int
     device: torch.device
 
@@ -38,7 +39,7 @@ def save_epoch(work: Resumable, job: Job, parents: Mapping[str, str], folder: Pa
     commit_bytes(folder / EPOCH_FILE, buffer.getbuffer())
     digest = file_hash(folder / EPOCH_FILE)
     about = {"fingerprint": job.fingerprint, "parents": dict(parents)}
-    commit_json(folder / EPOCH_META, {"epoch": work.epoch, "sha256": digest, **about})
+    commit_json(folder / EPOCH_META, {"epoch": work.epoch, "steps": work.steps, "sha256": digest, **about})
 
 
 def resume(work: Resumable, job: Job, parents: Mapping[str, str], folders: list[Path]) -> None:
@@ -50,16 +51,16 @@ def resume(work: Resumable, job: Job, parents: Mapping[str, str], folders: list[
             meta = parse_json((folder / EPOCH_META).read_text())
             ours = all(meta[name] == value for name, value in about.items())
             if ours and int(meta["epoch"]) < work.total:
-                found.append((int(meta["epoch"]), str(folder), meta["sha256"]))
+                found.append((int(meta["epoch"]), int(meta.get("steps", 0)), str(folder), meta["sha256"]))
         except (OSError, ValueError, KeyError, TypeError):
             continue
     fresh = copy.deepcopy(work.state_dict()) if found else {}
-    for epoch, name, digest in sorted(found, reverse=True):
+    for epoch, steps, name, digest in sorted(found, reverse=True):
         path = Path(name) / EPOCH_FILE
         try:
             if file_hash(path) == digest:
                 work.load_state_dict(torch.load(path, map_location=work.device, weights_only=True))
-                if work.epoch == epoch:
+                if (work.epoch, work.steps) == (epoch, steps):
                     return
         except Exception:
             # Whatever is wrong with a checkpoint, an older one or the seed gives the same weights.
@@ -77,9 +78,9 @@ class SaveSchedule:
     def __init__(self, overhead: float) -> None:
         self.overhead, self.cost_seconds, self.last = overhead, 0.0, time.monotonic()
 
-    def due(self) -> bool:
-        """Whether the time since the last save pays for one more."""
-        return time.monotonic() - self.last >= max(self.cost_seconds / self.overhead, 0.5)
+    def due(self, least: float = 0.5) -> bool:
+        """Whether the time since the last save pays for one more, and is `least` seconds or more."""
+        return time.monotonic() - self.last >= max(self.cost_seconds / self.overhead, least)
 
     def saved(self, seconds: float) -> None:
         """Takes note of a save that took `seconds`."""

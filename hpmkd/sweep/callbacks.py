@@ -9,6 +9,7 @@ from typing import Any
 from ray.tune import Callback
 
 from hpmkd.cluster.resources import Shares
+from hpmkd.data.source.listing import count
 from hpmkd.log import progress
 from hpmkd.monitor.tracker import Tracker
 from hpmkd.plan.events import Event, Failed, Finished, JobProfile, Resumed
@@ -38,7 +39,8 @@ class EventLog(EventCallback):
             return
         name = label(job, self.runs)
         if isinstance(event, Resumed):
-            progress.info(f"{name}: continues after epoch {event.epoch}/{event.of}")
+            within = f" and {count(event.steps, 'step')}" if event.steps else ""
+            progress.info(f"{name}: continues after epoch {event.epoch}/{event.of}{within}")
         elif isinstance(event, Failed):
             self._note(job, Failure("diverged", event.message))
             progress.error(f"{name}: DIVERGED, {event.message}")

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
 from hpmkd.audit.sweep_dir import Sweep, open_sweep
 from hpmkd.config.sweep import memory_folder
-from hpmkd.plan.events import EpochEnded
+from hpmkd.plan.events import EpochEnded, StepsSaved
 from hpmkd.store.search_file import SearchResult
 from hpmkd.sweep.device_setup import set_up
+from hpmkd.sweep.pauses import Pauses, wait_for_the_end
 from hpmkd.sweep.reports import to_report
+
+if TYPE_CHECKING:
+    from hpmkd.training.candidate import Judged
 
 # What a report says beside the epoch: the number of the settings, themselves, and what they came to.
 NUMBER, SETTINGS, EPOCH, LOSS = "number", "settings", "tune_epoch", "tune_loss"
@@ -26,34 +31,40 @@ def try_candidate(config: dict[str, Any], output: str, device: str, gpu_share: f
     import torch
 
     from hpmkd.store.epoch_checkpoint import SaveSchedule
-    from hpmkd.training.candidate import TriedEpoch, try_settings
+    from hpmkd.training.candidate import try_settings
 
     sweep, where = open_sweep(Path(output)), torch.device(device)
     job, before = sweep.by_key[key], tune.get_checkpoint()
     set_up(where, job, sweep.config.resources, gpu_share)
     schedule = SaveSchedule(sweep.config.record.checkpoint_overhead)
+    pauses = Pauses(schedule, sweep.output.stop_file)
+    about = {name: config[name] for name in (NUMBER, SETTINGS) if name in config}
+
+    def report(event: EpochEnded | StepsSaved, save: Callable[[Path], None], judged: Judged | None = None) -> None:
+        start, values = time.monotonic(), dict(about)
+        if judged is not None:
+            values |= {EPOCH: judged.epoch, LOSS: judged.loss, "standard_error": judged.standard_error}
+            values |= {"accuracy_pct": judged.accuracy_pct, "seconds": judged.train_seconds}
+        with tempfile.TemporaryDirectory(prefix=sweep.output.scratch_prefix) as folder:
+            save(Path(folder))
+            tune.report({**to_report(event), **values}, checkpoint=tune.Checkpoint.from_directory(folder))
+        schedule.saved(time.monotonic() - start)
+        if event.saved_to_stop:
+            wait_for_the_end(sweep.output.stop_file)
+
+    def pause(save: Callable[[Path], None], at: StepsSaved) -> None:
+        why = pauses.due()
+        if why:
+            report(replace(at, saved_to_stop=why == "stop"), save)
+
     epochs = try_settings(
         job, config[SETTINGS], sweep.output, sweep.config.data, device=where, graph=sweep.config.resources.cuda_graph,
-        candidates=(Path(before.path),) if before is not None else (),
+        candidates=(Path(before.path),) if before is not None else (), pause=pause,
     )  # fmt: skip
-
-    def report(tried: TriedEpoch, stopping: bool) -> None:
-        event = to_report(EpochEnded(key, tried.result, saved_to_stop=stopping))
-        judged = tried.judged
-        about = {name: config[name] for name in (NUMBER, SETTINGS) if name in config}
-        if judged is not None:
-            about |= {EPOCH: judged.epoch, LOSS: judged.loss, "standard_error": judged.standard_error}
-            about |= {"accuracy_pct": judged.accuracy_pct, "seconds": judged.train_seconds}
-        with tempfile.TemporaryDirectory(prefix=sweep.output.scratch_prefix) as folder:
-            tried.save(Path(folder))
-            tune.report({**event, **about}, checkpoint=tune.Checkpoint.from_directory(folder))
-
     for tried in epochs:
         stopping = sweep.output.stop_file.exists()
         if tried.judged is not None or stopping or schedule.due():
-            start = time.monotonic()
-            report(tried, stopping)
-            schedule.saved(time.monotonic() - start)
+            report(EpochEnded(key, tried.result, saved_to_stop=stopping), tried.save, tried.judged)
 
 
 def was_made_before(output: str, key: str, device: str) -> bool:

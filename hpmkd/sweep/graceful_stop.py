@@ -1,5 +1,5 @@
 """Ends Tune's run when the sweep is asked to stop, or at the first failure if that is asked for: running trials save
-their newest epoch first."""
+what they have done first."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from hpmkd.cluster.stop_signals import StopSignals
 from hpmkd.data.source.listing import count
 from hpmkd.log import progress
-from hpmkd.plan.events import EpochEnded, Event, Failed, Finished
+from hpmkd.plan.events import EpochEnded, Event, Failed, Finished, StepsSaved
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep.reports import EventCallback
 from hpmkd.sweep.searcher import JobQueue
@@ -24,8 +24,8 @@ class GracefulStop(EventCallback):
     """Asks the trials to save, waits for them, and then stops Tune by the handler that it set for Ctrl-C.
 
     `Tuner.fit` sets that handler anew each time, so it is taken over at the first step; of SIGTERM and SIGHUP Tune
-    knows nothing. The trials look for `OutputDir.stop_file` after each epoch. One whose epoch lasts longer than
-    `SAVE_SECONDS` continues later from the last epoch that it had saved.
+    knows nothing. The trials look for `OutputDir.stop_file` between their steps. One that has not saved after
+    `SAVE_SECONDS` continues later from what it had saved last.
     """
 
     def __init__(self, stop: StopSignals, output: OutputDir, fail_fast: bool = False) -> None:
@@ -77,7 +77,8 @@ class GracefulStop(EventCallback):
     def on_event(self, trial: Any, event: Event) -> None:
         """Notes who has saved, or has nothing left to save, and whether one has failed."""
         self.failed |= isinstance(event, Failed)
-        if isinstance(event, Finished | Failed) or (isinstance(event, EpochEnded) and event.saved_to_stop):
+        saved = isinstance(event, EpochEnded | StepsSaved) and event.saved_to_stop
+        if saved or isinstance(event, Finished | Failed):
             self._unsaved.discard(trial.trial_id)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from ray.tune import Callback
 
-from hpmkd.plan.events import EpochEnded, EpochResult, Event, Failed, Finished, JobProfile, Resumed, Worker
+from hpmkd.plan.events import EpochEnded, EpochResult, Event, Failed, Finished, JobProfile, Resumed, StepsSaved, Worker
 
 _TERM, _EARLIER, _SPOILED, _AGO = "loss/", "earlier", "spoiled", "epoch_ago"
 _ENDS: dict[str, Literal["trained", "recalled", "found"]] = {name: name for name in ("trained", "recalled", "found")}
@@ -84,7 +84,11 @@ def to_report(event: Event, before: EpochEnded | None = None) -> dict[str, Any]:
 
 def _values(event: Event) -> dict[str, Any]:
     if isinstance(event, Resumed):
-        return {"status": "resumed", "epoch": event.epoch, "epochs": event.of}
+        within = {"steps": event.steps} if event.steps else {}
+        return {"status": "resumed", "epoch": event.epoch, "epochs": event.of, **within}
+    if isinstance(event, StepsSaved):
+        stop = {"saved_to_stop": True} if event.saved_to_stop else {}
+        return {"status": "saved", "epoch": event.epoch, "epochs": event.of, "steps": event.steps, **stop}
     if isinstance(event, EpochEnded):
         stop = {"saved_to_stop": True} if event.saved_to_stop else {}
         before = {_EARLIER: [_of_epoch(one) for one in event.earlier]} if event.earlier else {}
@@ -127,8 +131,8 @@ def from_report(report: Mapping[str, Any]) -> Event | None:
 def _read(report: Mapping[str, Any]) -> Event | None:
     status, job = _text(report["status"]), _text(report["job"])
     worker = _worker(report)
-    if status == "resumed":
-        return Resumed(job, _whole(report["epoch"]), _whole(report["epochs"]), worker)
+    if status in ("resumed", "saved"):
+        return _between(report, status, job, worker)
     if status == "training":
         earlier = tuple(_epoch(one) for one in report.get(_EARLIER, ()))
         stop = report.get("saved_to_stop") is True
@@ -150,6 +154,14 @@ def _read(report: Mapping[str, Any]) -> Event | None:
             spoiled=spoiled(report),
         )
     return None
+
+
+def _between(report: Mapping[str, Any], status: str, job: str, worker: Worker | None) -> Resumed | StepsSaved:
+    epoch, of = _whole(report["epoch"]), _whole(report["epochs"])
+    if status == "resumed":
+        return Resumed(job, epoch, of, worker=worker, steps=_whole(report.get("steps", 0)))
+    stop = report.get("saved_to_stop") is True
+    return StepsSaved(job, epoch, of, steps=_whole(report["steps"]), saved_to_stop=stop, worker=worker)
 
 
 def _epoch(report: Mapping[str, Any]) -> EpochResult:

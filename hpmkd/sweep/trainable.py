@@ -6,7 +6,7 @@ import math
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from hpmkd.plan.job import Job
 from hpmkd.store.epoch_log import EpochLog, epoch_file
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep.device_setup import set_up
+from hpmkd.sweep.pauses import Pauses, wait_for_the_end
 from hpmkd.sweep.reports import to_report
 from hpmkd.sweep.tensorboard import EventFiles
 from hpmkd.timings import Timings
@@ -27,11 +28,10 @@ from hpmkd.timings import Timings
 if TYPE_CHECKING:
     from hpmkd.store.epoch_checkpoint import SaveSchedule
     from hpmkd.training.op_profiler import Operators
-    from hpmkd.training.trial import SavableEpoch
+    from hpmkd.training.trial import SavableEpoch, SavableSteps
 
 # One driver takes the reports of all trials, 4 ms each: 16 trials with epochs of 40 ms would keep it busy.
 _REPORT_SECONDS = 0.5
-_STOP_SECONDS = 60.0  # a driver that was killed while it stopped leaves the file until the next start
 
 
 def train_model(config: dict[str, Any], output: str, device: str, gpu_shares: Mapping[str, float]) -> None:
@@ -54,12 +54,12 @@ def train_model(config: dict[str, Any], output: str, device: str, gpu_shares: Ma
     job, record, resources = sweep.by_key[config["job"]], sweep.config.record, sweep.config.resources
     before, where = tune.get_checkpoint(), torch.device(device)
     candidates = (Path(before.path),) if before is not None else ()
-    schedule = SaveSchedule(record.checkpoint_overhead)
     set_up(where, job, resources, gpu_shares[job.role])
     # Of students the first run stands for all: watching costs time, and they do the same.
     watch = Operators(where) if record.profile and job.run in (None, 1) else None
     timings.add("setup", time.monotonic() - start)
     with EventFiles(sweep.output.tensorboard / job.key if record.tensorboard else None) as curves:
+        reporter = Reporter(job, sweep.output, SaveSchedule(record.checkpoint_overhead), curves)
         events = run_job(
             job,
             sweep.output,
@@ -69,8 +69,8 @@ def train_model(config: dict[str, Any], output: str, device: str, gpu_shares: Ma
             timings=timings,
             graph=resources.cuda_graph,
             keep_predictions=record.predictions,
+            pause=reporter.between,
         )
-        reporter = Reporter(job, sweep.output, schedule, curves)
         _follow(events, reporter, watch=watch, timings=timings, profile=record.profile)
     if watch:
         watch.close()
@@ -113,6 +113,7 @@ class Reporter:
         self._earlier: list[EpochResult] = []  # those that the next report will tell of, too
         self._log = EpochLog(epoch_file(output, job.key), job.fingerprint)
         self._reported, self._ended = -math.inf, -math.inf  # when the last report was made, and the last epoch
+        self._pauses = Pauses(schedule, output.stop_file)
 
     def resumed(self, event: Resumed) -> None:
         """Reports that the job continues."""
@@ -135,21 +136,37 @@ class Reporter:
         event = replace(epoch.event, saved_to_stop=save and stopping, earlier=tuple(self._earlier))
         self._earlier.clear()
         if save:
-            start = time.monotonic()
-            self._save(epoch, to_report(event))
-            self.schedule.saved(time.monotonic() - start)
-            if stopping:
-                _wait_for_the_end(self.output.stop_file)
+            self._save(epoch.save, to_report(event), stopping)
         else:
             tune.report(to_report(event))
         self._reported = time.monotonic()
 
-    def _save(self, epoch: SavableEpoch, report: dict[str, Any]) -> None:
+    def between(self, paused: Callable[[], SavableSteps]) -> None:
+        """Between two steps: the report of a checkpoint, where one is due or the sweep is being stopped."""
+        why = self._pauses.due()
+        if not why:
+            return
+        steps = paused()
+        untold = self._untold()
+        if untold is not None:
+            tune.report(to_report(untold))
+        event = replace(steps.event, saved_to_stop=why == "stop")
+        self._save(steps.save, to_report(event), why == "stop")
+
+    def _save(self, save: Callable[[Path], None], report: dict[str, Any], stopping: bool) -> None:
+        """Reports with a checkpoint; where the sweep is being stopped, nothing more is done."""
+        start = time.monotonic()
+        self._saved(save, report)
+        self.schedule.saved(time.monotonic() - start)
+        if stopping:
+            wait_for_the_end(self.output.stop_file)
+
+    def _saved(self, save: Callable[[Path], None], report: dict[str, Any]) -> None:
         """Reports with a checkpoint; without one where it cannot be written."""
         before = self.output.saved_folders(self.job)
         try:
             with tempfile.TemporaryDirectory(prefix=self.output.scratch_prefix, ignore_cleanup_errors=True) as folder:
-                epoch.save(Path(folder))
+                save(Path(folder))
                 tune.report(report, checkpoint=tune.Checkpoint.from_directory(folder))
         except (OSError, EnvironmentProblem):
             # A full disk costs the checkpoint, not the trial: what is left of it is room for the model.
@@ -157,16 +174,20 @@ class Reporter:
                 shutil.rmtree(torn, ignore_errors=True)
             tune.report(report)
 
+    def _untold(self) -> EpochEnded | None:
+        """The epochs that have waited for the next report, if there are any."""
+        if not self._earlier:
+            return None
+        *earlier, result = self._earlier
+        self._earlier.clear()
+        return EpochEnded(self.job.key, result, earlier=tuple(earlier), ago=time.monotonic() - self._ended)
+
     def ended(self, event: Finished | Failed) -> None:
         """The last report: with the model, if one was made, as Tune's checkpoint."""
         from hpmkd.store.result_file import verify
         from hpmkd.training.captures import failure
 
-        before = None
-        if self._earlier:
-            *earlier, result = self._earlier
-            ago = time.monotonic() - self._ended
-            before = EpochEnded(self.job.key, result, earlier=tuple(earlier), ago=ago)
+        before = self._untold()
         event = replace(event, spoiled=failure())
         if isinstance(event, Finished) and event.status == "trained":
             self.curves.end(event.accuracy_pct)
@@ -178,10 +199,3 @@ class Reporter:
         with tempfile.TemporaryDirectory(prefix=self.output.scratch_prefix) as folder:
             shutil.copyfile(path, Path(folder) / f"model{path.suffix}")
             tune.report(to_report(event, before), checkpoint=tune.Checkpoint.from_directory(folder))
-
-
-def _wait_for_the_end(stop_file: Path) -> None:
-    """While the sweep is being stopped: what is saved is the newest epoch, and the cores are left to the others."""
-    start = time.monotonic()
-    while stop_file.exists() and time.monotonic() - start < _STOP_SECONDS:
-        time.sleep(0.05)

@@ -17,10 +17,11 @@ from hpmkd.plan.searched import searched
 from hpmkd.training.given import GivenTeacher
 from hpmkd.training.halving_search import HalvingSearch, Rules
 from hpmkd.training.logits_cache import LogitsCacheBuilder
+from hpmkd.training.make_training import make_training
 from hpmkd.training.parents import Adapt, Parents
 from hpmkd.training.shown_answers import ShownAnswersBuilder
 from hpmkd.training.teachers import Teacher
-from hpmkd.training.train import Training, make_training
+from hpmkd.training.train import Training
 from hpmkd.training.work import Work
 
 

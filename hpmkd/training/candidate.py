@@ -13,7 +13,7 @@ import torch
 from hpmkd.config.sweep import DataConfig
 from hpmkd.data.cache import as_json, load
 from hpmkd.errors import Diverged
-from hpmkd.plan.events import EpochResult
+from hpmkd.plan.events import EpochResult, StepsSaved
 from hpmkd.plan.job import Job
 from hpmkd.plan.trials import WORST, milestones
 from hpmkd.store.epoch_checkpoint import resume, save_epoch
@@ -22,10 +22,11 @@ from hpmkd.store.result_file import commit
 from hpmkd.store.search_file import SearchResult
 from hpmkd.store.shared_cache import keep, recall
 from hpmkd.training.judging import judged, standard_error
+from hpmkd.training.make_training import make_training
 from hpmkd.training.parents import open_parents
 from hpmkd.training.provenance import provenance
 from hpmkd.training.renormalised import adapter
-from hpmkd.training.train import Training, make_training
+from hpmkd.training.train import Training
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ def try_settings(
     *,
     graph: bool,
     candidates: tuple[Path, ...] = (),
+    pause: Callable[[Callable[[Path], None], StepsSaved], object] | None = None,
 ) -> Iterator[TriedEpoch]:
     """Trains a student of a tuning's job with `values` (config keys), from the furthest checkpoint on.
 
@@ -72,6 +74,7 @@ def try_settings(
         job, output, data, device, graph: as of `trial.run_job`.
         values: what is tried.
         candidates: folders that may hold an epoch checkpoint.
+        pause: is called between steps, with what saves them and where they are.
     """
     torch.set_num_threads(job.fit.threads)
     parents, splits = open_parents(job, output), load(job.data, as_json(data))
@@ -85,7 +88,8 @@ def try_settings(
     def save(folder: Path) -> None:
         save_epoch(training, own, parents.weights, folder)
 
-    if training.epoch in ends:  # it was stopped between the checkpoint and the report
+    training.between.act = None if pause is None else lambda: pause(save, _at(job, training))
+    if training.epoch in ends and not training.steps:  # it was stopped between the checkpoint and the report
         yield TriedEpoch(_again(training), _judge(training, metric), save)
     try:
         for result in training.epochs():
@@ -93,6 +97,10 @@ def try_settings(
     except Diverged:
         judged = Judged(training.epoch + 1, WORST, 0.0, accuracy_pct=0.0, train_seconds=training.train_seconds)
         yield TriedEpoch(_again(training, training.epoch + 1), judged, save)
+
+
+def _at(job: Job, training: Training) -> StepsSaved:
+    return StepsSaved(job.key, training.epoch, of=training.total, steps=training.steps)
 
 
 def _again(training: Training, epoch: int | None = None) -> EpochResult:

@@ -18,6 +18,7 @@ from hpmkd.plan.job import Job
 from hpmkd.store.payload import weights_hash
 from hpmkd.training.evaluate import answer, to_predictions
 from hpmkd.training.moments import moments
+from hpmkd.training.within_epoch import Between
 from hpmkd.training.work import Product
 
 
@@ -42,6 +43,7 @@ class GivenTeacher:
         self.normalise = Normalise(*moments(job.model, splits), device)
         self.validation = splits.validation
         self.epoch, self.total, self.train_seconds = 0, 0, 0.0
+        self.steps, self.between = 0, Between()
 
     @property
     def other_seconds(self) -> Mapping[str, float]:

@@ -19,6 +19,7 @@ from hpmkd.plan.trials import WORST
 from hpmkd.store.search_file import SearchResult
 from hpmkd.training.judging import Losses, judged, standard_error
 from hpmkd.training.train import Training
+from hpmkd.training.within_epoch import Between, position, read_position
 from hpmkd.training.work import Product
 
 Values = Mapping[str, Any]
@@ -64,6 +65,9 @@ class HalvingSearch:
         self.evidence: list[dict[str, Any]] = []
         self.states: dict[int, dict[str, Any]] = {}
         self.losses: dict[int, list[float]] = {}  # of each validation image, after the last rung
+        self.steps, self.between = 0, Between()  # of the unit that is under way; what is done between them
+        self._under_way: tuple[int, Training] | None = None  # a candidate's number, and its training
+        self._begun = 0.0  # what its training had taken before this unit, in seconds
         self.device = device
 
     def epochs(self) -> Iterator[EpochResult]:
@@ -105,15 +109,27 @@ class HalvingSearch:
         training = self.make(self.candidates[number])
         if number in self.states:
             training.load_state_dict(self.states[number])
-        before, result = training.train_seconds, None
+        before, result = self._begun if self.steps else training.train_seconds, None
+        self._begun = before
+        if self.between.act is not None:
+            training.between.act, self._under_way = self._pause, (number, training)
         try:
             *_, result = training.epochs(end)
         except Diverged:
             self.states.pop(number, None)
             nothing = np.full(len(training.validation), WORST)
             return self._unit(end, result, training.train_seconds - before), nothing, 0.0
+        finally:
+            self.steps, self._under_way = 0, None
         self.states[number] = training.state_dict()
         return self._unit(end, result, training.train_seconds - before), *judged(training, self.rules.metric)
+
+    def _pause(self) -> None:
+        assert self._under_way is not None, "it is called by that training"
+        training = self._under_way[1]
+        self.steps = training.epoch * len(training.batches.bounds()) + training.steps
+        self.between.begin()
+        self.between()
 
     def _need_one(self) -> None:
         """Diverged, where that is all that there is to choose from."""
@@ -167,7 +183,7 @@ class HalvingSearch:
     @property
     def other_seconds(self) -> dict[str, float]:
         """See `work.Work`: its trainings count as a whole."""
-        return {}
+        return {"report": self.between.seconds}
 
     def product(self, test: Images) -> Product:
         """What was chosen, and the evidence; the test images are not looked at."""
@@ -183,11 +199,16 @@ class HalvingSearch:
         if self.epoch < self.total:
             alive = set(self._field(self._where()[0]))
         states = {number: state for number, state in self.states.items() if number in alive}
+        if self._under_way is not None:
+            number, training = self._under_way
+            states[number] = training.state_dict()
         known = {"evidence": self.evidence, "states": states, "losses": self.losses}
-        return {"epoch": self.epoch, "train_seconds": self.train_seconds, **known}
+        where = position(self.epoch, self.steps, lambda: {"begun": self._begun})
+        return {**where, "train_seconds": self.train_seconds, **known}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continues from a `state_dict`."""
-        self.epoch, self.train_seconds = int(state["epoch"]), float(state["train_seconds"])
+        self.epoch, self.steps, within = read_position(state)
+        self._begun, self.train_seconds = float(within.get("begun", 0.0)), float(state["train_seconds"])
         self.evidence, self.states = list(state["evidence"]), dict(state["states"])
         self.losses = dict(state["losses"])

@@ -7,7 +7,6 @@ instead of asking the network again at every step: same numbers, made once for a
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +19,7 @@ from hpmkd.data.images import Splits
 from hpmkd.data.source.images import Images
 from hpmkd.plan.events import EpochResult
 from hpmkd.training.teachers import LiveTeacher
+from hpmkd.training.within_epoch import Between, position, read_position
 from hpmkd.training.work import Product
 
 
@@ -45,17 +45,19 @@ class LogitsCacheBuilder:
         )
         self.validation, self.total = splits.validation.to(device), self.batches.views
         self.epoch, self.train_seconds = 0, 0.0
+        self.steps, self.between = 0, Between()  # batches of the next unit that are done; what is done between them
         self.parts: list[Tensor] = []
+        self._found: Tensor | None = None  # of the unit that is under way
 
     def epochs(self) -> Iterator[EpochResult]:
         """Works off the views that are left; the accuracy is the network's on validation images."""
         while self.epoch < self.total:
-            start = time.monotonic()
-            if self.epoch == 0:
+            self.between.begin()
+            if self.epoch == self.steps == 0:
                 self.parts = [self.teacher.validation_logits(self.validation, self.normalise).cpu()]
             self.parts.insert(-1, self._unit(self.epoch))
             self.epoch += 1
-            self.train_seconds += time.monotonic() - start
+            self.train_seconds += self.between.lap()
             yield EpochResult(
                 self.epoch,
                 math.nan,
@@ -66,14 +68,29 @@ class LogitsCacheBuilder:
                 of=self.total,
             )
 
-    def _unit(self, view: int) -> Tensor:
-        """The logits `(N, K)` of all training images in a view."""
-        parts = []
+    def _unit(self, number: int) -> Tensor:
+        """The logits `(N, K)` of all training images in a unit's views, in the order of the images."""
+        done, count = self.steps, len(self.batches.bounds())
+        for batch, (index, view) in enumerate(self._shown(number)):
+            if batch < done:
+                continue
+            logits = self.teacher.outputs(self.batches.take(index, view)).logits
+            if self._found is None:
+                self._found = logits.new_empty(len(self.batches.labels), logits.shape[1])
+            self._found[index] = logits
+            self.steps = batch + 1
+            if self.between.act is not None and self.steps < count:
+                self.train_seconds += self.between.lap()
+                self.between()
+        assert self._found is not None, "there are training images"
+        found, self._found, self.steps = self._found.cpu(), None, 0
+        return found
+
+    def _shown(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Which images in which views each batch of a unit is: here all of them in the view of that number."""
         for start, end in self.batches.bounds():
             index = torch.arange(start, end, device=self.device)
-            batch = self.batches.take(index, torch.full_like(index, view))
-            parts.append(self.teacher.outputs(batch).logits)
-        return torch.cat(parts).cpu()
+            yield index, torch.full_like(index, number)
 
     def validation_pct(self) -> float:
         """Accuracy of the network on validation images, in percent; where none are held out, on the newest view."""
@@ -88,7 +105,7 @@ class LogitsCacheBuilder:
     @property
     def other_seconds(self) -> dict[str, float]:
         """See `work.Work`."""
-        return {}
+        return {"report": self.between.seconds}
 
     def product(self, test: Images) -> Product:
         """The logits; the test images are not looked at."""
@@ -103,9 +120,12 @@ class LogitsCacheBuilder:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that is done."""
-        return {"epoch": self.epoch, "train_seconds": self.train_seconds, "parts": self.parts}
+        where = position(self.epoch, self.steps, lambda: {"found": self._found})
+        return {**where, "train_seconds": self.train_seconds, "parts": self.parts}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continues from a `state_dict`."""
-        self.epoch, self.train_seconds = int(state["epoch"]), float(state["train_seconds"])
+        self.epoch, self.steps, within = read_position(state)
+        self.train_seconds = float(state["train_seconds"])
+        self._found = within["found"].to(self.device).clone() if self.steps else None
         self.parts = [part.cpu() for part in state["parts"]]

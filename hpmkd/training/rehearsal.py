@@ -28,9 +28,10 @@ from hpmkd.plan.searched import searched
 from hpmkd.plan.trials import candidates
 from hpmkd.training.device import CONTEXT_BYTES
 from hpmkd.training.logits_cache import LogitsCacheBuilder
+from hpmkd.training.make_training import make_training
 from hpmkd.training.op_profiler import kernel_seconds, kernels
 from hpmkd.training.teachers import CachedTeacher, ShownTeacher, Teacher
-from hpmkd.training.train import Training, make_training
+from hpmkd.training.train import Training
 
 # The first steps find memory, try cuDNN's algorithms and record the graph.
 _WARM, _STEPS = 12, 50

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
@@ -24,16 +26,9 @@ class ShownAnswersBuilder(LogitsCacheBuilder):
         super().__init__(network, splits, job.data, job.fit, device)
         self.seed, self.total = job.seed, job.fit.epochs
 
-    def _unit(self, epoch: int) -> Tensor:
-        """The logits `(N, K)` of all training images as that epoch shows them, in the order of the images."""
-        found: Tensor | None = None
-        for index, view in self.batches.draws(self.seed, epoch):
-            logits = self.teacher.outputs(self.batches.take(index, view)).logits
-            if found is None:
-                found = logits.new_empty(len(self.batches.labels), logits.shape[1])
-            found[index] = logits
-        assert found is not None, "there are training images"
-        return found.cpu()
+    def _shown(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """See `LogitsCacheBuilder`: as the epoch of that number shows them."""
+        return self.batches.draws(self.seed, number)
 
     def said(self) -> str:
         """See `LogitsCacheBuilder`."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,12 +16,9 @@ from hpmkd.data.images import Splits
 from hpmkd.data.source.images import Images
 from hpmkd.errors import Diverged
 from hpmkd.methods.base import Distiller
-from hpmkd.methods.build import build_distiller
-from hpmkd.models import build
 from hpmkd.models.kernels import use_kernels
 from hpmkd.models.reused import Reused
 from hpmkd.plan.events import EpochResult
-from hpmkd.plan.job import Job
 from hpmkd.plan.work import validation_period
 from hpmkd.training.cuda_graph import GraphedStep
 from hpmkd.training.device import needs_scaling
@@ -31,11 +27,12 @@ from hpmkd.training.optim import learning_rate, load_optimizer, make_optimizer, 
 from hpmkd.training.recipe import Recipe
 from hpmkd.training.step import Step
 from hpmkd.training.teachers import LiveTeacher, Teacher
+from hpmkd.training.within_epoch import Between, position, random_states, read_position, set_random_states
 from hpmkd.training.work import Product
 
 
 class Training:
-    """A model in training: everything that an epoch checkpoint must hold is here.
+    """A model in training: everything that a checkpoint must hold is here.
 
     Args:
         model: the student (or the teacher that is being trained).
@@ -44,6 +41,8 @@ class Training:
         splits: the data; the test part is not touched, unless no image is held out for validation.
         recipe: how, how long, and where.
     """
+
+    random: list[torch.Tensor]  # states of generators where a training continues within an epoch
 
     def __init__(
         self,
@@ -80,6 +79,7 @@ class Training:
             self.model, self.distiller, self.teachers, self.batches, optimizer=self.optimizer, recipe=recipe
         )
         self.epoch, self.train_seconds, self.total = 0, 0.0, fit.epochs
+        self.steps, self.between = 0, Between()  # steps of the next epoch that are done; what is done between them
         self.prepare_seconds = 0.0  # of `train_seconds`: spent on helper modules before the first step
         self.prepared: dict[str, Any] = {}  # what the distiller says of its helper modules, for the file
         self.validate_seconds = 0.0  # of this attempt's
@@ -95,8 +95,8 @@ class Training:
         """
         end = self.fit.epochs if until is None else until
         while self.epoch < end:
-            start = time.monotonic()
-            if self.epoch == 0 and self.distiller.needs_validation:
+            self.between.begin()
+            if self.epoch == self.steps == 0 and self.distiller.needs_validation:
                 self._prepare()
             lr = learning_rate(self.fit, self.epoch)
             set_learning_rate(self.optimizer, lr)
@@ -110,7 +110,7 @@ class Training:
                 look = time.monotonic()
                 accuracy = self._validate()
                 self.validate_seconds += time.monotonic() - look
-            self.train_seconds += time.monotonic() - start
+            self.train_seconds += self.between.lap()
             yield EpochResult(
                 self.epoch,
                 loss,
@@ -145,23 +145,36 @@ class Training:
     def _train_epoch(self) -> dict[str, float]:
         self.model.train()
         self.distiller.train()
-        self.step.begin()
+        done = self.steps
+        if not done:
+            self.step.begin()
         for teacher in self.teachers:
             teacher.begin(self.epoch)
         # Dropout and the like of a user's own network: a function of the epoch, so that it can be continued.
         torch.manual_seed(int(np.random.SeedSequence([self.seed, self.epoch]).generate_state(1, np.uint64)[0] >> 1))
+        if done:
+            set_random_states(self.random, self.device)
         steps = len(self.batches.bounds())
         weights = mix_weights(self.seed, self.epoch, steps, self.fit.mixup) if self.fit.mixup else [1.0] * steps
         for number, (index, view) in enumerate(self.batches.draws(self.seed, self.epoch)):
+            if number < done:
+                continue
             self.step(index, view, weights[number], (self.epoch + number / steps) / self.fit.epochs)
+            self.steps = number + 1
+            if self.between.act is not None and self.steps < steps:
+                self.train_seconds += self.between.lap()
+                self.between()
+        self.steps = 0
         if self.epoch + 1 < self.fit.epochs:
             self.batches.draw_ahead(self.seed, self.epoch + 1)
         return self.step.means(len(self.batches.labels))
 
     @property
     def other_seconds(self) -> dict[str, float]:
-        """See `work.Work`: helper modules and validation."""
-        return {"prepare": self.prepare_seconds, "validate": self.validate_seconds}
+        """See `work.Work`: helper modules, validation, and checkpoints within an epoch."""
+        return {
+            "prepare": self.prepare_seconds, "validate": self.validate_seconds, "report": self.between.seconds
+        }  # fmt: skip
 
     def product(self, test: Images) -> Product:
         """The network, after its only look at the test images, or the last of a look after each epoch."""
@@ -181,7 +194,7 @@ class Training:
     def state_dict(self) -> dict[str, Any]:
         """Everything that the rest of the training depends on, helper modules included."""
         return {
-            "epoch": self.epoch,
+            **position(self.epoch, self.steps, self._within),
             "train_seconds": self.train_seconds,
             "prepare_seconds": self.prepare_seconds,
             "prepared": self.prepared,
@@ -192,14 +205,20 @@ class Training:
             "scaler": self.step.scaler.state_dict(),
         }
 
+    def _within(self) -> dict[str, Any]:
+        return {"sums": dict(self.step.sums), "random": random_states(self.device)}
+
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continues from a `state_dict`, bit for bit as if it had never stopped."""
+        self.epoch, self.steps, within = read_position(state)
+        self.step.sums = {name: one.to(self.device).clone() for name, one in within.get("sums", {}).items()}
+        self.random = list(within.get("random", []))
         self.model.load_state_dict(state["model"])
         self.distiller.load_state_dict(state["distiller"])
         load_optimizer(self.optimizer, state["optimizer"])
         if state.get("scaler"):  # empty where gradients were not scaled
             self.step.scaler.load_state_dict(state["scaler"])
-        self.epoch, self.train_seconds = int(state["epoch"]), float(state["train_seconds"])
+        self.train_seconds = float(state["train_seconds"])
         self.prepare_seconds = float(state.get("prepare_seconds", 0.0))
         self.prepared = dict(state.get("prepared", {}))
         self.tested = [float(one) for one in state.get("tested", [])]
@@ -209,27 +228,3 @@ def _can_record(recipe: Recipe, distiller: Distiller) -> bool:
     """Whether steps may be recorded as CUDA graphs; scaled gradients ask the GPU after each step."""
     on_gpu = recipe.graph and recipe.device.type == "cuda"
     return on_gpu and distiller.recordable and not needs_scaling(recipe.fit.precision, recipe.device)
-
-
-def make_training(
-    job: Job,
-    teachers: Sequence[nn.Module | Teacher],
-    values: Mapping[str, Any],
-    splits: Splits,
-    device: torch.device,
-    graph: bool,
-) -> Training:
-    """A job's training from its seed, taught by `teachers`, with `values` in place of the job's own settings."""
-    specs = tuple(parent.model for parent in job.teachers)
-    fit = replace(job.fit, lr=values.get("fit.lr", job.fit.lr))
-    distiller = build_distiller(
-        job.method, {**dict(job.hparams), **values}, student=job.model, teachers=specs, seed=job.seed, own=job.own
-    )
-    model = build(job.model, job.seed)
-    return Training(
-        model,
-        distiller,
-        teachers=teachers,
-        splits=splits,
-        recipe=Recipe(fit, job.data.augment, job.seed, device, graph=graph),
-    )

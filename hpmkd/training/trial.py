@@ -17,7 +17,7 @@ from hpmkd.data.cache import as_json, load
 from hpmkd.data.images import Splits
 from hpmkd.data.realised import realise
 from hpmkd.errors import Diverged, EnvironmentProblem
-from hpmkd.plan.events import EpochEnded, EpochResult, Failed, Finished, Resumed
+from hpmkd.plan.events import EpochEnded, EpochResult, Failed, Finished, Resumed, StepsSaved
 from hpmkd.plan.job import Job
 from hpmkd.store import predictions
 from hpmkd.store.epoch_checkpoint import resume, save_epoch
@@ -42,6 +42,17 @@ class SavableEpoch:
     save: Callable[[Path], None]
 
 
+@dataclass(frozen=True)
+class SavableSteps:
+    """A pause between two steps. `save(folder)` writes its checkpoint; call it now or not at all."""
+
+    event: StepsSaved
+    save: Callable[[Path], None]
+
+
+Pause = Callable[[Callable[[], SavableSteps]], object]
+
+
 def run_job(
     job: Job,
     output: OutputDir,
@@ -51,6 +62,7 @@ def run_job(
     timings: Timings | None = None,
     graph: bool = True,
     keep_predictions: bool = True,
+    pause: Pause | None = None,
 ) -> Iterator[Resumed | SavableEpoch | Finished | Failed]:
     """Trains a job's model unless its file is there, and commits it under its canonical name.
 
@@ -63,6 +75,7 @@ def run_job(
         timings: where the seconds are noted, by part.
         graph: on a GPU, record training steps.
         keep_predictions: keep what a network answers to each test image.
+        pause: is called between steps, with what makes a checkpoint of them; it decides when one is made.
 
     Raises:
         HpmkdError: a parent is missing or not the planned one; the model cannot be written.
@@ -76,6 +89,7 @@ def run_job(
         timings=timings or Timings(),
         graph=graph,
         keep_predictions=keep_predictions,
+        pause=pause,
     )
     return trial.run()
 
@@ -92,6 +106,7 @@ class _Trial:
     timings: Timings
     graph: bool
     keep_predictions: bool
+    pause: Pause | None
 
     @property
     def memory(self) -> Path | None:
@@ -132,13 +147,15 @@ class _Trial:
             inputs = Inputs(self.job, parents, splits, self.device, graph=self.graph, adapt=adapt)
             work = BUILDERS[self.job.role](inputs)
             resume(work, self.job, parents.weights, [*self.candidates, *self.output.checkpoint_folders(self.job)])
-        if work.epoch:
-            yield Resumed(self.job.key, work.epoch, work.total)
+        save = functools.partial(save_epoch, work, self.job, parents.weights)
+        if self.pause is not None:
+            work.between.act = functools.partial(self.pause, functools.partial(self.paused, work, save))
+        if work.epoch or work.steps:
+            yield Resumed(self.job.key, work.epoch, work.total, steps=work.steps)
         validation_pct = math.nan
         try:
             for result in _timed(work, self.timings):
                 validation_pct = result.validation_accuracy_pct
-                save = functools.partial(save_epoch, work, self.job, parents.weights)
                 yield SavableEpoch(EpochEnded(self.job.key, result), save)
         except Diverged as error:
             yield Failed(self.job.key, str(error))
@@ -153,6 +170,10 @@ class _Trial:
         if self.job.role.is_network:
             about |= input_facts(self.job, splits, self.data)
         yield self.finish(work, splits, provenance(self.job, self.data, self.device) | about)
+
+    def paused(self, work: Work, save: Callable[[Path], None]) -> SavableSteps:
+        """The work as it stands between two steps."""
+        return SavableSteps(StepsSaved(self.job.key, work.epoch, work.total, steps=work.steps), save)
 
     def finish(self, work: Work, splits: Splits, metadata: Mapping[str, Any]) -> Finished:
         """Commits the file; of a network, after its only look at the test set, or its last."""

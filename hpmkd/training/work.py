@@ -10,6 +10,7 @@ from hpmkd.data.source.images import Images
 from hpmkd.plan.events import EpochResult
 from hpmkd.store.epoch_checkpoint import Resumable
 from hpmkd.store.predictions import Predictions
+from hpmkd.training.within_epoch import Between
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,13 @@ class Product:
 
 
 class Work(Resumable, Protocol):
-    """A training, a search, or a logits cache in the making. `epoch` of `total` units are done."""
+    """A training, a search, or a logits cache in the making. `epoch` of `total` units are done.
+
+    `between` is called between the steps of a unit; what it does may save the work as it is then.
+    """
 
     train_seconds: float
+    between: Between
 
     @property
     def other_seconds(self) -> Mapping[str, float]:

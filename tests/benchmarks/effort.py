@@ -31,7 +31,7 @@ from hpmkd.plan.architecture import activation_count, forward_cost, layer_count
 from hpmkd.plan.catalog import baselines_of
 from hpmkd.plan.effort import passes
 from hpmkd.plan.planner import expand
-from hpmkd.training.train import make_training
+from hpmkd.training.make_training import make_training
 
 # Data set, network, its widths (None: the usual ones), images in a batch.
 CASES: list[tuple[str, str, list[int] | None, int]] = [

@@ -220,6 +220,7 @@ def test_a_failure_and_a_signal_come_first(
     output, stop = OutputDir(tmp_path / "out"), StopSignals()
     commit_bytes(output.config_file, b"x")
     mirror = Mirror(output, str(tmp_path / "copy"))
+    mirror.close(0.0)
     monkeypatch.setattr(mirror, "close", lambda seconds: ["sweep.yaml"])
     stop.caught = caught
     assert closed(mirror, output, stop, 1) == 1

@@ -11,7 +11,8 @@ from torch import nn
 
 from hpmkd.config.specs import ModelSpec, reusing
 from hpmkd.data.images import Splits
-from hpmkd.methods.build import build_distiller
+from hpmkd.methods.build import DISTILLERS, build_distiller
+from hpmkd.methods.multi_teacher.temperature import SCHEDULES
 from hpmkd.models import build
 from hpmkd.training.recipe import Recipe
 from hpmkd.training.teachers import Teacher
@@ -22,6 +23,15 @@ from support.losses import HPARAMS
 HPM = {"hpmkd.weighting": "attention", "hpmkd.entropy_bonus": 0.1, "hpmkd.gate_steps": 5}
 HPM |= {"hpmkd.t_high": 1.5, "hpmkd.t_low": 0.5}
 CPU = torch.device("cpu")
+RESNET = ModelSpec("resnet8", (4, 4, 8), 1, 16, 4)
+
+# A method with what is special about it: every way in which a training can have a state.
+CASES: list[tuple[str, dict[str, Any]]] = [(name, {}) for name in DISTILLERS]
+CASES += [("HPM-KD", {"count": 3, "hparams": HPM | {"hpmkd.schedule": name}}) for name in SCHEDULES]
+CASES += [("HPM-KD", {"count": 2, "hparams": HPM | {"hpmkd.weighting": name}}) for name in ("uniform", "confidence")]
+CASES += [("KD-Ensemble", {"count": 3})]
+CASES += [("FitNets", {"student": RESNET}), ("TraditionalKD", {"precision": "bf16"}), ("AT", {"precision": "bf16"})]
+CASES += [("Direct", {"optimizer": "sgd", "schedule": "step", "weight_decay": 1e-3})]
 
 
 def make(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hpmkd.cluster.stop_signals import StopSignals
-from hpmkd.plan.events import EpochEnded, EpochResult, Event, Failed, Finished, Resumed
+from hpmkd.plan.events import EpochEnded, EpochResult, Event, Failed, Finished, Resumed, StepsSaved
 from hpmkd.plan.schedule import Places
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep import graceful_stop as module
@@ -73,7 +73,8 @@ def test_tune_ends_when_all_that_run_have_saved(
     tune.step()
     assert gentle.output.stop_file.exists(), "the trials are asked"
     assert tune.queue.stopping, "nothing new starts"
-    tune.report(first, replace(EPOCH, saved_to_stop=True))
+    tune.report(second, StepsSaved("b", 1, of=3, steps=7))
+    tune.report(first, StepsSaved("a", 1, of=3, steps=7, saved_to_stop=True))
     tune.report(second, Resumed("b", 2, 3))
     tune.report(second, EPOCH)
     tune.step()

@@ -17,7 +17,7 @@ from hpmkd.config.specs import spec_to_json
 from hpmkd.data.cache import describe
 from hpmkd.errors import EnvironmentProblem
 from hpmkd.files import commit_bytes, commit_json
-from hpmkd.plan.events import EpochEnded, EpochResult, Failed
+from hpmkd.plan.events import EpochEnded, EpochResult, Failed, StepsSaved
 from hpmkd.plan.job import Job
 from hpmkd.store.epoch_checkpoint import SaveSchedule
 from hpmkd.store.output_dir import OutputDir, trial_folder
@@ -26,7 +26,7 @@ from hpmkd.sweep.reports import events_of, from_report, spoiled
 from hpmkd.sweep.tensorboard import EventFiles
 from hpmkd.sweep.trainable import Reporter, train_model
 from hpmkd.training import captures
-from hpmkd.training.trial import SavableEpoch
+from hpmkd.training.trial import SavableEpoch, SavableSteps
 
 Save = Callable[[Path], None]
 
@@ -104,6 +104,63 @@ def test_what_a_full_disk_left_of_a_checkpoint_is_removed(
     assert seen == [1, 1]
     assert older.exists()
     assert not torn.exists()
+
+
+def pauses(job: Job, output: OutputDir, save: Save, **schedule: float) -> Reporter:
+    """A reporter, after a call between two steps where a checkpoint by time, if `last` says so, is due."""
+    made = SaveSchedule(overhead=1.0)
+    made.last -= schedule.get("last", 0.0)
+    reporter = Reporter(job, output, made, EventFiles(None))
+    reporter._pauses._next = 0.0
+    reporter.between(lambda: SavableSteps(StepsSaved(job.key, 1, of=3, steps=7), save))
+    return reporter
+
+
+@pytest.mark.parametrize(("last", "saves"), [(1.0, False), (59.0, False), (61.0, True)])
+def test_within_an_epoch_a_checkpoint_is_made_once_a_minute(
+    tmp_path: Path, job: Job, reports: list[tuple[dict[str, Any], bool]], last: float, saves: bool
+) -> None:
+    reporter = pauses(job, OutputDir(tmp_path), lambda folder: None, last=last)
+    assert [from_report(metrics) for metrics, checkpoint in reports if checkpoint] == (
+        [StepsSaved(job.key, 1, of=3, steps=7)] if saves else []
+    )
+    reporter.between(lambda: pytest.fail("it was asked a moment ago"))
+
+
+def test_within_an_epoch_a_sweep_that_is_stopped_is_saved_at_once(
+    tmp_path: Path, job: Job, reports: list[tuple[dict[str, Any], bool]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the epochs that have waited for a report, and nothing more is trained until the end."""
+    output, waited = OutputDir(tmp_path), []
+    output.stop_file.parent.mkdir(parents=True, exist_ok=True)
+    reporter = Reporter(job, output, SaveSchedule(1.0), EventFiles(None))
+    for epoch in (1, 2):
+        result = EpochResult(epoch, 2.0, {"ce": 2.0}, 50.0, 0.1, 1.0, 9)
+        reporter.epoch(SavableEpoch(EpochEnded(job.key, result), lambda folder: pytest.fail("not due")))
+    output.stop_file.touch()
+    reporter._pauses._next = 0.0
+    monkeypatch.setattr(module, "wait_for_the_end", waited.append)
+    reporter.between(lambda: SavableSteps(StepsSaved(job.key, 2, of=9, steps=7), lambda folder: None))
+    first, second, third = (from_report(metrics) for metrics, _ in reports)
+    assert isinstance(first, EpochEnded)
+    assert isinstance(second, EpochEnded)
+    assert (first.result.epoch, second.result.epoch) == (1, 2)
+    assert third == StepsSaved(job.key, 2, of=9, steps=7, saved_to_stop=True)
+    assert [checkpoint for _, checkpoint in reports] == [False, False, True]
+    assert waited == [output.stop_file]
+
+
+def test_within_an_epoch_a_full_disk_costs_the_checkpoint_alone(
+    tmp_path: Path, job: Job, reports: list[tuple[dict[str, Any], bool]]
+) -> None:
+    def fail(folder: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    reporter = pauses(job, OutputDir(tmp_path), fail, last=100.0)
+    ((_, checkpoint),) = reports
+    assert not checkpoint
+    reporter._pauses._next = 0.0
+    reporter.between(lambda: pytest.fail("it is not tried again at once"))
 
 
 class Clock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from hpmkd.config.specs import spec_to_json
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.cache import describe
 from hpmkd.files import commit_bytes, commit_json
+from hpmkd.plan.events import StepsSaved
 from hpmkd.plan.job import Job
 from hpmkd.plan.trials import candidates
 from hpmkd.store.output_dir import OutputDir
@@ -93,6 +95,25 @@ def test_it_continues_to_the_bit(stop: int, made: Made, tmp_path: Path) -> None:
     # After a checkpoint at a milestone that is told again: the report may not have come through.
     assert [one.result.epoch for one in rest] == [*([2] if stop == 2 else []), *range(stop + 1, 7)]
     assert judged(rest) == (whole if stop < 3 else whole[1:])
+
+
+@pytest.mark.parametrize("epoch", [0, 2, 5])
+def test_it_continues_within_an_epoch(epoch: int, made: Made, tmp_path: Path) -> None:
+    """Weights in the middle of the epoch after a milestone are not judged as the milestone's."""
+    config, output, jobs = made
+    job = jobs["search_Digits_TraditionalKD-tuned"]
+
+    def pause(save: Callable[[Path], None], at: StepsSaved) -> None:
+        if (at.epoch, at.steps) == (epoch, 1):
+            save(tmp_path)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(try_settings(job, VALUES, output, config.data, CPU, graph=True, pause=pause))
+    rest = tried(made, VALUES, tmp_path)
+    assert [one.result.epoch for one in rest] == list(range(epoch + 1, 7))
+    whole = judged(tried(made, VALUES))
+    assert judged(rest) == (whole if epoch < 2 else whole[1:])
 
 
 def test_a_checkpoint_of_other_settings_is_not_taken(made: Made, tmp_path: Path) -> None:

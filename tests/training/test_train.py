@@ -8,17 +8,12 @@ from typing import Any
 import pytest
 import torch
 from support.builders import make_fit
-from support.trainings import HPM, make, same, saved
+from support.trainings import CASES, RESNET, make, same, saved
 
-from hpmkd.config.specs import ModelSpec
 from hpmkd.errors import Diverged
-from hpmkd.methods.build import DISTILLERS
-from hpmkd.methods.multi_teacher.temperature import SCHEDULES
 from hpmkd.plan.work import validation_period
 from hpmkd.training.evaluate import evaluate
 from hpmkd.training.optim import learning_rate
-
-RESNET = ModelSpec("resnet8", (4, 4, 8), 1, 16, 4)
 
 
 @pytest.fixture(autouse=True)
@@ -27,14 +22,6 @@ def _one_thread() -> Any:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-CASES: list[tuple[str, dict[str, Any]]] = [(name, {}) for name in DISTILLERS]
-CASES += [("HPM-KD", {"count": 3, "hparams": HPM | {"hpmkd.schedule": name}}) for name in SCHEDULES]
-CASES += [("HPM-KD", {"count": 2, "hparams": HPM | {"hpmkd.weighting": name}}) for name in ("uniform", "confidence")]
-CASES += [("KD-Ensemble", {"count": 3})]
-CASES += [("FitNets", {"student": RESNET}), ("TraditionalKD", {"precision": "bf16"}), ("AT", {"precision": "bf16"})]
-CASES += [("Direct", {"optimizer": "sgd", "schedule": "step", "weight_decay": 1e-3})]
 
 
 @pytest.mark.parametrize(("method", "more"), CASES)
