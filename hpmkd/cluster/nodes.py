@@ -7,7 +7,6 @@ were trained by another version of the code.
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,14 +22,12 @@ from hpmkd.cluster import sight
 from hpmkd.data.source.listing import count
 from hpmkd.errors import EnvironmentProblem
 from hpmkd.files import TEMP_PREFIX
-from hpmkd.log import progress
 from hpmkd.store.output_dir import OutputDir
 
 ANSWER_SECONDS = 90.0  # the first process of a Ray worker on a busy node takes a while
 # By so much clocks may differ: locks and epoch checkpoints are ordered by time, and what is younger counts.
 CLOCK_SECONDS = 10.0
 _SEEN_SECONDS = 15.0  # until a file that a node has written is seen here, through a network file system's caches
-_LOOK_SECONDS = 2.0  # between two looks at who is there
 _MARK = f"{TEMP_PREFIX}node-"
 
 
@@ -202,30 +199,17 @@ def on_each(nodes: Sequence[Node], function: Callable[..., dict[str, str | None]
             )
 
 
-@contextlib.contextmanager
-def watched_nodes() -> Iterator[None]:
-    """While the body lasts it is said, in a line each, which nodes leave the cluster and which join it."""
+LEFT_OUT: set[str] = set()  # numbers of nodes that are kept from work, see `newcomers`
 
-    def watch(known: list[Node]) -> None:
-        while not over.wait(_LOOK_SECONDS):
-            with contextlib.suppress(ray.exceptions.RayError, RuntimeError, OSError):  # the head is gone: Ray ends us
-                now = living_nodes()
-                for node in known:
-                    if node not in now:
-                        progress.info(f"node {node.address} left the cluster; what it was training goes on elsewhere")
-                for node in now:
-                    if node not in known:
-                        progress.info(f"node {node.address} joined the cluster")
-                known = now
 
-    over = threading.Event()
-    watcher = threading.Thread(target=watch, args=(living_nodes(),), daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        over.set()
-        watcher.join()
+def usable() -> dict[str, float]:
+    """Resources of the nodes that may be given work, by name; needs a started Ray."""
+    have = dict(ray.cluster_resources())
+    for one in ray.nodes() if LEFT_OUT else []:
+        if one["Alive"] and one["NodeID"] in LEFT_OUT:
+            for name, number in one["Resources"].items():
+                have[name] = have.get(name, 0.0) - number
+    return have
 
 
 def several(nodes: Sequence[Node]) -> str:

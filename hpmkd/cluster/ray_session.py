@@ -15,7 +15,7 @@ import ray
 
 from hpmkd.cluster.join import join, no_cluster
 from hpmkd.cluster.mps import MpsDaemon, refuse_mps
-from hpmkd.cluster.nodes import watched_nodes
+from hpmkd.cluster.newcomers import watched_nodes
 from hpmkd.cluster.ray_output import logs_folder, without_ray_reports
 from hpmkd.cluster.ray_processes import VITAL, RayProcesses, lives
 from hpmkd.cluster.resources import given_variables, prepare_environment, worker_env
@@ -67,7 +67,7 @@ def running_ray(
     if config.resources.address:
         refuse_mps(config, f"the Ray cluster at {config.resources.address}")
         _join(config.resources.address, stop, deterministic, common)
-        with _joined(verbose):
+        with _joined(output, verbose):
             yield
         return
     ours = RayProcesses(output.ray_file)
@@ -85,9 +85,9 @@ def running_ray(
 
 
 @contextmanager
-def _joined(verbose: bool) -> Iterator[None]:
+def _joined(output: OutputDir, verbose: bool) -> Iterator[None]:
     try:
-        with without_ray_reports(verbose), watched_nodes():
+        with without_ray_reports(verbose), watched_nodes(output):
             yield
     finally:
         ray.shutdown()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import ray
 
+from hpmkd.cluster.nodes import usable
 from hpmkd.config.kernels import COMPILED
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.errors import EnvironmentProblem, UsageError
@@ -103,6 +104,15 @@ class Shares:
     def _at_work(self) -> list[TrialResources]:
         return list(self.own.values()) or [self.common]
 
+    def now(self, limit: int | None) -> Shares:
+        """The same shares, with as many side by side as the cluster has room for now, and no more than `limit`."""
+        have = usable()
+
+        def resized(one: TrialResources) -> TrialResources:
+            return replace(one, concurrent=_side_by_side(one.cpus, one.gpus, have, limit))
+
+        return Shares(resized(self.common), {role: resized(one) for role, one in self.own.items()})
+
     def fewer(self, concurrent: Callable[[int], int]) -> Shares:
         """The same with fewer trials side by side: of each role as many as `concurrent` makes of all that fit."""
         own = {role: one.fewer(concurrent(one.concurrent)) for role, one in self.own.items()}
@@ -143,7 +153,7 @@ def trial_resources(config: SweepConfig, per_gpu: int | None = None) -> TrialRes
         EnvironmentProblem: the request can never be met (Tune would wait for ever). UsageError: compiled kernels are
             asked for, and trials would get a GPU.
     """
-    have = ray.cluster_resources()
+    have = usable()
     cpus_have, gpus_have = have.get("CPU", 0.0), have.get("GPU", 0.0)
     wanted = config.resources
     given = 0.0 if wanted.gpus_per_trial in ("auto", None) else float(wanted.gpus_per_trial)
@@ -165,9 +175,13 @@ def trial_resources(config: SweepConfig, per_gpu: int | None = None) -> TrialRes
             found=f"{cpus:g} cores and {gpus:g} GPUs per trial",
             todo="lower --cpus-per-trial, --gpus-per-trial or fit.threads, or set resources.device: cpu",
         )
-    fits = min(cpus_have // cpus, _fits_gpus(gpus_have, gpus)) if gpus else cpus_have // cpus
-    most = max(1, int(fits))
-    return TrialResources(cpus, gpus, "cuda" if gpu else "cpu", min(most, wanted.max_concurrent or most))
+    return TrialResources(cpus, gpus, "cuda" if gpu else "cpu", _side_by_side(cpus, gpus, have, wanted.max_concurrent))
+
+
+def _side_by_side(cpus: float, gpus: float, have: Mapping[str, float], limit: int | None) -> int:
+    cpus_have, gpus_have = have.get("CPU", 0.0), have.get("GPU", 0.0)
+    most = max(1, int(min(cpus_have // cpus, _fits_gpus(gpus_have, gpus)) if gpus else cpus_have // cpus))
+    return min(most, limit or most)
 
 
 def _need_cpu() -> UsageError:

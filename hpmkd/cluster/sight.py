@@ -32,12 +32,7 @@ def look(output: str, plan: str, mark: str, packages: Sequence[str] = PACKAGES) 
         `host`; `python`; a version or None of each package; `hpmkd`: see `installed`; `time`: seconds since 1970;
         `plan`: the file's hash, or why there is none; `mark`: None, or why it was not written.
     """
-    found: dict[str, Any] = {"host": platform.node(), "python": platform.python_version(), "hpmkd": installed()}
-    for name in packages:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = None
+    found: dict[str, Any] = {"host": platform.node(), "hpmkd": installed(), **versions(packages)}
     try:
         found["plan"] = hashlib.sha256(Path(output, plan).read_bytes()).hexdigest()
     except OSError as error:
@@ -48,6 +43,17 @@ def look(output: str, plan: str, mark: str, packages: Sequence[str] = PACKAGES) 
     except OSError as error:
         found["mark"] = str(error)
     return {**found, "time": time.time()}
+
+
+def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str | None]:
+    """Of Python, and of each package; None where it is not there."""
+    found: dict[str, str | None] = {"python": platform.python_version()}
+    for name in packages:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = None
+    return found
 
 
 def installed() -> tuple[str, str] | None:

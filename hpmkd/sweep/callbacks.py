@@ -87,6 +87,10 @@ class TrackerCallback(EventCallback):
         """A round begins."""
         self.tracker.round(wanted, shares.places, {role: shares.of(role).description for role in Role})
 
+    def resized(self, shares: Shares) -> None:
+        """There is more room, or less."""
+        self.tracker.places = shares.places
+
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """A moment to look."""
         self.show()
@@ -171,6 +175,10 @@ class Profiler(EventCallback):
     def round(self, wanted: Collection[str], shares: Shares) -> None:
         """A round begins."""
         self._shares, self.concurrent = shares, shares.most
+
+    def resized(self, shares: Shares) -> None:
+        """There is more room, or less; the most counts."""
+        self._shares, self.concurrent = shares, max(self.concurrent, shares.most)
 
     def close(self) -> None:
         """This start of the sweep has ended."""

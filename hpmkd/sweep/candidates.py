@@ -14,8 +14,10 @@ from ray import tune
 from hpmkd.audit.sweep_dir import Sweep, open_sweep
 from hpmkd.config.sweep import memory_folder
 from hpmkd.plan.events import EpochEnded, StepsSaved
+from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.search_file import SearchResult
 from hpmkd.sweep.device_setup import set_up
+from hpmkd.sweep.on_node import Software, need_node
 from hpmkd.sweep.pauses import Pauses, wait_for_the_end
 from hpmkd.sweep.reports import to_report
 
@@ -26,13 +28,16 @@ if TYPE_CHECKING:
 NUMBER, SETTINGS, EPOCH, LOSS = "number", "settings", "tune_epoch", "tune_loss"
 
 
-def try_candidate(config: dict[str, Any], output: str, device: str, gpu_share: float, key: str) -> None:
+def try_candidate(
+    config: dict[str, Any], output: str, device: str, gpu_share: float, key: str, software: Software | None = None
+) -> None:
     """Trains a student of the tuning `key` with `config["settings"]`; reports where candidates are compared."""
     import torch
 
     from hpmkd.store.epoch_checkpoint import SaveSchedule
     from hpmkd.training.candidate import try_settings
 
+    need_node(OutputDir(Path(output)), software)
     sweep, where = open_sweep(Path(output)), torch.device(device)
     job, before = sweep.by_key[key], tune.get_checkpoint()
     set_up(where, job, sweep.config.resources, gpu_share)
@@ -41,10 +46,7 @@ def try_candidate(config: dict[str, Any], output: str, device: str, gpu_share: f
     about = {name: config[name] for name in (NUMBER, SETTINGS) if name in config}
 
     def report(event: EpochEnded | StepsSaved, save: Callable[[Path], None], judged: Judged | None = None) -> None:
-        start, values = time.monotonic(), dict(about)
-        if judged is not None:
-            values |= {EPOCH: judged.epoch, LOSS: judged.loss, "standard_error": judged.standard_error}
-            values |= {"accuracy_pct": judged.accuracy_pct, "seconds": judged.train_seconds}
+        start, values = time.monotonic(), about | _values(judged)
         with tempfile.TemporaryDirectory(prefix=sweep.output.scratch_prefix) as folder:
             save(Path(folder))
             tune.report({**to_report(event), **values}, checkpoint=tune.Checkpoint.from_directory(folder))
@@ -65,6 +67,15 @@ def try_candidate(config: dict[str, Any], output: str, device: str, gpu_share: f
         stopping = sweep.output.stop_file.exists()
         if tried.judged is not None or stopping or schedule.due():
             report(EpochEnded(key, tried.result, saved_to_stop=stopping), tried.save, tried.judged)
+
+
+def _values(judged: Judged | None) -> dict[str, Any]:
+    if judged is None:
+        return {}
+    return {
+        EPOCH: judged.epoch, LOSS: judged.loss, "standard_error": judged.standard_error,
+        "accuracy_pct": judged.accuracy_pct, "seconds": judged.train_seconds,
+    }  # fmt: skip
 
 
 def was_made_before(output: str, key: str, device: str) -> bool:

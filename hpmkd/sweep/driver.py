@@ -18,6 +18,7 @@ from hpmkd.plan.job import Job
 from hpmkd.plan.roles import Role
 from hpmkd.store.inspection import Finding, inspect_job
 from hpmkd.sweep.callbacks import EventLog, Profiler, Records, TrackerCallback, TrimMetrics
+from hpmkd.sweep.capacity import Capacity
 from hpmkd.sweep.failures import Attempts, Failure, Round, failure_of_round
 from hpmkd.sweep.gpu_probe import known_usage, lines, measure, per_gpu
 from hpmkd.sweep.graceful_stop import GracefulStop
@@ -151,6 +152,8 @@ class SweepState:
         for watcher in self.watchers:
             watcher.round((now.keys | waiting_for_tunings(self.sweep.jobs, self.missing())) - self.done(), part)
         callbacks += [*self.loggers, *self.watchers]
+        if self.sweep.config.resources.address and not now.attempt:
+            callbacks.append(Capacity(queue, part, self.sweep.config.resources.max_concurrent, self._resized))
         self.lines.failed_now.clear()
         self.gentle.arm(queue)
         stopped: Failure | None = None
@@ -175,6 +178,10 @@ class SweepState:
         if self.stop.caught is None:
             finish_round(self.sweep)
             self._settle(now, queue, stopped, records, restored=restore is not None)
+
+    def _resized(self, part: Shares) -> None:
+        for watcher in self.watchers:
+            watcher.resized(part)
 
     def _settle(self, now: Round, queue: JobQueue, stopped: Failure | None, records: Records, restored: bool) -> None:
         """After a round: what has failed in it, and, where it was stopped, says so."""

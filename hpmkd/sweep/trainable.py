@@ -20,6 +20,7 @@ from hpmkd.plan.job import Job
 from hpmkd.store.epoch_log import EpochLog, epoch_file
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep.device_setup import set_up
+from hpmkd.sweep.on_node import Software, need_node
 from hpmkd.sweep.pauses import Pauses, wait_for_the_end
 from hpmkd.sweep.reports import to_report
 from hpmkd.sweep.tensorboard import EventFiles
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
 _REPORT_SECONDS = 0.5
 
 
-def train_model(config: dict[str, Any], output: str, device: str, gpu_shares: Mapping[str, float]) -> None:
+def train_model(
+    config: dict[str, Any], output: str, device: str, gpu_shares: Mapping[str, float], software: Software | None = None
+) -> None:
     """Trains the job named in `config` and reports each epoch; checkpoints when they are due.
 
     Args:
@@ -42,8 +45,10 @@ def train_model(config: dict[str, Any], output: str, device: str, gpu_shares: Ma
         output: the sweep's folder, given anew at every start, so that it may have moved.
         device: `cpu` or `cuda`.
         gpu_shares: role of a trial's job -> its share of a GPU.
+        software: see `need_node`.
     """
     timings, start = Timings(), time.monotonic()
+    need_node(OutputDir(Path(output)), software)
     import torch
 
     from hpmkd.store.epoch_checkpoint import SaveSchedule
@@ -53,7 +58,6 @@ def train_model(config: dict[str, Any], output: str, device: str, gpu_shares: Ma
     sweep = open_sweep(Path(output))
     job, record, resources = sweep.by_key[config["job"]], sweep.config.record, sweep.config.resources
     before, where = tune.get_checkpoint(), torch.device(device)
-    candidates = (Path(before.path),) if before is not None else ()
     set_up(where, job, resources, gpu_shares[job.role])
     # Of students the first run stands for all: watching costs time, and they do the same.
     watch = Operators(where) if record.profile and job.run in (None, 1) else None
@@ -61,16 +65,10 @@ def train_model(config: dict[str, Any], output: str, device: str, gpu_shares: Ma
     with EventFiles(sweep.output.tensorboard / job.key if record.tensorboard else None) as curves:
         reporter = Reporter(job, sweep.output, SaveSchedule(record.checkpoint_overhead), curves)
         events = run_job(
-            job,
-            sweep.output,
-            data=sweep.config.data,
-            device=where,
-            candidates=candidates,
-            timings=timings,
-            graph=resources.cuda_graph,
+            job, sweep.output, data=sweep.config.data, device=where, timings=timings, pause=reporter.between,
+            candidates=(Path(before.path),) if before is not None else (), graph=resources.cuda_graph,
             keep_predictions=record.predictions,
-            pause=reporter.between,
-        )
+        )  # fmt: skip
         _follow(events, reporter, watch=watch, timings=timings, profile=record.profile)
     if watch:
         watch.close()

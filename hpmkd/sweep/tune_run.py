@@ -20,6 +20,7 @@ from hpmkd.config.sweep import cache_folder
 from hpmkd.files import commit_json, parse_json
 from hpmkd.plan.grid import grid_of
 from hpmkd.plan.roles import Role
+from hpmkd.sweep.on_node import needed_software
 from hpmkd.sweep.searcher import DependencySearcher, FifoScheduler, JobQueue
 from hpmkd.sweep.signed_state import StateSigner, signing_key, why_invalid
 from hpmkd.sweep.trainable import train_model
@@ -113,7 +114,9 @@ def _trainable(sweep: Sweep, shares: Shares) -> Any:
     gpus = {role.value: shares.of(role).gpus for role in Role}
     # Of a restored round, Tune asks again for each of its trials: what is measured anew holds for them too.
     return tune.with_resources(
-        tune.with_parameters(train_model, output=output, device=device, gpu_shares=gpus),
+        tune.with_parameters(
+            train_model, output=output, device=device, gpu_shares=gpus, software=needed_software(sweep.config)
+        ),
         functools.partial(placement, {role.value: _request(shares.of(role)) for role in Role}),
     )
 

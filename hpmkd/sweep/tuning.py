@@ -20,6 +20,7 @@ from hpmkd.files import commit_json, parse_json
 from hpmkd.plan.job import Job
 from hpmkd.plan.trials import candidates, milestones
 from hpmkd.sweep.candidates import EPOCH, LOSS, NUMBER, SETTINGS, note_chosen, try_candidate, was_made_before
+from hpmkd.sweep.on_node import Software, needed_software
 from hpmkd.sweep.signed_state import StateSigner, why_invalid
 from hpmkd.sweep.tune_run import give_callbacks, run_config, sweep_key, versions
 from hpmkd.sweep.tuned import conclusion, rows
@@ -95,7 +96,7 @@ def tune_settings(
     if _remote(was_made_before, share, where):
         return None
     folder = sweep.output.tuning(job)
-    trainable = _trainable(where, share)
+    trainable = _trainable(where, share, needed_software(sweep.config))
     signer = StateSigner(folder, sweep_key(sweep))
     if _restorable(sweep, job, folder):
         tuner = tune.Tuner.restore(str(folder), trainable, restart_errored=True, resume_unfinished=True)
@@ -118,9 +119,9 @@ def _remote(work: Any, share: TrialResources, given: Mapping[str, Any]) -> Any:
     return ray.get(ray.remote(num_cpus=share.cpus, num_gpus=share.gpus, max_retries=1)(work).remote(**given))
 
 
-def _trainable(where: Mapping[str, str], share: TrialResources) -> Any:
+def _trainable(where: Mapping[str, str], share: TrialResources, software: Software | None) -> Any:
     return tune.with_resources(
-        tune.with_parameters(try_candidate, **where, gpu_share=share.gpus),
+        tune.with_parameters(try_candidate, **where, gpu_share=share.gpus, software=software),
         {"CPU": share.cpus, **({"GPU": share.gpus} if share.gpus else {})},
     )
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -68,3 +70,30 @@ def test_two_hosts(world: Hosts) -> None:
     assert set(at_work(world).values()) == {"a", "c"}
     assert list((world.base / "c" / "cache").rglob("Digits*.pt")), "decoded there, too"
     assert c.address in done.stdout
+
+
+@pytest.mark.slow
+def test_hosts_that_join_later(world: Hosts, tmp_path: Path) -> None:
+    """One that lacks the output gets no work, and costs no model; one that is right trains."""
+    a = head(world)
+    log = tmp_path / "log"
+    process = a.start(log, *sweep(a, "--student-epochs", "60", "--runs", "4"))
+    wait_for(lambda: "training" in log.read_text(), process, log)
+    b = joined(world.add("b", sees_shared=False), a, cores=2)
+    wait_for(lambda: f"node {b.address} joined the cluster; nothing is trained there" in log.read_text(), process, log)
+    c = joined(world.add("c"), a)
+    wait_for(lambda: f"node {c.address} joined the cluster\n" in log.read_text(), process, log)
+    assert process.wait(600) == 0, log.read_text()
+    said = log.read_text()
+    assert "mount it there" in said
+    assert "FAILED" not in said
+    assert set(at_work(world).values()) == {"a", "c"}
+    assert len(list((world.shared / "out" / "models").glob("student*.pt"))) == 8
+
+
+def wait_for(there: Callable[[], bool], process: subprocess.Popen[str], log: Path) -> None:
+    end = time.monotonic() + 300
+    while not there():
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < end, log.read_text()
+        time.sleep(0.2)
