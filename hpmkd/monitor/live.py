@@ -1,4 +1,5 @@
-"""The live view: on a terminal a bar and the running models below the lines of progress; elsewhere lines only."""
+"""The live view: on a terminal a bar and the running models below the lines of progress, in a notebook above them;
+elsewhere lines only."""
 
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ from rich.text import Text
 
 from hpmkd.data.source.listing import count
 from hpmkd.log import lines_above, print_line
+from hpmkd.monitor.notebook import NotebookView, in_notebook
 from hpmkd.monitor.tracker import Running, Tracker
 from hpmkd.numeric import clock, is_defined, percent
 from hpmkd.plan.job import label
@@ -110,6 +112,11 @@ def watching(tracker: Tracker, runs: int, plain: bool) -> Iterator[Callable[[], 
         runs: per baseline, for the names.
         plain: there shall be none, whatever the terminal can do.
     """
+    if not plain and in_notebook():
+        cell = NotebookView(lambda: render(tracker, runs))
+        with cell.shown():
+            yield cell.refresh
+        return
     if plain or not suits_a_live_view():
         yield _nothing
         return

@@ -12,7 +12,7 @@ from typing import Any
 
 import ray
 from ray import tune
-from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig
+from ray.tune import CheckpointConfig, FailureConfig, ProgressReporter, RunConfig, TuneConfig
 
 from hpmkd.audit.sweep_dir import Sweep
 from hpmkd.cluster.resources import Shares, TrialResources
@@ -169,7 +169,22 @@ def give_callbacks(tuner: tune.Tuner, callbacks: Sequence[Any]) -> Any:
     inner = tuner._local_tuner
     assert inner is not None, "the driver runs where Ray does, never through Ray Client"
     inner._run_config.callbacks = list(callbacks)
+    inner._run_config.progress_reporter = _NoReports()
     return inner
+
+
+class _NoReports(ProgressReporter):
+    """Keeps Tune from reporting by itself: in a notebook that would clear what a cell has printed, our bar included."""
+
+    def setup(self, *args: Any, **kwargs: Any) -> None:
+        """There is nothing to set up."""
+
+    def should_report(self, trials: list[Any], done: bool = False) -> bool:
+        """Never."""
+        return False
+
+    def report(self, trials: list[Any], done: bool, *sys_info: str) -> None:
+        """Nor anything to say."""
 
 
 def _hand_over(tuner: tune.Tuner, queue: JobQueue, callbacks: Sequence[Any]) -> None:
