@@ -24,7 +24,7 @@ _ALIASES = {
     "--teacher-epochs": ("fit.teacher_epochs", "INT", "epochs of teachers"),
     "--student-epochs": ("fit.student_epochs", "INT", "epochs of students"),
     "--data-dir": ("data.dir", "DIR", "folder of the data sets"),
-    "--gpus-per-trial": ("resources.gpus_per_trial", "SHARE", "share of a GPU per trial, such as 0.2"),
+    "--gpus-per-trial": ("resources.gpus_per_trial", "SHARE", "share of a GPU per trial, at most 1, such as 0.2"),
     "--cpus-per-trial": ("resources.cpus_per_trial", "CORES", "CPU cores per trial"),
     "--max-concurrent": ("resources.max_concurrent", "INT", "trials side by side"),
     "--mirror": ("record.mirror", "URI", "keep a copy of the output there: a folder, s3://bucket/run7, gs://, sftp://"),

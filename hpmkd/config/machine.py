@@ -4,9 +4,29 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from hpmkd.config.fields import Positive, PositiveInt, Section
+from hpmkd.config.fields import Positive, PositiveInt, Rejected, Section
+
+_LEAST_SHARE = 0.01  # of a GPU's memory: what CUDA itself takes of a large one for each process
+
+
+def need_one_gpu(share: float) -> float:
+    """Rejected where a trial is to have several GPUs, or less of one than a process needs."""
+    if share > 1:
+        raise Rejected(
+            "at most 1: a trial trains on one GPU, or on a share of it; no model is spread over several",
+            found=f"{share:g}",
+            todo="1 gives each trial a whole GPU, 0.2 puts five on each, auto measures how many fit; several GPUs are "
+            "filled with trials by themselves",
+        )
+    if 0 < share < _LEAST_SHARE:
+        raise Rejected(
+            f"at least {_LEAST_SHARE:g} (a hundred trials on each GPU), or 0 for none",
+            found=f"{share:g}",
+            todo="take a larger share, or auto, which measures how many fit",
+        )
+    return share
 
 
 class ResourcesConfig(Section):
@@ -14,9 +34,10 @@ class ResourcesConfig(Section):
 
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda if there is a GPU")
     cpus_per_trial: Positive | None = Field(None, description="CPU cores per trial; default: as many as fit.threads")
-    gpus_per_trial: Annotated[float, Field(ge=0, le=64)] | Literal["auto"] | None = Field(
-        "auto", description="share of a GPU per trial, such as 0.2; auto: measured once for each role (teacher, "
-        "student, ...), from the memory and the utilisation of one trial; null: chosen from the number of CPU cores",
+    gpus_per_trial: Annotated[float, Field(ge=0), AfterValidator(need_one_gpu)] | Literal["auto"] | None = Field(
+        "auto", description="share of a GPU per trial, at most 1, such as 0.2; auto: measured once for each role "
+        "(teacher, student, ...) and kind of GPU, from the memory and the utilisation of one trial; null: chosen from "
+        "the number of CPU cores",
     )  # fmt: skip
     max_concurrent: PositiveInt | None = Field(None, description="trials at the same time; default: as many as fit")
     cuda_graph: bool = Field(True, description="GPU: record a training step once and replay it as a CUDA graph")

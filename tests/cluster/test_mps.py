@@ -226,7 +226,6 @@ def test_a_daemon_at_the_default_place_is_used_too_while_it_lives(
     [
         {"device": "cpu"},
         {"gpus_per_trial": 1.0},
-        {"gpus_per_trial": 2.0},
         {"gpus_per_trial": 0.0},
         {"gpus_per_trial": 0.6},
         {"max_concurrent": 1},

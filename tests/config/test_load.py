@@ -225,6 +225,29 @@ def test_errors_are_at_the_place_that_the_user_wrote(
         ("fit.precision", "half", "'fp32', 'bf16' or 'auto'", 'for example fit.precision: "fp32"'),
         ("datasets", 3, "a list", "correct it"),
         ("data.train_images", "many", "a whole number", "correct it, or leave it out"),
+        (
+            "resources.gpus_per_trial",
+            2,
+            "at most 1: a trial trains on one GPU",
+            "1 gives each trial a whole GPU, 0.2 puts",
+        ),
+        (
+            "resources.gpus_per_trial",
+            1.5,
+            "at most 1: a trial trains on one GPU",
+            "several GPUs are filled with trials",
+        ),
+        (
+            "resources.gpus_per_trial",
+            -0.5,
+            "greater than or equal to 0, or: 'auto'",
+            'resources.gpus_per_trial: "auto"',
+        ),
+        ("resources.gpus_per_trial", 1e-9, "at least 0.01", "take a larger share, or auto"),
+        ("resources.gpus_per_trial", float("nan"), "a finite number, or: 'auto'", 'resources.gpus_per_trial: "auto"'),
+        ("resources.gpus_per_trial", float("inf"), "a finite number", 'resources.gpus_per_trial: "auto"'),
+        ("resources.gpus_per_trial", "half", "a number, or: 'auto'", 'resources.gpus_per_trial: "auto"'),
+        ("resources.gpus_per_trial", True, "a number, or: 'auto'", 'resources.gpus_per_trial: "auto"'),
     ],
 )
 def test_a_bad_value_is_told_in_plain_words(key: str, value: Any, expected: str, todo: str) -> None:
