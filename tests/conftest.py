@@ -100,7 +100,7 @@ def hangup_as_usual() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def small_ray() -> Iterator[None]:
-    """A private Ray with two cores and three GPUs that do not exist; the sweep's driver finds and keeps it."""
+    """A private Ray with two cores and eight GPUs that do not exist; the sweep's driver finds and keeps it."""
     import ray
 
     from hpmkd.cluster.resources import prepare_environment
@@ -109,7 +109,7 @@ def small_ray() -> Iterator[None]:
     ray.init(
         address="local",
         num_cpus=2,
-        num_gpus=3,
+        num_gpus=8,
         include_dashboard=False,
         log_to_driver=False,
         object_store_memory=100 * 2**20,

@@ -1,5 +1,5 @@
-"""A CUDA client, run as a script: `devices` lists the GPUs that a process sees, `generations` says of each the major
-number of its compute capability, `context` tries each of them.
+"""A CUDA client, run as a script: `devices` lists the GPUs that a process sees, `kinds` says of each its memory and its
+name, `generations` the major number of its compute capability, `context` tries each of them.
 
 A process of its own, because CUDA reads the environment once in a process's life, and the sweep's own must stay without
 CUDA. Standard library only: nothing of the package is imported.
@@ -51,10 +51,21 @@ class Driver:
 
     def uuid(self, device: int) -> str:
         """What CUDA_VISIBLE_DEVICES may call a GPU, or a part of one (MIG), independently of the others there are."""
-        raw, name = (ctypes.c_ubyte * 16)(), ctypes.create_string_buffer(256)
+        raw = (ctypes.c_ubyte * 16)()
         self.call("cuDeviceGetUuid_v2 cuDeviceGetUuid", ctypes.byref(raw), device)
-        self.call("cuDeviceGetName", name, len(name), device)
-        return f"{'MIG' if b' MIG ' in name.value else 'GPU'}-{uuid.UUID(bytes=bytes(raw))}"
+        return f"{'MIG' if ' MIG ' in self.name(device) else 'GPU'}-{uuid.UUID(bytes=bytes(raw))}"
+
+    def name(self, device: int) -> str:
+        """What its maker calls it."""
+        text = ctypes.create_string_buffer(256)
+        self.call("cuDeviceGetName", text, len(text), device)
+        return text.value.decode(errors="replace")
+
+    def kind(self, device: int) -> str:
+        """Bytes of its memory, and its name."""
+        total = ctypes.c_size_t()
+        self.call("cuDeviceTotalMem_v2 cuDeviceTotalMem", ctypes.byref(total), device)
+        return f"{total.value} {self.name(device)}"
 
     def generation(self, device: int) -> int:
         """The major number of its compute capability."""
@@ -72,7 +83,7 @@ class Driver:
 
 
 def main(work: str) -> int:
-    """Prints the GPUs (`devices`, `generations`), or tries each (`context`); where that fails, prints why."""
+    """Prints the GPUs (`devices`, `kinds`, `generations`), or tries each (`context`); where that fails, prints why."""
     try:
         driver = Driver()
         devices = driver.devices()
@@ -81,6 +92,8 @@ def main(work: str) -> int:
         for device in devices:
             if work == "devices":
                 print(driver.uuid(device))
+            elif work == "kinds":
+                print(driver.kind(device))
             elif work == "generations":
                 print(driver.generation(device))
             else:

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from hpmkd.plan.gpu_share import GpuKind
 from hpmkd.store.scratch import SHORT_TEMP
 
 CONTROL = "nvidia-cuda-mps-control"
@@ -54,6 +55,15 @@ def gpu_generations() -> list[int]:
     try:
         return [int(line) for line in try_client("generations", os.environ).split()]
     except MpsRefused:
+        return []
+
+
+def visible_kinds(env: Mapping[str, str]) -> list[GpuKind]:
+    """Of each GPU that a process with this environment sees, in CUDA's order; none where CUDA has none, or fails."""
+    try:
+        rows = [line.partition(" ") for line in try_client("kinds", env).splitlines()]
+        return [GpuKind(name.strip(), int(total)) for total, _, name in rows]
+    except (MpsRefused, ValueError):
         return []
 
 

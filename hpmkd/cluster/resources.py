@@ -13,6 +13,7 @@ from hpmkd.config.kernels import COMPILED
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.errors import EnvironmentProblem, UsageError
 from hpmkd.hardware import ALLOCATOR, DETERMINISTIC_CUBLAS
+from hpmkd.plan.gpu_share import UNSEEN
 from hpmkd.plan.roles import Role
 from hpmkd.plan.schedule import Places
 
@@ -33,6 +34,8 @@ _TUNE_ENV = {
 # Set by Ray itself, in each process that imports or starts it.
 _OF_RAY = ("RAY_CLIENT_MODE", "RAY_AUTH_MODE")
 
+_REST = 0.05  # of a GPU: less is not worth a word
+
 
 @dataclass(frozen=True)
 class TrialResources:
@@ -47,6 +50,16 @@ class TrialResources:
     def description(self) -> str:
         """What a trial gets, for people: `1 core`, `0.2 GPU`."""
         return f"{self.gpus:.2g} GPU" if self.gpus else f"{self.cpus:g} core{'s' * (self.cpus != 1)}"
+
+    @property
+    def left_over(self) -> str:
+        """Said of a share that does not go into a GPU without a rest; else empty."""
+        each = int(_fits_gpus(1, self.gpus)) if 0 < self.gpus < 1 else 1
+        rest = 1 - each * self.gpus if 0 < self.gpus < 1 else 0.0
+        if rest < _REST:
+            return ""
+        whole = f"1/{each} ({1 / each:.3g})" if each > 1 else "1"
+        return f"{self.gpus:g} of a GPU per trial: {each} on each GPU, of which {rest:.0%} is left; {whole} leaves none"
 
     def fewer(self, concurrent: int) -> TrialResources:
         """The same with fewer trials side by side: each gets more memory, and of a GPU a larger share."""
@@ -165,7 +178,7 @@ def trial_resources(config: SweepConfig, per_gpu: int | None = None) -> TrialRes
     gpus = 0.0
     if gpu:
         by_cores = max(1, int(cpus_have / cpus / max(gpus_have, 1)))
-        gpus = given or 1 / min(by_cores, per_gpu or 8)
+        gpus = given or 1 / min(by_cores, per_gpu or UNSEEN)
     elif given:
         gpus = given
     if cpus > cpus_have or gpus > gpus_have:

@@ -15,7 +15,25 @@ _FREE = 0.95  # of a GPU's memory: the rest is left to the driver and to others
 # of another run beside them, and between epochs and at its ends a trial is not on the GPU at all. (On an H100 a LeNet5
 # kept the GPU 95 % busy; under MPS four did 1.7 times as much as one, eight 1.8 times, sixteen no more.)
 _LEAST, _MOST = 4, 16
-_UNSEEN = 8  # where it was not seen how busy the GPU is
+UNSEEN = 8  # where it was not seen how busy the GPU is
+
+
+@dataclass(frozen=True, order=True)
+class GpuKind:
+    """GPUs on which a trial takes the same.
+
+    Args:
+        name: of the model.
+        total_bytes: of memory: there are models with more and less of it; 0 where it is not known.
+    """
+
+    name: str
+    total_bytes: int = 0
+
+    @property
+    def description(self) -> str:
+        """For people: `NVIDIA H100 80GB HBM3, 79 GiB`."""
+        return f"{self.name}, {self.total_bytes / 2**30:.0f} GiB" if self.total_bytes else self.name
 
 
 @dataclass(frozen=True)
@@ -37,7 +55,7 @@ class GpuUsage:
     def side_by_side(self) -> int:
         """How many such trials a GPU takes: as many as keep it busy, at least four, but no more than memory allows."""
         fit = int(_FREE * self.total_bytes // self.trial_bytes)
-        wanted = _UNSEEN if self.busy is None else math.ceil(1 / max(self.busy, 1 / _MOST))
+        wanted = UNSEEN if self.busy is None else math.ceil(1 / max(self.busy, 1 / _MOST))
         return max(1, min(fit, max(_LEAST, wanted), _MOST))
 
     @property

@@ -140,7 +140,7 @@ class OutputDir:
 
     @property
     def gpu_file(self) -> Path:
-        """What one trial of each role takes of a GPU, measured once; see `sweep/gpu_probe.py`."""
+        """What one trial of each role takes of each kind of GPU, measured once; see `sweep/gpu_probe.py`."""
         return self.root / "gpu.json"
 
     @property

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from hpmkd.audit.sweep_dir import Sweep
+from hpmkd.cluster.gpu_kinds import places
 from hpmkd.cluster.ray_session import RayLost, running_ray
 from hpmkd.cluster.resources import Shares, shares, trial_resources, wants_measuring
 from hpmkd.cluster.stop_signals import StopSignals
@@ -20,7 +21,8 @@ from hpmkd.store.inspection import Finding, inspect_job
 from hpmkd.sweep.callbacks import EventLog, Profiler, Records, TrackerCallback, TrimMetrics
 from hpmkd.sweep.capacity import Capacity
 from hpmkd.sweep.failures import Attempts, Failure, Round, failure_of_round
-from hpmkd.sweep.gpu_probe import known_usage, lines, measure, per_gpu
+from hpmkd.sweep.gpu_probe import known_usage, measure
+from hpmkd.sweep.gpu_side_by_side import lines, per_gpu
 from hpmkd.sweep.graceful_stop import GracefulStop
 from hpmkd.sweep.loggers import open_loggers
 from hpmkd.sweep.nodes import ready_nodes
@@ -134,9 +136,12 @@ class SweepState:
     def _shares(self) -> Shares:
         config = self.sweep.config
         if not wants_measuring(config):
-            return Shares(trial_resources(config))
+            alike = Shares(trial_resources(config))
+            if alike.common.left_over:
+                progress.info(alike.common.left_over)
+            return alike
         at_work = {self.sweep.by_key[key].role for key in self.missing()}
-        found = known_usage(self.sweep, at_work, measure)
+        found = known_usage(self.sweep, at_work, measure, places(private=config.resources.address is None))
         part = shares(config, [role for role in Role if role in at_work], per_gpu(found))
         for line in lines(found, part):
             progress.info(line)

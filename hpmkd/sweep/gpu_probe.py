@@ -1,4 +1,4 @@
-"""How many trials fit on a GPU: of each role the most demanding one is tried alone for some steps, and measured."""
+"""What trials take of each kind of GPU: of each role the most demanding one is tried alone for some steps."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from typing import Any
 import ray
 
 from hpmkd.audit.sweep_dir import Sweep, open_sweep
-from hpmkd.cluster.resources import Shares
+from hpmkd.cluster.gpu_kinds import Busy, Place, choose
 from hpmkd.files import commit_json, parse_json
-from hpmkd.plan.gpu_share import GpuUsage, most_demanding
+from hpmkd.plan.gpu_share import GpuKind, GpuUsage, most_demanding
 from hpmkd.plan.job import Job
 from hpmkd.plan.roles import Role
 from hpmkd.sweep.device_setup import set_up
@@ -40,53 +40,65 @@ class Unmeasured:
 
 
 Found = dict[Role, GpuUsage | Unmeasured]
-Measure = Callable[[Sweep, Sequence[Job]], Found]
+Measure = Callable[[Sweep, Sequence[Job], Place], Found]
+_Kept = dict[Role, tuple[str, GpuUsage]]  # with the fingerprint of the job
 
 
-def known_usage(sweep: Sweep, roles: Collection[Role], measure: Measure) -> Found:
-    """What an earlier start measured for the same trainings on such GPUs; what it has not is measured now, and kept.
+def known_usage(
+    sweep: Sweep, roles: Collection[Role], measure: Measure, places: Sequence[Place]
+) -> dict[GpuKind, Found]:
+    """By kind of GPU, what an earlier start measured for the same trainings; what it has not is measured now, and kept.
 
     Where something could not be seen, nothing is kept: the next start tries again.
+
+    Args:
+        sweep: whose trainings they are.
+        roles: those at work.
+        measure: see the function of that name.
+        places: of the kinds of GPUs that there are.
     """
     wanted = {role: job for role, job in most_demanding(sweep.jobs).items() if role in roles}
-    about = {
-        "gpus": gpu_kinds(),
-        **sweep.config.resources.model_dump(include={"cuda_graph", "cudnn_benchmark", "deterministic"}),
-    }
-    kept = _kept(sweep, about)
-    known: Found = {
-        role: kept[role][1] for role, job in wanted.items() if role in kept and kept[role][0] == job.fingerprint
-    }
-    missing = [job for role, job in wanted.items() if role not in known]
-    if not missing:
-        return known
-    measured = measure(sweep, missing)
-    for role, one in measured.items():
-        if isinstance(one, GpuUsage) and one.busy is not None:
-            kept[role] = (wanted[role].fingerprint, one)
+    about = sweep.config.resources.model_dump(include={"cuda_graph", "cudnn_benchmark", "deterministic"})
+    kept, found = _kept(sweep, about), dict[GpuKind, Found]()
+    for place in places:
+        here = kept.setdefault(place.kind, {})
+        found[place.kind] = {
+            role: here[role][1] for role, job in wanted.items() if role in here and here[role][0] == job.fingerprint
+        }
+        missing = [job for role, job in wanted.items() if role not in found[place.kind]]
+        if not missing:
+            continue
+        measured = measure(sweep, missing, place)
+        found[place.kind] |= measured
+        for role, one in measured.items():
+            if isinstance(one, GpuUsage) and one.busy is not None:
+                here[role] = (wanted[role].fingerprint, one)
+        commit_json(sweep.output.gpu_file, {**about, "kinds": [_row(kind, of) for kind, of in kept.items()]})
+    return found
+
+
+def _row(kind: GpuKind, kept: _Kept) -> dict[str, Any]:
     rows = {role.value: {"fingerprint": hash_, "usage": asdict(one)} for role, (hash_, one) in kept.items()}
-    commit_json(sweep.output.gpu_file, {**about, "roles": rows})
-    return known | measured
+    return {**asdict(kind), "roles": rows}
 
 
-def _kept(sweep: Sweep, about: Mapping[str, Any]) -> dict[Role, tuple[str, GpuUsage]]:
-    """By role the fingerprint of the job and what was measured; empty where that is of other GPUs, or of an earlier
-    version, or cannot be read."""
+def _kept(sweep: Sweep, about: Mapping[str, Any]) -> dict[GpuKind, _Kept]:
+    """By kind and role the fingerprint of the job and what was measured; empty where that is of an earlier version or
+    other settings, or cannot be read. Of GPUs that are not here any more it stays: an output may come back to them."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
         file = parse_json(sweep.output.gpu_file.read_text())
         if all(file[name] == value for name, value in about.items()):
             return {
-                Role(role): (str(one["fingerprint"]), GpuUsage(**one["usage"])) for role, one in file["roles"].items()
+                GpuKind(str(row["name"]), int(row["total_bytes"])): {
+                    Role(role): (str(one["fingerprint"]), GpuUsage(**one["usage"]))
+                    for role, one in row["roles"].items()
+                }
+                for row in file["kinds"]
             }
     return {}
 
 
-def gpu_kinds() -> list[str]:
-    """What Ray calls the GPUs here, such as `accelerator_type:H100`: an output may have been moved."""
-    return sorted(name for name in ray.cluster_resources() if name.startswith("accelerator_type:"))
-
-
-def measure(sweep: Sweep, jobs: Sequence[Job]) -> Found:
+def measure(sweep: Sweep, jobs: Sequence[Job], place: Place) -> Found:
     """Tries the jobs on a GPU, one after the other in one process, which ends with them.
 
     One that fails ends it too, because what it has left of the GPU is unknown; the others get a new one.
@@ -94,8 +106,18 @@ def measure(sweep: Sweep, jobs: Sequence[Job]) -> Found:
     Args:
         sweep: whose jobs they are.
         jobs: one of each role, the most demanding first.
+        place: where there is a GPU of the kind that is to be measured.
     """
-    task = ray.remote(num_gpus=1, num_cpus=1, max_calls=1, max_retries=0, num_returns="streaming")(_try)
+    try:
+        with place.held() as options:
+            return _tried(sweep, jobs, place.kind, options)
+    except Busy as why:
+        return dict.fromkeys([job.role for job in jobs], Unmeasured(str(why)))
+
+
+def _tried(sweep: Sweep, jobs: Sequence[Job], kind: GpuKind, options: Mapping[str, Any]) -> Found:
+    """By tasks with these options."""
+    task = ray.remote(max_calls=1, max_retries=0, num_returns="streaming", **options)(_try)
     found: dict[Role, GpuUsage | Unmeasured] = {}
     left = list(jobs)
     while left:
@@ -103,7 +125,7 @@ def measure(sweep: Sweep, jobs: Sequence[Job]) -> Found:
         try:
             # The worker watches the time itself: `ray.cancel` of a task that is just ending aborts the whole driver
             # ("Tried to complete task that was not pending"), one time in ten.
-            results: Any = task.remote(str(sweep.output.root), [job.key for job in left], TIMEOUT_SECONDS)
+            results: Any = task.remote(str(sweep.output.root), [job.key for job in left], TIMEOUT_SECONDS, kind)
             for one in results:
                 found[left[0].role] = ray.get(one)
                 begun = time.monotonic()
@@ -120,10 +142,11 @@ def measure(sweep: Sweep, jobs: Sequence[Job]) -> Found:
     return found
 
 
-def _try(output: str, keys: Sequence[str], seconds: float) -> Iterator[GpuUsage | Unmeasured]:
+def _try(output: str, keys: Sequence[str], seconds: float, kind: GpuKind) -> Iterator[GpuUsage | Unmeasured]:
     """In a worker: what some steps of each job take. Ends after the first that fails, and with the whole process where
-    one of them takes longer than `seconds`."""
+    one of them takes longer than `seconds`. Of several GPUs one of that kind is taken."""
     with _limit(seconds):
+        choose(kind)
         import torch
 
         from hpmkd.data.cache import as_json, load
@@ -164,30 +187,3 @@ def _limit(seconds: float) -> Iterator[None]:
         yield
     finally:
         late.cancel()
-
-
-def per_gpu(found: Found) -> dict[Role, int]:
-    """How many trials of each role a GPU takes; of those that were not measured, nothing is known."""
-    known = {role: one.side_by_side() for role, one in found.items() if isinstance(one, GpuUsage)}
-    return known | {role: 1 for role, one in found.items() if isinstance(one, Unmeasured) and one.needs_all}
-
-
-def lines(found: Found, shares: Shares) -> list[str]:
-    """For people: what was measured, what was not and why, and what follows from it."""
-    found = {role: found[role] for role in Role if role in found}
-    usages = {role: one for role, one in found.items() if isinstance(one, GpuUsage)}
-    said = []
-    if usages:
-        gpu = next(iter(usages.values()))
-        each = ", ".join(f"one {role.noun} {one.description}" for role, one in usages.items())
-        said.append(f"{gpu.gpu}, {gpu.total_bytes / 2**30:.0f} GiB: {each}; {shares.description}")
-    reasons: dict[Unmeasured, list[Role]] = {}
-    for role, one in found.items():
-        if isinstance(one, Unmeasured):
-            reasons.setdefault(one, []).append(role)
-    for why, roles in reasons.items():
-        names = ", ".join(role.noun for role in roles)
-        rest = Shares(shares.common, {role: shares.of(role) for role in roles}).description
-        by = "alone on a GPU" if why.needs_all else "by the number of cores"
-        said.append(f"GPU not measured ({names}): {why.reason}; {by}: {rest}")
-    return said

@@ -3,72 +3,29 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from support.cuda_driver import built, variables
 
 from hpmkd.cluster import cuda_client
-from hpmkd.cluster.mps_control import CLIENT, gpu_generations
-
-# Two GPUs, the second of them a MIG instance. CALLS is a file for calls, FAIL names one that returns 805, and VOLTA is
-# the first number of the GPUs' compute capability.
-DRIVER = r"""
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-static int call(const char *name, int device) {
-    FILE *file = fopen(getenv("CALLS"), "a");
-    fprintf(file, "%s %d\n", name, device);
-    fclose(file);
-    return getenv("FAIL") && !strcmp(getenv("FAIL"), name) ? 805 : 0;
-}
-int cuInit(unsigned flags) { return call("cuInit", (int)flags); }
-int cuGetErrorName(int code, const char **text) {
-    *text = code == 805 ? "CUDA_ERROR_MPS_CONNECTION_FAILED" : NULL;
-    return *text ? 0 : 1;
-}
-int cuDeviceGetCount(int *count) { *count = atoi(getenv("COUNT")); return call("cuDeviceGetCount", 0); }
-int cuDeviceGet(int *device, int ordinal) { *device = 10 + ordinal; return call("cuDeviceGet", ordinal); }
-int cuDeviceGetAttribute(int *value, int which, int device) {
-    *value = which == 75 ? atoi(getenv("VOLTA")) : 0;
-    return call("cuDeviceGetAttribute", device);
-}
-int cuDeviceGetUuid_v2(unsigned char *uuid, int device) {
-    for (int i = 0; i < 16; i++) uuid[i] = i + device;
-    return call("cuDeviceGetUuid_v2", device);
-}
-int cuDeviceGetName(char *name, int size, int device) {
-    snprintf(name, size, device == 11 ? "NVIDIA H100 MIG 1g.10gb" : "NVIDIA H100");
-    return call("cuDeviceGetName", device);
-}
-int cuDevicePrimaryCtxRetain(void **context, int device) { return call("cuDevicePrimaryCtxRetain", device); }
-int cuDevicePrimaryCtxRelease(int device) { return call("cuDevicePrimaryCtxRelease", device); }
-"""
+from hpmkd.cluster.mps_control import CLIENT, VISIBLE, gpu_generations
 
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    compiler = shutil.which("cc")
-    if compiler is None:
-        pytest.skip("there is no C compiler")
-    folder = tmp_path_factory.mktemp("driver")
-    (folder / "driver.c").write_text(DRIVER)
-    target = folder / "libcuda.so.1"
-    subprocess.run([compiler, "-shared", "-fPIC", "-w", "-o", str(target), str(folder / "driver.c")], check=True)
-    return folder
+    return built(tmp_path_factory.mktemp("driver"))
 
 
 def client(library: Path, tmp_path: Path, work: str, **env: str) -> tuple[int, list[str], list[str]]:
     """Exit code, printed lines, calls of the driver."""
     log = tmp_path / "calls"
     log.write_text("")
-    more = {"LD_LIBRARY_PATH": str(library), "CALLS": str(log), "COUNT": "2", "VOLTA": "9", **env}
-    done = subprocess.run(
-        [sys.executable, "-I", str(CLIENT), work], env={**os.environ, **more}, capture_output=True, text=True
-    )
+    here = {name: value for name, value in os.environ.items() if name != VISIBLE}
+    more = {**here, **variables(library, log), **env}
+    done = subprocess.run([sys.executable, "-I", str(CLIENT), work], env=more, capture_output=True, text=True)
     assert done.stderr == ""
     return done.returncode, done.stdout.splitlines(), log.read_text().splitlines()
 
@@ -86,12 +43,18 @@ def test_the_generation_of_each_gpu(library: Path, tmp_path: Path) -> None:
     assert not any("Ctx" in call for call in calls), "they are only looked at"
 
 
+def test_the_kind_of_each_gpu(library: Path, tmp_path: Path) -> None:
+    code, printed, calls = client(library, tmp_path, "kinds", COUNT="3", CUDA_VISIBLE_DEVICES="1,0")
+    assert (code, printed) == (0, [f"{10 * 2**30} NVIDIA H100 MIG 1g.10gb", f"{80 * 2**30} NVIDIA H100"])
+    assert not any("Ctx" in call for call in calls), "they are only looked at"
+
+
 @pytest.mark.parametrize("env", [{"COUNT": "0"}, {"FAIL": "cuInit"}, {"FAIL": "cuDeviceGetAttribute"}])
 def test_no_generation_where_cuda_fails(
     env: dict[str, str], library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    more = {"LD_LIBRARY_PATH": str(library), "CALLS": str(tmp_path / "calls"), "COUNT": "2", "VOLTA": "9"}
-    for name, value in more.items():
+    monkeypatch.delenv(VISIBLE, raising=False)
+    for name, value in variables(library, tmp_path / "calls").items():
         monkeypatch.setenv(name, value)
     assert gpu_generations() == [9, 9]
     for name, value in env.items():

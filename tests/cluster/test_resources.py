@@ -44,6 +44,23 @@ def test_share(machine, cpus: float, gpus: float, given: dict, expected: tuple) 
 
 
 @pytest.mark.parametrize(
+    ("share", "expected"),
+    [
+        (0.3, "0.3 of a GPU per trial: 3 on each GPU, of which 10% is left; 1/3 (0.333) leaves none"),
+        (0.6, "0.6 of a GPU per trial: 1 on each GPU, of which 40% is left; 1 leaves none"),
+        (0.33, ""),
+        (0.2, ""),
+        (0.1, ""),
+        (1.0, ""),
+        (0.0, ""),
+    ],
+)
+def test_a_share_that_leaves_a_rest(machine, share: float, expected: str) -> None:
+    machine(16, 1)
+    assert resources.trial_resources(config(resources__gpus_per_trial=share)).left_over == expected
+
+
+@pytest.mark.parametrize(
     ("cpus", "gpus", "per_gpu", "expected"),
     [(16, 1, 5, (0.2, 5)), (16, 1, 40, (1 / 16, 16)), (4, 1, 5, (0.25, 4)), (64, 8, 3, (1 / 3, 24))],
 )

@@ -273,7 +273,7 @@ def test_diverged_teacher_fails_alone_with_its_descendants(
 
 @pytest.mark.slow
 def test_share_of_a_gpu_reaches_every_trial(tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ray has three made-up GPUs; the trials ask for a fifth each and compute on the CPU."""
+    """Ray has eight made-up GPUs; the trials ask for a fifth each and compute on the CPU."""
     from hpmkd.sweep import driver
 
     grids = []

@@ -6,30 +6,38 @@ import json
 import os
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 import torch
 from support.builders import make_config
+from support.cuda_driver import PART, built, variables
 from support.sweeps import stamps, start
 
 from hpmkd.audit.sweep_dir import Sweep, open_sweep
+from hpmkd.cluster import gpu_kinds
+from hpmkd.cluster.gpu_kinds import Place, choose
+from hpmkd.cluster.mps_control import VISIBLE
+from hpmkd.cluster.nodes import Node, living_nodes
 from hpmkd.cluster.resources import Shares, TrialResources
 from hpmkd.config.load import to_yaml
 from hpmkd.config.specs import spec_to_json
 from hpmkd.data.cache import describe
 from hpmkd.files import commit_bytes, commit_json
-from hpmkd.plan.gpu_share import GpuUsage, most_demanding
+from hpmkd.plan.gpu_share import GpuKind, GpuUsage, most_demanding
 from hpmkd.plan.job import Job
 from hpmkd.plan.roles import Role
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep import driver, gpu_probe
-from hpmkd.sweep.gpu_probe import Unmeasured, known_usage, lines, per_gpu
+from hpmkd.sweep.gpu_probe import Found, Unmeasured, known_usage
 from hpmkd.training import rehearsal
 
 GIB = 2**30
 TWO = (Role.TEACHER, Role.STUDENT)
+A, B = Node("a", "10.0.0.1"), Node("b", "10.0.0.2")
 
 
 @pytest.fixture
@@ -41,51 +49,52 @@ def sweep(tmp_path: Path, cache_dir: Path) -> Sweep:
     return open_sweep(tmp_path)
 
 
+KIND, OTHER = GpuKind("X", 80 * GIB), GpuKind("Y", 16 * GIB)
+HERE = Place(KIND)
+
+
 class Gpu:
     """A GPU on which jobs take what `usages` says of their roles; who was asked."""
 
     def __init__(self, **usages: GpuUsage | Unmeasured) -> None:
         self.usages, self.asked = usages, list[str]()
 
-    def measure(self, sweep: Sweep, jobs: Sequence[Job]) -> dict[Role, GpuUsage | Unmeasured]:
+    def measure(self, sweep: Sweep, jobs: Sequence[Job], place: Place) -> dict[Role, GpuUsage | Unmeasured]:
         self.asked += [job.role.value for job in jobs]
         return {job.role: self.usages[job.role] for job in jobs}
+
+    def known(self, sweep: Sweep, roles: Sequence[Role] = TWO) -> Found:
+        """What is known of it, where it is the only one."""
+        return known_usage(sweep, roles, self.measure, [HERE])[KIND]
 
 
 SEEN, UNSEEN = GpuUsage("X", 80 * GIB, GIB, 0.5), GpuUsage("X", 80 * GIB, GIB, None)
 
 
-@pytest.fixture
-def kinds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpu_probe.ray, "cluster_resources", lambda: {"GPU": 1.0, "accelerator_type:H100": 1.0})
-
-
-@pytest.mark.usefixtures("kinds")
 def test_it_is_measured_once(sweep: Sweep) -> None:
     gpu = Gpu(teacher=SEEN, student=SEEN, search=SEEN)
-    first = known_usage(sweep, TWO, gpu.measure)
-    assert first == {Role.TEACHER: SEEN, Role.STUDENT: SEEN} == known_usage(sweep, TWO, gpu.measure)
+    first = gpu.known(sweep)
+    assert first == {Role.TEACHER: SEEN, Role.STUDENT: SEEN} == gpu.known(sweep)
     assert gpu.asked == ["teacher", "student"], "and the most demanding comes first"
-    known_usage(sweep, [Role.SEARCH], gpu.measure)
-    assert known_usage(sweep, (*TWO, Role.SEARCH), gpu.measure) == {**first, Role.SEARCH: SEEN}
+    gpu.known(sweep, [Role.SEARCH])
+    assert gpu.known(sweep, (*TWO, Role.SEARCH)) == {**first, Role.SEARCH: SEEN}
     assert gpu.asked[2:] == ["search"], "what is known of the others stays"
 
 
-@pytest.mark.usefixtures("kinds")
 @pytest.mark.parametrize("one", [UNSEEN, Unmeasured("RuntimeError: mine")])
 def test_only_what_was_seen_is_kept(sweep: Sweep, one: GpuUsage | Unmeasured) -> None:
     gpu = Gpu(teacher=one, student=SEEN)
     for _ in range(2):
-        assert known_usage(sweep, TWO, gpu.measure) == {Role.TEACHER: one, Role.STUDENT: SEEN}
+        assert gpu.known(sweep) == {Role.TEACHER: one, Role.STUDENT: SEEN}
     assert gpu.asked == ["teacher", "student", "teacher"]
-    assert "teacher" not in json.loads(sweep.output.gpu_file.read_text())["roles"]
+    (row,) = json.loads(sweep.output.gpu_file.read_text())["kinds"]
+    assert list(row["roles"]) == ["student"]
 
 
-@pytest.mark.usefixtures("kinds")
 @pytest.mark.parametrize(
     "text",
     [
-        "{", "[]", "null", "7", '{"roles": []}',
+        "{", "[]", "null", "7", '{"kinds": []}', '{"kinds": {}}',
         # of 0.1.0
         '{"fingerprint": "a", "gpus": ["accelerator_type:H100"], "need": {"gpu": "X", "total_bytes": 1,'
         ' "trial_bytes": 1, "busy": 0.5}}',
@@ -95,29 +104,75 @@ def test_a_file_of_another_version_is_made_anew(sweep: Sweep, text: str) -> None
     gpu = Gpu(teacher=SEEN, student=SEEN)
     sweep.output.gpu_file.write_text(text)
     for _ in range(2):
-        assert known_usage(sweep, TWO, gpu.measure) == {Role.TEACHER: SEEN, Role.STUDENT: SEEN}
+        assert gpu.known(sweep) == {Role.TEACHER: SEEN, Role.STUDENT: SEEN}
     assert len(gpu.asked) == 2
 
 
-@pytest.mark.usefixtures("kinds")
+def row(name: str = "X", total_bytes: int = 80 * GIB, usage: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Of the file, about trainings with other settings."""
+    one = {"fingerprint": "of other settings", "usage": asdict(SEEN) if usage is None else usage}
+    return {"name": name, "total_bytes": total_bytes, "roles": {role.value: one for role in TWO}}
+
+
 @pytest.mark.parametrize(
     "change",
     [
-        {"gpus": ["accelerator_type:T4"]},
         {"cuda_graph": False},
         {"cudnn_benchmark": True},
         {"deterministic": True},
-        {"roles": {role: {"fingerprint": "of other settings", "usage": {}} for role in TWO}},
-        {"roles": {role: {"fingerprint": "x", "usage": {"gpu": "X"}} for role in TWO}},
-        {"roles": {"king": {}}},
+        {"kinds": []},
+        {"kinds": [row(name="Z")]},
+        {"kinds": [row(total_bytes=40 * GIB)]},
+        {"kinds": [row()]},
+        {"kinds": [row(usage={"gpu": "X"})]},
+        {"kinds": [{"name": "X", "total_bytes": 80 * GIB, "roles": {"king": {}}}]},
+        {"kinds": [{"name": "X"}]},
     ],
 )
 def test_what_holds_for_others_is_not_used(sweep: Sweep, change: dict[str, Any]) -> None:
     gpu = Gpu(teacher=SEEN, student=SEEN)
-    known_usage(sweep, TWO, gpu.measure)
+    gpu.known(sweep)
     commit_json(sweep.output.gpu_file, json.loads(sweep.output.gpu_file.read_text()) | change)
-    known_usage(sweep, TWO, gpu.measure)
+    gpu.known(sweep)
     assert len(gpu.asked) == 4
+
+
+class Machine:
+    """GPUs of several kinds: what is measured on each, and where."""
+
+    def __init__(self, **found: GpuUsage | Unmeasured) -> None:
+        self.found, self.asked = found, list[tuple[str, int, list[str]]]()
+
+    def measure(self, sweep: Sweep, jobs: Sequence[Job], place: Place) -> Found:
+        self.asked.append((place.kind.name, place.gpus, [job.role.value for job in jobs]))
+        return {job.role: self.found[place.kind.name] for job in jobs}
+
+
+LITTLE = GpuUsage("Y", 16 * GIB, 5 * GIB, 0.9)
+
+
+def test_each_kind_is_measured_once_and_kept(sweep: Sweep) -> None:
+    both, machine = [Place(KIND, A, 2), Place(OTHER, A, 2)], Machine(X=SEEN, Y=LITTLE)
+    expected = {KIND: dict.fromkeys(TWO, SEEN), OTHER: dict.fromkeys(TWO, LITTLE)}
+    assert known_usage(sweep, TWO, machine.measure, both) == expected
+    assert known_usage(sweep, TWO, machine.measure, both) == expected
+    assert machine.asked == [("X", 2, ["teacher", "student"]), ("Y", 2, ["teacher", "student"])]
+    rows = json.loads(sweep.output.gpu_file.read_text())["kinds"]
+    assert [(one["name"], one["total_bytes"], list(one["roles"])) for one in rows] == [
+        ("X", 80 * GIB, ["teacher", "student"]), ("Y", 16 * GIB, ["teacher", "student"]),
+    ]  # fmt: skip
+    # One of them is chosen, or the output moves to where there is one alone, and comes back.
+    assert known_usage(sweep, TWO, machine.measure, [Place(OTHER)]) == {OTHER: expected[OTHER]}
+    assert known_usage(sweep, TWO, machine.measure, both) == expected
+    assert len(machine.asked) == 2
+
+
+def test_a_kind_that_fails_is_tried_again_alone(sweep: Sweep) -> None:
+    nodes, machine = [Place(KIND, A), Place(OTHER, B)], Machine(X=SEEN, Y=Unmeasured("RuntimeError: mine"))
+    for _ in range(2):
+        found = known_usage(sweep, TWO, machine.measure, nodes)
+        assert found == {KIND: dict.fromkeys(TWO, SEEN), OTHER: dict.fromkeys(TWO, Unmeasured("RuntimeError: mine"))}
+    assert [name for name, *_ in machine.asked] == ["X", "Y", "Y"]
 
 
 def every(sweep: Sweep) -> list[Job]:
@@ -138,7 +193,7 @@ def test_a_gpu_that_cannot_be_measured_is_no_error(
 
     monkeypatch.setattr(gpu_probe.ray, "cancel", refuse)
     monkeypatch.setattr(gpu_probe, "TIMEOUT_SECONDS", seconds)
-    found = gpu_probe.measure(sweep, every(sweep))
+    found = gpu_probe.measure(sweep, every(sweep), HERE)
     assert set(found) == {job.role for job in every(sweep)}
     (one,) = set(found.values())
     assert isinstance(one, Unmeasured)
@@ -150,7 +205,7 @@ def test_a_gpu_that_cannot_be_measured_is_no_error(
 def test_a_role_that_fails_does_not_lose_the_others(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first has too little memory, the second takes its process along; those after them get new processes."""
 
-    def work(output: str, keys: Sequence[str], seconds: float) -> Iterator[GpuUsage | Unmeasured]:
+    def work(output: str, keys: Sequence[str], seconds: float, kind: GpuKind) -> Iterator[GpuUsage | Unmeasured]:
         for key in keys:
             if key == first:
                 yield Unmeasured("OutOfMemoryError: mine", needs_all=True)
@@ -162,7 +217,7 @@ def test_a_role_that_fails_does_not_lose_the_others(sweep: Sweep, monkeypatch: p
     jobs = every(sweep)
     first, second = jobs[0].key, jobs[1].key
     monkeypatch.setattr(gpu_probe, "_try", work)
-    found = gpu_probe.measure(sweep, jobs)
+    found = gpu_probe.measure(sweep, jobs, HERE)
     assert list(found) == [job.role for job in jobs]
     bad, dead, *good = found.values()
     assert bad == Unmeasured("OutOfMemoryError: mine", needs_all=True)
@@ -171,6 +226,29 @@ def test_a_role_that_fails_does_not_lose_the_others(sweep: Sweep, monkeypatch: p
     assert len(good) > 1
     assert all(isinstance(one, GpuUsage) and one.busy == 0.5 for one in good)
     assert len({one.gpu for one in good if isinstance(one, GpuUsage)}) == 1, "they share one process"
+
+
+@pytest.mark.usefixtures("small_ray")
+def test_a_kind_among_others_of_its_machine(sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All eight are held, and the second, which is of that kind, is what the process sees."""
+
+    def work(output: str, keys: Sequence[str], seconds: float, kind: GpuKind) -> Iterator[GpuUsage | Unmeasured]:
+        os.environ.update(driver)
+        held = os.environ[VISIBLE]
+        choose(kind)
+        yield GpuUsage(f"{os.environ[VISIBLE]} of {held}", 80, 1, 0.5)
+
+    driver = variables(built(tmp_path), tmp_path / "calls", count=8)
+    monkeypatch.setattr(gpu_probe, "_try", work)
+    (here,) = living_nodes()
+    found = gpu_probe.measure(sweep, every(sweep)[:1], Place(PART, here, 8))
+    assert list(found.values()) == [GpuUsage("1 of 0,1,2,3,4,5,6,7", 80, 1, 0.5)]
+    # Of this one Ray has no more than eight: as if somebody else had the ninth.
+    monkeypatch.setattr(gpu_kinds, "FREE_SECONDS", 1)
+    found = gpu_probe.measure(sweep, every(sweep), Place(PART, here, 9))
+    assert set(found.values()) == {Unmeasured(f"the GPUs of node {here.address} are in use by others")}
+    free = ray.remote(num_gpus=8, max_calls=1)(lambda: ray.get_gpu_ids())
+    assert len(ray.get(free.remote(), timeout=60)) == 8, "they are free again"
 
 
 def test_the_worker_says_what_failed_and_ends(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,47 +276,15 @@ def test_the_worker_says_what_failed_and_ends(sweep: Sweep, monkeypatch: pytest.
     monkeypatch.setattr(rehearsal, "usage", usage)
     keys = {job.role.value: job.key for job in every(sweep)}
     output = str(sweep.output.root)
-    found = list(gpu_probe._try(output, [keys["search"], keys["teacher"], keys["assistant"]], 300))
+    found = list(gpu_probe._try(output, [keys["search"], keys["teacher"], keys["assistant"]], 300, KIND))
     name = type(errors["teacher"]).__name__
     assert found == [SEEN, Unmeasured(f"{name}: CUDA out of memory", needs_all=True)]
     assert order == ["demand search", "demand teacher", "usage search"], "a profiler slows down what comes after it"
-    assert list(gpu_probe._try(output, [keys["student"]], 300)) == [Unmeasured("ValueError: mine")]
+    assert list(gpu_probe._try(output, [keys["student"]], 300, KIND)) == [Unmeasured("ValueError: mine")]
     errors["student"] = RuntimeError("CUDA error: an illegal memory access was encountered")
-    (fault,) = gpu_probe._try(output, [keys["student"]], 300)
+    (fault,) = gpu_probe._try(output, [keys["student"]], 300, KIND)
     assert isinstance(fault, Unmeasured)
     assert not fault.needs_all, "more memory does not help"
-
-
-def test_what_is_known_of_a_role_decides_its_share() -> None:
-    found = {
-        Role.TEACHER: GpuUsage("X", 80 * GIB, 30 * GIB, 0.01),
-        Role.ASSISTANT: Unmeasured("RuntimeError: mine"),
-        Role.SEARCH: Unmeasured("OutOfMemoryError: mine", needs_all=True),
-        Role.STUDENT: UNSEEN,
-    }
-    assert per_gpu(found) == {Role.TEACHER: 2, Role.SEARCH: 1, Role.STUDENT: 8}
-
-
-def test_people_are_told_what_was_measured_and_what_was_not() -> None:
-    def gpu(count: int) -> TrialResources:
-        return TrialResources(1, 1 / count, "cuda", count)
-
-    part = Shares(gpu(8), {Role.TEACHER: gpu(4), Role.SEARCH: gpu(16), Role.STUDENT: gpu(16)})
-    found = {Role.TEACHER: GpuUsage("X", 80 * GIB, 3 * GIB, 0.4), Role.SEARCH: UNSEEN, Role.STUDENT: UNSEEN}
-    assert lines(found, part) == [
-        "X, 80 GiB: one teacher uses 3.0 GiB and keeps it 40 % busy, "
-        "one search uses 1.0 GiB and how busy it keeps it was not seen, "
-        "one student uses 1.0 GiB and how busy it keeps it was not seen; "
-        "0.25 GPU per teacher, 0.062 GPU per search or student, 4 to 16 side by side"
-    ]
-    part = Shares(gpu(8), {Role.TEACHER: gpu(1), Role.LOGITS: gpu(8), Role.STUDENT: gpu(8)})
-    memory = Unmeasured("OutOfMemoryError: mine", needs_all=True)
-    why = Unmeasured("RuntimeError: no driver")
-    assert lines({Role.TEACHER: memory, Role.LOGITS: why, Role.STUDENT: why}, part) == [
-        "GPU not measured (teacher): OutOfMemoryError: mine; alone on a GPU: 1 GPU per trial, 1 side by side",
-        "GPU not measured (logits cache, student): RuntimeError: no driver; "
-        "by the number of cores: 0.12 GPU per trial, 8 side by side",
-    ]
 
 
 @pytest.mark.slow
