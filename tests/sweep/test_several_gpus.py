@@ -49,15 +49,17 @@ def test_a_full_machine_has_as_many_on_each(share: float, each: int) -> None:
     part = trial(share)
     assert part.concurrent == 8 * each
     wanted = tune_run.placement(requests(part), {"role": "student"})
+    task = ray.remote(num_cpus=part.cpus, num_gpus=part.gpus, max_calls=0)(asked())
     groups = [wanted() for _ in range(part.concurrent + 1)]
     try:
-        assert all(group.wait(60) for group in groups[:-1])
-        assert not groups[-1].wait(1)
-        task = ray.remote(num_cpus=part.cpus, num_gpus=part.gpus, max_calls=0)(asked())
+        refs = {group.ready(): group for group in groups}
+        there, left = ray.wait(list(refs), num_returns=part.concurrent, timeout=120)
+        assert (len(there), len(left)) == (part.concurrent, 1), "whichever comes last"
+        assert ray.wait(left, timeout=1)[0] == []
         found = []
-        for group in groups[:-1]:  # one after the other: one process does all
-            there = task.options(scheduling_strategy=PlacementGroupSchedulingStrategy(group)).remote()
-            found.append(ray.get(there, timeout=120))
+        for ref in there:  # one after the other: one process does all
+            place = PlacementGroupSchedulingStrategy(refs[ref])
+            found.append(ray.get(task.options(scheduling_strategy=place).remote(), timeout=120))
     finally:
         for group in groups:
             ray.util.remove_placement_group(group)
