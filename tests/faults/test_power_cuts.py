@@ -140,7 +140,7 @@ def test_without_fsync_what_is_torn_is_called_damaged(
 class Work:
     """Something resumable whose state says which epoch it is of."""
 
-    total, device = 10, torch.device("cpu")
+    total, steps, device = 10, 0, torch.device("cpu")
 
     def __init__(self, epoch: int) -> None:
         self.epoch, self.value = epoch, torch.full((20,), float(epoch))

@@ -24,6 +24,7 @@ class Work:
 
     def __init__(self) -> None:
         self.epoch, self.total, self.device, self.weight = 0, 10, torch.device("cpu"), torch.zeros(3)
+        self.steps = 0
 
     def state_dict(self) -> dict[str, Any]:
         return {"epoch": self.epoch, "weight": self.weight}
