@@ -42,21 +42,23 @@ def reference_teachers(found: Mapping[str, Header]) -> dict[str, str]:
     """
     teachers = [stem for stem, header in found.items() if Role.of(header.metadata.get("role")) is Role.TEACHER]
     teachers.sort(key=lambda stem: (len(stem), stem))  # `teacher_D` before `teacher_D_2`, that before `teacher_D_10`
-    above = {stem: ancestors(stem, found) for stem in found}
+    rank = {stem: place for place, stem in enumerate(teachers)}
+    # Of each file the teachers above it, the first one first: of thousands of teachers, a file has few.
+    above = {stem: sorted(ancestors(stem, found) & rank.keys(), key=rank.__getitem__) for stem in found}
     first: dict[tuple[object, ...], str] = {}
     runs = {stem: found[stem].metadata.get("run") for stem in teachers}
     for stem in teachers:
         first.setdefault((*_group(found[stem]), runs[stem]), stem)
-    for stem in teachers:
-        for header in (one for name, one in found.items() if stem in above[name]):
-            first.setdefault((*_group(header), runs[stem]), stem)
+    taught_by = [(rank[one], stem) for stem, teaching in above.items() for one in teaching]
+    for place, stem in sorted(taught_by):
+        first.setdefault((*_group(found[stem]), runs[teachers[place]]), teachers[place])
     made = {}
     for stem, header in found.items():
         role = Role.of(header.metadata.get("role"))
         if role is not None and role.is_network:
             group, run = _group(header), header.metadata.get("run")
             alone = first.get((*group, run)) or first.get((*group, None))
-            taught = next((one for one in teachers if one in above[stem]), alone)
+            taught = next(iter(above[stem]), alone)
             if taught is not None and taught != stem:
                 made[stem] = taught
     return made

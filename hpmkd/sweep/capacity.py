@@ -43,6 +43,6 @@ class Capacity(Callback):
     def _follow(self, shares: Shares) -> None:
         if shares.places == self.queue.places:
             return
-        self.queue.places = shares.places
+        self.queue.resize(shares.places)
         self.changed(shares)
         progress.info(f"{shares.side_by_side} side by side from now on")

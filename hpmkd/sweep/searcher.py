@@ -17,8 +17,11 @@ from hpmkd.files import commit_json
 from hpmkd.plan.job import Job
 from hpmkd.plan.roles import Role
 from hpmkd.plan.schedule import Places, heights, may_run_beside
+from hpmkd.plan.waiting import Waiting
 from hpmkd.store.output_dir import trial_folder
 from hpmkd.sweep.reports import spoiled
+
+_OVER = (Trial.TERMINATED, Trial.ERROR)
 
 
 class JobQueue:
@@ -42,36 +45,56 @@ class JobQueue:
     ) -> None:
         self.jobs = {job.key: job for job in jobs}
         self.done, self.check, self.places = set(done), check, places
-        self.height = heights(jobs)
+        self._takes = {job.key: places.taken_by(job) for job in jobs}
         self.given: set[str] = set(held)
         self.stopping = False
         self.live: dict[str, str] = {}
         self.not_begun: set[str] = set()  # of the live trials: those for which Ray has not yet found room
-        self.waiting: list[Job] | None = None
+        self.waiting: Waiting | None = None
+
+    def resize(self, places: Places) -> None:
+        """There is more room, or less."""
+        self.places = places
+        self._takes = {key: places.taken_by(job) for key, job in self.jobs.items()}
 
     @property
     def left(self) -> int:
         """How many jobs are still to be given."""
         return len(self.jobs.keys() - self.given - self.done)
 
-    def choose(self, grid: Mapping[str, Sequence[Any]]) -> list[Job]:
+    def choose(self, grid: Mapping[str, Sequence[Any]]) -> Waiting:
         """What is still to be given, longest path first: the grid's jobs, their ancestors, and each data set's
-        teacher, which retention is measured against. Made once; the callers take out what they meet that is over."""
+        teacher, which retention is measured against. Made once."""
         if self.waiting is None:
             keys: set[str] = set()
+            values = {axis: set(given) for axis, given in grid.items()}
             for job in reversed(list(self.jobs.values())):
-                there = all(value in grid.get(axis, [value]) for axis, value in job.axes.items())
-                in_grid = job.baseline in grid["baseline"] and job.run in grid["run"]
-                if (there and in_grid) or (job.role is Role.TEACHER and _near(job, grid)) or job.key in keys:
+                there = all(value in values.get(axis, [value]) for axis, value in job.axes.items())
+                in_grid = job.baseline in values["baseline"] and job.run in values["run"]
+                if (there and in_grid) or (job.role is Role.TEACHER and _near(job, values)) or job.key in keys:
                     keys |= {job.key, *(parent.key for parent in job.parents)}
+            height = heights(list(self.jobs.values()))
             wanted = [job for job in self.jobs.values() if job.key in keys]
-            self.waiting = sorted(wanted, key=lambda job: -self.height[job.key])
+            self.waiting = Waiting(sorted(wanted, key=lambda job: -height[job.key]), self.done)
         return self.waiting
+
+    def next_ready(self, grid: Mapping[str, Sequence[Any]]) -> Job | None:
+        """The first of them that may start; None where none may yet."""
+        return self.choose(grid).first(self._is_over, self._nothing_before)
+
+    def all_given(self, grid: Mapping[str, Sequence[Any]]) -> bool:
+        """Whether all of them were given, or are there."""
+        return self.choose(grid).is_empty(self._is_over)
+
+    def _is_over(self, job: Job) -> bool:
+        return job.key in self.done or job.key in self.given
+
+    def _nothing_before(self, job: Job) -> bool:
+        return may_run_beside(job, (self.jobs[key] for key in self.live.values()))
 
     def ready(self, job: Job) -> bool:
         """Whether its parents are there, and nothing runs that it must wait for."""
-        live = (self.jobs[key] for key in self.live.values())
-        return all(parent.key in self.done for parent in job.parents) and may_run_beside(job, live)
+        return all(parent.key in self.done for parent in job.parents) and self._nothing_before(job)
 
     @property
     def full(self) -> bool:
@@ -84,19 +107,21 @@ class JobQueue:
         There may be places and no room: a share of a GPU lies on one GPU, and what is free may lie on several. Small
         jobs would then take each bit that becomes free, and the large one would wait for the last of them.
         """
-        own = self.places.taken_by(job)
+        own = self._takes[job.key]
         begins = (self.live[trial] for trial in self.not_begun if trial in self.live)
-        larger = any(self.places.taken_by(self.jobs[key]) > own for key in begins)
+        larger = any(self._takes[key] > own for key in begins)
         return not larger and self._taken() + own <= self.places.total
 
     def _taken(self) -> int:
-        return sum(self.places.taken_by(self.jobs[key]) for key in self.live.values())
+        return sum(map(self._takes.__getitem__, self.live.values()))  # of a thousand, at each step of Tune
 
     def finished(self, trial_id: str) -> None:
         """A trial ended: its place is free; its file, not its result, decides whether the job is done."""
         key = self.live.pop(trial_id, None)
         if key in self.jobs and self.check(self.jobs[key]):
             self.done.add(key)
+            if self.waiting is not None:
+                self.waiting.made(key)
 
 
 class QueueSync(Callback):
@@ -110,7 +135,7 @@ class QueueSync(Callback):
         """Before Tune asks for more trials. Tune only ever appends to its list: thousands are not read at each step."""
         new, self.seen = trials[self.seen :], len(trials)
         self.queue.given |= {trial.config["job"] for trial in new}
-        self.open = [trial for trial in [*self.open, *new] if not trial.is_finished()]
+        self.open = [trial for trial in [*self.open, *new] if trial.status not in _OVER]
         self.queue.live = {trial.trial_id: trial.config["job"] for trial in self.open}
         self.queue.not_begun = {trial.trial_id for trial in self.open if trial.status == Trial.PENDING}
 
@@ -146,23 +171,15 @@ class DependencySearcher(Searcher):
             return str(Searcher.FINISHED)
         if queue.stopping or queue.full:
             return None
-        waiting = queue.choose(self.grid)
-        place = 0
-        while place < len(waiting):
-            job = waiting[place]
-            if job.key in queue.done or job.key in queue.given:
-                del waiting[place]
-            elif queue.ready(job):
-                if not queue.fits(job):
-                    return None  # and nothing overtakes it: the longest path goes first
-                del waiting[place]
-                queue.given.add(job.key)
-                queue.live[trial_id] = job.key
-                return _config_of(job)
-            else:
-                place += 1
-        # None with nothing running would wait for ever; what is left descends from a failed job.
-        return None if waiting and queue.live else str(Searcher.FINISHED)
+        job = queue.next_ready(self.grid)
+        if job is None:
+            # None with nothing running would wait for ever; what is left descends from a failed job.
+            return None if queue.live and not queue.all_given(self.grid) else str(Searcher.FINISHED)
+        if not queue.fits(job):
+            return None  # and nothing overtakes it: the longest path goes first
+        queue.given.add(job.key)
+        queue.live[trial_id] = job.key
+        return _config_of(job)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Tells the queue."""
@@ -178,7 +195,7 @@ class DependencySearcher(Searcher):
         self.grid = json.loads(Path(checkpoint_path).read_text())["grid"]
 
 
-def _near(teacher: Job, grid: Mapping[str, Sequence[Any]]) -> bool:
+def _near(teacher: Job, grid: Mapping[str, Collection[Any]]) -> bool:
     """Whether it is a teacher of the grid's data and runs: several pairs may share one, and all runs may."""
     axes = ("dataset", "condition")
     mine = teacher.run is None or teacher.run in grid["run"]
@@ -209,7 +226,7 @@ class FifoScheduler(FIFOScheduler):
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """The oldest that waits for a worker, else the oldest that was paused."""
-        self._open = [trial for trial in self._open if not trial.is_finished()]
+        self._open = [trial for trial in self._open if trial.status not in _OVER]
         for status in (Trial.PENDING, Trial.PAUSED):
             for trial in self._open:
                 if trial.status == status:

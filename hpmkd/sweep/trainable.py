@@ -31,13 +31,20 @@ if TYPE_CHECKING:
     from hpmkd.training.op_profiler import Operators
     from hpmkd.training.trial import SavableEpoch, SavableSteps
 
-# One driver takes the reports of all trials, 4 ms each: 16 trials with epochs of 40 ms would keep it busy.
-_REPORT_SECONDS = 0.5
+# One driver takes the reports of all trials, 4 ms each: 16 trials with epochs of 40 ms would keep it busy. So a trial
+# makes one each half a second, and where very many run side by side so few that they take half of its time at most.
+_REPORT_SECONDS, _REPORT_SECONDS_PER_TRIAL = 0.5, 0.008
+
+
+def report_seconds(side_by_side: int) -> float:
+    """Between two reports of a trial about epochs, where so many run side by side."""
+    return max(_REPORT_SECONDS, _REPORT_SECONDS_PER_TRIAL * side_by_side)
 
 
 def train_model(
-    config: dict[str, Any], output: str, device: str, gpu_shares: Mapping[str, float], software: Software | None = None
-) -> None:
+    config: dict[str, Any], output: str, device: str, gpu_shares: Mapping[str, float], *,
+    every: float = _REPORT_SECONDS, software: Software | None = None,
+) -> None:  # fmt: skip
     """Trains the job named in `config` and reports each epoch; checkpoints when they are due.
 
     Args:
@@ -45,6 +52,7 @@ def train_model(
         output: the sweep's folder, given anew at every start, so that it may have moved.
         device: `cpu` or `cuda`.
         gpu_shares: role of a trial's job -> its share of a GPU.
+        every: `report_seconds` of the round.
         software: see `need_node`.
     """
     timings, start = Timings(), time.monotonic()
@@ -63,15 +71,13 @@ def train_model(
     watch = Operators(where) if record.profile and job.run in (None, 1) else None
     timings.add("setup", time.monotonic() - start)
     with EventFiles(sweep.output.tensorboard / job.key if record.tensorboard else None) as curves:
-        reporter = Reporter(job, sweep.output, SaveSchedule(record.checkpoint_overhead), curves)
+        reporter = Reporter(job, sweep.output, SaveSchedule(record.checkpoint_overhead), curves, every=every)
         events = run_job(
             job, sweep.output, data=sweep.config.data, device=where, timings=timings, pause=reporter.between,
             candidates=(Path(before.path),) if before is not None else (), graph=resources.cuda_graph,
             keep_predictions=record.predictions,
         )  # fmt: skip
         _follow(events, reporter, watch=watch, timings=timings, profile=record.profile)
-    if watch:
-        watch.close()
 
 
 def _follow(
@@ -94,6 +100,8 @@ def _follow(
                 rows += watch.ended(event.event.result.epoch) if watch else []
             with timings.part("report"):
                 reporter.epoch(event)
+    if watch:
+        watch.close()
 
 
 class Reporter:
@@ -104,10 +112,13 @@ class Reporter:
         output: the sweep's folder.
         schedule: says when an epoch's checkpoint is due.
         curves: for TensorBoard.
+        every: so many seconds at least lie between two reports, but for those with a checkpoint.
     """
 
-    def __init__(self, job: Job, output: OutputDir, schedule: SaveSchedule, curves: EventFiles) -> None:
-        self.job, self.output, self.schedule, self.curves = job, output, schedule, curves
+    def __init__(
+        self, job: Job, output: OutputDir, schedule: SaveSchedule, curves: EventFiles, every: float = _REPORT_SECONDS
+    ) -> None:
+        self.job, self.output, self.schedule, self.curves, self.every = job, output, schedule, curves, every
         self._earlier: list[EpochResult] = []  # those that the next report will tell of, too
         self._log = EpochLog(epoch_file(output, job.key), job.fingerprint)
         self._reported, self._ended = -math.inf, -math.inf  # when the last report was made, and the last epoch
@@ -128,7 +139,7 @@ class Reporter:
         self._log.add(result)
         last, stopping = result.epoch == result.of, self.output.stop_file.exists()
         save = not last and (stopping or self.schedule.due())
-        if last or (not save and time.monotonic() - self._reported < _REPORT_SECONDS):
+        if last or (not save and time.monotonic() - self._reported < self.every):
             self._earlier.append(result)
             return
         event = replace(epoch.event, saved_to_stop=save and stopping, earlier=tuple(self._earlier))

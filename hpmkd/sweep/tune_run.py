@@ -23,7 +23,7 @@ from hpmkd.plan.roles import Role
 from hpmkd.sweep.on_node import needed_software
 from hpmkd.sweep.searcher import DependencySearcher, FifoScheduler, JobQueue
 from hpmkd.sweep.signed_state import StateSigner, signing_key, why_invalid
-from hpmkd.sweep.trainable import train_model
+from hpmkd.sweep.trainable import report_seconds, train_model
 from hpmkd.version import __version__
 
 _MARK = "hpmkd-round.json"
@@ -115,7 +115,12 @@ def _trainable(sweep: Sweep, shares: Shares) -> Any:
     # Of a restored round, Tune asks again for each of its trials: what is measured anew holds for them too.
     return tune.with_resources(
         tune.with_parameters(
-            train_model, output=output, device=device, gpu_shares=gpus, software=needed_software(sweep.config)
+            train_model,
+            output=output,
+            device=device,
+            gpu_shares=gpus,
+            every=report_seconds(shares.most),
+            software=needed_software(sweep.config),
         ),
         functools.partial(placement, {role.value: _request(shares.of(role)) for role in Role}),
     )

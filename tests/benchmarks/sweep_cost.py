@@ -6,8 +6,8 @@
 Ours: a whole `run_sweep.py` of that many students without a teacher, one epoch on a few images each; start to finish
 of every trial, its records, Tune's checkpoint, the commit and the audit of each model of 0.25 MB, the results table.
 Bare: as many trials of the same Tuner settings that report one number and end. Each in a process of its own, on a Ray
-that was started before the clock, in turns; printed are seconds per model, their ratio, and the driver's memory at
-its highest.
+that was started before the clock, in turns; printed are seconds per model, their ratio, the driver's memory at
+its highest, and what Tune's state takes, which is written as a whole again and again.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def bare(models: int, folder: Path) -> None:
 
 
 def child(kind: str, models: int) -> None:
-    """Prints seconds and the highest memory (MB) of one measurement; both kinds are run once before the clock."""
+    """Prints seconds, highest memory (MB), bytes of Tune's state; both kinds are run once before the clock."""
     work = {"ours": ours, "bare": bare}[kind]
     with tempfile.TemporaryDirectory(prefix="sweep-cost-") as folder, contextlib.redirect_stdout(sys.stderr):
         start_ray()
@@ -105,8 +105,9 @@ def child(kind: str, models: int) -> None:
             start = time.perf_counter()
             work(count, place)
             seconds = time.perf_counter() - start
+        state = sum(path.stat().st_size for path in place.rglob("experiment_state-*.json"))
     megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": seconds, "driver_megabytes": megabytes}))
+    print(json.dumps({"seconds": seconds, "driver_megabytes": megabytes, "state_bytes": state}))
 
 
 def measure(kind: str, models: int) -> dict[str, float]:
@@ -136,6 +137,7 @@ def main(words: list[str]) -> int:
             "ratio": round(whole["seconds"] / plain["seconds"], 2),
             "bare_driver_megabytes": round(plain["driver_megabytes"]),
             "driver_megabytes": round(whole["driver_megabytes"]),
+            "state_kilobytes_per_model": round(whole["state_bytes"] / 1000 / models, 1),
         }
         print(json.dumps(line), flush=True)
     return 0

@@ -100,6 +100,12 @@ def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., driv
     return start
 
 
+@pytest.mark.parametrize(("jobs", "seconds"), [(100, 5.0), (5000, 5.0), (100_000, 100.0)])
+def test_tune_writes_the_state_of_many_jobs_less_often(jobs: int, seconds: float) -> None:
+    """All of it each time, and nothing else meanwhile."""
+    assert driver.state_seconds(jobs) == seconds
+
+
 @pytest.mark.parametrize(("error", "words"), ERRORS)
 def test_whatever_stops_a_round_costs_the_guilty_trial_alone(
     error: Callable[[], Exception],

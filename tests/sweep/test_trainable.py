@@ -24,7 +24,7 @@ from hpmkd.store.output_dir import OutputDir, trial_folder
 from hpmkd.sweep import trainable as module
 from hpmkd.sweep.reports import events_of, from_report, spoiled
 from hpmkd.sweep.tensorboard import EventFiles
-from hpmkd.sweep.trainable import Reporter, train_model
+from hpmkd.sweep.trainable import Reporter, report_seconds, train_model
 from hpmkd.training import captures
 from hpmkd.training.trial import SavableEpoch, SavableSteps
 
@@ -218,6 +218,29 @@ def test_what_waits_for_the_next_report_goes_with_a_checkpoint_or_a_failure(
     ]
     assert [checkpoint for _, checkpoint in reports] == [False, True, False]
     assert isinstance(events[-1], Failed)
+
+
+@pytest.mark.parametrize(("side_by_side", "seconds"), [(1, 0.5), (62, 0.5), (1000, 8.0), (4000, 32.0)])
+def test_where_very_many_run_each_reports_less_often(
+    tmp_path: Path,
+    job: Job,
+    reports: list[tuple[dict[str, Any], bool]],
+    side_by_side: int,
+    seconds: float,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At 4 ms each, the reports of all of them take up to half of the driver's time."""
+    clock, schedule = Clock(), SaveSchedule(overhead=0.05)
+    monkeypatch.setattr(module, "time", clock)
+    schedule.due = lambda: False  # type: ignore[method-assign]
+    between = report_seconds(side_by_side)
+    assert between == pytest.approx(seconds, rel=0.01)
+    reporter = Reporter(job, OutputDir(tmp_path), schedule, EventFiles(None), every=between)
+    for epoch in range(1, 100):
+        clock.now += seconds / 3.9
+        event = EpochEnded(job.key, EpochResult(epoch, 1.0, {}, 50.0, 0.1, 1.0, 100))
+        reporter.epoch(SavableEpoch(event, lambda folder: None))
+    assert len(reports) == 25
 
 
 def test_the_last_report_says_whether_the_process_is_spoiled(
