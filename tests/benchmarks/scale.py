@@ -12,6 +12,7 @@ training; seconds are this process's processor time, so that a busy machine coun
 - `start`: the check of every file of a finished output, and its table. Small files, whose bytes take no time.
 - `driver`: our searcher, scheduler and callbacks in Tune's loop, with trials that end at once, so many side by side
   (`--places`). Tune's own part is not in it: `sweep_cost.py` measures that.
+- `wait`: one teacher and so many students that wait for it: the searcher's first answer, then one per step of Tune.
 - `state`: Tune's record of so many trials, written and signed, as happens again and again.
 - `mirror`: the look for what is to be copied, all of it copied; and a listing of the same files in a second folder.
 - `s3`: of so many objects, at most 20,000, on a server on this machine (moto's): a listing, and what a model needs.
@@ -23,6 +24,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -35,6 +37,7 @@ PARTS: dict[str, Callable[[int, int, Path], dict[str, float]]] = {
     "plan": scale_parts.plan_it,
     "start": scale_parts.start,
     "driver": scale_parts.drive_it,
+    "wait": scale_parts.wait,
     "state": scale_parts.state,
     "mirror": scale_parts.mirror,
     "s3": scale_parts.s3,
@@ -44,7 +47,9 @@ PARTS: dict[str, Callable[[int, int, Path], dict[str, float]]] = {
 def measure(part: str, models: int, places: int) -> dict[str, float]:
     """One part at one size, in a process of its own."""
     words = [sys.executable, __file__, "--child", part, "--models", str(models), "--places", str(places)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    places_of_code = [str(Path(__file__).parents[1]), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places_of_code))}  # the tests' S3 server
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         sys.exit(f"{part}, {models} models: exit code {done.returncode}\n{done.stderr[-3000:]}")
     return dict(json.loads(done.stdout.splitlines()[-1]))

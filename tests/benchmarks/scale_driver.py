@@ -36,6 +36,14 @@ class Stub(SimpleNamespace):
         return Trial.is_finished(self)  # type: ignore[arg-type]
 
 
+def searcher_of(queue: JobQueue) -> DependencySearcher:
+    """With the grid of the queue's jobs, as Tune hands it over."""
+    grid = {axis: {"grid_search": values} for axis, values in grid_of(queue.jobs.values()).items()}
+    searcher = DependencySearcher(queue)
+    searcher.set_search_properties(None, None, grid)
+    return searcher
+
+
 class Driver:
     """Tune's loop, step by step as `TuneController` does it: callbacks, new trials, one event.
 
@@ -48,9 +56,7 @@ class Driver:
     def __init__(self, jobs: tuple[Job, ...], places: int, folder: Path) -> None:
         by_key = {job.key: job for job in jobs}
         self.queue = JobQueue(jobs, set(), check=lambda job: True, places=Places.alike(places))
-        self.searcher, self.scheduler = DependencySearcher(self.queue), FifoScheduler()
-        grid = {axis: {"grid_search": values} for axis, values in grid_of(jobs).items()}
-        self.searcher.set_search_properties(None, None, grid)
+        self.searcher, self.scheduler = searcher_of(self.queue), FifoScheduler()
         watch = TrackerCallback(Tracker(jobs, {}), show=lambda: None)
         watch.round(
             by_key, SimpleNamespace(places=Places.alike(places), of=lambda role: SimpleNamespace(description=""))

@@ -42,6 +42,7 @@ def finish(jobs: Iterable[Job], output: OutputDir) -> None:
     with without_fsync():
         first = output.root / "first.pt"
         header = commit(first, {"w": torch.rand(64)}, 90.0, 1.0, {"key": "first"})
+        sidecar_path(first).unlink()
         output.models.mkdir(exist_ok=True)
     for job in jobs:
         path = output.model_file(job)
@@ -59,15 +60,14 @@ def _describe(job: Job, path: Path, header: Header) -> None:
 
 
 def leave_rest(jobs: Iterable[Job], output: OutputDir) -> None:
-    """What else a sweep leaves of each model: records, answers to test images, curves, Tune's folder; empty files."""
+    """What else a sweep leaves of each model: records, answers to test images, curves, Tune's copy; empty files."""
     for job in jobs:
-        trial = output.tune / "round000" / trial_folder(job)
+        answers = output.predictions_file(job.key)
         places = [
             progress_file(output, job.key),
-            output.predictions_file(job.key),
+            *(answers, sidecar_path(answers)),
             output.tensorboard / job.key / "events.out.tfevents.0",
-            trial / "checkpoint_000000" / "model.pt",
-            *(trial / name for name in ("params.json", "params.pkl", "result.json")),
+            output.tune / "round000" / trial_folder(job) / "checkpoint_000000" / "model.pt",
         ]
         for path in places:
             path.parent.mkdir(parents=True, exist_ok=True)

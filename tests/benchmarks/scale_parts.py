@@ -12,8 +12,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import resume
 from plan_cost import plan
-from scale_driver import drive
+from scale_driver import drive, searcher_of
 from scale_files import finish, leave_rest, make_config
 
 from hpmkd.audit.findings import audit, known_headers
@@ -23,8 +24,10 @@ from hpmkd.mirror.contents import to_copy
 from hpmkd.mirror.known import Known
 from hpmkd.mirror.remote import Remote
 from hpmkd.mirror.upload import Upload
+from hpmkd.plan.schedule import Places
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.sidecar import file_hash
+from hpmkd.sweep.searcher import JobQueue
 
 _MOST_OBJECTS = 20_000
 
@@ -66,6 +69,17 @@ def drive_it(models: int, places: int, folder: Path) -> dict[str, float]:
     """The driver's own work on trivial trials."""
     jobs = plan(make_config(models))
     return {"count": len(jobs), **drive(jobs, places, folder), "megabytes": memory()}
+
+
+def wait(models: int, places: int, folder: Path) -> dict[str, float]:
+    """One teacher, and so many students that wait for it: Tune asks again at each of its steps."""
+    jobs, asks = resume.plan(resume.make_config(models + 1)), 1000
+    searcher = searcher_of(JobQueue(jobs, set(), check=lambda job: True, places=Places.alike(1000)))
+    first, teacher = timed(lambda: searcher.suggest("first"))
+    more, given = timed(lambda: [searcher.suggest("next") for _ in range(asks)])
+    assert isinstance(teacher, dict)
+    assert given == [None] * asks
+    return {"count": len(jobs), "seconds": first, "ms_per_ask": 1000 * more / asks}
 
 
 def state(models: int, places: int, folder: Path) -> dict[str, float]:

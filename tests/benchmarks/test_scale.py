@@ -13,15 +13,16 @@ import scale_files
 
 
 def test_each_part_says_how_it_grows(capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["--models", "1", "2000", "--parts", "plan", "state"]
+    words = ["--models", "1", "2000", "--parts", "plan", "wait", "state"]
     assert scale.main(words) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [(line["part"], line["count"]) for line in lines[2:]] == [("state", 1), ("state", 2000)]
-    for first, second in (lines[:2], lines[2:]):
+    assert [line["count"] for line in lines[2:]] == [2, 2001, 1, 2000]
+    for first, second in zip(lines[::2], lines[1::2], strict=True):
         assert "growth" not in first
         each = [one["seconds"] / one["count"] for one in (first, second)]
         assert second["growth"] == pytest.approx(each[1] / each[0], rel=0.02)
-    assert lines[3]["megabytes_written"] == pytest.approx(2000 * 0.011, rel=0.1)
+    assert lines[3]["ms_per_ask"] < 1, "thousands that wait are not asked"
+    assert lines[5]["megabytes_written"] == pytest.approx(2000 * 0.011, rel=0.1)
 
 
 @pytest.mark.slow
@@ -30,7 +31,7 @@ def test_files_are_checked_copied_and_listed(capsys: pytest.CaptureFixture[str])
     start, mirror, s3 = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert start["seconds"] == pytest.approx(start["check_seconds"] + start["table_seconds"], rel=0.05)
     assert mirror["count"] == start["count"]
-    assert mirror["copied"] == 5 * mirror["count"], "model, sidecar, records, answers, curve; nothing of Tune's"
+    assert mirror["copied"] == 6 * mirror["count"], "model, records, curve, answers, two sidecars; nothing of Tune's"
     assert (s3["list_requests"], s3["requests_per_file"]) == (1, 3)
 
 

@@ -28,7 +28,7 @@ def test_ours(name: str) -> None:
     "name",
     [
         "/etc/passwd", "models//etc/passwd", "models/../../evil.pt", "../sweep.yaml", "./sweep.yaml", "models/./a.pt",
-        ".bashrc", "models/.hidden", ".sweep.lock", "mirror.json", "gpu.json", "quarantine/x.pt", "thesis.docx",
+        ".bashrc", "models/.hidden", ".", "", "models/", ".sweep.lock", "mirror.json", "gpu.json", "quarantine/x.pt", "thesis.docx",
         "src/main.py", "methods/__pycache__/my.cpython-311.pyc", "progress/a.epochs.jsonl", "models/\udcff.pt",
         "setup.py", "authorized_keys", ".ssh/authorized_keys",
     ],
