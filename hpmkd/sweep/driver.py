@@ -33,15 +33,6 @@ from hpmkd.timings import Timings
 
 # How often in a row Ray may die without a finished model in between.
 _LOSSES = 3
-_STATE_SECONDS, _STATE_SECONDS_PER_JOB = 5.0, 0.001
-
-
-def state_seconds(jobs: int) -> float:
-    """Between two states of a round that Tune writes: all of it each time, 11 KB per trial, and nothing else meanwhile.
-
-    Models need none of them: a round without one goes on from the files and the saved epochs.
-    """
-    return max(_STATE_SECONDS, _STATE_SECONDS_PER_JOB * jobs)
 
 
 def train_missing(
@@ -158,7 +149,6 @@ class SweepState:
 
     def _round(self, now: Round, part: Shares) -> None:
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(part.most)
-        os.environ["TUNE_GLOBAL_CHECKPOINT_S"] = f"{state_seconds(len(now.keys)):g}"
         restore, self.restore = self.restore, None
         held = {job.key for job in self.sweep.jobs} - now.keys
         queue = JobQueue(self.sweep.jobs, self.done(), check=self._is_there, places=part.places, held=held)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import platform
 import traceback
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,7 @@ from hpmkd.sweep.trainable import report_seconds, train_model
 from hpmkd.version import __version__
 
 _MARK = "hpmkd-round.json"
+_STATE_SECONDS, _STATE_SECONDS_PER_JOB = 5.0, 0.001
 
 
 def rounds(tune_folder: Path) -> list[Path]:
@@ -76,6 +78,14 @@ def _plan_id(sweep: Sweep) -> list[str]:
     return sorted(job.fingerprint[:16] for job in sweep.jobs)
 
 
+def state_seconds(jobs: int) -> float:
+    """Between two states of a round that Tune writes: all of it each time, 11 KB per trial, and nothing else meanwhile.
+
+    Models need none of them: a round without one goes on from the files and the saved epochs.
+    """
+    return max(_STATE_SECONDS, _STATE_SECONDS_PER_JOB * jobs)
+
+
 def run_round(
     sweep: Sweep,
     queue: JobQueue,
@@ -96,6 +106,7 @@ def run_round(
     """
     number = max((int(path.name[5:]) for path in rounds(sweep.output.tune)), default=-1) + 1
     folder = restore or sweep.output.tune / f"round{number:03d}"
+    os.environ["TUNE_GLOBAL_CHECKPOINT_S"] = f"{state_seconds(queue.left):g}"
     signer = StateSigner(folder, sweep_key(sweep))
     trainable = _trainable(sweep, shares)
     if restore is not None:

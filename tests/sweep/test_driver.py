@@ -21,7 +21,7 @@ from hpmkd.plan.job import Job
 from hpmkd.store.inspection import Finding
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.progress_log import read_all
-from hpmkd.sweep import driver
+from hpmkd.sweep import driver, tune_run
 from hpmkd.sweep.searcher import DependencySearcher, JobQueue
 
 GUILTY = "student_D0_AT_run1"
@@ -103,7 +103,7 @@ def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., driv
 @pytest.mark.parametrize(("jobs", "seconds"), [(100, 5.0), (5000, 5.0), (100_000, 100.0)])
 def test_tune_writes_the_state_of_many_jobs_less_often(jobs: int, seconds: float) -> None:
     """All of it each time, and nothing else meanwhile."""
-    assert driver.state_seconds(jobs) == seconds
+    assert tune_run.state_seconds(jobs) == seconds
 
 
 @pytest.mark.parametrize(("error", "words"), ERRORS)
