@@ -28,9 +28,9 @@ def test_ours(name: str) -> None:
     "name",
     [
         "/etc/passwd", "models//etc/passwd", "models/../../evil.pt", "../sweep.yaml", "./sweep.yaml", "models/./a.pt",
-        ".bashrc", "models/.hidden", ".", "", "models/", ".sweep.lock", "mirror.json", "gpu.json", "quarantine/x.pt", "thesis.docx",
-        "src/main.py", "methods/__pycache__/my.cpython-311.pyc", "progress/a.epochs.jsonl", "models/\udcff.pt",
-        "setup.py", "authorized_keys", ".ssh/authorized_keys",
+        ".bashrc", "models/.hidden", ".", "", "models/", ".sweep.lock", "mirror.json", "gpu.json", "quarantine/x.pt",
+        "thesis.docx", "src/main.py", "methods/__pycache__/my.cpython-311.pyc", "progress/a.epochs.jsonl",
+        "models/\udcff.pt", "setup.py", "authorized_keys", ".ssh/authorized_keys",
     ],
 )  # fmt: skip
 def test_not_ours(name: str) -> None:
