@@ -24,8 +24,8 @@ _EXAMPLES = """  hpmkd slurm full --time 4:00:00 --gpus-per-node 4 --runs 5 > fu
   hpmkd slurm full --nodes 3 --time 1-0 --gpus-per-node 8 -o /shared/full --script full.sbatch
   hpmkd slurm strong --partition spot --setup "module load cuda" --sbatch=--constraint=a100"""
 _DESCRIPTION = """Writes a script for sbatch that runs a sweep: on one node, or on several as one Ray cluster. A job
-whose time is over, or that is preempted, lets models save their newest epoch, queues again and continues, until it ends
-with the sweep's own exit code. Nothing is submitted. All flags of `hpmkd run` are taken, too."""
+whose time is over, or that is preempted, lets models save what they have done, queues again and continues, until it
+ends with the sweep's own exit code. Nothing is submitted. All flags of `hpmkd run` are taken, too."""
 
 
 # What SLURM would refuse, or read as something else.
@@ -54,7 +54,7 @@ def build_parser(prog: str) -> Arguments:
         "--sbatch", action="append", default=[], metavar="OPTION", help="another option of sbatch: --sbatch=--exclusive"
     )
     add("--setup", action="append", default=[], metavar="LINE", help="a line of shell before the sweep")
-    grace = f"how long before the time limit models save their newest epoch; at least 60 [{GRACE_SECONDS}]"
+    grace = f"how long before the time limit models save what they have done; at least 60 [{GRACE_SECONDS}]"
     add("--grace", type=int, default=GRACE_SECONDS, metavar="SECONDS", help=grace)
     add("--script", metavar="FILE", help="write it there, not to the terminal")
     return parser

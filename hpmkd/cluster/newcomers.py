@@ -22,6 +22,7 @@ from hpmkd.store.output_dir import OutputDir
 
 _LOOK_SECONDS = 2.0  # between two looks at who is there
 _AGAIN_SECONDS = 30.0  # until one that lacked something is looked at again
+_END_SECONDS = 3.0  # the end of a sweep does not wait longer for a node that does not answer
 
 
 @contextlib.contextmanager
@@ -33,21 +34,22 @@ def watched_nodes(output: OutputDir) -> Iterator[None]:
             with contextlib.suppress(ray.exceptions.RayError, RuntimeError, OSError):  # the head is gone: Ray ends us
                 watcher.look(living_nodes())
 
-    over, watcher = threading.Event(), _Watcher(output, living_nodes())
+    over = threading.Event()
+    watcher = _Watcher(output, living_nodes(), over)
     thread = threading.Thread(target=watch, daemon=True, name="hpmkd-nodes")
     thread.start()
     try:
         yield
     finally:
         over.set()
-        thread.join()
+        thread.join(_END_SECONDS)
         with contextlib.suppress(ray.exceptions.RayError, RuntimeError, OSError):
             watcher.let_go()
 
 
 class _Watcher:
-    def __init__(self, output: OutputDir, known: list[Node]) -> None:
-        self.output, self.known = output, known
+    def __init__(self, output: OutputDir, known: list[Node], over: threading.Event) -> None:
+        self.output, self.known, self.over = output, known, over
         self._kept: dict[Node, list[PlacementGroup]] = {}  # from work, by what reserves their cores
         self._next = 0.0  # when they are looked at again
 
@@ -72,6 +74,8 @@ class _Watcher:
 
     def _joined(self, node: Node) -> None:
         problem = self._problem(node)
+        if self.over.is_set():  # its Ray is left by now, and any call would start another one
+            return
         if problem is None:
             progress.info(f"node {node.address} joined the cluster")
             return
@@ -81,7 +85,7 @@ class _Watcher:
     def _look_again(self) -> None:
         self._next = time.monotonic() + _AGAIN_SECONDS
         for node in list(self._kept):
-            if self._problem(node) is None:
+            if self._problem(node) is None and not self.over.is_set():
                 self._free(node)
                 progress.info(f"node {node.address} is right now, and trains")
 

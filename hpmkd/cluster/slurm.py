@@ -25,7 +25,7 @@ class BatchJob:
         nodes: how many; several are joined by a Ray cluster.
         options: sbatch's own, as `--time=4:00:00`.
         setup: lines of shell before the sweep, such as `module load cuda`.
-        grace: seconds before the time limit at which models save their newest epoch.
+        grace: seconds before the time limit at which models save what they have done.
         made_by: the command that made it.
     """
 

@@ -35,7 +35,7 @@ def run_sweep(
     """Trains a sweep in this process, or continues it: the same as `python run_sweep.py`, with a line per model.
 
     It works where an event loop runs, as in a notebook. An interrupt (KeyboardInterrupt, the notebook's stop button)
-    lets the running models save their newest epoch and returns 130; the same call continues, in a new process too.
+    lets the running models save what they have done and returns 130; the same call continues, in a new process too.
     A handler added to the logger `hpmkd` gets every line that is printed.
 
     Args:

@@ -76,7 +76,7 @@ class OutputDir:
 
     @property
     def stop_file(self) -> Path:
-        """There while the sweep is being stopped: trials save their newest epoch."""
+        """There while the sweep is being stopped: trials save what they have done."""
         return self.root / ".sweep.stop"
 
     @property

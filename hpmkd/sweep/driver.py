@@ -73,7 +73,7 @@ def train_missing(
             losses = losses + 1 if len(work.missing()) == before else 1
             if losses == _LOSSES:
                 raise _keeps_dying(lost, losses) from lost
-            progress.info(f"{lost}; restarting Ray, running models continue from their last saved epoch")
+            progress.info(f"{lost}; restarting Ray, running models continue from their last checkpoint")
     return work.reasons()
 
 

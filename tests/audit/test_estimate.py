@@ -28,6 +28,12 @@ from hpmkd.store.result_file import check, commit, load_weights
 GRID = {"baselines": ["Direct", "TraditionalKD"], "runs": 3, "resources__device": "cpu"}
 
 
+@pytest.fixture(scope="module")
+def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its own: models that other tests have left in theirs would count as measurements."""
+    return tmp_path_factory.mktemp("estimate")
+
+
 def outputs(root: Path, cache: Path, done: tuple[str, ...] = (), **more: Any) -> tuple[OutputDir, SweepConfig, dict]:
     return make_output(root, cache, lambda job: 50.0 if job.key in done else None, **{**GRID, **more})
 

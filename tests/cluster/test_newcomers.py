@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -56,7 +57,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 def test_who_leaves_and_who_joins(world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "hpmkd")
-    watcher = _Watcher(OutputDir(tmp_path), [A, C])
+    watcher = _Watcher(OutputDir(tmp_path), [A, C], Event())
     watcher.look([A, B])
     left, joined = lines(caplog)
     assert left == "node 10.0.0.3 left the cluster; what it was training goes on elsewhere"
@@ -71,7 +72,7 @@ def test_one_that_lacks_something_gets_no_work_until_it_is_right(
 ) -> None:
     caplog.set_level("INFO", "hpmkd")
     world.wrong[B] = "node 10.0.0.2 (b): does not share /out"
-    watcher = _Watcher(OutputDir(tmp_path), [A])
+    watcher = _Watcher(OutputDir(tmp_path), [A], Event())
     watcher.look([A, B])
     (told,) = lines(caplog)
     assert told.startswith(
@@ -91,7 +92,7 @@ def test_one_that_lacks_something_gets_no_work_until_it_is_right(
 def test_one_that_leaves_again_and_the_end(world: World, tmp_path: Path) -> None:
     """Nothing stays reserved for other programs of the cluster."""
     world.wrong[B] = "x"
-    watcher = _Watcher(OutputDir(tmp_path), [A])
+    watcher = _Watcher(OutputDir(tmp_path), [A], Event())
     watcher.look([A, B])
     watcher.look([A])
     assert watcher._kept == {}
@@ -100,3 +101,13 @@ def test_one_that_leaves_again_and_the_end(world: World, tmp_path: Path) -> None
     assert len(world.reserved) == 3
     watcher.let_go()
     assert world.reserved == []
+
+
+def test_nothing_begins_after_the_end(world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A node may answer when the sweep is over; a call to Ray would then start another one."""
+    over = Event()
+    world.wrong[B] = "x"
+    watcher = _Watcher(OutputDir(tmp_path), [A], over)
+    over.set()
+    watcher.look([A, B])
+    assert (world.reserved, caplog.messages) == ([], [])
