@@ -28,6 +28,7 @@ ANSWER_SECONDS = 90.0  # the first process of a Ray worker on a busy node takes 
 # By so much clocks may differ: locks and epoch checkpoints are ordered by time, and what is younger counts.
 CLOCK_SECONDS = 10.0
 _SEEN_SECONDS = 15.0  # until a file that a node has written is seen here, through a network file system's caches
+_DEATH_SECONDS = 30.0  # until the head says that a node is dead which has not answered for some seconds
 _MARK = f"{TEMP_PREFIX}node-"
 
 
@@ -66,13 +67,7 @@ def need_nodes(nodes: Sequence[Node], output: OutputDir) -> None:
         here = sight.look(*arguments, marks[""])
         sent = time.time()
         asked = {node: node.call(sight.look, *arguments, marks[node.id]) for node in nodes}
-        for node, answer in asked.items():
-            try:
-                found = answered(node, answer)
-            except EnvironmentProblem:
-                if node in living_nodes():
-                    raise
-                continue  # it has died since
+        for node, found in _answers(asked):
             problem = _problem(node, found, here, output.root, wait=time.time() - sent)
             if problem is None and not _is_seen(output.root / marks[node.id]):
                 problem = _unshared(node, found, output.root, "what it writes there is not seen here")
@@ -104,6 +99,33 @@ def answered(node: Node, answer: ray.ObjectRef[Any]) -> Any:
         raise _silent(node, f"no answer within {ANSWER_SECONDS:g} seconds") from error
     except ray.exceptions.RayError as error:
         raise _silent(node, (str(error).strip().splitlines() or [""])[-1] or type(error).__name__) from error
+
+
+def _answers(asked: Mapping[Node, ray.ObjectRef[Any]]) -> Iterator[tuple[Node, Any]]:
+    """What each has returned, but for those that have died since: the others do without them.
+
+    Raises:
+        EnvironmentProblem: one that lives returned nothing, in time.
+    """
+    for node, answer in asked.items():
+        try:
+            found = answered(node, answer)
+        except EnvironmentProblem as problem:
+            if _has_died(node, problem.__cause__):
+                continue
+            raise
+        yield node, found
+
+
+def _has_died(node: Node, error: BaseException | None) -> bool:
+    """Whether it is gone. The head may notice later than who called something on it."""
+    died = isinstance(error, ray.exceptions.NodeDiedError | ray.exceptions.TaskUnschedulableError)
+    end = time.monotonic() + (_DEATH_SECONDS if died else 0.0)
+    while node in living_nodes():
+        if time.monotonic() >= end:
+            return False
+        time.sleep(0.5)
+    return True
 
 
 def _silent(node: Node, found: str) -> EnvironmentProblem:
@@ -188,8 +210,7 @@ def on_each(nodes: Sequence[Node], function: Callable[..., dict[str, str | None]
         EnvironmentProblem: what one of them returned, with the node's address; or it did not answer.
     """
     asked = {node: node.call(function, *arguments) for node in nodes}
-    for node, answer in asked.items():
-        problem = answered(node, answer)
+    for node, problem in _answers(asked):
         if problem is not None:
             raise EnvironmentProblem(
                 f"node {node.address}: {problem['where']}",

@@ -13,13 +13,9 @@ from hpmkd.store.sidecar import Header
 
 
 @dataclasses.dataclass
-class Counts:
+class Damage:
     """What the kills did."""
 
-    worker: int = 0
-    driver: int = 0
-    raylet: int = 0
-    gcs_server: int = 0
     starts: int = 0
     sweeps_finished: int = 0
     models: int = 0
@@ -29,11 +25,6 @@ class Counts:
     weights_different: int = 0
     leftover_processes: int = 0  # of a dead sweep, 10 s after the next start
     seconds: float = 0.0
-
-    @property
-    def kills(self) -> int:
-        """All of them."""
-        return self.worker + self.driver + self.raylet + self.gcs_server
 
     @property
     def damage(self) -> int:
@@ -47,10 +38,41 @@ class Counts:
         )
 
 
+@dataclasses.dataclass
+class Counts(Damage):
+    """Of a sweep on one machine: whom the kills hit."""
+
+    worker: int = 0
+    driver: int = 0
+    raylet: int = 0
+    gcs_server: int = 0
+
+    @property
+    def kills(self) -> int:
+        """All of them."""
+        return self.worker + self.driver + self.raylet + self.gcs_server
+
+
+@dataclasses.dataclass
+class HostCounts(Damage):
+    """Of a sweep on a cluster: a host whose power was cut (that of the driver, or another), a raylet, the driver."""
+
+    driver_host: int = 0
+    other_host: int = 0
+    raylet: int = 0
+    driver: int = 0
+    starts_elsewhere: int = 0  # of the command, on another host than before
+
+    @property
+    def kills(self) -> int:
+        """All of them."""
+        return self.driver_host + self.other_host + self.raylet + self.driver
+
+
 class Watch:
     """The files of one sweep under final names: each, once it verified, must stay what it is."""
 
-    def __init__(self, output: OutputDir, counts: Counts) -> None:
+    def __init__(self, output: OutputDir, counts: Damage) -> None:
         self.output, self.counts = output, counts
         self.known: dict[str, Header] = {}
 
@@ -80,7 +102,7 @@ def hashes(output: OutputDir) -> dict[str, str]:
     return {path.name: weights_hash(load_weights(path)[1]) for path in sorted(output.models.glob("*.pt"))}
 
 
-def count_leftovers(marks: list[str], counts: Counts, output: OutputDir) -> None:
+def count_leftovers(marks: list[str], counts: Damage, output: OutputDir) -> None:
     """Processes that dead Rays of this sweep have left."""
     for mark in marks:
         left = [process for process in RayProcesses(output.ray_file, mark).find() if lives(process)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import random
 import re
 import subprocess
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import pytest
 import soak
+import soak_hosts
 import torch
+from support.hosts import refused
 
 from hpmkd.cluster.ray_processes import MARK
 from hpmkd.store.output_dir import OutputDir
@@ -80,8 +83,6 @@ def test_victims_are_this_sweeps_processes_alone() -> None:
 
 
 def test_counts_go_on_where_they_were(tmp_path: Path) -> None:
-    import argparse
-
     given = {"seed": 1, "minutes": 1.0, "kills": 50, "runs": 1, "pause": 1.0, "baselines": ["Direct"]}
     options = argparse.Namespace(output=str(tmp_path), **given)
     first = soak.Soak(options)
@@ -92,6 +93,29 @@ def test_counts_go_on_where_they_were(tmp_path: Path) -> None:
     assert not second.over()
     second.counts.driver = 43
     assert second.over()
+
+
+def test_kills_of_hosts_are_counted_and_go_on(tmp_path: Path) -> None:
+    options = argparse.Namespace(output=str(tmp_path), seed=1, minutes=1.0, kills=10, runs=1, pause=1.0)
+    first = soak_hosts.Soak(options)
+    first.counts.driver_host, first.counts.raylet, first.counts.trained_twice = 2, 3, 1
+    first.save()
+    second = soak_hosts.Soak(options)
+    assert (second.counts.kills, second.counts.damage, second.over()) == (5, 1, False)
+    second.counts.driver, second.counts.other_host = 1, 4
+    assert second.over()
+
+
+@pytest.mark.slow
+def test_six_kills_of_hosts(tmp_path: Path) -> None:
+    """`--kills 100` is the same, longer."""
+    why = refused()
+    if why:
+        pytest.skip(why)
+    command = [sys.executable, str(Path(soak_hosts.__file__)), "--kills", "6", "--runs", "1"]
+    done = subprocess.run([*command, "--output", str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^kills +6$", done.stdout, re.MULTILINE)
 
 
 @pytest.mark.slow

@@ -117,6 +117,25 @@ def test_a_node_that_has_died_is_no_matter(output: OutputDir, monkeypatch: pytes
             nodes.need_nodes([Node("2", "10.0.0.2")], output)
 
 
+@pytest.mark.parametrize("work", ["look", "decode"])
+def test_the_head_hears_of_a_death_later(work: str, output: OutputDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    node, living = Node("2", "10.0.0.2"), [[Node("2", "10.0.0.2")], [Node("2", "10.0.0.2")], []]
+
+    def fail(answer: object, timeout: float) -> None:
+        raise ray.exceptions.NodeDiedError("it died")
+
+    Answers(monkeypatch, output)
+    monkeypatch.setattr(nodes.ray, "get", fail)
+    monkeypatch.setattr(nodes, "living_nodes", lambda: living.pop(0))
+    monkeypatch.setattr(nodes.time, "sleep", lambda seconds: None)
+    if work == "look":
+        nodes.need_nodes([node], output)
+    else:
+        monkeypatch.setattr(Node, "call", lambda *given: None)
+        nodes.on_each([node], lambda: None)
+    assert living == []
+
+
 def test_the_look_itself(tmp_path: Path) -> None:
     (tmp_path / "sweep.yaml").write_text("runs: 1\n")
     found = sight.look(str(tmp_path), "sweep.yaml", "mark")
