@@ -15,7 +15,8 @@ from collections.abc import Iterator
 import ray
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 
-from hpmkd.cluster.nodes import LEFT_OUT, Node, living_nodes, need_nodes
+from hpmkd.cluster.need_nodes import Reach, need_nodes
+from hpmkd.cluster.nodes import LEFT_OUT, Node, living_nodes
 from hpmkd.errors import EnvironmentProblem
 from hpmkd.log import log, progress
 from hpmkd.store.output_dir import OutputDir
@@ -26,8 +27,11 @@ _END_SECONDS = 3.0  # the end of a sweep does not wait longer for a node that do
 
 
 @contextlib.contextmanager
-def watched_nodes(output: OutputDir) -> Iterator[None]:
-    """While the body lasts it is said, in a line each, which nodes leave the cluster and which join it."""
+def watched_nodes(output: OutputDir, reach: Reach | None = None) -> Iterator[None]:
+    """While the body lasts it is said, in a line each, which nodes leave the cluster and which join it.
+
+    `reach`: see `need_nodes`.
+    """
 
     def watch() -> None:
         while not over.wait(_LOOK_SECONDS):
@@ -35,7 +39,7 @@ def watched_nodes(output: OutputDir) -> Iterator[None]:
                 watcher.look(living_nodes())
 
     over = threading.Event()
-    watcher = _Watcher(output, living_nodes(), over)
+    watcher = _Watcher(output, living_nodes(), over, reach=reach)
     thread = threading.Thread(target=watch, daemon=True, name="hpmkd-nodes")
     thread.start()
     try:
@@ -48,8 +52,8 @@ def watched_nodes(output: OutputDir) -> Iterator[None]:
 
 
 class _Watcher:
-    def __init__(self, output: OutputDir, known: list[Node], over: threading.Event) -> None:
-        self.output, self.known, self.over = output, known, over
+    def __init__(self, output: OutputDir, known: list[Node], over: threading.Event, reach: Reach | None = None) -> None:
+        self.output, self.known, self.over, self.reach = output, known, over, reach
         self._kept: dict[Node, list[PlacementGroup]] = {}  # from work, by what reserves their cores
         self._next = 0.0  # when they are looked at again
 
@@ -91,7 +95,7 @@ class _Watcher:
 
     def _problem(self, node: Node) -> EnvironmentProblem | None:
         try:
-            need_nodes([node], self.output)
+            need_nodes([node], self.output, self.reach)
         except EnvironmentProblem as problem:
             return problem
         return None

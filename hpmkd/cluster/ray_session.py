@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import signal
-import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,16 +13,18 @@ import psutil
 import ray
 
 from hpmkd.cluster.join import join, no_cluster
+from hpmkd.cluster.lifeline import TooSlow, joined, limit, private, watched
 from hpmkd.cluster.mps import MpsDaemon, refuse_mps
+from hpmkd.cluster.need_nodes import Reach
 from hpmkd.cluster.newcomers import watched_nodes
-from hpmkd.cluster.ray_output import logs_folder, without_ray_reports
-from hpmkd.cluster.ray_processes import VITAL, RayProcesses, lives
+from hpmkd.cluster.ray_output import without_ray_reports
+from hpmkd.cluster.ray_processes import VITAL, RayProcesses
 from hpmkd.cluster.resources import given_variables, prepare_environment, worker_env
-from hpmkd.cluster.stop_signals import Interrupted, StopSignals, hard_exit
+from hpmkd.cluster.stop_signals import StopSignals
 from hpmkd.cluster.surroundings import SHARED_MEMORY, advice, place_for_ray
 from hpmkd.cluster.worker_paths import cluster_paths, local_paths
 from hpmkd.config.sweep import SweepConfig
-from hpmkd.errors import EXIT_ENVIRONMENT, EnvironmentProblem
+from hpmkd.errors import EnvironmentProblem
 from hpmkd.hardware import cores
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.timings import Timings
@@ -31,29 +32,22 @@ from hpmkd.timings import Timings
 START_SECONDS = 120.0
 JOIN_SECONDS = 45.0
 END_SECONDS = 20.0
-_LOOK_SECONDS = 0.5
 _OBJECT_STORE_BYTES = 100 * 2**20
-
-
-class TooSlow(Interrupted):
-    """Ray's start, or its end, has taken too long."""
-
-
-class RayLost(Interrupted):
-    """The raylet or the GCS died under a running sweep."""
 
 
 @contextmanager
 def running_ray(
-    config: SweepConfig, output: OutputDir, stop: StopSignals, verbose: bool, timings: Timings | None = None
-) -> Iterator[None]:
+    config: SweepConfig, output: OutputDir, stop: StopSignals, verbose: bool, timings: Timings | None = None,
+    reach: Reach | None = None,
+) -> Iterator[None]:  # fmt: skip
     """A private local Ray, or the cluster at `resources.address`; one that runs in this process already is kept.
 
-    Ray's own output is shown only if `verbose`. How long its start and its end take is noted in `timings`.
+    Ray's own output is shown only if `verbose`. How long its start and its end take is noted in `timings`. `reach`: see
+    `need_nodes`.
 
     Raises:
         EnvironmentProblem: there is no cluster at the address, or the private Ray does not start.
-        RayLost: in the middle of the body, where the private Ray died.
+        RayLost: in the middle of the body, where the private Ray died, or the cluster is gone.
     """
     timings = timings or Timings()
     deterministic = config.resources.deterministic
@@ -67,7 +61,7 @@ def running_ray(
     if config.resources.address:
         refuse_mps(config, f"the Ray cluster at {config.resources.address}")
         _join(config.resources.address, stop, deterministic, common)
-        with _joined(output, verbose):
+        with _joined(output, stop, verbose, reach):
             yield
         return
     ours = RayProcesses(output.ray_file)
@@ -77,7 +71,7 @@ def running_ray(
         try:
             with timings.part("ray_start"):
                 _start(ours, mps, stop, {**common, **place, **paths, "include_dashboard": config.resources.dashboard})
-            with without_ray_reports(verbose), _watched(ours, stop):
+            with without_ray_reports(verbose), watched(private(ours), stop):
                 yield
         finally:
             with timings.part("ray_end"):
@@ -85,18 +79,20 @@ def running_ray(
 
 
 @contextmanager
-def _joined(output: OutputDir, verbose: bool) -> Iterator[None]:
+def _joined(output: OutputDir, stop: StopSignals, verbose: bool, reach: Reach | None) -> Iterator[None]:
     try:
-        with without_ray_reports(verbose), watched_nodes(output):
+        with without_ray_reports(verbose), watched(joined(), stop), watched_nodes(output, reach):
             yield
     finally:
-        ray.shutdown()
+        # Of a cluster that is gone, Ray may wait for an answer.
+        with contextlib.suppress(TooSlow), limit(END_SECONDS, stop, TooSlow):
+            ray.shutdown()
 
 
 def _join(address: str, stop: StopSignals, deterministic: bool, settings: dict[str, Any]) -> None:
     there = {"runtime_env": {"env_vars": worker_env(deterministic)}, "job_config": cluster_paths()}
     try:
-        with _limit(JOIN_SECONDS, stop, TooSlow):
+        with limit(JOIN_SECONDS, stop, TooSlow):
             join(address, {**settings, **there})
     except TooSlow as error:
         ray.shutdown()
@@ -111,7 +107,7 @@ def _start(ours: RayProcesses, mps: MpsDaemon, stop: StopSignals, settings: dict
     given = given_variables()
     for last in (False, True):
         try:
-            with ours.marking(), _hangup_kept_from_ray(), _limit(START_SECONDS, stop, TooSlow), mps.serving():
+            with ours.marking(), _hangup_kept_from_ray(), limit(START_SECONDS, stop, TooSlow), mps.serving():
                 _init(stop, settings)
             return
         except (TooSlow, Exception) as error:
@@ -164,72 +160,6 @@ def _hangup_kept_from_ray() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _leave(stop: StopSignals, message: str) -> None:
-    """Ends the process, whose main thread is stuck in Ray.
-
-    Where the sweep is being stopped, that is why: a scheduler, or `timeout`, sends its signal to all processes of a
-    job, to Ray's too.
-    """
-    if stop.caught is None:
-        hard_exit(EXIT_ENVIRONMENT, message)
-    else:
-        hard_exit(128 + stop.caught, stop.exit_message(stop.caught))
-
-
-@contextmanager
-def _limit(seconds: float, stop: StopSignals, fault: type[Interrupted]) -> Iterator[None]:
-    """Raises `fault` in the body after `seconds`; if the body is stuck in foreign code, the process exits."""
-
-    def stuck() -> None:
-        stop.force_stop()
-        _leave(stop, f"error: Ray did not answer within {seconds:g} seconds; the same command continues")
-
-    def run_out() -> None:
-        if not over.wait(seconds):
-            stop.interrupt(fault(), stuck)
-
-    over = threading.Event()
-    watch = threading.Thread(target=run_out, daemon=True)
-    watch.start()
-    try:
-        with stop.faults():
-            yield
-    finally:
-        over.set()
-        watch.join()  # a fault on its way is raised here, not later
-
-
-@contextmanager
-def _watched(ours: RayProcesses, stop: StopSignals) -> Iterator[None]:
-    """Raises RayLost in the body as soon as the raylet or the GCS is gone.
-
-    Ray itself ends the whole process then, the driver, without a word: 15 s after a raylet's death, 60 s after a GCS's.
-    """
-
-    def stuck() -> None:
-        stop.force_stop()
-        _leave(stop, "error: Ray died and ended the sweep; the same command continues")
-
-    def watch() -> None:
-        while not over.wait(_LOOK_SECONDS):
-            for process, name in vital.items():
-                if not lives(process):
-                    stop.interrupt(RayLost(f"Ray's {name} (process {process.pid}) died{where}"), stuck)
-                    return
-
-    vital, logs = ours.vital(), logs_folder()
-    where = f" (its logs: {logs})" if logs is not None else ""
-    over = threading.Event()
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        with stop.faults():
-            yield
-    finally:
-        over.set()
-        watcher.join()
-
-
 def _end(ours: RayProcesses, mps: MpsDaemon, stop: StopSignals) -> None:
     """Ends Ray in this process, then whatever is left of it; in that order where Ray lives, else the other way.
 
@@ -238,7 +168,7 @@ def _end(ours: RayProcesses, mps: MpsDaemon, stop: StopSignals) -> None:
     try:
         if len(ours.vital()) < len(VITAL):
             ours.end()  # half of Ray is no use, and its end would wait for the other half
-        with contextlib.suppress(TooSlow), _limit(END_SECONDS, stop, TooSlow):
+        with contextlib.suppress(TooSlow), limit(END_SECONDS, stop, TooSlow):
             ray.shutdown()
             mps.quit()
     finally:

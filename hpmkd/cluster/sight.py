@@ -19,20 +19,23 @@ from typing import Any
 PACKAGES = ("torch", "numpy")
 
 
-def look(output: str, plan: str, mark: str, packages: Sequence[str] = PACKAGES) -> dict[str, Any]:
+def look(output: str, plan: str, mark: str, here: str = "", packages: Sequence[str] = PACKAGES) -> dict[str, Any]:
     """Of the node on which it is called.
 
     Args:
         output: the sweep's folder.
         plan: name of a file there, whose hash is told.
         mark: name of a file that is written there, with its own name as its content.
+        here: name of a file that the asking machine has written there.
         packages: whose versions are told.
 
     Returns:
-        `host`; `python`; a version or None of each package; `hpmkd`: see `installed`; `time`: seconds since 1970;
-        `plan`: the file's hash, or why there is none; `mark`: None, or why it was not written.
+        `sees`: whether `here` is there; `host`; `python`; a version or None of each package; `hpmkd`: see `installed`;
+        `time`: seconds since 1970; `plan`: the file's hash, or why there is none; `mark`: None, or why it was not
+        written.
     """
     found: dict[str, Any] = {"host": platform.node(), "hpmkd": installed(), **versions(packages)}
+    found["sees"] = Path(output, here).is_file()
     try:
         found["plan"] = hashlib.sha256(Path(output, plan).read_bytes()).hexdigest()
     except OSError as error:

@@ -106,6 +106,24 @@ def key_of_epoch(name: str) -> str:
     return trial_of(name).rpartition("-")[0]
 
 
+def predictions_names(key: str) -> list[str]:
+    """Of a network's answers to the test images, by the key of its job."""
+    return [f"predictions/{key}.npy", f"predictions/{key}.npy.json"]
+
+
+def curves_folder(key: str) -> str:
+    """Of a network's TensorBoard files."""
+    return f"tensorboard/{key}"
+
+
+def plan_names(output: OutputDir) -> list[str]:
+    """Of the files that are there without which no job can be begun."""
+    found = [output.root / name for name in _PLAN]
+    paths = [path for one in found for path in (one.rglob("*") if one.is_dir() else [one])]
+    names = (path.relative_to(output.root).as_posix() for path in paths if path.is_file())
+    return sorted(name for name in names if is_ours(name))
+
+
 def is_for_all(name: str) -> bool:
     """Whether it is fetched wherever it is missing: the plan, records, what was measured, the archive."""
     return _rank(name) in (_PLAN_RANK, _REST_RANK)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import shutil
 import threading
-import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
@@ -15,13 +13,13 @@ from typing import Any, TypeVar
 from hpmkd.config.from_python import flattened
 from hpmkd.config.load import read_config_file
 from hpmkd.errors import NotInMirror
-from hpmkd.files import TEMP_PREFIX, move
-from hpmkd.mirror.contents import is_for_all, is_of_plan, is_ours, trial_of
+from hpmkd.mirror.contents import curves_folder, is_for_all, is_of_plan, is_ours, predictions_names, trial_of
 from hpmkd.mirror.known import Known
 from hpmkd.mirror.remote import SIDE_BY_SIDE, Remote
+from hpmkd.mirror.results import Get, aside, fetch_result, judged
 from hpmkd.mirror.retries import patiently
 from hpmkd.plan.job import Job
-from hpmkd.store.inspection import Finding, inspect, inspect_job
+from hpmkd.store.inspection import Finding, inspect
 from hpmkd.store.output_dir import EPOCH_FILE, EPOCH_META, OutputDir, trial_folder
 from hpmkd.store.sidecar import sidecar_path
 
@@ -80,6 +78,21 @@ class Download:
         wanted = [job for job in jobs if f"models/{job.file_name}" in self.there]
         return [found for found in _side_by_side(self._result, wanted) if found is not None]
 
+    def made_elsewhere(self, job: Job) -> Finding | None:
+        """Fetches what a worker has made that does not see this output; None where nothing whole of it is there."""
+        over = threading.Event()
+        found = self._result(job, over)
+        if found is not None:
+            names = [*predictions_names(job.key), *patiently(lambda: self._curves(job), PATIENCE_SECONDS)]
+            for name in names:
+                with contextlib.suppress(NotInMirror):  # answers that were not to be kept
+                    _get(self.remote, name, self.output.root / name, over)
+            self._noted(names)
+        return found
+
+    def _curves(self, job: Job) -> list[str]:
+        return list(self.remote.names(curves_folder(job.key)))
+
     def strangers(self, jobs: Sequence[Job]) -> list[Finding]:
         """Of jobs whose files are here: those of other settings that lie there, and did not come from here."""
         names = {job.key: f"models/{job.file_name}" for job in jobs}
@@ -91,9 +104,9 @@ class Download:
         name = self.output.config_file.name
         if name not in self.there or name in self.known.versions:
             return None
-        with self._aside() as aside:
-            _get(self.remote, name, aside.config_file, threading.Event())
-            return flattened(read_config_file(aside.config_file))
+        with aside(self.output) as place:
+            _get(self.remote, name, place.config_file, threading.Event())
+            return flattened(read_config_file(place.config_file))
 
     def epochs(self, jobs: Iterable[Job]) -> int:
         """Saved epochs of jobs that are not finished; how many were fetched."""
@@ -107,37 +120,18 @@ class Download:
         return sum(_side_by_side(self._epoch, lacking))
 
     def _result(self, job: Job, over: threading.Event) -> Finding | None:
-        """Fetches it to a place of its own, and gives it its name only if it is whole, and that job's."""
-        target = self.output.model_file(job)
-        with self._aside() as aside:
-            found = self._fetched(job, aside, over)
-            if found.state not in ("good", "stale"):
-                return None
-            file = aside.model_file(job)
-            for path in (sidecar_path(file), file):
-                if path.exists():
-                    move(path, target.with_name(path.name))
-        self._noted([f"models/{path.name}" for path in (target, sidecar_path(target))])
+        found = fetch_result(self._get(over), job, self.output)
+        if found is not None:
+            target = self.output.model_file(job)
+            self._noted([f"models/{path.name}" for path in (target, sidecar_path(target))])
         return found
 
     def _judged(self, job: Job, over: threading.Event) -> Finding:
-        with self._aside() as aside:
-            return self._fetched(job, aside, over)
+        with aside(self.output) as place:
+            return judged(self._get(over), job, place)
 
-    def _fetched(self, job: Job, aside: OutputDir, over: threading.Event) -> Finding:
-        file = aside.model_file(job)
-        for path in (sidecar_path(file), file):
-            with contextlib.suppress(NotInMirror):
-                _get(self.remote, f"models/{path.name}", path, over)
-        return inspect_job(job, aside)
-
-    @contextlib.contextmanager
-    def _aside(self) -> Iterator[OutputDir]:
-        aside = OutputDir(self.output.root / f"{TEMP_PREFIX}mirror-{uuid.uuid4().hex[:8]}")
-        try:
-            yield aside
-        finally:
-            shutil.rmtree(aside.root, ignore_errors=True)
+    def _get(self, over: threading.Event) -> Get:
+        return functools.partial(_get, self.remote, over=over)
 
     def _epoch(self, folder: str, over: threading.Event) -> bool:
         names = [f"{folder}/{EPOCH_FILE}", f"{folder}/{EPOCH_META}"]

@@ -64,6 +64,14 @@ class Remote:
             if one.type == FileType.File and not PurePosixPath(one.path).name.startswith(TEMP_PREFIX)
         }
 
+    def folders(self, folder: str) -> list[str]:
+        """Names of the folders in it."""
+        from pyarrow.fs import FileSelector, FileType
+
+        chosen = FileSelector(self._path(folder), recursive=False, allow_not_found=True)
+        found = self._tried(f"list {folder}", lambda: self._system.get_file_info(chosen))
+        return [PurePosixPath(one.path).name for one in found if one.type == FileType.Directory]
+
     def remove_leftovers(self) -> None:
         """What killed writers left, whose names say so; only while nobody else writes there."""
         from pyarrow.fs import FileSelector

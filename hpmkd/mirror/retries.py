@@ -20,6 +20,7 @@ def patiently(
     seconds: float,
     over: threading.Event | None = None,
     failed: Callable[[MirrorProblem], object] | None = None,
+    awaited: bool = False,
 ) -> Result:
     """What `work` returns; it is called again, after pauses that grow to a minute, where the network fails.
 
@@ -28,21 +29,28 @@ def patiently(
         seconds: for how long it is tried again.
         over: set from outside: it is not tried again.
         failed: is told of each failure before a pause.
+        awaited: what is not there may still come, so that it is tried again, too.
 
     Raises:
-        MirrorProblem: the last failure; one that says that a file is not there at once.
+        MirrorProblem: the last failure; one that says that a file is not there at once, if it is not awaited.
     """
     over = over or threading.Event()
     retrying = Retrying(
         # Random, so that machines do not come back all at once.
         wait=wait_random_exponential(multiplier=1.0, max=LONGEST_SECONDS),
         stop=stop_after_delay(seconds) | stop_when_event_set(over),
-        retry=retry_if_exception(lambda error: isinstance(error, MirrorProblem) and not isinstance(error, NotInMirror)),
+        retry=retry_if_exception(
+            lambda error: isinstance(error, MirrorProblem) and (awaited or not isinstance(error, NotInMirror))
+        ),
         before_sleep=lambda state: _tell(failed, state.outcome.exception() if state.outcome else None),
         sleep=sleep_using_event(over),
         reraise=True,
     )
     return retrying(work)
+
+
+def _may_pass(error: BaseException) -> bool:
+    return isinstance(error, MirrorProblem) and not isinstance(error, NotInMirror)
 
 
 def _tell(failed: Callable[[MirrorProblem], object] | None, error: BaseException | None) -> None:

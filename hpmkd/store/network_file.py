@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -13,7 +14,7 @@ from hpmkd.errors import DamagedModel, UsageError
 from hpmkd.log import log
 from hpmkd.models import build
 from hpmkd.store.named_file import need_network_file, not_whole, of_a_sweep
-from hpmkd.store.output_dir import OutputDir, with_source
+from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.result_file import load_weights
 from hpmkd.store.sidecar import Header
 
@@ -88,3 +89,11 @@ def _input(header: Header) -> str:
     if "normalisation" not in header.metadata:
         return "normalised images"
     return "normalised images (N, C, H, W): (pixel / 255 - mean) / std of each channel, see normalisation"
+
+
+def with_source(spec: ModelSpec, model: Path) -> ModelSpec:
+    """The network of a model file; one from elsewhere with the copy of its source in that output, if it is there."""
+    if spec.source is None or spec.origin is not None:
+        return spec
+    copy = OutputDir(model.absolute().parent.parent).network_source(spec.source)
+    return replace(spec, origin=str(copy)) if copy.is_dir() else spec

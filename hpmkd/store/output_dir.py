@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from hpmkd.config.specs import ModelSpec
 from hpmkd.plan.job import Job
 from hpmkd.plan.roles import OLD_ROLES, Role
 from hpmkd.store.scratch import scratch_places
@@ -78,6 +77,11 @@ class OutputDir:
     def stop_file(self) -> Path:
         """There while the sweep is being stopped: trials save what they have done."""
         return self.root / ".sweep.stop"
+
+    @property
+    def home_file(self) -> Path:
+        """Tells nodes that see the output from those that work through its mirror."""
+        return self.root / ".sweep.home"
 
     @property
     def ray_file(self) -> Path:
@@ -236,11 +240,3 @@ class OutputDir:
 def trial_folder(job: Job) -> str:
     """Name of a trial's folder; the fingerprint separates checkpoints that belong to other settings."""
     return f"{job.key}-{hashlib.sha256(job.fingerprint.encode()).hexdigest()[:8]}"
-
-
-def with_source(spec: ModelSpec, model: Path) -> ModelSpec:
-    """The network of a model file; one from elsewhere with the copy of its source in that output, if it is there."""
-    if spec.source is None or spec.origin is not None:
-        return spec
-    copy = OutputDir(model.absolute().parent.parent).network_source(spec.source)
-    return replace(spec, origin=str(copy)) if copy.is_dir() else spec

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,14 +15,16 @@ from ray import tune
 from hpmkd.audit.sweep_dir import Sweep, open_sweep
 from hpmkd.config.sweep import memory_folder
 from hpmkd.plan.events import EpochEnded, StepsSaved
+from hpmkd.plan.job import Job
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.search_file import SearchResult
 from hpmkd.sweep.device_setup import set_up
-from hpmkd.sweep.on_node import Software, need_node
+from hpmkd.sweep.on_node import NOTHING, Needs, ready_node
 from hpmkd.sweep.pauses import Pauses, wait_for_the_end
 from hpmkd.sweep.reports import to_report
 
 if TYPE_CHECKING:
+    from hpmkd.mirror.branch import Branch
     from hpmkd.training.candidate import Judged
 
 # What a report says beside the epoch: the number of the settings, themselves, and what they came to.
@@ -29,17 +32,24 @@ NUMBER, SETTINGS, EPOCH, LOSS = "number", "settings", "tune_epoch", "tune_loss"
 
 
 def try_candidate(
-    config: dict[str, Any], output: str, device: str, gpu_share: float, key: str, software: Software | None = None
+    config: dict[str, Any], output: str, device: str, gpu_share: float, key: str, needs: Needs = NOTHING
 ) -> None:
     """Trains a student of the tuning `key` with `config["settings"]`; reports where candidates are compared."""
+    with ready_node(OutputDir(Path(output)), needs) as branch:
+        _try(config, open_sweep(Path(output)), device, gpu_share, key=key, branch=branch)
+
+
+def _try(
+    config: dict[str, Any], sweep: Sweep, device: str, gpu_share: float, *, key: str, branch: Branch | None
+) -> None:
     import torch
 
     from hpmkd.store.epoch_checkpoint import SaveSchedule
     from hpmkd.training.candidate import try_settings
 
-    need_node(OutputDir(Path(output)), software)
-    sweep, where = open_sweep(Path(output)), torch.device(device)
-    job, before = sweep.by_key[key], tune.get_checkpoint()
+    job, before, where = sweep.by_key[key], tune.get_checkpoint(), torch.device(device)
+    if branch is not None:
+        branch.fetch(job)
     set_up(where, job, sweep.config.resources, gpu_share)
     schedule = SaveSchedule(sweep.config.record.checkpoint_overhead)
     pauses = Pauses(schedule, sweep.output.stop_file)
@@ -48,8 +58,11 @@ def try_candidate(
     def report(event: EpochEnded | StepsSaved, save: Callable[[Path], None], judged: Judged | None = None) -> None:
         start, values = time.monotonic(), about | _values(judged)
         with tempfile.TemporaryDirectory(prefix=sweep.output.scratch_prefix) as folder:
-            save(Path(folder))
-            tune.report({**to_report(event), **values}, checkpoint=tune.Checkpoint.from_directory(folder))
+            kept = None
+            if branch is None:  # else it may start again on a node that does not see it, where Tune would fail it
+                save(Path(folder))
+                kept = tune.Checkpoint.from_directory(folder)
+            tune.report({**to_report(event), **values}, checkpoint=kept)
         schedule.saved(time.monotonic() - start)
         if event.saved_to_stop:
             wait_for_the_end(sweep.output.stop_file)
@@ -78,32 +91,43 @@ def _values(judged: Judged | None) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def was_made_before(output: str, key: str, device: str) -> bool:
+def was_made_before(output: str, key: str, device: str, needs: Needs = NOTHING) -> bool:
     """Whether the shared memory has it; then it is in the output now. One that this sweep had and lost is made again:
     that is what deleting a file asks for."""
     import torch
 
     from hpmkd.training.candidate import recall_tuning
 
-    sweep = open_sweep(Path(output))
-    memory, had = _memory(sweep, key), sweep.output.tuning(sweep.by_key[key]).is_dir()
-    return (
-        memory is not None and not had and recall_tuning(sweep.by_key[key], sweep.output, memory, torch.device(device))
-    )
+    with _made_there(output, key, needs) as (sweep, job):
+        memory, had = _memory(sweep, key), sweep.output.tuning(job).is_dir()
+        return memory is not None and not had and recall_tuning(job, sweep.output, memory, torch.device(device))
 
 
-def note_chosen(output: str, key: str, device: str, found: Mapping[str, Any]) -> None:
+def note_chosen(output: str, key: str, device: str, found: Mapping[str, Any], needs: Needs = NOTHING) -> None:
     """Commits the file. `found`: `chosen`, `evidence`, `accuracy_pct`, `train_seconds`."""
     import torch
 
     from hpmkd.training.candidate import commit_tuning
 
-    sweep = open_sweep(Path(output))
-    commit_tuning(
-        sweep.by_key[key], SearchResult(found["chosen"], found["evidence"]), sweep.output, sweep.config.data,
-        device=torch.device(device), accuracy_pct=found["accuracy_pct"], train_seconds=found["train_seconds"],
-        memory=_memory(sweep, key),
-    )  # fmt: skip
+    with _made_there(output, key, needs) as (sweep, job):
+        commit_tuning(
+            job, SearchResult(found["chosen"], found["evidence"]), sweep.output, sweep.config.data,
+            device=torch.device(device), accuracy_pct=found["accuracy_pct"], train_seconds=found["train_seconds"],
+            memory=_memory(sweep, key),
+        )  # fmt: skip
+
+
+@contextlib.contextmanager
+def _made_there(output: str, key: str, needs: Needs) -> Iterator[tuple[Sweep, Job]]:
+    """Around what makes the file of a tuning, which then is where the driver finds it, too."""
+    with ready_node(OutputDir(Path(output)), needs) as branch:
+        sweep = open_sweep(Path(output))
+        job = sweep.by_key[key]
+        if branch is not None:
+            branch.fetch(job)
+        yield sweep, job
+        if branch is not None and sweep.output.model_file(job).is_file():
+            branch.send_result(job)
 
 
 def _memory(sweep: Sweep, key: str) -> Path | None:

@@ -1,88 +1,35 @@
-"""Runs Tune in rounds until every planned model file is verified, or has failed as often as it may."""
+"""What is left to do of a sweep: Tune runs in rounds until each model is there, or has failed as often as it may."""
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Collection, Sequence
 from typing import Any
 
 from hpmkd.audit.sweep_dir import Sweep
-from hpmkd.cluster.gpu_kinds import places
-from hpmkd.cluster.ray_session import RayLost, running_ray
+from hpmkd.cluster.gpu_kinds import Place, places
 from hpmkd.cluster.resources import Shares, shares, trial_resources, wants_measuring
 from hpmkd.cluster.stop_signals import StopSignals
 from hpmkd.data.source.listing import count
-from hpmkd.errors import EnvironmentProblem, HpmkdError
+from hpmkd.errors import HpmkdError
 from hpmkd.log import progress
 from hpmkd.plan.job import Job
 from hpmkd.plan.roles import Role
 from hpmkd.store.inspection import Finding, inspect_job
+from hpmkd.store.output_dir import EPOCH_META
 from hpmkd.sweep.callbacks import EventLog, Profiler, Records, TrackerCallback, TrimMetrics
 from hpmkd.sweep.capacity import Capacity
 from hpmkd.sweep.failures import Attempts, Failure, Round, failure_of_round
-from hpmkd.sweep.gpu_probe import known_usage, measure
+from hpmkd.sweep.far_nodes import FarNodes
+from hpmkd.sweep.gpu_probe import Found, known_usage, measure
 from hpmkd.sweep.gpu_side_by_side import lines, per_gpu
 from hpmkd.sweep.graceful_stop import GracefulStop
 from hpmkd.sweep.loggers import open_loggers
+from hpmkd.sweep.node_losses import NodeLosses
 from hpmkd.sweep.nodes import ready_nodes
 from hpmkd.sweep.searcher import JobQueue, QueueSync
 from hpmkd.sweep.tune_run import finish_round, keep_error, restorable, run_round
 from hpmkd.sweep.tunings import Tuning, next_tuning, waiting_for_tunings, without_tunings
-from hpmkd.timings import Timings
-
-# How often in a row Ray may die without a finished model in between.
-_LOSSES = 3
-
-
-def train_missing(
-    sweep: Sweep,
-    findings: dict[str, Finding],
-    stop: StopSignals,
-    verbose: bool,
-    watch: TrackerCallback | None = None,
-    profiler: Profiler | None = None,
-    fail_fast: bool = False,
-) -> dict[str, Failure]:
-    """Trains every job whose file is not good; returns those that have none afterwards, each with why.
-
-    Args:
-        sweep, findings: what to train, and by key which files are there: changed to what is there afterwards.
-        stop: has the signals.
-        verbose: show Ray's own output too.
-        watch, profiler: keep a live view up to date, and note where the time goes.
-        fail_fast: stop at the first failure, and try nothing again.
-
-    Raises:
-        EnvironmentProblem: Ray does not start here, or dies repeatedly; a requested logger is not available.
-    """
-    logging.getLogger("ray").setLevel(logging.INFO if verbose else logging.CRITICAL)
-    work = SweepState(sweep, findings, stop, [one for one in (watch, profiler) if one is not None], fail_fast=fail_fast)
-    timings, losses = (profiler.timings if profiler else Timings()), 0
-    while work.missing() and stop.caught is None:
-        before = len(work.missing())
-        try:
-            with (
-                running_ray(sweep.config, sweep.output, stop=stop, verbose=verbose, timings=timings),
-                timings.part("rounds"),
-            ):
-                work.run()
-            break
-        except RayLost as lost:
-            work.refresh()
-            losses = losses + 1 if len(work.missing()) == before else 1
-            if losses == _LOSSES:
-                raise _keeps_dying(lost, losses) from lost
-            progress.info(f"{lost}; restarting Ray, running models continue from their last checkpoint")
-    return work.reasons()
-
-
-def _keeps_dying(lost: RayLost, losses: int) -> EnvironmentProblem:
-    return EnvironmentProblem(
-        f"Ray: {lost}, {losses} times in a row without a finished model",
-        expected="a Ray that keeps running",
-        todo="check the free memory (dmesg shows killed processes); the same command continues, and so does --restore",
-    )
 
 
 class SweepState:
@@ -95,19 +42,24 @@ class SweepState:
         stop: StopSignals,
         watchers: Sequence[TrackerCallback | Profiler],
         fail_fast: bool = False,
+        far: FarNodes | None = None,
     ) -> None:
         self.sweep, self.findings, self.stop, self.watchers = sweep, findings, stop, watchers
+        self.far = far or FarNodes(sweep, None)
         self.attempts = Attempts()
         self.lines = EventLog(sweep.by_key, sweep.config.runs)
         self.loggers = open_loggers(sweep.config.record, sweep.output.root.name)
-        self.gentle, self.fail_fast = GracefulStop(stop, sweep.output, fail_fast), fail_fast
+        self.gentle, self.fail_fast = GracefulStop(stop, sweep.output, fail_fast, self.far.tell), fail_fast
         self.restore, why = restorable(sweep)
         if why:
             progress.info(f"{why}; starting a new round from the saved epochs")
+        if self.restore is not None and self.far.exchange is not None and any(self.restore.glob(f"*/*/{EPOCH_META}")):
+            self.restore = None  # of a sweep on this machine alone: other nodes do not see what it has saved
 
     def run(self) -> None:
         """Rounds, on a Ray that runs."""
-        ready_nodes(self.sweep, self.missing())
+        self.far.begin()
+        ready_nodes(self.sweep, self.missing(), self.far.reach)
         whole = self._shares()
         while self.stop.caught is None and not (self.fail_fast and self.lines.failed):
             now = self.attempts.next_round(without_tunings(self.sweep.jobs, self.missing()), self.done())
@@ -129,7 +81,7 @@ class SweepState:
             return False
         self.restore = None  # of a round: the file that this makes changes what it had left
         callbacks = [self.lines, Records(self.sweep.by_key, self.sweep.output), *self.watchers]
-        Tuning(self.sweep, callbacks, self.gentle, self.attempts).run(job, whole.of(job.role))
+        Tuning(self.sweep, callbacks, self.gentle, self.attempts, far=self.far).run(job, whole.of(job.role))
         self.refresh()
         return True
 
@@ -141,11 +93,14 @@ class SweepState:
                 progress.info(alike.common.left_over)
             return alike
         at_work = {self.sweep.by_key[key].role for key in self.missing()}
-        found = known_usage(self.sweep, at_work, measure, places(private=config.resources.address is None))
+        found = known_usage(self.sweep, at_work, self._measure, places(private=config.resources.address is None))
         part = shares(config, [role for role in Role if role in at_work], per_gpu(found))
         for line in lines(found, part):
             progress.info(line)
         return part
+
+    def _measure(self, sweep: Sweep, jobs: Sequence[Job], place: Place) -> Found:
+        return measure(sweep, jobs, place, self.far.exchange)
 
     def _round(self, now: Round, part: Shares) -> None:
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(part.most)
@@ -157,6 +112,8 @@ class SweepState:
         for watcher in self.watchers:
             watcher.round((now.keys | waiting_for_tunings(self.sweep.jobs, self.missing())) - self.done(), part)
         callbacks += [*self.loggers, *self.watchers]
+        if self.sweep.config.resources.address:
+            callbacks.append(NodeLosses())
         if self.sweep.config.resources.address and not now.attempt:
             callbacks.append(Capacity(queue, part, self.sweep.config.resources.max_concurrent, self._resized))
         self.lines.failed_now.clear()
@@ -171,6 +128,7 @@ class SweepState:
                 callbacks=callbacks,
                 restore=restore,
                 restarts=0 if now.attempt or self.fail_fast else 1,
+                exchange=self.far.exchange,
             )
         except Exception as error:
             # What Tune, Ray or a restored state can raise is unknown; the next round is fresh and needs none of it.
@@ -221,10 +179,13 @@ class SweepState:
         return ended
 
     def _is_there(self, job: Job) -> bool:
-        return inspect_job(job, self.sweep.output).good
+        return inspect_job(job, self.sweep.output).good or (
+            self.far.fetch(job) and inspect_job(job, self.sweep.output).good
+        )
 
     def refresh(self) -> None:
         """Verifies what was missing."""
+        self.far.fetch_owed()
         for key in self.missing():
             self.findings[key] = inspect_job(self.sweep.by_key[key], self.sweep.output)
 

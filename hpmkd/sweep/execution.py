@@ -89,8 +89,9 @@ def _sweep(request: Request, config: SweepConfig, output: OutputDir, stop: StopS
     code, exit_message = EXIT_OK, ""
     if missing:
         code, exit_message = _train(
-            request, output, findings=findings, stop=stop, timings=timings if config.record.profile else None
-        )
+            request, output, findings=findings, stop=stop, timings=timings if config.record.profile else None,
+            mirror=mirror,
+        )  # fmt: skip
     order, saved = [one.label for one in baselines_of(config)], Saved(output, config, tuple(jobs))
     if stop.caught is None:
         measure_at_end(saved, config, known_headers(findings))
@@ -140,12 +141,13 @@ def _train(
     findings: dict[str, inspection.Finding],
     stop: StopSignals,
     timings: Timings | None,
+    mirror: Mirror | None,
 ) -> tuple[int, str]:
     from hpmkd.audit.sweep_dir import open_sweep
     from hpmkd.store.profile_file import read_profile, write_profile
     from hpmkd.sweep.callbacks import Profiler, TrackerCallback
-    from hpmkd.sweep.driver import train_missing
     from hpmkd.sweep.failures import exit_code
+    from hpmkd.sweep.missing import train_missing
 
     missing = sum(not finding.good for finding in findings.values())
     progress.info(f"training {missing} of {count(len(findings), 'model')} in {output.root}")
@@ -157,14 +159,9 @@ def _train(
     profiler = Profiler(read_profile(output), timings) if timings is not None else None
     with watching(tracker, sweep.config.runs, plain=request.quiet or request.verbose) as refresh:
         failed = train_missing(
-            sweep,
-            findings,
-            stop=stop,
-            verbose=request.verbose,
-            watch=TrackerCallback(tracker, refresh),
-            profiler=profiler,
-            fail_fast=request.fail_fast,
-        )
+            sweep, findings, stop=stop, verbose=request.verbose, watch=TrackerCallback(tracker, refresh),
+            profiler=profiler, fail_fast=request.fail_fast, mirror=mirror,
+        )  # fmt: skip
     if profiler is not None:
         profiler.close()
         write_profile(profiler.profile, output)

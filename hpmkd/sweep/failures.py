@@ -132,7 +132,7 @@ class Attempts:
 
 def failure_of(trial: Any, before: Failure | None = None) -> Failure:
     """Why a trial failed. `before`: the last failure of the same job, if there was one."""
-    error = _error(trial)
+    error = error_of(trial)
     # A disk that is full tears the record of the second failure too; the first reason is then the best known.
     if isinstance(error, NoRecord) and before is not None and before.kind == "machine":
         return replace(before, log=_log(trial))
@@ -152,10 +152,10 @@ def failure_of_round(error: BaseException, log: Path | None) -> Failure:
 
 def reason_of(trial: Any) -> str:
     """Why a trial failed, in words that a user can act on."""
-    return first_line(_error(trial))
+    return first_line(error_of(trial))
 
 
-def _error(trial: Any) -> BaseException:
+def error_of(trial: Any) -> BaseException:
     """What the trial raised, or what Ray says of its death."""
     error: Any = None
     with contextlib.suppress(Exception):
@@ -190,6 +190,8 @@ def first_line(error: BaseException) -> str:
         used = _MEMORY_USED.search(str(error))
         numbers = f": {used[1]} of {used[2]} in use" if used else ""
         return f"Ray's memory monitor ended its process, because the machine ran low on memory{numbers}"
+    if isinstance(error, ray.exceptions.ActorUnavailableError):
+        return "its process does not answer any more: its node has died, or cannot be reached"
     if lines and lines[0].startswith("Traceback "):
         return lines[-1]  # Tune puts the text of another error into its own
     line = f"{type(error).__name__}: {next(iter(lines), '')}"

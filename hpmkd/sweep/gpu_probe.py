@@ -8,8 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray
 
@@ -19,9 +18,13 @@ from hpmkd.files import commit_json, parse_json
 from hpmkd.plan.gpu_share import GpuKind, GpuUsage, most_demanding
 from hpmkd.plan.job import Job
 from hpmkd.plan.roles import Role
+from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep.device_setup import set_up
 from hpmkd.sweep.failures import first_line, kind_of
 from hpmkd.sweep.gpu_errors import neighbour_may_be_why
+
+if TYPE_CHECKING:
+    from hpmkd.mirror.branch import Exchange
 
 TIMEOUT_SECONDS = 300.0  # for one role
 
@@ -98,7 +101,7 @@ def _kept(sweep: Sweep, about: Mapping[str, Any]) -> dict[GpuKind, _Kept]:
     return {}
 
 
-def measure(sweep: Sweep, jobs: Sequence[Job], place: Place) -> Found:
+def measure(sweep: Sweep, jobs: Sequence[Job], place: Place, exchange: Exchange | None = None) -> Found:
     """Tries the jobs on a GPU, one after the other in one process, which ends with them.
 
     One that fails ends it too, because what it has left of the GPU is unknown; the others get a new one.
@@ -107,15 +110,18 @@ def measure(sweep: Sweep, jobs: Sequence[Job], place: Place) -> Found:
         sweep: whose jobs they are.
         jobs: one of each role, the most demanding first.
         place: where there is a GPU of the kind that is to be measured.
+        exchange: for nodes that do not see the output.
     """
     try:
         with place.held() as options:
-            return _tried(sweep, jobs, place.kind, options)
+            return _tried(sweep, jobs, place.kind, options, exchange=exchange)
     except Busy as why:
         return dict.fromkeys([job.role for job in jobs], Unmeasured(str(why)))
 
 
-def _tried(sweep: Sweep, jobs: Sequence[Job], kind: GpuKind, options: Mapping[str, Any]) -> Found:
+def _tried(
+    sweep: Sweep, jobs: Sequence[Job], kind: GpuKind, options: Mapping[str, Any], *, exchange: Exchange | None
+) -> Found:
     """By tasks with these options."""
     task = ray.remote(max_calls=1, max_retries=0, num_returns="streaming", **options)(_try)
     found: dict[Role, GpuUsage | Unmeasured] = {}
@@ -125,7 +131,8 @@ def _tried(sweep: Sweep, jobs: Sequence[Job], kind: GpuKind, options: Mapping[st
         try:
             # The worker watches the time itself: `ray.cancel` of a task that is just ending aborts the whole driver
             # ("Tried to complete task that was not pending"), one time in ten.
-            results: Any = task.remote(str(sweep.output.root), [job.key for job in left], TIMEOUT_SECONDS, kind)
+            keys = [job.key for job in left]
+            results: Any = task.remote((sweep.output, exchange), keys, TIMEOUT_SECONDS, kind)
             for one in results:
                 found[left[0].role] = ray.get(one)
                 begun = time.monotonic()
@@ -142,17 +149,24 @@ def _tried(sweep: Sweep, jobs: Sequence[Job], kind: GpuKind, options: Mapping[st
     return found
 
 
-def _try(output: str, keys: Sequence[str], seconds: float, kind: GpuKind) -> Iterator[GpuUsage | Unmeasured]:
+def _try(
+    where: tuple[OutputDir, Exchange | None], keys: Sequence[str], seconds: float, kind: GpuKind
+) -> Iterator[GpuUsage | Unmeasured]:
     """In a worker: what some steps of each job take. Ends after the first that fails, and with the whole process where
     one of them takes longer than `seconds`. Of several GPUs one of that kind is taken."""
     with _limit(seconds):
         choose(kind)
+        output, exchange = where
+        if exchange is not None:
+            from hpmkd.mirror.branch import Branch
+
+            Branch(output, exchange).begin()
         import torch
 
         from hpmkd.data.cache import as_json, load
         from hpmkd.training.rehearsal import Demand, demand, usage
 
-        sweep, device = open_sweep(Path(output)), torch.device("cuda")
+        sweep, device = open_sweep(output.root), torch.device("cuda")
         torch.zeros((), device=device)  # fails here where there is no GPU, or none that this process may use
     data, resources = as_json(sweep.config.data), sweep.config.resources
     jobs, failed = [sweep.by_key[key] for key in keys], None

@@ -25,11 +25,14 @@ class GracefulStop(EventCallback):
 
     `Tuner.fit` sets that handler anew each time, so it is taken over at the first step; of SIGTERM and SIGHUP Tune
     knows nothing. The trials look for `OutputDir.stop_file` between their steps. One that has not saved after
-    `SAVE_SECONDS` continues later from what it had saved last.
+    `SAVE_SECONDS` continues later from what it had saved last. `far` is told where that file is not seen.
     """
 
-    def __init__(self, stop: StopSignals, output: OutputDir, fail_fast: bool = False) -> None:
-        self.stop, self.output, self.fail_fast = stop, output, fail_fast
+    def __init__(
+        self, stop: StopSignals, output: OutputDir, fail_fast: bool = False,
+        far: Callable[[bool], object] = lambda stopping: None,
+    ) -> None:  # fmt: skip
+        self.stop, self.output, self.fail_fast, self.far = stop, output, fail_fast, far
         self.failed = False
         self._queue: JobQueue | None = None
         self._end_tune: Callable[..., Any] | None = None
@@ -40,13 +43,17 @@ class GracefulStop(EventCallback):
         """Before each `fit`, which takes its jobs from `queue`, if it has one."""
         self._queue = queue
         self._end_tune, self._asked, self._unsaved = None, None, set()
-        self.output.stop_file.unlink(missing_ok=True)
+        self._over()
         self.stop.arm()
 
     def disarm(self) -> None:
         """After each `fit`, however it ended."""
         self.stop.graceful = False
+        self._over()
+
+    def _over(self) -> None:
         self.output.stop_file.unlink(missing_ok=True)
+        self.far(False)
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """At the first step: takes Tune's handler over. Later: ends the run when it is time to."""
@@ -66,12 +73,13 @@ class GracefulStop(EventCallback):
                 self._queue.stopping = True
             with contextlib.suppress(OSError):  # a full disk: the epochs saved so far stand
                 self.output.stop_file.touch()
+            self.far(True)
             why = "stopping" if self.stop.caught is not None else "stopping at the first failure (--fail-fast)"
             progress.info(f"{why}: saving {count(len(running), 'running trial')}; interrupt again to stop at once")
         self._unsaved &= running
         if (not self._unsaved or time.monotonic() - self._asked > SAVE_SECONDS) and self._end_tune is not None:
             # Who has saved waits for this file to go; Tune, for the next report of each trial, or for its end.
-            self.output.stop_file.unlink(missing_ok=True)
+            self._over()
             self._end_tune(signal.SIGINT, None)
 
     def on_event(self, trial: Any, event: Event) -> None:

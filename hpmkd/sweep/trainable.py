@@ -20,13 +20,14 @@ from hpmkd.plan.job import Job
 from hpmkd.store.epoch_log import EpochLog, epoch_file
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep.device_setup import set_up
-from hpmkd.sweep.on_node import Software, need_node
+from hpmkd.sweep.on_node import NOTHING, Needs, ready_node
 from hpmkd.sweep.pauses import Pauses, wait_for_the_end
 from hpmkd.sweep.reports import to_report
 from hpmkd.sweep.tensorboard import EventFiles
 from hpmkd.timings import Timings
 
 if TYPE_CHECKING:
+    from hpmkd.mirror.branch import Branch
     from hpmkd.store.epoch_checkpoint import SaveSchedule
     from hpmkd.training.op_profiler import Operators
     from hpmkd.training.trial import SavableEpoch, SavableSteps
@@ -43,7 +44,7 @@ def report_seconds(side_by_side: int) -> float:
 
 def train_model(
     config: dict[str, Any], output: str, device: str, gpu_shares: Mapping[str, float], *,
-    every: float = _REPORT_SECONDS, software: Software | None = None,
+    every: float = _REPORT_SECONDS, needs: Needs = NOTHING,
 ) -> None:  # fmt: skip
     """Trains the job named in `config` and reports each epoch; checkpoints when they are due.
 
@@ -53,10 +54,17 @@ def train_model(
         device: `cpu` or `cuda`.
         gpu_shares: role of a trial's job -> its share of a GPU.
         every: `report_seconds` of the round.
-        software: see `need_node`.
+        needs: see `ready_node`.
     """
     timings, start = Timings(), time.monotonic()
-    need_node(OutputDir(Path(output)), software)
+    with ready_node(OutputDir(Path(output)), needs) as branch:
+        _train(config, output, device, timings=timings, start=start, gpu_shares=gpu_shares, every=every, branch=branch)
+
+
+def _train(
+    config: dict[str, Any], output: str, device: str, *, timings: Timings, start: float,
+    gpu_shares: Mapping[str, float], every: float, branch: Branch | None,
+) -> None:  # fmt: skip
     import torch
 
     from hpmkd.store.epoch_checkpoint import SaveSchedule
@@ -66,12 +74,16 @@ def train_model(
     sweep = open_sweep(Path(output))
     job, record, resources = sweep.by_key[config["job"]], sweep.config.record, sweep.config.resources
     before, where = tune.get_checkpoint(), torch.device(device)
+    if branch is not None:
+        branch.fetch(job)
     set_up(where, job, resources, gpu_shares[job.role])
     # Of students the first run stands for all: watching costs time, and they do the same.
     watch = Operators(where) if record.profile and job.run in (None, 1) else None
     timings.add("setup", time.monotonic() - start)
     with EventFiles(sweep.output.tensorboard / job.key if record.tensorboard else None) as curves:
-        reporter = Reporter(job, sweep.output, SaveSchedule(record.checkpoint_overhead), curves, every=every)
+        reporter = Reporter(
+            job, sweep.output, SaveSchedule(record.checkpoint_overhead), curves, every=every, branch=branch
+        )
         events = run_job(
             job, sweep.output, data=sweep.config.data, device=where, timings=timings, pause=reporter.between,
             candidates=(Path(before.path),) if before is not None else (), graph=resources.cuda_graph,
@@ -113,11 +125,14 @@ class Reporter:
         schedule: says when an epoch's checkpoint is due.
         curves: for TensorBoard.
         every: so many seconds at least lie between two reports, but for those with a checkpoint.
+        branch: of the output on this node, if it may not be seen here.
     """
 
     def __init__(
-        self, job: Job, output: OutputDir, schedule: SaveSchedule, curves: EventFiles, every: float = _REPORT_SECONDS
-    ) -> None:
+        self, job: Job, output: OutputDir, schedule: SaveSchedule, curves: EventFiles, every: float = _REPORT_SECONDS,
+        branch: Branch | None = None,
+    ) -> None:  # fmt: skip
+        self.branch = branch
         self.job, self.output, self.schedule, self.curves, self.every = job, output, schedule, curves, every
         self._earlier: list[EpochResult] = []  # those that the next report will tell of, too
         self._log = EpochLog(epoch_file(output, job.key), job.fingerprint)
@@ -174,6 +189,11 @@ class Reporter:
         """Reports with a checkpoint; without one where it cannot be written."""
         before = self.output.saved_folders(self.job)
         try:
+            if self.branch is not None:
+                # The trial may start again on a node that does not see them, where Tune would fail it.
+                self.branch.keep_state(self.job, save)
+                tune.report(report)
+                return
             with tempfile.TemporaryDirectory(prefix=self.output.scratch_prefix, ignore_cleanup_errors=True) as folder:
                 save(Path(folder))
                 tune.report(report, checkpoint=tune.Checkpoint.from_directory(folder))
@@ -197,6 +217,8 @@ class Reporter:
         from hpmkd.training.captures import failure
 
         before = self._untold()
+        if self.branch is not None and isinstance(event, Finished):
+            self.branch.send_result(self.job)
         event = replace(event, spoiled=failure())
         if isinstance(event, Finished) and event.status == "trained":
             self.curves.end(event.accuracy_pct)

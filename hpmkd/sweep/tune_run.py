@@ -9,7 +9,7 @@ import platform
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray
 from ray import tune
@@ -21,11 +21,14 @@ from hpmkd.config.sweep import cache_folder
 from hpmkd.files import commit_json, parse_json
 from hpmkd.plan.grid import grid_of
 from hpmkd.plan.roles import Role
-from hpmkd.sweep.on_node import needed_software
+from hpmkd.sweep.on_node import needs_of
 from hpmkd.sweep.searcher import DependencySearcher, FifoScheduler, JobQueue
 from hpmkd.sweep.signed_state import StateSigner, signing_key, why_invalid
 from hpmkd.sweep.trainable import report_seconds, train_model
 from hpmkd.version import __version__
+
+if TYPE_CHECKING:
+    from hpmkd.mirror.branch import Exchange
 
 _MARK = "hpmkd-round.json"
 _STATE_SECONDS, _STATE_SECONDS_PER_JOB = 5.0, 0.001
@@ -93,6 +96,7 @@ def run_round(
     callbacks: Sequence[Any],
     restore: Path | None,
     restarts: int = 1,
+    exchange: Exchange | None = None,
 ) -> tune.ResultGrid:
     """Runs a round to its end and marks it finished unless it was interrupted.
 
@@ -103,12 +107,13 @@ def run_round(
         callbacks: Tune callbacks.
         restore: an unfinished round to go on with (what had failed in it starts again), else a fresh one.
         restarts: how often Tune starts a failed trial again at once.
+        exchange: for nodes that do not see the output.
     """
     number = max((int(path.name[5:]) for path in rounds(sweep.output.tune)), default=-1) + 1
     folder = restore or sweep.output.tune / f"round{number:03d}"
     os.environ["TUNE_GLOBAL_CHECKPOINT_S"] = f"{state_seconds(queue.left):g}"
     signer = StateSigner(folder, sweep_key(sweep))
-    trainable = _trainable(sweep, shares)
+    trainable = _trainable(sweep, shares, exchange)
     if restore is not None:
         tuner = tune.Tuner.restore(str(restore), trainable, restart_errored=True, resume_unfinished=True)
     else:
@@ -120,7 +125,7 @@ def run_round(
     return results
 
 
-def _trainable(sweep: Sweep, shares: Shares) -> Any:
+def _trainable(sweep: Sweep, shares: Shares, exchange: Exchange | None) -> Any:
     output, device = str(sweep.output.root), shares.common.device
     gpus = {role.value: shares.of(role).gpus for role in Role}
     # Of a restored round, Tune asks again for each of its trials: what is measured anew holds for them too.
@@ -131,7 +136,7 @@ def _trainable(sweep: Sweep, shares: Shares) -> Any:
             device=device,
             gpu_shares=gpus,
             every=report_seconds(shares.most),
-            software=needed_software(sweep.config),
+            needs=needs_of(sweep.config, exchange),
         ),
         functools.partial(placement, {role.value: _request(shares.of(role)) for role in Role}),
     )

@@ -20,7 +20,8 @@ from hpmkd.files import commit_json, parse_json
 from hpmkd.plan.job import Job
 from hpmkd.plan.trials import candidates, milestones
 from hpmkd.sweep.candidates import EPOCH, LOSS, NUMBER, SETTINGS, note_chosen, try_candidate, was_made_before
-from hpmkd.sweep.on_node import Software, needed_software
+from hpmkd.sweep.far_nodes import FarNodes
+from hpmkd.sweep.on_node import needs_of
 from hpmkd.sweep.signed_state import StateSigner, why_invalid
 from hpmkd.sweep.tune_run import give_callbacks, run_config, sweep_key, versions
 from hpmkd.sweep.tuned import conclusion, rows
@@ -74,7 +75,7 @@ class Tried(Callback):
 
 
 def tune_settings(
-    sweep: Sweep, job: Job, share: TrialResources, callbacks: Sequence[Any], stopped: Callable[[], bool]
+    sweep: Sweep, job: Job, share: TrialResources, callbacks: Sequence[Any], stopped: Callable[[], bool], far: FarNodes
 ) -> dict[str, Any] | None:
     """Makes the file of a tuning.
 
@@ -82,21 +83,22 @@ def tune_settings(
         sweep: whose it is.
         job: the tuning, whose parents are there.
         share: what each trial gets.
-        callbacks: Tune callbacks.
+        callbacks: of Tune.
         stopped: whether Tune was stopped before all was tried.
+        far: nodes that do not see the output.
 
     Returns:
-        What the file says: `chosen`, `evidence`, `accuracy_pct`, `train_seconds`; None: it was made before, or Tune was
-        stopped.
+        What the file says, see `note_chosen`; None: it was made before, or Tune was stopped.
 
     Raises:
         HpmkdError: no settings could be trained to the end. What Ray raises.
     """
-    where = {"output": str(sweep.output.root), "key": job.key, "device": share.device}
+    where = _where(sweep, job, share, far)
     if _remote(was_made_before, share, where):
+        far.fetch(job)
         return None
     folder = sweep.output.tuning(job)
-    trainable = _trainable(where, share, needed_software(sweep.config))
+    trainable = _trainable(where, share)
     signer = StateSigner(folder, sweep_key(sweep))
     if _restorable(sweep, job, folder):
         tuner = tune.Tuner.restore(str(folder), trainable, restart_errored=True, resume_unfinished=True)
@@ -111,7 +113,14 @@ def tune_settings(
         return None
     found = conclusion(job, rows(folder / _TRIED))
     _remote(note_chosen, share, {**where, "found": found})
+    far.fetch(job)
     return found
+
+
+def _where(sweep: Sweep, job: Job, share: TrialResources, far: FarNodes) -> dict[str, Any]:
+    """What each worker is told."""
+    about = {"key": job.key, "device": share.device, "needs": needs_of(sweep.config, far.exchange)}
+    return {"output": str(sweep.output.root), **about}
 
 
 def _remote(work: Any, share: TrialResources, given: Mapping[str, Any]) -> Any:
@@ -119,9 +128,9 @@ def _remote(work: Any, share: TrialResources, given: Mapping[str, Any]) -> Any:
     return ray.get(ray.remote(num_cpus=share.cpus, num_gpus=share.gpus, max_retries=1)(work).remote(**given))
 
 
-def _trainable(where: Mapping[str, str], share: TrialResources, software: Software | None) -> Any:
+def _trainable(where: Mapping[str, Any], share: TrialResources) -> Any:
     return tune.with_resources(
-        tune.with_parameters(try_candidate, **where, gpu_share=share.gpus, software=software),
+        tune.with_parameters(try_candidate, **where, gpu_share=share.gpus),
         {"CPU": share.cpus, **({"GPU": share.gpus} if share.gpus else {})},
     )
 

@@ -16,6 +16,7 @@ from hpmkd.plan.job import Job, label
 from hpmkd.store.result_file import verify
 from hpmkd.sweep.callbacks import EventLog, Records, TrackerCallback, TrimMetrics
 from hpmkd.sweep.failures import Attempts, Failure, first_line, kind_of
+from hpmkd.sweep.far_nodes import FarNodes
 from hpmkd.sweep.graceful_stop import GracefulStop
 from hpmkd.sweep.reports import EventCallback
 from hpmkd.sweep.tuned import summary, trying
@@ -62,11 +63,13 @@ class Tuning:
         callbacks: who is told of its start, and of its end.
         gentle: stops it when the sweep is stopped.
         attempts: how often each has failed.
+        far: nodes that do not see the output.
     """
 
     def __init__(
-        self, sweep: Sweep, callbacks: Sequence[EventCallback], gentle: GracefulStop, attempts: Attempts
+        self, sweep: Sweep, callbacks: Sequence[EventCallback], gentle: GracefulStop, attempts: Attempts, far: FarNodes
     ) -> None:
+        self.far = far
         self.sweep, self.callbacks, self.gentle, self.attempts = sweep, callbacks, gentle, attempts
 
     def run(self, job: Job, share: TrialResources) -> None:
@@ -79,7 +82,7 @@ class Tuning:
         watching = [one for one in self.callbacks if isinstance(one, TrackerCallback)]
         try:
             callbacks = [self.gentle, TrimMetrics(), *map(Looks, watching)]
-            found = tune_settings(self.sweep, job, share, callbacks, stopped=self._stopped)
+            found = tune_settings(self.sweep, job, share, callbacks, stopped=self._stopped, far=self.far)
         except EnvironmentProblem:
             raise
         except Exception as error:  # what Tune, Ray or a restored state can raise is unknown

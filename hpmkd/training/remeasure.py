@@ -19,7 +19,7 @@ from hpmkd.errors import TRAIN_AGAIN, DamagedModel
 from hpmkd.models import build
 from hpmkd.models.kernels import use_kernels
 from hpmkd.plan.job import Job
-from hpmkd.store.output_dir import with_source
+from hpmkd.store.network_file import with_source
 from hpmkd.store.predictions import Predictions
 from hpmkd.store.result_file import load_weights
 from hpmkd.store.sidecar import Header

@@ -30,7 +30,7 @@ class World:
         monkeypatch.setattr(newcomers.ray, "nodes", lambda: [{"NodeID": "2", "Resources": {"CPU": 3.0}}])
         monkeypatch.setattr(newcomers.time, "monotonic", lambda: self.now)
 
-    def _need(self, nodes: list[Node], output: OutputDir) -> None:
+    def _need(self, nodes: list[Node], output: OutputDir, reach: None) -> None:
         for node in nodes:
             if node in self.wrong:
                 raise EnvironmentProblem(self.wrong[node], expected="it", found="none", todo="mount it")

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from support.builders import config
 
-from hpmkd.cluster import ray_session
+from hpmkd.cluster import lifeline, ray_session
 from hpmkd.cluster.stop_signals import StopSignals
 from hpmkd.errors import EnvironmentProblem
 from hpmkd.store.output_dir import OutputDir
@@ -124,7 +124,7 @@ def test_a_raylet_that_dies_ends_the_body_and_all_its_processes(
 
     monkeypatch.setattr(ray_session.ray, "init", init)
     running = ray_session.running_ray(config(), OutputDir(tmp_path), stop, verbose=False)
-    with pytest.raises(ray_session.RayLost, match=r"Ray's raylet \(process \d+\) died"), running:  # noqa: PT012
+    with pytest.raises(lifeline.RayLost, match=r"Ray's raylet \(process \d+\) died"), running:  # noqa: PT012
         started[0].kill()
         time.sleep(60)
     assert [process.wait(5) for process in started] == [-9, -9]
@@ -151,9 +151,9 @@ def test_a_process_that_is_stuck_in_ray_says_why_it_leaves(
 ) -> None:
     """A signal to a whole group of processes ends Ray's, too: that is a stop, and no fault of the machine."""
     left: list[tuple[int, str]] = []
-    monkeypatch.setattr(ray_session, "hard_exit", lambda *given: left.append(given))
+    monkeypatch.setattr(lifeline, "hard_exit", lambda *given: left.append(given))
     stop = StopSignals()
     stop.caught, stop.exit_message = caught, lambda number: "continue with: x"
-    ray_session._leave(stop, "error: Ray died")
+    lifeline.leave(stop, "error: Ray died")
     assert left[0][0] == code
     assert words in left[0][1]

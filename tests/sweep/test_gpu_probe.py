@@ -275,14 +275,14 @@ def test_the_worker_says_what_failed_and_ends(sweep: Sweep, monkeypatch: pytest.
     monkeypatch.setattr(rehearsal, "demand", demand)
     monkeypatch.setattr(rehearsal, "usage", usage)
     keys = {job.role.value: job.key for job in every(sweep)}
-    output = str(sweep.output.root)
-    found = list(gpu_probe._try(output, [keys["search"], keys["teacher"], keys["assistant"]], 300, KIND))
+    where = (sweep.output, None)
+    found = list(gpu_probe._try(where, [keys["search"], keys["teacher"], keys["assistant"]], 300, KIND))
     name = type(errors["teacher"]).__name__
     assert found == [SEEN, Unmeasured(f"{name}: CUDA out of memory", needs_all=True)]
     assert order == ["demand search", "demand teacher", "usage search"], "a profiler slows down what comes after it"
-    assert list(gpu_probe._try(output, [keys["student"]], 300, KIND)) == [Unmeasured("ValueError: mine")]
+    assert list(gpu_probe._try(where, [keys["student"]], 300, KIND)) == [Unmeasured("ValueError: mine")]
     errors["student"] = RuntimeError("CUDA error: an illegal memory access was encountered")
-    (fault,) = gpu_probe._try(output, [keys["student"]], 300, KIND)
+    (fault,) = gpu_probe._try(where, [keys["student"]], 300, KIND)
     assert isinstance(fault, Unmeasured)
     assert not fault.needs_all, "more memory does not help"
 

@@ -10,7 +10,7 @@ from support.builders import make_config
 from hpmkd.errors import EnvironmentProblem
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep import on_node
-from hpmkd.sweep.on_node import need_node, needed_software
+from hpmkd.sweep.on_node import NOTHING, Needs, needs_of, ready_node
 
 
 @pytest.fixture(autouse=True)
@@ -27,32 +27,40 @@ def output(tmp_path: Path) -> OutputDir:
 
 
 def test_as_it_is_here(output: OutputDir, waited: list[float]) -> None:
-    software = needed_software(make_config(resources__address="10.0.0.1:6379"))
+    software = needs_of(make_config(resources__address="10.0.0.1:6379"), None).software
     assert software is not None
     assert set(software) == {"hpmkd", "python", "torch", "numpy"}
     assert all(software.values())
-    need_node(output, software)
+    with ready_node(output, Needs(software)) as branch:
+        assert branch is None
     assert waited == []
 
 
 def test_a_private_ray_is_not_asked(tmp_path: Path, waited: list[float]) -> None:
-    assert needed_software(make_config()) is None
-    need_node(OutputDir(tmp_path / "none"), None)
+    assert needs_of(make_config(), None) == NOTHING
+    with ready_node(OutputDir(tmp_path / "none"), NOTHING) as branch:
+        assert branch is None
     assert waited == []
 
 
 @pytest.mark.parametrize("name", ["hpmkd", "python", "torch", "numpy"])
 def test_other_software(name: str, output: OutputDir, waited: list[float]) -> None:
     """After a while, in which the driver takes the node out: else it would be given one trial after the other."""
-    software = needed_software(make_config(resources__address="10.0.0.1:6379"))
+    software = needs_of(make_config(resources__address="10.0.0.1:6379"), None).software
     assert software is not None
-    with pytest.raises(EnvironmentProblem, match=f"another {name}"):
-        need_node(output, {**software, name: "0.0.1"})
+    with (
+        pytest.raises(EnvironmentProblem, match=f"another {name}"),
+        ready_node(output, Needs({**software, name: "0.0.1"})),
+    ):
+        pytest.fail("it would train")
     assert waited == [10.0]
 
 
 def test_no_output(tmp_path: Path, waited: list[float]) -> None:
-    software = needed_software(make_config(resources__address="10.0.0.1:6379"))
-    with pytest.raises(EnvironmentProblem, match="does not share"):
-        need_node(OutputDir(tmp_path), software)
+    software = needs_of(make_config(resources__address="10.0.0.1:6379"), None).software
+    with (
+        pytest.raises(EnvironmentProblem, match="does not share"),
+        ready_node(OutputDir(tmp_path), Needs(software)),
+    ):
+        pytest.fail("it would train")
     assert waited == [10.0]

@@ -12,6 +12,7 @@ from hpmkd.plan.job import Job
 from hpmkd.sweep import tunings
 from hpmkd.sweep.callbacks import EventLog
 from hpmkd.sweep.failures import Attempts
+from hpmkd.sweep.far_nodes import FarNodes
 from hpmkd.sweep.tunings import Tuning
 
 FOUND = {"chosen": {"fit.lr": 0.1}, "accuracy_pct": 90.0, "train_seconds": 7.0, "evidence": []}
@@ -64,10 +65,10 @@ def run(
     monkeypatch.setattr(tunings, "tune_settings", tune_settings)
     monkeypatch.setattr(tunings, "verify", lambda path: SimpleNamespace(accuracy=80.0, train_time=5.0))
     told, attempts = Told(jobs), Attempts()
-    sweep: Any = SimpleNamespace(config=SimpleNamespace(runs=1), output=output)
+    sweep: Any = SimpleNamespace(config=SimpleNamespace(runs=1, resources=SimpleNamespace(address=None)), output=output)
     stop: Any = gentle
     job = jobs["search_Digits_Direct-tuned"]
-    Tuning(sweep, [told], stop, attempts).run(job, SimpleNamespace())  # type: ignore[arg-type]
+    Tuning(sweep, [told], stop, attempts, far=FarNodes(sweep, None)).run(job, SimpleNamespace())  # type: ignore[arg-type]
     assert not gentle.armed
     assert told.said[0] == ("start", job.key)
     return told, attempts, told.said[1:]

@@ -13,14 +13,14 @@ import pytest
 import ray
 from ray import cloudpickle
 
-from hpmkd.cluster import nodes, sight
+from hpmkd.cluster import need_nodes, nodes, sight
 from hpmkd.cluster.nodes import Node
 from hpmkd.errors import EnvironmentProblem
 from hpmkd.store.output_dir import OutputDir
 
 HERE = {
     "host": "here", "python": "3.11.7", "torch": "2.14.0", "numpy": "2.1", "hpmkd": ["/code", "abc"], "time": 1000.0,
-    "plan": "hash", "mark": None,
+    "plan": "hash", "mark": None, "sees": True,
 }  # fmt: skip
 
 
@@ -30,16 +30,16 @@ class Answers:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, output: OutputDir, writes: bool = True) -> None:
         self.said: dict[str, Any] = {}
         self.output, self.writes, self.now = output, writes, 1000.0
-        monkeypatch.setattr(nodes.sight, "look", self._look)
+        monkeypatch.setattr(need_nodes.sight, "look", self._look)
         monkeypatch.setattr(Node, "call", self._call)
         monkeypatch.setattr(nodes.ray, "get", lambda answer, timeout: answer)
-        monkeypatch.setattr(nodes.time, "time", lambda: self.now)
-        monkeypatch.setattr(nodes, "_SEEN_SECONDS", 0.2)
+        monkeypatch.setattr(need_nodes.time, "time", lambda: self.now)
+        monkeypatch.setattr(need_nodes, "_SEEN_SECONDS", 0.2)
 
-    def _look(self, output: str, plan: str, mark: str) -> dict[str, Any]:
+    def _look(self, output: str, plan: str, mark: str, here: str = "") -> dict[str, Any]:
         return dict(HERE)
 
-    def _call(self, function: Any, output: str, plan: str, mark: str) -> dict[str, Any]:
+    def _call(self, function: Any, output: str, plan: str, mark: str, here: str) -> dict[str, Any]:
         if self.writes:
             (Path(output) / mark).write_text(mark)
         return {**HERE, "host": "there", **self.said}
@@ -69,7 +69,7 @@ def output(tmp_path: Path) -> OutputDir:
 def test_what_differs(said: dict[str, Any], expected: str, output: OutputDir, monkeypatch: pytest.MonkeyPatch) -> None:
     Answers(monkeypatch, output).said |= said
     with pytest.raises(EnvironmentProblem, match=rf"(?s)^node 10\.0\.0\.2 \(there\): .*{expected}") as caught:
-        nodes.need_nodes([Node("2", "10.0.0.2")], output)
+        need_nodes.need_nodes([Node("2", "10.0.0.2")], output)
     assert caught.value.exit_code == 3
     assert [path.name for path in output.root.iterdir()] == ["sweep.yaml"], "what nodes have written is gone"
 
@@ -77,7 +77,7 @@ def test_what_differs(said: dict[str, Any], expected: str, output: OutputDir, mo
 @pytest.mark.parametrize("apart", [-9.0, 0.0, 9.0])
 def test_nothing_to_say(apart: float, output: OutputDir, monkeypatch: pytest.MonkeyPatch) -> None:
     Answers(monkeypatch, output).said |= {"time": 1000.0 + apart, "hpmkd": ["/elsewhere", "abc"]}
-    nodes.need_nodes([Node("1", "10.0.0.1"), Node("2", "10.0.0.2")], output)
+    need_nodes.need_nodes([Node("1", "10.0.0.1"), Node("2", "10.0.0.2")], output)
     assert [path.name for path in output.root.iterdir()] == ["sweep.yaml"]
 
 
@@ -85,7 +85,7 @@ def test_a_folder_of_the_same_name(output: OutputDir, monkeypatch: pytest.Monkey
     """A copy of the output: the plan is the same, but nobody sees what others write."""
     Answers(monkeypatch, output, writes=False)
     with pytest.raises(EnvironmentProblem, match=r"(?s)does not share.*what it writes there is not seen here"):
-        nodes.need_nodes([Node("2", "10.0.0.2")], output)
+        need_nodes.need_nodes([Node("2", "10.0.0.2")], output)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_node_that_has_died_is_no_matter(output: OutputDir, monkeypatch: pytes
     for living in ([], [Node("2", "10.0.0.2")]):
         monkeypatch.setattr(nodes, "living_nodes", lambda living=living: living)
         with pytest.raises(EnvironmentProblem, match="it died") if living else contextlib.nullcontext():
-            nodes.need_nodes([Node("2", "10.0.0.2")], output)
+            need_nodes.need_nodes([Node("2", "10.0.0.2")], output)
 
 
 @pytest.mark.parametrize("work", ["look", "decode"])
@@ -129,7 +129,7 @@ def test_the_head_hears_of_a_death_later(work: str, output: OutputDir, monkeypat
     monkeypatch.setattr(nodes, "living_nodes", lambda: living.pop(0))
     monkeypatch.setattr(nodes.time, "sleep", lambda seconds: None)
     if work == "look":
-        nodes.need_nodes([node], output)
+        need_nodes.need_nodes([node], output)
     else:
         monkeypatch.setattr(Node, "call", lambda *given: None)
         nodes.on_each([node], lambda: None)
@@ -142,7 +142,7 @@ def test_the_look_itself(tmp_path: Path) -> None:
     assert found["torch"] == importlib.metadata.version("torch")
     assert (found["mark"], (tmp_path / "mark").read_text()) == (None, "mark")
     assert sight.look(str(tmp_path), "sweep.yaml", "mark")["hpmkd"] == found["hpmkd"]
-    nowhere = sight.look(str(tmp_path / "x"), "sweep.yaml", "mark", ["no-such-package"])
+    nowhere = sight.look(str(tmp_path / "x"), "sweep.yaml", "mark", packages=["no-such-package"])
     assert nowhere["no-such-package"] is None
     assert "No such file" in nowhere["plan"]
     assert "No such file" in nowhere["mark"]
@@ -156,7 +156,7 @@ def test_the_look_travels_without_the_package(tmp_path: Path) -> None:
 import pickle, sys
 sys.modules["hpmkd"] = None
 with open("look", "rb") as file:
-    print(pickle.load(file)(".", "look", "mark", ["torch"])["hpmkd"])
+    print(pickle.load(file)(".", "look", "mark", packages=["torch"])["hpmkd"])
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("None\n", "")
