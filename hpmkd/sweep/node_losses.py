@@ -6,6 +6,7 @@ restarts that a trial has of its own would be used up.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Any
 
@@ -14,6 +15,7 @@ from ray.tune import Callback
 
 from hpmkd.sweep.failures import error_of
 
+_OF_NODE = re.compile(r"its node (has died|is dead)")  # in what Ray says of a process
 _MOST = 10  # of a trial in a round: a job that brings its node down each time is no victim
 
 
@@ -33,5 +35,5 @@ class NodeLosses(Callback):
 def is_loss(error: BaseException) -> bool:
     """Whether the trial's process is not reached any more, as when its node dies, rather than ended by itself."""
     kinds = (ray.exceptions.ActorUnavailableError, ray.exceptions.NodeDiedError)
-    died = isinstance(error, ray.exceptions.ActorDiedError) and "its node has died" in str(error)
+    died = isinstance(error, ray.exceptions.ActorDiedError) and _OF_NODE.search(str(error)) is not None
     return died or isinstance(error, kinds)
