@@ -10,6 +10,7 @@ from typing import Any
 import ray
 from ray._private import services
 
+from hpmkd.cluster.auth_token import need_token
 from hpmkd.cluster.surroundings import default_folder
 from hpmkd.errors import EnvironmentProblem
 
@@ -27,7 +28,7 @@ def join(address: str, settings: dict[str, Any]) -> None:
         settings: more arguments of `ray.init`.
 
     Raises:
-        EnvironmentProblem: there is no cluster there.
+        EnvironmentProblem: there is no cluster there, or it asks for another token.
     """
     named, todo = "", "start it with ray start --head, or leave the address out to use this machine alone"
     try:
@@ -35,6 +36,7 @@ def join(address: str, settings: dict[str, Any]) -> None:
         if address == "auto":
             target, named, todo = _found(todo)
         _reach(target)
+        need_token(target)
         ray.init(address=target, **settings)
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise no_cluster(address, f"{named}{error}", todo) from error
