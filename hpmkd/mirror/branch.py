@@ -64,7 +64,7 @@ class Branch:
     def __init__(self, output: OutputDir, exchange: Exchange) -> None:
         self.output, self.exchange = output, exchange
         self.is_needed = not is_shared(output, exchange)
-        self._sent: list[str] = []  # folders of states in the mirror, the newest last
+        self._sent: dict[str, list[str]] = {}  # by part, folders of states in the mirror, the newest last
 
     @functools.cached_property
     def remote(self) -> Remote:
@@ -82,8 +82,8 @@ class Branch:
             if not (path.is_file() and file_hash(path) == wanted):
                 patiently(functools.partial(self._plan_file, name, wanted), seconds or _WAIT_SECONDS, awaited=True)
 
-    def fetch(self, job: Job) -> None:
-        """Fetches what the job needs, and what other nodes have saved of it.
+    def fetch(self, job: Job, part: str = "") -> None:
+        """Fetches what the job needs, and what other nodes have saved of it; of a part of its work, that alone.
 
         Raises:
             MirrorProblem: a parent cannot be had.
@@ -91,30 +91,34 @@ class Branch:
         for parent in job.parents if self.is_needed else ():
             patiently(functools.partial(self._parent, parent), _WAIT_SECONDS, awaited=True)
         with contextlib.suppress(MirrorProblem):  # without them the weights are the same, later
-            patiently(lambda: self._states(job), _EPOCH_SECONDS)
+            patiently(lambda: self._states(job, part), _EPOCH_SECONDS)
 
-    def keep_state(self, job: Job, save: Callable[[Path], object]) -> None:
+    def states(self, job: Job, part: str = "") -> tuple[Path, ...]:
+        """Folders of what is kept here."""
+        return tuple((self.output.root / self._place(job)).glob(f"checkpoint_{part}*"))
+
+    def keep_state(self, job: Job, save: Callable[[Path], object], part: str = "") -> None:
         """Keeps what `save` puts into a folder, here and in the mirror, in place of older states; where the network
         fails, here alone. What the output itself holds, the driver copies."""
         with aside(self.output) as place:
             place.root.mkdir(parents=True)
             save(place.root)
             about = parse_json((place.root / EPOCH_META).read_text())
-            name = f"{self._place(job)}/checkpoint_{int(about['epoch']):06d}_{int(about.get('steps', 0)):08d}"
+            name = f"{self._place(job)}/checkpoint_{part}{int(about['epoch']):06d}_{int(about.get('steps', 0)):08d}"
             folder = self.output.root / name
             shutil.rmtree(folder, ignore_errors=True)
             folder.parent.mkdir(parents=True, exist_ok=True)
             move(place.root, folder)
-        for old in sorted(folder.parent.glob("checkpoint_*"))[:-_KEPT]:
+        for old in sorted(self.states(job, part))[:-_KEPT]:
             shutil.rmtree(old, ignore_errors=True)
         if not self.is_needed:
             return
         with contextlib.suppress(MirrorProblem):
             files = {f"{name}/{one}": folder / one for one in (EPOCH_FILE, EPOCH_META)}
             patiently(lambda: self._put_all(files), _EPOCH_SECONDS)
-            sent = [*(one for one in self._sent if one != name), name]
+            sent = [*(one for one in self._sent.get(part, ()) if one != name), name]
             self._remove(sent[:-_KEPT])
-            self._sent = sent[-_KEPT:]
+            self._sent[part] = sent[-_KEPT:]
 
     def send_result(self, job: Job) -> None:
         """Copies the finished model, with what belongs to it; the saved states are not needed any more.
@@ -132,7 +136,7 @@ class Branch:
         patiently(lambda: self._put_all({name: path for name, path in files.items() if path.is_file()}), _SEND_SECONDS)
         with contextlib.suppress(MirrorProblem):
             patiently(lambda: self._remove(self._folders(job)), _WAIT_SECONDS)
-        self._sent = []
+        self._sent = {}
 
     def _place(self, job: Job, round_name: str = _ROUND) -> str:
         return f"tune/{round_name}/{trial_folder(job)}"
@@ -166,14 +170,15 @@ class Branch:
             return there is not None and there.sha256 == here.header.sha256
         return False
 
-    def _states(self, job: Job) -> None:
-        for folder in self._folders(job):
+    def _states(self, job: Job, part: str) -> None:
+        found = [one for one in self._folders(job) if PurePosixPath(one).name.startswith(f"checkpoint_{part}")]
+        for folder in found:
             if (self.output.root / folder / EPOCH_META).is_file():
                 continue
             with contextlib.suppress(NotInMirror):  # one that was being replaced
                 for one in (EPOCH_FILE, EPOCH_META):
                     self.remote.get(f"{folder}/{one}", self.output.root / folder / one)
-        self._sent = [folder for folder in self._folders(job) if PurePosixPath(folder).parts[1] == _ROUND]
+        self._sent[part] = [folder for folder in found if PurePosixPath(folder).parts[1] == _ROUND]
 
     def _folders(self, job: Job) -> list[str]:
         """Of the states of a job that lie there, in all rounds."""

@@ -47,9 +47,8 @@ def _try(
     from hpmkd.store.epoch_checkpoint import SaveSchedule
     from hpmkd.training.candidate import try_settings
 
-    job, before, where = sweep.by_key[key], tune.get_checkpoint(), torch.device(device)
-    if branch is not None:
-        branch.fetch(job)
+    job, where = sweep.by_key[key], torch.device(device)
+    keeper = _Keeper(job, sweep.output, branch)
     set_up(where, job, sweep.config.resources, gpu_share)
     schedule = SaveSchedule(sweep.config.record.checkpoint_overhead)
     pauses = Pauses(schedule, sweep.output.stop_file)
@@ -57,12 +56,7 @@ def _try(
 
     def report(event: EpochEnded | StepsSaved, save: Callable[[Path], None], judged: Judged | None = None) -> None:
         start, values = time.monotonic(), about | _values(judged)
-        with tempfile.TemporaryDirectory(prefix=sweep.output.scratch_prefix) as folder:
-            kept = None
-            if branch is None:  # else it may start again on a node that does not see it, where Tune would fail it
-                save(Path(folder))
-                kept = tune.Checkpoint.from_directory(folder)
-            tune.report({**to_report(event), **values}, checkpoint=kept)
+        keeper.report({**to_report(event), **values}, save)
         schedule.saved(time.monotonic() - start)
         if event.saved_to_stop:
             wait_for_the_end(sweep.output.stop_file)
@@ -74,12 +68,38 @@ def _try(
 
     epochs = try_settings(
         job, config[SETTINGS], sweep.output, sweep.config.data, device=where, graph=sweep.config.resources.cuda_graph,
-        candidates=(Path(before.path),) if before is not None else (), pause=pause,
+        candidates=keeper.before(), pause=pause,
     )  # fmt: skip
     for tried in epochs:
         stopping = sweep.output.stop_file.exists()
         if tried.judged is not None or stopping or schedule.due():
             report(EpochEnded(key, tried.result, saved_to_stop=stopping), tried.save, tried.judged)
+
+
+class _Keeper:
+    """Keeps the states of a candidate, by Tune; where a node may not see what Tune saves, by the branch."""
+
+    def __init__(self, job: Job, output: OutputDir, branch: Branch | None) -> None:
+        self.job, self.output, self.branch = job, output, branch
+        self.part = f"{tune.get_context().get_trial_id()}_"  # a tuning that is started anew has other ones
+
+    def before(self) -> tuple[Path, ...]:
+        """Where an earlier attempt may have left one."""
+        if self.branch is not None:
+            self.branch.fetch(self.job, self.part)
+            return self.branch.states(self.job, self.part)
+        found = tune.get_checkpoint()
+        return (Path(found.path),) if found is not None else ()
+
+    def report(self, values: dict[str, Any], save: Callable[[Path], None]) -> None:
+        """To Tune, with a new state."""
+        if self.branch is not None:
+            self.branch.keep_state(self.job, save, self.part)
+            tune.report(values)
+            return
+        with tempfile.TemporaryDirectory(prefix=self.output.scratch_prefix) as folder:
+            save(Path(folder))
+            tune.report(values, checkpoint=tune.Checkpoint.from_directory(folder))
 
 
 def _values(judged: Judged | None) -> dict[str, Any]:

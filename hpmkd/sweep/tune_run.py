@@ -125,7 +125,7 @@ def run_round(
     return results
 
 
-def _trainable(sweep: Sweep, shares: Shares, exchange: Exchange | None) -> Any:
+def _trainable(sweep: Sweep, shares: Shares, exchange: Exchange | None = None) -> Any:
     output, device = str(sweep.output.root), shares.common.device
     gpus = {role.value: shares.of(role).gpus for role in Role}
     # Of a restored round, Tune asks again for each of its trials: what is measured anew holds for them too.

@@ -80,8 +80,7 @@ def tune_settings(
     """Makes the file of a tuning.
 
     Args:
-        sweep: whose it is.
-        job: the tuning, whose parents are there.
+        sweep, job: the tuning, whose parents are there.
         share: what each trial gets.
         callbacks: of Tune.
         stopped: whether Tune was stopped before all was tried.

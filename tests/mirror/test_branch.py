@@ -160,6 +160,18 @@ def test_states_go_from_node_to_node(world: World) -> None:
     assert states(world.s3) == ["checkpoint_000003_00000000", "checkpoint_000004_00000000"]
 
 
+def test_states_of_parts_do_not_meet(world: World) -> None:
+    """As those of a tuning's candidates."""
+    one, other = world.branch("one"), world.branch("other")
+    for number in (1, 2, 3):
+        one.keep_state(world.student, save(number), "a_")
+        one.keep_state(world.student, save(number + 10), "b_")
+    kept = [path.name[11:19] for path in sorted(one.states(world.student))]
+    assert kept == ["a_000002", "a_000003", "b_000012", "b_000013"]
+    other.fetch(world.student, "b_")
+    assert {path.name[11:19] for path in other.states(world.student)} == {"b_000012", "b_000013"}
+
+
 def test_states_that_the_driver_has_copied_are_found(world: World) -> None:
     folder = world.output.tune / "round000" / trial_folder(world.student) / "checkpoint_000005"
     world.output.model_file(world.student).unlink()
