@@ -121,11 +121,12 @@ class Branch:
             self._sent[part] = sent[-_KEPT:]
 
     def send_result(self, job: Job) -> None:
-        """Copies the finished model, with what belongs to it; the saved states are not needed any more.
+        """Copies the finished model, with what belongs to it; what was kept of it on the way goes.
 
         Raises:
             MirrorProblem: the network has failed for too long; the file stays here.
         """
+        shutil.rmtree(self.output.root / self._place(job), ignore_errors=True)
         if not self.is_needed:
             return
         model = self.output.model_file(job)

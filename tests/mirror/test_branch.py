@@ -91,10 +91,11 @@ def test_a_node_that_sees_the_output_fetches_and_sends_nothing(world: World) -> 
     assert not branch.is_needed
     branch.begin()
     branch.keep_state(world.student, save(1))
+    assert world.far.checkpoint_folders(world.student), "it is kept all the same"
     branch.send_result(world.student)
+    assert not world.far.checkpoint_folders(world.student)
     assert not world.far.config_file.exists()
     assert states(world.s3) == []
-    assert world.far.checkpoint_folders(world.student), "it is kept all the same"
 
 
 def test_the_plan_of_an_earlier_start_is_replaced(world: World) -> None:
