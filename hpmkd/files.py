@@ -57,10 +57,12 @@ def commit_written(path: Path, write: Callable[[IO[bytes]], object], expected: s
             _fsync(file.fileno())
         os.replace(temp, path)
         _fsync_folder(path.parent)
-    except OSError as error:
+    except BaseException as error:  # what `write` raises, too
         with contextlib.suppress(OSError):
             temp.unlink()
-        raise cannot_write(path, error, expected) from error
+        if isinstance(error, OSError):
+            raise cannot_write(path, error, expected) from error
+        raise
 
 
 def need_writable(path: Path) -> None:
@@ -226,12 +228,11 @@ def acquire(path: Path, timeout: float = -1) -> BaseFileLock:
     whose process is gone from this host is taken over; of another host nobody here can know that.
 
     Args:
-        path: the file to lock; its folder exists.
+        path: of a folder that exists.
         timeout: seconds to wait for another holder; negative: as long as it takes.
 
     Raises:
-        filelock.Timeout: another process holds it still; its `lock_file` says which file.
-        OSError: neither can be made.
+        filelock.Timeout: another process holds it still; its `lock_file` says which. OSError: neither can be made.
     """
     from filelock import FileLock, SoftFileLock  # a training core without a sweep needs torch alone
 
@@ -240,7 +241,7 @@ def acquire(path: Path, timeout: float = -1) -> BaseFileLock:
         lock = FileLock(str(path), fallback_to_soft=False)
         lock.acquire(timeout=timeout)
     except (OSError, NotImplementedError) as error:
-        if isinstance(error, OSError) and error.errno not in _NO_FLOCK:
+        if getattr(error, "errno", errno.ENOSYS) not in _NO_FLOCK:
             raise
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

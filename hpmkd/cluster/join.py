@@ -30,7 +30,7 @@ def join(address: str, settings: dict[str, Any]) -> None:
     Raises:
         EnvironmentProblem: there is no cluster there, or it asks for another token.
     """
-    named, todo = "", "start it with ray start --head, or leave the address out to use this machine alone"
+    named, todo = "", "start it with ray start --head, or use this machine alone: --address null"
     try:
         target = address
         if address == "auto":

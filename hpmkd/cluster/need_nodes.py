@@ -10,15 +10,17 @@ import contextlib
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ray import cloudpickle
 
 from hpmkd.cluster import sight
-from hpmkd.cluster.nodes import Node, answers
+from hpmkd.cluster.nodes import Node, answers, several
 from hpmkd.errors import EnvironmentProblem
 from hpmkd.files import TEMP_PREFIX
+from hpmkd.log import progress
 from hpmkd.store.output_dir import OutputDir
 
 # By so much clocks may differ: locks and epoch checkpoints are ordered by time, and what is younger counts.
@@ -26,7 +28,18 @@ CLOCK_SECONDS = 10.0
 _SEEN_SECONDS = 15.0  # until a file that a node has written is seen here, through a network file system's caches
 _MARK = f"{TEMP_PREFIX}node-"
 
-Reach = Callable[[], str]
+
+@dataclass(frozen=True)
+class Reach:
+    """How a node may do without seeing the output.
+
+    Args:
+        place: through which it works then.
+        ask: called there: why it cannot; empty: it can.
+    """
+
+    place: str
+    ask: Callable[[], str]
 
 
 def need_nodes(nodes: Sequence[Node], output: OutputDir, reach: Reach | None = None) -> list[Node]:
@@ -35,7 +48,7 @@ def need_nodes(nodes: Sequence[Node], output: OutputDir, reach: Reach | None = N
     Args:
         nodes: who is asked.
         output: the sweep's folder.
-        reach: called on a node that does not see the output: why it cannot do without; empty: it can. None: none can.
+        reach: how one may do without; None: it may not.
 
     Raises:
         EnvironmentProblem: a node does not see the output, cannot write there, has other software or another time, or
@@ -54,13 +67,17 @@ def need_nodes(nodes: Sequence[Node], output: OutputDir, reach: Reach | None = N
                 problem = _other_software(node, found, here, wait=time.time() - sent)
             else:
                 problem = _problem(node, found, here, output.root, wait=time.time() - sent)
-            if problem is None and node not in far and not _is_seen(output.root / marks[node.id]):
+            if problem is None and node not in far and not (found["sees"] and _is_seen(output.root / marks[node.id])):
                 problem = _unshared(node, found, output.root, "what it writes there is not seen here")
             if problem is not None:
                 raise problem
-    for node, why in answers({node: node.call(reach) for node in far} if reach is not None else {}):
-        if why:
-            raise _unreached(node, far[node], output.root, why)
+    if reach is not None and far:
+        progress.info(
+            f"{several(list(far))} without {output.root}: all that is needed and made goes through {reach.place}"
+        )
+        for node, why in answers({node: node.call(reach.ask) for node in far}):
+            if why:
+                raise _unreached(node, far[node], output.root, why)
     return list(far)
 
 
@@ -131,11 +148,11 @@ def _unshared(node: Node, found: Mapping[str, Any], root: Path, told: str) -> En
 
 def _unreached(node: Node, found: Mapping[str, Any], root: Path, why: str) -> EnvironmentProblem:
     return EnvironmentProblem(
-        f"{_name(node, found)}: sees neither {root} nor the sweep's mirror",
-        expected="that folder, under the same path, or the mirror and a folder of that path where it can write",
+        f"{_name(node, found)}: does not see {root}, and cannot do without",
+        expected="that folder, or the sweep's mirror and a folder of that path, both of which it can write to",
         found=why,
-        todo="mount the folder there, or give the node what it takes to reach the mirror (network, credentials), or "
-        "take it out (ray stop on it)",
+        todo="mount the folder there, or give the node what it takes to write to the mirror (network, credentials) and "
+        f"to {root}, or take it out (ray stop on it)",
     )
 
 

@@ -96,7 +96,7 @@ def _join(address: str, stop: StopSignals, deterministic: bool, settings: dict[s
             join(address, {**settings, **there})
     except TooSlow as error:
         ray.shutdown()
-        todo = "ask it with ray status on this machine; leave the address out to use this machine alone"
+        todo = "ask it with ray status on this machine; or use this machine alone: --address null"
         raise no_cluster(address, f"it answers, but lets nobody in within {JOIN_SECONDS:g} seconds", todo) from error
     finally:
         stop.arm()

@@ -40,9 +40,10 @@ def look(output: str, plan: str, mark: str, here: str = "", packages: Sequence[s
         found["plan"] = hashlib.sha256(Path(output, plan).read_bytes()).hexdigest()
     except OSError as error:
         found["plan"] = str(error)
+    found["mark"] = None
     try:
-        Path(output, mark).write_text(mark)
-        found["mark"] = None
+        if found["sees"] or not here:  # else it would stay there
+            Path(output, mark).write_text(mark)
     except OSError as error:
         found["mark"] = str(error)
     return {**found, "time": time.time()}

@@ -71,9 +71,12 @@ def with_overrides(
 
 
 def parse_value(text: str, field: FieldInfo, where: str) -> Any:
-    """The value of a config key that was written on the command line: YAML, unless the key holds text."""
-    is_text = str(field.annotation) in ("<class 'str'>", "str | None", "typing.Optional[str]")
-    return text if is_text else parse_yaml(text, where)
+    """The value of a config key that was written on the command line: YAML, unless the key holds text. `null` is none
+    for each key that may have none."""
+    kind = str(field.annotation)
+    if kind in ("str | None", "typing.Optional[str]"):
+        return None if text == "null" else text
+    return text if kind == "<class 'str'>" else parse_yaml(text, where)
 
 
 def validate(

@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import shutil
+import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from hpmkd.errors import HpmkdError, MirrorProblem, NotInMirror
-from hpmkd.files import move, parse_json
+from hpmkd.files import TEMP_PREFIX, move, parse_json
 from hpmkd.mirror.contents import curves_folder, plan_names, predictions_names
 from hpmkd.mirror.remote import Remote
 from hpmkd.mirror.results import aside, fetch_result
@@ -120,8 +121,10 @@ class Branch:
             self._remove(sent[:-_KEPT])
             self._sent[part] = sent[-_KEPT:]
 
-    def send_result(self, job: Job) -> None:
+    def send_result(self, job: Job, waits: Callable[[str], object] = lambda why: None) -> None:
         """Copies the finished model, with what belongs to it; what was kept of it on the way goes.
+
+        `waits` is told once, if it does not work at first.
 
         Raises:
             MirrorProblem: the network has failed for too long; the file stays here.
@@ -134,7 +137,8 @@ class Branch:
         curves = [path for path in (self.output.root / curves_folder(job.key)).rglob("*") if path.is_file()]
         last = [path for path in (model, sidecar_path(model)) if path.is_file()]  # with it the job is done
         files = {path.relative_to(self.output.root).as_posix(): path for path in [*beside, *curves, *last]}
-        patiently(lambda: self._put_all({name: path for name, path in files.items() if path.is_file()}), _SEND_SECONDS)
+        there = {name: path for name, path in files.items() if path.is_file()}
+        patiently(lambda: self._put_all(there), _SEND_SECONDS, failed=_Once(waits))
         with contextlib.suppress(MirrorProblem):
             patiently(lambda: self._remove(self._folders(job)), _WAIT_SECONDS)
         self._sent = {}
@@ -153,10 +157,10 @@ class Branch:
         if self._is_current(parent):
             return
         found = fetch_result(self.remote.get, parent, self.output)
-        if found is None or not found.good:
+        if not found.good:
             raise NotInMirror(
                 f"{self.exchange.uri}: no whole {parent.file_name} for the models that are made of it",
-                found=found.reason if found else "", todo=_TODO,
+                found=found.reason, todo=_TODO,
             )  # fmt: skip
 
     def _is_current(self, parent: Job) -> bool:
@@ -196,6 +200,18 @@ class Branch:
                 self.remote.remove(f"{folder}/{one}")
 
 
+class _Once:
+    """Tells of the second failure, since one alone is nothing, and of no other."""
+
+    def __init__(self, tell: Callable[[str], object]) -> None:
+        self.tell, self.failures = tell, 0
+
+    def __call__(self, error: MirrorProblem) -> None:
+        self.failures += 1
+        if self.failures == 2:
+            self.tell(f"{error.where}: {error.found}")
+
+
 def is_shared(output: OutputDir, exchange: Exchange) -> bool:
     """Whether this node sees the output itself."""
     try:
@@ -207,7 +223,11 @@ def is_shared(output: OutputDir, exchange: Exchange) -> bool:
 def unreachable(root: str, exchange: Exchange) -> str:
     """On a node that does not see the output: why it cannot do without; empty: it can."""
     try:
-        Branch(OutputDir(Path(root)), exchange).begin(_ANSWER_SECONDS)
+        branch = Branch(OutputDir(Path(root)), exchange)
+        branch.begin(_ANSWER_SECONDS)
+        mark = f"{TEMP_PREFIX}node-{uuid.uuid4().hex}"
+        patiently(lambda: branch.remote.put_bytes(mark.encode(), mark), _ANSWER_SECONDS / 2)
+        patiently(lambda: branch.remote.remove(mark), _ANSWER_SECONDS / 2)
     except HpmkdError as error:
         return f"{error.where}: {error.found or error.expected}"
     return ""

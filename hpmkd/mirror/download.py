@@ -76,13 +76,13 @@ class Download:
         One of other settings is fetched, too: it is judged here like any that was here before.
         """
         wanted = [job for job in jobs if f"models/{job.file_name}" in self.there]
-        return [found for found in _side_by_side(self._result, wanted) if found is not None]
+        return [found for found in _side_by_side(self._result, wanted) if found.state in ("good", "stale")]
 
-    def made_elsewhere(self, job: Job) -> Finding | None:
-        """Fetches what a worker has made that does not see this output; None where nothing whole of it is there."""
+    def made_elsewhere(self, job: Job) -> Finding:
+        """Fetches what a worker has made that does not see this output; what it is worth."""
         over = threading.Event()
         found = self._result(job, over)
-        if found is not None:
+        if found.good:
             names = [*predictions_names(job.key), *patiently(lambda: self._curves(job), PATIENCE_SECONDS)]
             for name in names:
                 with contextlib.suppress(NotInMirror):  # answers that were not to be kept
@@ -119,9 +119,9 @@ class Download:
         lacking = [folder for folder in sorted(folders) if not (self.output.root / folder / EPOCH_META).exists()]
         return sum(_side_by_side(self._epoch, lacking))
 
-    def _result(self, job: Job, over: threading.Event) -> Finding | None:
+    def _result(self, job: Job, over: threading.Event) -> Finding:
         found = fetch_result(self._get(over), job, self.output)
-        if found is not None:
+        if found.state in ("good", "stale"):
             target = self.output.model_file(job)
             self._noted([f"models/{path.name}" for path in (target, sidecar_path(target))])
         return found

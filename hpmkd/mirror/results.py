@@ -18,13 +18,13 @@ from hpmkd.store.sidecar import sidecar_path
 Get = Callable[[str, Path], object]  # a file there, by its name, to a path here
 
 
-def fetch_result(get: Get, job: Job, output: OutputDir) -> Finding | None:
-    """Fetches it; what it is worth. None: it is not there, or damaged, and nothing was changed here."""
+def fetch_result(get: Get, job: Job, output: OutputDir) -> Finding:
+    """Fetches it; what it is worth. Where it is not there, or damaged, nothing is changed here."""
     target = output.model_file(job)
     with aside(output) as place:
         found = judged(get, job, place)
         if found.state not in ("good", "stale"):
-            return None
+            return found
         file = place.model_file(job)
         for path in (sidecar_path(file), file):
             if path.exists():

@@ -136,4 +136,13 @@ class Failed:
     spoiled: str = ""
 
 
-Event = Resumed | EpochEnded | StepsSaved | Finished | Failed
+@dataclass(frozen=True)
+class Unsent:
+    """The job's file is there, on a node that does not see the output, and cannot be copied now: `message` says why."""
+
+    job: str
+    message: str
+    worker: Worker | None = None
+
+
+Event = Resumed | EpochEnded | StepsSaved | Finished | Failed | Unsent

@@ -10,9 +10,9 @@ from ray.tune import Callback
 
 from hpmkd.cluster.resources import Shares
 from hpmkd.data.source.listing import count
-from hpmkd.log import progress
+from hpmkd.log import log, progress
 from hpmkd.monitor.tracker import Tracker
-from hpmkd.plan.events import Event, Failed, Finished, JobProfile, Resumed
+from hpmkd.plan.events import Event, Failed, Finished, JobProfile, Resumed, Unsent
 from hpmkd.plan.job import Job, label
 from hpmkd.plan.roles import Role
 from hpmkd.store.output_dir import OutputDir
@@ -30,6 +30,7 @@ class EventLog(EventCallback):
         self.jobs, self.runs = jobs, runs
         self.failed: dict[str, Failure] = {}  # the last failure of each job, in whatever round
         self.failed_now: set[str] = set()  # in the running round; the driver empties it
+        self.unsent: dict[str, str] = {}  # what nodes have that do not see the output, and could not send
         self._made: set[str] = set()
 
     def on_event(self, trial: Any, event: Event) -> None:
@@ -44,8 +45,13 @@ class EventLog(EventCallback):
         elif isinstance(event, Failed):
             self._note(job, Failure("diverged", event.message))
             progress.error(f"{name}: DIVERGED, {event.message}")
+        elif isinstance(event, Unsent):
+            where = event.worker.host if event.worker else "another node"
+            self.unsent[job.key] = f"{job.file_name} is finished on {where}, and cannot be copied from there"
+            log.warning(f"{self.unsent[job.key]}: {event.message}; it is tried again for some minutes")
         elif isinstance(event, Finished):
             self._made.add(job.key)
+            self.unsent.pop(job.key, None)
             self._finished(job, name, event)
 
     def _finished(self, job: Job, name: str, event: Finished) -> None:
@@ -58,6 +64,8 @@ class EventLog(EventCallback):
             progress.info(
                 f"{name}: {job.file_name} ({accuracy}) from the shared memory: trained before, by this or another sweep"
             )
+        elif event.status == "found" and event.worker is not None:
+            progress.info(f"{name}: {job.file_name} was finished already on {event.worker.host}")
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A worker has taken a job up."""

@@ -57,7 +57,7 @@ class FarNodes:
         from hpmkd.mirror.branch import unreachable
 
         root, exchange = str(self.sweep.output.root), self.exchange
-        return lambda: unreachable(root, exchange)  # Ray takes functions alone
+        return Reach(exchange.uri, lambda: unreachable(root, exchange))  # Ray takes functions alone
 
     def begin(self) -> None:
         """On a Ray that runs."""
@@ -74,7 +74,12 @@ class FarNodes:
             return False
         try:
             self._owed.pop(job.key, None)
-            return self.mirror.download.made_elsewhere(job) is not None
+            found = self.mirror.download.made_elsewhere(job)
+            if found.state == "damaged":
+                log.warning(
+                    f"{self.mirror.uri}: {job.file_name} is damaged there ({found.reason}); it is trained again"
+                )
+            return found.good
         except MirrorProblem as problem:
             log.warning(f"{job.file_name} cannot be fetched now: {problem.found}; it is tried again")
             self._owed[job.key] = job

@@ -11,7 +11,7 @@ from hpmkd.cluster.lifeline import RayLost
 from hpmkd.cluster.ray_session import running_ray
 from hpmkd.cluster.stop_signals import StopSignals
 from hpmkd.errors import EnvironmentProblem
-from hpmkd.log import progress
+from hpmkd.log import log, progress
 from hpmkd.store.inspection import Finding
 from hpmkd.sweep.callbacks import Profiler, TrackerCallback
 from hpmkd.sweep.driver import SweepState
@@ -63,6 +63,8 @@ def train_missing(
                 if losses == _LOSSES:
                     raise _keeps_dying(lost, losses) from lost
                 progress.info(f"{lost}; restarting Ray, running models continue from their last checkpoint")
+    for left in work.lines.unsent.values():
+        log.warning(f"{left}; it is trained again, unless the next start gives that node the same model")
     return work.reasons()
 
 
@@ -76,7 +78,7 @@ def _cluster_is_gone(lost: RayLost, address: str) -> EnvironmentProblem:
     return EnvironmentProblem(
         f"resources.address: {lost}",
         expected=f"the Ray cluster at {address} to be there until the sweep's end",
-        todo="start Ray there again; the same command continues, also on another machine of the cluster",
+        todo="ray stop and ray start there; the same command continues, also on another machine of the cluster",
     )
 
 

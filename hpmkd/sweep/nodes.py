@@ -28,11 +28,8 @@ def ready_nodes(sweep: Sweep, keys: Collection[str], reach: Reach | None = None)
     if not sweep.config.resources.address:
         return
     nodes = living_nodes()
-    far = need_nodes(nodes, sweep.output, reach)
+    need_nodes(nodes, sweep.output, reach)
     progress.info(f"on a cluster of {several(nodes)}")
-    if far:
-        what = f"{several(far)} without {sweep.output.root}"
-        progress.info(f"{what}: what is needed and made there goes through {sweep.config.record.mirror}")
     wanted = list(dict.fromkeys(sweep.by_key[key].data for key in keys))
     on_each(nodes[1:], decoded_there, wanted, sweep.config.data)  # on the first, this one, they are
 

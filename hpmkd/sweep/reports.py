@@ -9,7 +9,18 @@ from typing import Any, Literal
 
 from ray.tune import Callback
 
-from hpmkd.plan.events import EpochEnded, EpochResult, Event, Failed, Finished, JobProfile, Resumed, StepsSaved, Worker
+from hpmkd.plan.events import (
+    EpochEnded,
+    EpochResult,
+    Event,
+    Failed,
+    Finished,
+    JobProfile,
+    Resumed,
+    StepsSaved,
+    Unsent,
+    Worker,
+)
 
 _TERM, _EARLIER, _SPOILED, _AGO = "loss/", "earlier", "spoiled", "epoch_ago"
 _ENDS: dict[str, Literal["trained", "recalled", "found"]] = {name: name for name in ("trained", "recalled", "found")}
@@ -86,6 +97,8 @@ def _values(event: Event) -> dict[str, Any]:
     if isinstance(event, Resumed):
         within = {"steps": event.steps} if event.steps else {}
         return {"status": "resumed", "epoch": event.epoch, "epochs": event.of, **within}
+    if isinstance(event, Unsent):
+        return {"status": "unsent", "message": event.message}
     if isinstance(event, StepsSaved):
         stop = {"saved_to_stop": True} if event.saved_to_stop else {}
         return {"status": "saved", "epoch": event.epoch, "epochs": event.of, "steps": event.steps, **stop}
@@ -131,6 +144,8 @@ def from_report(report: Mapping[str, Any]) -> Event | None:
 def _read(report: Mapping[str, Any]) -> Event | None:
     status, job = _text(report["status"]), _text(report["job"])
     worker = _worker(report)
+    if status == "unsent":
+        return Unsent(job, _text(report["message"]), worker=worker)
     if status in ("resumed", "saved"):
         return _between(report, status, job, worker)
     if status == "training":

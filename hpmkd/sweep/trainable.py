@@ -15,7 +15,7 @@ from ray import tune
 
 from hpmkd.audit.sweep_dir import open_sweep
 from hpmkd.errors import EnvironmentProblem
-from hpmkd.plan.events import EpochEnded, EpochResult, Failed, Finished, JobProfile, Resumed
+from hpmkd.plan.events import EpochEnded, EpochResult, Failed, Finished, JobProfile, Resumed, Unsent
 from hpmkd.plan.job import Job
 from hpmkd.store.epoch_log import EpochLog, epoch_file
 from hpmkd.store.output_dir import OutputDir
@@ -203,6 +203,10 @@ class Reporter:
                 shutil.rmtree(torn, ignore_errors=True)
             tune.report(report)
 
+    def _unsent(self, why: str) -> None:
+        """The model waits here until it can be copied."""
+        tune.report(to_report(Unsent(self.job.key, why)))
+
     def _untold(self) -> EpochEnded | None:
         """The epochs that have waited for the next report, if there are any."""
         if not self._earlier:
@@ -218,7 +222,7 @@ class Reporter:
 
         before = self._untold()
         if self.branch is not None and isinstance(event, Finished):
-            self.branch.send_result(self.job)
+            self.branch.send_result(self.job, self._unsent)
         event = replace(event, spoiled=failure())
         if isinstance(event, Finished) and event.status == "trained":
             self.curves.end(event.accuracy_pct)

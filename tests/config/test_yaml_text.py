@@ -120,3 +120,14 @@ def test_words_with_colons_that_are_meant() -> None:
         "a": "x:y", "b": ["c:d"], "C:/x": 1, "e:f": None, "g": None, "h": None, "i": [2],
     }  # fmt: skip
     assert parse_yaml("a:b:\n", "here") == {"a:b": None}
+
+
+@pytest.mark.parametrize("key", [key for key, field in leaves() if "None" in str(field.annotation)])
+def test_null_is_none_where_a_key_may_have_none(key: str) -> None:
+    """Of text, too: `--record.mirror null` ends a mirror, and is no folder of that name."""
+    assert parse_value("null", dict(leaves())[key], f"command line, --{key}") is None
+
+
+@pytest.mark.parametrize("key", [key for key, field in leaves() if field.annotation is str])
+def test_null_is_text_where_a_key_has_text(key: str) -> None:
+    assert parse_value("null", dict(leaves())[key], f"command line, --{key}") == "null"

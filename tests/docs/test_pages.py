@@ -27,7 +27,7 @@ from hpmkd.plan.catalog import BASELINES
 from hpmkd.store.output_dir import OutputDir
 
 FLAGS = {flag for action in build_parser("x")._actions for flag in action.option_strings}
-OTHERS = {".", "python3", "sbatch", "sky", "tensorboard", "mlflow", "mkdocs", "pre-commit"}
+OTHERS = {".", "ray", "python3", "sbatch", "sky", "tensorboard", "mlflow", "mkdocs", "pre-commit"}
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
 

@@ -99,7 +99,9 @@ def test_two_hosts_that_share_a_mirror_alone(world: Hosts, tmp_path: Path) -> No
     b = joined(world.add("b"), a)
     done = a.run(*far_sweep(a, "--runs", "3"))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"1 node ({b.address}) without {OWN}: what is needed and made there goes through" in done.stdout
+    assert (
+        f"1 node ({b.address}) without {OWN}: all that is needed and made goes through {SHARED}/mirror" in done.stdout
+    )
     out = a.own / "home" / "out"
     assert set(at_work(out).values()) == {"a", "b"}
     assert not (out / ".sweep.home").exists()

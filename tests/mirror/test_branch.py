@@ -229,7 +229,7 @@ def test_a_model_reaches_the_driver(
     world.s3.fault = fault
     branch.send_result(unmade)
     mirror = Mirror(world.output, world.exchange.uri)
-    assert mirror.download.made_elsewhere(unmade) is not None
+    assert mirror.download.made_elsewhere(unmade).good
     world.s3.fault = lambda method, path: None
     assert states(world.s3) == []
     assert inspect_job(unmade, world.output).good
@@ -245,14 +245,16 @@ def test_a_network_that_stays_away_keeps_the_model_here(
 ) -> None:
     monkeypatch.setattr(branches, "_SEND_SECONDS", 0.5)
     world.s3.fault = every(1, "403", "PUT POST")
+    said: list[str] = []
     with pytest.raises(MirrorProblem):
-        world.branch().send_result(unmade)
+        world.branch().send_result(unmade, said.append)
+    assert len(said) <= 1
     assert inspect_job(unmade, world.far).good
     world.s3.fault = lambda method, path: None
     mirror = Mirror(world.output, world.exchange.uri)
-    assert mirror.download.made_elsewhere(unmade) is None
+    assert mirror.download.made_elsewhere(unmade).state == "missing"
     world.branch().send_result(unmade)
-    assert mirror.download.made_elsewhere(unmade) is not None
+    assert mirror.download.made_elsewhere(unmade).good
     mirror.close(0.0)
 
 
@@ -260,5 +262,8 @@ def test_whether_a_node_can_do_without(world: World) -> None:
     assert unreachable(str(world.far.root), world.exchange) == ""
     elsewhere = Exchange(world.s3.uri().replace(BUCKET, "no-such-bucket"), "x", {"other.json": "0"})
     assert "cannot read other.json" in unreachable(str(world.far.root), elsewhere)
+    assert not [name for name in world.s3.names() if ".tmp-" in name]
+    world.s3.fault = every(1, "403", "PUT POST")
+    assert "ACCESS_DENIED" in unreachable(str(world.far.root), world.exchange), "it can read alone"
     world.s3.fault = every(1, "403")
     assert "ACCESS_DENIED" in unreachable(str(world.far.root / "new"), world.exchange)

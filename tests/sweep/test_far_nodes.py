@@ -13,6 +13,7 @@ from support.builders import make_config, make_jobs
 from hpmkd.audit.sweep_dir import Sweep
 from hpmkd.errors import MirrorProblem
 from hpmkd.plan.job import Job
+from hpmkd.store.inspection import Finding, State
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep import stop_sign
 from hpmkd.sweep.far_nodes import FarNodes
@@ -25,14 +26,14 @@ class FakeMirror:
     uri = "/mirror"
 
     def __init__(self) -> None:
-        self.there: set[str] = set()
+        self.there: dict[str, State] = {}
         self.works = True
         self.download = self
 
-    def made_elsewhere(self, job: Job) -> object:
+    def made_elsewhere(self, job: Job) -> Finding:
         if not self.works:
             raise MirrorProblem("/mirror: cannot read", found="no network")
-        return job if job.key in self.there else None
+        return Finding(job.file_name, self.there.get(job.key, "missing"), "hash")
 
 
 @pytest.fixture
@@ -75,11 +76,16 @@ def test_what_cannot_be_fetched_now_is_fetched_later(
     mirror.works = False
     assert not far.fetch(jobs[1])
     assert "cannot be fetched now: no network" in caplog.text
-    mirror.works, mirror.there = True, {jobs[1].key}
-    mirror.made_elsewhere = lambda job: asked.append(job.key)  # type: ignore[method-assign]
+    mirror.works = True
+    made = mirror.made_elsewhere
+    mirror.made_elsewhere = lambda job: asked.append(job.key) or made(job)  # type: ignore[method-assign,func-returns-value]
     far.fetch_owed()
     far.fetch_owed()
     assert asked == [jobs[1].key]
+    mirror.there = {jobs[0].key: "good", jobs[1].key: "damaged"}
+    assert far.fetch(jobs[0])
+    assert not far.fetch(jobs[1])
+    assert f"{jobs[1].file_name} is damaged there (hash); it is trained again" in caplog.text
 
 
 def test_a_sign_is_seen_elsewhere(small_ray: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
