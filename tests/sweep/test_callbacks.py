@@ -13,7 +13,7 @@ from ray.tune.trainable.metadata import _TrainingRunMetadata
 from support.plans import plan
 
 from hpmkd.errors import EnvironmentProblem, HpmkdError
-from hpmkd.plan.events import EpochEnded, EpochResult, Event, Failed, Finished, Resumed
+from hpmkd.plan.events import EpochEnded, EpochResult, Event, Failed, Finished, Resumed, Unsent
 from hpmkd.plan.job import label
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.progress_log import read_all
@@ -85,6 +85,16 @@ def test_trained_and_resumed(lines: EventLog, caplog: pytest.LogCaptureFixture) 
         "Direct run 3/5 D0: 69.12% in 611.6s, saved student_D0_Direct_run3.pt",
         "teacher D0: teacher_D0.pt (98.70%) from the shared memory: trained before, by this or another sweep",
     ]
+
+
+def test_a_model_that_waits_on_its_node(lines: EventLog, caplog: pytest.LogCaptureFixture) -> None:
+    report(lines, Unsent(STUDENT, "s3://x: cannot write: no network"))
+    (said,) = caplog.messages
+    assert said.startswith(f"{STUDENT}.pt is finished on node7, and cannot be copied from there: s3://x: cannot write")
+    assert list(lines.unsent) == [STUDENT]
+    report(lines, Finished(STUDENT, "found", 50.0, 1.0))
+    assert caplog.messages[1].endswith(f"{STUDENT}.pt was finished already on node7")
+    assert not lines.unsent
 
 
 def test_failures_are_kept_until_a_later_attempt_succeeds(lines: EventLog, caplog: pytest.LogCaptureFixture) -> None:

@@ -10,7 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpmkd.plan.events import EpochEnded, EpochResult, Event, Failed, Finished, JobProfile, Resumed, StepsSaved, Worker
+from hpmkd.plan.events import (
+    EpochEnded,
+    EpochResult,
+    Event,
+    Failed,
+    Finished,
+    JobProfile,
+    Resumed,
+    StepsSaved,
+    Unsent,
+    Worker,
+)
 from hpmkd.sweep.reports import EventCallback, chosen, curve_points, events_of, from_report, to_report
 
 NAMES = st.text(max_size=12)
@@ -30,6 +41,7 @@ EPOCHS = st.builds(
 EVENTS: st.SearchStrategy[Event] = st.one_of(
     st.builds(Resumed, NAMES, COUNTS, COUNTS, WORKERS, COUNTS),
     st.builds(StepsSaved, NAMES, COUNTS, COUNTS, COUNTS, st.booleans(), WORKERS),
+    st.builds(Unsent, NAMES, NAMES, WORKERS),
     EPOCHS,
     st.builds(Finished, NAMES, ENDS, NUMBERS, NUMBERS, NAMES, PROFILES, WORKERS, NAMES),
     st.builds(Failed, NAMES, NAMES, PROFILES, WORKERS, NAMES),
