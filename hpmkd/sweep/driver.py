@@ -52,7 +52,7 @@ class SweepState:
         self.gentle, self.fail_fast = GracefulStop(stop, sweep.output, fail_fast, self.far.tell), fail_fast
         self.restore, why = restorable(sweep)
         if why:
-            progress.info(f"{why}; starting a new round from the saved epochs")
+            progress.info(f"{why}; no model is lost, starting a new round from the saved epochs")
         if self.restore is not None and self.far.exchange is not None and any(self.restore.glob(f"*/*/{EPOCH_META}")):
             self.restore = None  # of a sweep on this machine alone: other nodes do not see what it has saved
 

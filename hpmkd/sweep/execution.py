@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from hpmkd.audit.findings import known_headers
 from hpmkd.audit.sweep_dir import Saved
 from hpmkd.cluster.stop_signals import StopSignals
+from hpmkd.config.mirror import is_uri
 from hpmkd.config.request import Request
 from hpmkd.config.sweep import SweepConfig
 from hpmkd.data.cache import prepare
@@ -56,7 +57,9 @@ def execute(request: Request, config: SweepConfig, output: OutputDir, owns_proce
     """
     code = EXIT_OK
     with StopSignals(owns_process) as stop:
-        stop.exit_message = functools.partial(exit_message, request.command, output.root, output.config_file)
+        stop.exit_message = functools.partial(
+            exit_message, request.command, output.root, output.config_file, mirror=config.record.mirror
+        )
         code = train(request, config, output, stop)
     if stop.caught is None:
         return code
@@ -72,11 +75,14 @@ def train(request: Request, config: SweepConfig, output: OutputDir, stop: StopSi
         return code if mirror is None else closed(mirror, output, stop, code)
 
 
-def exit_message(program: str, root: Path, written: Path, number: int) -> str:
+def exit_message(program: str, root: Path, written: Path, number: int, mirror: str | None = None) -> str:
     """What is said of a signal, and how to go on: by `--restore` once the file `written` is there."""
     command = "run the same command to start again"
     if written.exists():
         command = f"continue with: {program} --restore {shlex.quote(str(root))}"
+        if mirror:
+            uri = mirror if is_uri(mirror) else Path(mirror).as_uri()
+            command += f"; on another machine: {program} --restore {shlex.quote(uri)}"
     return f"stopped by {signal.Signals(number).name}; {command}"
 
 

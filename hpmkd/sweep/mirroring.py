@@ -104,6 +104,7 @@ def fetched(
         ConfigMismatch: models there, or with what was fetched here, are of other settings or teachers, and no `force`.
     """
     mirror.need_its_models([job for job in jobs if job.key in findings and findings[job.key].good])
+    whole = 0
     for rebuildable in (False, True):  # logits caches may be large, and with all students there nobody needs them
         lacking = [
             job
@@ -119,9 +120,9 @@ def fetched(
             if error is not None:
                 archive([one for one in findings.values() if one.state == "stale"], output)
                 findings = audit(jobs, output)
-            good = sum(one.key in findings and findings[one.key].good for one in found)
-            if good:
-                progress.info(f"fetched {count(good, 'finished file')} from {mirror.uri}, not trained again")
+            whole += sum(one.key in findings and findings[one.key].good for one in found)
+    if whole:
+        progress.info(f"fetched {count(whole, 'finished file')} from {mirror.uri}, not trained again")
     lacking = [job for job in jobs if job.key in findings and not findings[job.key].good]
     epochs = mirror.download.epochs(lacking)
     if epochs:
