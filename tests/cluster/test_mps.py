@@ -9,6 +9,7 @@ import shutil
 import stat
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +21,7 @@ from support.mps import calls, daemons, folders, installed
 
 from hpmkd.cluster import mps, mps_control, ray_session
 from hpmkd.cluster.mps_control import CONTROL, LOGS, PIPE, VISIBLE
-from hpmkd.cluster.ray_processes import MARK, VITAL
+from hpmkd.cluster.ray_processes import MARK, VITAL, lives
 from hpmkd.cluster.stop_signals import Interrupted, StopSignals
 from hpmkd.errors import EnvironmentProblem
 from hpmkd.store.output_dir import OutputDir
@@ -217,6 +218,8 @@ def test_a_daemon_at_the_default_place_is_used_too_while_it_lives(
     assert str(tmp_path / "default") in lines(said)[0]
     (users,) = daemons(machine)
     users.kill()
+    while lives(users):  # the signal is on its way
+        time.sleep(0.01)
     with running(OutputDir(tmp_path), stop):
         assert PIPE in workers_env[1], "its pid file alone is no daemon"
 
