@@ -103,7 +103,7 @@ def test_lost_in_the_middle_of_a_training(tmp_path: Path, cache_dir: Path, small
     shutil.move(tmp_path / "machine", tmp_path / "lost")
     quick = ["import hpmkd.mirror.claim", "hpmkd.mirror.claim.SILENT_SECONDS = 5.0"]
     said = printed(session(tmp_path, settings, *quick, **env))
-    assert "fetched 1 finished file" in said
+    assert "fetched 2 finished files" in said, "the teacher and its logits"
     assert "continues after epoch" in said
     assert said.count(", saved ") == 1, "the student alone"
     assert weights(tmp_path / "machine" / "results" / "mine") == weights(tmp_path / "whole")
