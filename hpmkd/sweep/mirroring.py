@@ -106,12 +106,8 @@ def fetched(
     mirror.need_its_models([job for job in jobs if job.key in findings and findings[job.key].good])
     whole = 0
     for rebuildable in (False, True):  # logits caches may be large, and with all students there nobody needs them
-        lacking = [
-            job
-            for job in jobs
-            if job.key in findings and not findings[job.key].good and job.role.is_rebuildable == rebuildable
-        ]
-        found = mirror.download.results(lacking)
+        wanted = [job for job in _lacking(jobs, findings) if job.role.is_rebuildable == rebuildable]
+        found = mirror.download.results(wanted)
         if found:
             findings = audit(jobs, output)
             error = mismatch(findings, output)
@@ -123,11 +119,14 @@ def fetched(
             whole += sum(one.key in findings and findings[one.key].good for one in found)
     if whole:
         progress.info(f"fetched {count(whole, 'finished file')} from {mirror.uri}, not trained again")
-    lacking = [job for job in jobs if job.key in findings and not findings[job.key].good]
-    epochs = mirror.download.epochs(lacking)
+    epochs = mirror.download.epochs(_lacking(jobs, findings))
     if epochs:
         progress.info(f"fetched {count(epochs, 'saved epoch')} from {mirror.uri}")
     return findings
+
+
+def _lacking(jobs: Sequence[Job], findings: dict[str, Finding]) -> list[Job]:
+    return [job for job in jobs if job.key in findings and not findings[job.key].good]
 
 
 def from_mirror(request: Request) -> Request:
