@@ -16,9 +16,9 @@ from hpmkd.config.programme import modes_in
 from hpmkd.data.source.listing import count, named
 from hpmkd.errors import EXIT_OK, EXIT_SOME_FAILED, UsageError
 from hpmkd.log import log
+from hpmkd.programme.mirrored_plans import copy_list, fetch_plans
 from hpmkd.store.lock import locked
 from hpmkd.store.output_dir import OutputDir
-from hpmkd.sweep.mirroring import copy_list, fetch_plans
 
 if TYPE_CHECKING:
     from hpmkd.mirror.session import Mirror

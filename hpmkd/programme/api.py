@@ -16,10 +16,10 @@ from hpmkd.errors import EXIT_OK
 from hpmkd.log import console_lines
 from hpmkd.programme import dry_run as several
 from hpmkd.programme.members import Opened, opened
+from hpmkd.programme.mirrored_plans import from_mirror
 from hpmkd.programme.run import run_all
 from hpmkd.sweep import execution
 from hpmkd.sweep.dry_run import dry_run
-from hpmkd.sweep.mirroring import from_mirror
 from hpmkd.sweep.resolution import resolve
 
 

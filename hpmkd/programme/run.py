@@ -17,10 +17,10 @@ from hpmkd.errors import EXIT_ENVIRONMENT, EXIT_OK, HpmkdError
 from hpmkd.files import commit_bytes
 from hpmkd.log import log, progress
 from hpmkd.programme.members import Member, Opened, in_mode
+from hpmkd.programme.mirrored_plans import copy_list
 from hpmkd.store.lock import locked
 from hpmkd.store.output_dir import OutputDir
 from hpmkd.sweep.execution import exit_message, train
-from hpmkd.sweep.mirroring import copy_list
 from hpmkd.sweep.own_networks import known_networks
 from hpmkd.sweep.preparation import known_data
 

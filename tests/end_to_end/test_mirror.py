@@ -16,8 +16,9 @@ from hpmkd.config.programme import FILE as PROGRAMME
 from hpmkd.errors import EXIT_UNMIRRORED, ConfigMismatch
 from hpmkd.files import commit_bytes
 from hpmkd.mirror.session import Mirror
+from hpmkd.programme.mirrored_plans import copy_list
 from hpmkd.store.output_dir import OutputDir
-from hpmkd.sweep.mirroring import closed, copy_list
+from hpmkd.sweep.mirroring import closed
 
 STUDENT = "student_Digits_TraditionalKD_run1"
 LONG = ["--baselines", "TraditionalKD", "--student-epochs", "150", "--record.checkpoint_overhead", "1"]
