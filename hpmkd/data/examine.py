@@ -6,13 +6,15 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from hpmkd.config.sweep import DataConfig, cache_folder
+from hpmkd.data.decoders import Answer, Decoders, Entry
 from hpmkd.data.pictures import SIXTEEN, Picture, Unreadable, from_array, from_bytes
 from hpmkd.data.source.faults import REPLACE, SCALE, WRITE_AGAIN, Fault, unopened, unreadable_images
-from hpmkd.data.source.inventory import PARTS, Content, Inventory, Item, Problem
+from hpmkd.data.source.inventory import PARTS, Inventory, Item, Problem
 from hpmkd.data.source.listing import count, listed
 from hpmkd.data.source.tree import File
 from hpmkd.data.spool import Spool, spool_for
@@ -59,13 +61,14 @@ def decoded(inventory: Inventory, config: DataConfig) -> tuple[dict[str, Spool],
         EnvironmentProblem: names all images that cannot be read, or whose sizes differ.
     """
     seen, kept = Seen(), dict[str, Spool]()
-    for name, item, content in _contents(inventory):
-        usable = seen.usable(config.image_size)
-        # Of images that cannot be used together only the sizes matter.
-        picture = _picture(item, content, config.image_size, seen, header_only=not usable)
-        if picture is not None and usable:
-            kept = kept or _room_for(inventory, picture.pixels, config)
-            kept[name].add(picture.pixels)
+    with Decoders(config.image_size) as decoders:
+        for found, answer in decoders.in_order(_found(inventory)):
+            usable = decoders.wanted = seen.usable(config.image_size)
+            # Of images that cannot be used together only the sizes matter.
+            picture = _picture(found, config.image_size, seen, answer=answer, header_only=not usable)
+            if picture is not None and usable:
+                kept = kept or _room_for(inventory, picture.pixels, config)
+                kept[found.part].add(picture.pixels)
     if seen.faults:
         raise_faults(inventory, config)
     if not seen.usable(config.image_size):
@@ -89,33 +92,70 @@ def _not_dark(inventory: Inventory, seen: Seen) -> None:
 def raise_faults(inventory: Inventory, config: DataConfig) -> None:
     """Decodes all images, keeps none, and raises an EnvironmentProblem that names those which cannot be read."""
     seen = Seen()
-    for _, item, content in _contents(inventory):
-        _picture(item, content, None, seen)
+    with Decoders(None) as decoders:
+        for found, answer in decoders.in_order(_found(inventory)):
+            _picture(found, None, seen, answer=answer)
     if seen.faults:
         sizes = None if seen.usable(config.image_size) else _sizes(inventory, seen)
         raise unreadable_images(str(inventory.tree.source), inventory.images, seen.faults, besides=sizes)
 
 
-def _contents(inventory: Inventory) -> Iterator[tuple[str, Item, Content]]:
+class _Found(NamedTuple):
+    """An item as it was found: what it holds, or why it cannot be opened."""
+
+    part: str
+    item: Item
+    content: bytes | np.ndarray | Problem | Exception
+    referred: File | None  # the file that a row names
+
+    @property
+    def entry(self) -> Entry[_Found]:
+        return Entry(self, self.content if isinstance(self.content, bytes) else None)
+
+
+def _found(inventory: Inventory) -> Iterator[Entry[_Found]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's, on images that it can read
         for name, part, _ in inventory.parts():
             for item, content in zip(part.items, part.contents(), strict=True):
-                yield name, item, content
+                referred = content if isinstance(content, File) and item.row is not None else None
+                yield _Found(name, item, _read(content) if isinstance(content, File) else content, referred).entry
 
 
-def _picture(item: Item, content: Content, size: int | None, seen: Seen, header_only: bool = False) -> Picture | None:
-    """The decoded image, counted; None where it cannot be used, which is counted too."""
-    referred = content if isinstance(content, File) and item.row is not None else None
+def _read(file: File) -> bytes | Exception:
     try:
-        content = content.read() if isinstance(content, File) else content
+        return file.read()
     except (OSError, ValueError) as error:
-        seen.faults.append(unopened(referred or item.file, error))
+        return error
+
+
+def _picture(
+    found: _Found, size: int | None, seen: Seen, answer: Answer | None, header_only: bool = False
+) -> Picture | None:
+    """The decoded image, counted; None where it cannot be used, which is counted too.
+
+    Args:
+        found: what the item holds.
+        size: see `pictures.from_bytes`.
+        seen: where it is counted.
+        answer: what a helper made of it.
+        header_only: see `pictures.from_bytes`; the answer, which is of the whole image, does not matter then.
+    """
+    item, content, referred = found.item, found.content, found.referred
+    if isinstance(content, Exception):
+        seen.faults.append(unopened(referred or item.file, content))
         return None
     try:
         if isinstance(content, Problem):
             raise Unreadable(str(content))
-        made = from_array(content, size) if isinstance(content, np.ndarray) else from_bytes(content, size, header_only)
+        if isinstance(content, np.ndarray):
+            made = from_array(content, size)
+        elif answer is None or header_only:
+            made = from_bytes(content, size, header_only)
+        elif isinstance(answer, Unreadable):
+            raise answer
+        else:
+            made = answer
     except Unreadable as error:
         remedy = SCALE if error.range else REPLACE if referred or item.row is None else WRITE_AGAIN
         why = f"{error} ({referred.place})" if referred else str(error)

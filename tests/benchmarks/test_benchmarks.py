@@ -9,6 +9,7 @@ from pathlib import Path
 
 import arithmetic
 import checkpoint_cost
+import decoding
 import effort
 import gpu_trainings
 import memory
@@ -123,6 +124,15 @@ def test_memory_of_decoding_and_workers(capsys: pytest.CaptureFixture[str]) -> N
     assert [row["way"] for row in (copied, mapped)] == ["copied", "mapped"]
     assert all(0 < row["own_peak_MiB"] < row["rss_peak_MiB"] for row in (*decoded, copied, mapped))
     assert mapped["MiB"] > 0
+
+
+def test_decoding_alone_and_with_helpers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert decoding.main(["--part", "0.01", "--rounds", "1"]) == 0
+    own = decoding.write(tmp_path / "own", 100, 32, 32)
+    assert decoding.main(["--data", str(own), "--rounds", "2"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["data"] for row in rows] == ["32x32", "500x375", "own"]
+    assert all(row["ratio"] > 0 and row["helpers"] > 0 for row in rows)
 
 
 def test_two_sides_are_compared_model_by_model(capsys: pytest.CaptureFixture[str]) -> None:
