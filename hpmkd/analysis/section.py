@@ -63,12 +63,17 @@ def digits(count: int, sign: bool = False) -> Format:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure with its name in files, its heading and what it shows."""
+    """A figure with its name in files, its heading and what it shows. It is drawn when somebody wants to see it."""
 
     name: str
     title: str
-    figure: Figure
+    draw: Callable[[], Figure]
     caption: str
+
+    @functools.cached_property
+    def figure(self) -> Figure:
+        """The same one each time."""
+        return self.draw()
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -132,10 +133,10 @@ def _drawings(table: pd.DataFrame, learnt: pd.DataFrame, several: bool) -> list[
         "The full method minus the method without the component, in the same runs: mean and 95 % interval (Student's "
         "t); right of the line it pays. Filled: p < .05 after Holm's correction over the components."
     )
-    made = [Drawing("ablation", "What each component buys", effects.effects(table, several), text)]
+    made = [Drawing("ablation", "What each component buys", partial(effects.effects, table, several), text)]
     if learnt[["multiply_adds_pct", "seconds_pct"]].notna().any(axis=None):
         text = "In percent of what the full method costs: its students and everything that they depend on."
-        figure = effects.shares(learnt, several)
+        figure = partial(effects.shares, learnt, several)
         made.append(Drawing("ablation-cost", "What each component costs", figure, text))
     return made
 

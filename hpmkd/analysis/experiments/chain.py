@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -144,12 +145,12 @@ def _drawings(lengths: pd.DataFrame, along: pd.DataFrame, several: bool) -> list
         "Students: difference to the shortest chain in the same runs, mean and 95 % interval (Student's t). Shaded: "
         f"within {MARGIN:g} points of it."
     )
-    figure = series.differences(lengths, "length", "assistants in the chain", margin=MARGIN, several=several)
+    figure = partial(series.differences, lengths, "length", "assistants in the chain", margin=MARGIN, several=several)
     made = [Drawing("chain", "What assistants buy", figure, text)]
     if len(along):
         text = (
             "Test accuracy of each model on the way from the teacher (0) over the assistants to the students (the last "
             "of each line, their mean); a line for each length."
         )
-        made.append(Drawing("chain-positions", "Along the chain", series.along(along, several), text))
+        made.append(Drawing("chain-positions", "Along the chain", partial(series.along, along, several), text))
     return made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import pandas as pd
 
@@ -113,7 +114,7 @@ def drawings(
             f"joined: on the frontier.{rest}"
         )
         name = "costs" if measure == MULTIPLY_ADDS else f"costs-{measure}"
-        figure = plots.frontiers(rows, order, unit)
+        figure = partial(plots.frontiers, rows, order, unit)
         made.append(Drawing(name, f"Frontier in {MEASURES[measure]}", figure, text))
     rows = shown[shown["measure"] == MULTIPLY_ADDS]
     rows = rows.assign(name=[curves.get(name, name) for name in rows["name"]])
@@ -125,7 +126,7 @@ def drawings(
             f"numbers of epochs of a baseline.{rest}"
         )
         names = [name for name in dict.fromkeys(curves.get(one, one) for one in order) if name in set(rows["name"])]
-        figure = plots.budget_curves(rows, names, MEASURES[MULTIPLY_ADDS])
+        figure = partial(plots.budget_curves, rows, names, MEASURES[MULTIPLY_ADDS])
         made.append(Drawing("costs-budgets", "Accuracy by budget", figure, text))
     return made
 

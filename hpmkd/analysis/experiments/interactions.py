@@ -4,6 +4,7 @@ learnt, each on and off."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -113,11 +114,11 @@ def _drawings(pairs: pd.DataFrame, several: bool) -> list[Drawing]:
         "I in points; blue: synergy, orange: they hinder each other. Grey: not shown (p ≥ .05 after Holm's correction, "
         "or no test)."
     )
-    made = [Drawing("interactions", "Interactions", factorial.heat_map(pairs, several), text)]
+    made = [Drawing("interactions", "Interactions", partial(factorial.heat_map, pairs, several), text)]
     known = pairs[pairs["difference"].notna()]
     if len(known):
         text = (
             "Mean accuracy over runs and levels. Parallel lines: no interaction; lines that open to the right: synergy."
         )
-        made.append(Drawing("interaction-plots", "Two by two", factorial.two_by_two(known, several), text))
+        made.append(Drawing("interaction-plots", "Two by two", partial(factorial.two_by_two, known, several), text))
     return made

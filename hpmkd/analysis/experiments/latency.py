@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 
 import pandas as pd
 
@@ -171,15 +172,16 @@ def _drawings(cells: pd.DataFrame, networks: pd.DataFrame) -> list[Drawing]:
     made = []
     if cells["batch"].nunique() > 1:
         text = "Median of a call and its 95 % interval over images per call, a panel per runtime, device and threads."
-        made.append(Drawing("latency", "Latency over batch size", plots.over_batch(cells, "p50", "ms per call"), text))
+        figure = partial(plots.over_batch, cells, "p50", "ms per call")
+        made.append(Drawing("latency", "Latency over batch size", figure, text))
         text = "All images over the sum of all latencies, and the 95 % interval."
-        figure = plots.over_batch(cells, "throughput", "images per second")
+        figure = partial(plots.over_batch, cells, "throughput", "images per second")
         made.append(Drawing("throughput", "Throughput over batch size", figure, text))
     if len(networks) > 1:
         text = (
             "How many times as fast as the network of the most multiply-adds, over how many times smaller; on the "
             "dashed line a network is as many times as fast as it is smaller."
         )
-        figure = plots.compression(cells, networks)
+        figure = partial(plots.compression, cells, networks)
         made.append(Drawing("latency-compression", "Speed-up against compression", figure, text))
     return made

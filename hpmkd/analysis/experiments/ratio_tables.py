@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import pandas as pd
 
@@ -92,19 +93,27 @@ def drawings(numbers: pd.DataFrame, pairs: pd.DataFrame, order: Sequence[str], s
         rows = pairs[(pairs["reference"] == reference) & pairs["difference"].notna()]
         if rows.empty:
             continue
-        figure = plots.over_ratio(rows, ("difference", "low", "high"), "points", order, several, zero=True)
+        figure = partial(plots.over_ratio, rows, ("difference", "low", "high"), "points", order, several, zero=True)
         text = f"Differences to {reference} in the same runs, mean and 95 % interval (Student's t)."
         name = "ratios" if not made else f"ratios-{reference.lower()}"
         made.append(Drawing(name, f"Against {reference} by size", figure, text))
     known = numbers[numbers["retention_pct"].notna()]
     if len(known):
-        figure = plots.over_ratio(known, ("retention_pct", "retention_low", "retention_high"), "%", order, several)
+        figure = partial(
+            plots.over_ratio, known, ("retention_pct", "retention_low", "retention_high"), "%", order, several
+        )
         text = "Accuracy of the students in percent of their teacher's, mean and 95 % interval (Student's t)."
         made.append(Drawing("ratios-retention", "Retention by size", figure, text))
     shares = numbers[numbers["share_pct"].notna()]
     if len(shares):
-        figure = plots.over_ratio(
-            shares, ("share_pct", "share_low", "share_high"), "% of the gap", order, several, zero=True
+        figure = partial(
+            plots.over_ratio,
+            shares,
+            ("share_pct", "share_low", "share_high"),
+            "% of the gap",
+            order,
+            several,
+            zero=True,
         )
         text = f"{_HIDDEN} An interval that leaves the panel stands in the table."
         made.append(Drawing("ratios-gap", "Share of the gap closed", figure, text))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -25,8 +26,9 @@ def drawings(found: Sequence[Place], order: Sequence[str], several: bool) -> lis
         if len(values):
             teachers = {one.name: one.models.loc[one.models["baseline"] == TEACHER, column].mean() for one in found}
             lines = {"teachers": {place: value for place, value in teachers.items() if is_defined(value)}}
-            made.append(Drawing(column.removesuffix("_pct"), title, plots.dots(values, order, label, lines, several),
-                                f"{_RUNS} Dashed: the mean of the teachers."))  # fmt: skip
+            figure = partial(plots.dots, values, order, label, lines, several)
+            text = f"{_RUNS} Dashed: the mean of the teachers."
+            made.append(Drawing(column.removesuffix("_pct"), title, figure, text))
     return [*made, *_fidelity(found, order, several), *_maps(found, several)]
 
 
@@ -57,7 +59,7 @@ def _similarity(found: Sequence[Place], order: Sequence[str], several: bool) -> 
             f"embedding; L: logits. For reference {TWO_TEACHERS} (columns: the first), and {TWO_SEEDS} that differ by "
             "the seed alone."
         )
-        made.append(Drawing("cka", "Similarity of layers", plots.heat_maps(shown), text))
+        made.append(Drawing("cka", "Similarity of layers", partial(plots.heat_maps, shown), text))
     values = _values(found, COLUMNS[0])
     if len(values):
         references = {
@@ -65,7 +67,7 @@ def _similarity(found: Sequence[Place], order: Sequence[str], several: bool) -> 
             for kind in (TWO_TEACHERS, TWO_SEEDS)
         }
         lines = {kind: numbers for kind, numbers in references.items() if numbers}
-        figure = plots.dots(values, order, "CKA with the teacher, embeddings", lines, several)
+        figure = partial(plots.dots, values, order, "CKA with the teacher, embeddings", lines, several)
         made.append(Drawing("cka-embedding", "Similarity to the teacher", figure, _RUNS + _said(lines)))
     return made
 
@@ -100,7 +102,7 @@ def _fidelity(found: Sequence[Place], order: Sequence[str], several: bool) -> li
     teachers = {place.name: _teacher(place) for place in found}
     text = f"Large: means of baselines; small: single students; dashed: the teacher's accuracy. {DIRECT} agrees as far "
     text += "as two networks do that are both often right."
-    figure = plots.fidelity(students, teachers, order, several)
+    figure = partial(plots.fidelity, students, teachers, order, several)
     return [Drawing("fidelity", "Fidelity against accuracy", figure, text)]
 
 
@@ -126,4 +128,4 @@ def _maps(found: Sequence[Place], several: bool) -> list[Drawing]:
         f"Illustration only. t-SNE of the embeddings of {images} test images (cosine, from PCA, fixed seed), a colour "
         "per class: of teachers, and of each baseline's first student. The number: trustworthiness."
     )
-    return [Drawing("tsne", "Embeddings in the plane", plots.maps(shown), text)]
+    return [Drawing("tsne", "Embeddings in the plane", partial(plots.maps, shown), text)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 
@@ -43,14 +44,14 @@ def drawings(found: Sequence[Found], several: bool) -> list[Drawing]:
             f"Mean accuracy on validation images (not test images), percent. One colour scale for all: from {low:.2f}"
             f"{below} to {high:.2f}. Solid frame: chosen; dashed: the default."
         )
-        made.append(Drawing("sensitivity", "Accuracy over the grid", figure, text))
+        made.append(Drawing("sensitivity", "Accuracy over the grid", lambda: figure, text))
     lines = [_line(one, several) for one in found if len(one.choice.grid.keys) == 1]
     if lines:
         text = (
             "Accuracy on validation images: difference to the chosen value in the same runs, mean and 95 % interval "
             "(Student's t). Filled: chosen; the vertical line: the default."
         )
-        made.append(Drawing("sensitivity-lines", "Accuracy over one setting", plots.lines(lines), text))
+        made.append(Drawing("sensitivity-lines", "Accuracy over one setting", partial(plots.lines, lines), text))
     return made
 
 

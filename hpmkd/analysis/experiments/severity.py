@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -142,11 +143,11 @@ class Study:
             part = usual[usual[column].notna()].drop(columns=["low", "high"])
             if len(part):
                 name = self.name if column == "accuracy_pct" else f"{self.name}-{column.removesuffix('_pct')}"
-                figure = over_levels(self._panels(part), column, order=order, label=self.axis.title, unit="%")
+                figure = partial(over_levels, self._panels(part), column, order=order, label=self.axis.title, unit="%")
                 made.append(Drawing(name, f"{title} over the {self.axis.title}", figure, text))
         part = lost[(lost["arm"] == SAME) & lost["difference"].notna()]
         if len(part):
-            figure = self._differences(part, order)
+            figure = partial(self._differences, part, order)
             text = (
                 f"What a method loses minus what {DIRECT} loses in the same runs, mean and 95 % interval (Student's t, "
                 "not corrected); below 0: it loses less." + _MANY
@@ -158,7 +159,7 @@ class Study:
                 "Accuracy in another arm minus that of the same method in the usual one, same runs, mean and 95 % "
                 "interval (Student's t, not corrected)." + _MANY
             )
-            figure = self._differences(part, order)
+            figure = partial(self._differences, part, order)
             made.append(Drawing(f"{self.name}-arms", "Other teachers, other images", figure, text))
         return made
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import pandas as pd
 
@@ -36,7 +37,7 @@ def section(frame: pd.DataFrame, order: Sequence[str], saved: Saved) -> Section 
             "Means of repeats and 95 % intervals (Student's t). Dotted: every worker does its whole part. Dashed: "
             "what the longest way through the plan allows."
         )
-        drawings.append(Drawing("speedup", "Speed-up and efficiency", speedups(table), text))
+        drawings.append(Drawing("speedup", "Speed-up and efficiency", partial(speedups, table), text))
     return Section(
         "speedup", _TITLE, tuple(sentences(found, made)), tables=(_table(table, found),), drawings=tuple(drawings)
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -141,12 +142,14 @@ def _drawings(found: Sequence[Arms], numbers: pd.DataFrame, spread: pd.DataFrame
         "(Student's t)."
     )
     rows = pd.concat(parts, ignore_index=True)
-    figure = series.differences(rows, "teachers", "M, number of teachers", margin=0.0, several=several)
+    figure = partial(series.differences, rows, "teachers", "M, number of teachers", margin=0.0, several=several)
     drawn = [Drawing("teachers", "What teachers buy", figure, text)]
     if len(spread):
         text = (
             "exp(H), H the mean entropy of the attention's weights on validation images: how many equally weighted "
             "teachers would be as spread. Dashed: how many are weighted, assistants included."
         )
-        drawn.append(Drawing("attention", "Effective number of teachers", series.entropies(spread, several), text))
+        drawn.append(
+            Drawing("attention", "Effective number of teachers", partial(series.entropies, spread, several), text)
+        )
     return drawn

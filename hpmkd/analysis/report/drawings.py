@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -35,29 +36,28 @@ def drawings_of(
     side_by_side = with_untaught(frame)
     summary = stats.summary(side_by_side)
     dots = "Small points: single runs. Diamonds: means, with their 95 % interval (Student's t) where there is one. "
-    made = [
-        Drawing("accuracy", "Accuracy", plots.accuracy(side_by_side, order), f"{dots}Dashed: the students' teacher.")
-    ]
+    text = f"{dots}Dashed: the students' teacher."
+    made = [Drawing("accuracy", "Accuracy", partial(plots.accuracy, side_by_side, order), text)]
     if summary["retention_pct"].notna().any():
         text = f"{dots}Dashed: the students' teacher, 100 %."
-        made.append(Drawing("retention", "Retention", plots.retention(side_by_side, order), text))
+        made.append(Drawing("retention", "Retention", partial(plots.retention, side_by_side, order), text))
     known = compared[compared["n"] > 0]
     if len(known):
         text = "Mean paired difference and its 95 % interval (Student's t); filled: p < .05 after Holm's correction."
-        made.append(Drawing("differences", "Paired differences", plots.differences(known, order), text))
+        made.append(Drawing("differences", "Paired differences", partial(plots.differences, known, order), text))
     curves = curves[curves["baseline"].isin(order)]
     if len(curves):
         text = "Thin: single runs. Thick: their mean. Losses of different methods have different terms."
-        made.append(Drawing("curves", "Learning curves", plots.curves(curves, order), text))
+        made.append(Drawing("curves", "Learning curves", partial(plots.curves, curves, order), text))
     text = "Cost: all students and everything that they depend on."
     if has_front(summary):
         text += " Dashed: the Pareto front, which no baseline beats in both accuracy and cost."
-    made.append(Drawing("pareto", "Accuracy against cost", plots.pareto(summary, order), text))
+    made.append(Drawing("pareto", "Accuracy against cost", partial(plots.pareto, summary, order), text))
     text = "Models shared by several baselines count in each of them, and once in 'all'."
-    made.append(Drawing("times", "Where the time went", plots.times(costs(frame), order), text))
+    made.append(Drawing("times", "Where the time went", partial(plots.times, costs(frame), order), text))
     text = "Lines lead from a model to those trained from it, directly or through a cache of its logits;"
     text += " grey where several run together, else in the colour of the baseline."
-    return [*made, Drawing("lineage", "Lineage", plots.lineage(frame, order), text)]
+    return [*made, Drawing("lineage", "Lineage", partial(plots.lineage, frame, order), text)]
 
 
 def group_drawings(known: Mapping[str, np.ndarray], tests: stats.RankTests, order: Sequence[str]) -> list[Drawing]:
@@ -71,17 +71,19 @@ def group_drawings(known: Mapping[str, np.ndarray], tests: stats.RankTests, orde
     made = []
     if known:
         text = "The mean of the middle half of all runs in all groups, with its 95 % interval (stratified bootstrap)."
-        figure = plots.interquartile(stats.interquartile_means(known), order)
+        figure = partial(plots.interquartile, stats.interquartile_means(known), order)
         made.append(Drawing("interquartile", "Interquartile means", figure, text))
         profile = stats.performance_profiles(known)
         text = "The higher a line, the more runs reach that retention."
         text += " Bands: 95 %, pointwise (stratified bootstrap)." if has_bands(profile) else ""
-        made.append(Drawing("profiles", "Performance profiles", plots.performance_profiles(profile, order), text))
+        made.append(
+            Drawing("profiles", "Performance profiles", partial(plots.performance_profiles, profile, order), text)
+        )
     if is_defined(tests.critical_difference):
         text = "Baselines that a bar joins are not shown to differ: their mean ranks are closer than the line on top."
         if tests.friedman is None or tests.friedman[1] >= stats.LEVEL:
             text = "Friedman's test shows no difference, so none is claimed between any two: one bar joins all."
-        figure = plots.critical_differences(tests, order)
+        figure = partial(plots.critical_differences, tests, order)
         made.append(Drawing("ranks", "Critical differences", figure, text))
     return made
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 
@@ -150,19 +151,19 @@ def _recall_table(recalls: pd.DataFrame, order: Sequence[str]) -> Table:
 
 def _drawings(frame: pd.DataFrame, found: Sequence[Group], order: Sequence[str]) -> list[Drawing]:
     text = "Means over models. Hollow: as trained; filled: with the fitted temperature, where each model has one."
-    made = [Drawing("calibration", "Calibration error", plots.calibration(frame, order), text)]
+    made = [Drawing("calibration", "Calibration error", partial(plots.calibration, frame, order), text)]
     if "agreement_pct" in frame and frame["agreement_pct"].notna().any():
         text = (
             "Filled: same class as the teacher, over all test images; small dots: single runs. Hollow: over the images "
             "that the teacher gets wrong."
         )
-        made.append(Drawing("agreement", "Agreement with the teacher", plots.agreement(frame, order), text))
+        made.append(Drawing("agreement", "Agreement with the teacher", partial(plots.agreement, frame, order), text))
     text = (
         "Accuracy over confidence; a dot's area is the share of images. Below the diagonal: too sure. Solid: as "
         "trained; dashed: with the fitted temperature."
     )
-    made.append(Drawing("reliability", "Reliability diagrams", plots.reliability(found, order), text))
+    made.append(Drawing("reliability", "Reliability diagrams", partial(plots.reliability, found, order), text))
     if any(one.confusion is not None for one in found):
         text = "Rows: true class; columns: what it is taken for, in % of its images. Grey: the images that are right."
-        made.append(Drawing("confusion", "Confusion matrices", plots.confusion(found), text))
+        made.append(Drawing("confusion", "Confusion matrices", partial(plots.confusion, found), text))
     return made

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from hpmkd.analysis.plots.style import FORMATS, inline, render
 from hpmkd.analysis.report.content import Report, gather
+from hpmkd.analysis.section import Drawing
 from hpmkd.audit import measured, results
 from hpmkd.data.source.listing import count
 from hpmkd.files import commit_bytes
@@ -44,7 +45,7 @@ def files(report: Report) -> dict[str, Callable[[], bytes]]:
     made = results.files(report.frame) | measured.files(report.measures.frame, report.output)
     for drawing in report.all_drawings:
         for kind in FORMATS:
-            made[f"figures/{drawing.name}.{kind}"] = functools.partial(render, drawing.figure, kind)
+            made[f"figures/{drawing.name}.{kind}"] = functools.partial(_drawn, drawing, kind)
     for table in report.all_tables:
         made[f"tables/{table.name}.csv"] = functools.partial(_encoded, table.csv)
         made[f"tables/{table.name}.tex"] = functools.partial(_encoded, table.latex)
@@ -53,6 +54,10 @@ def files(report: Report) -> dict[str, Callable[[], bytes]]:
     made["report.md"] = lambda: _encoded(lambda: markdown(report))
     made["report.html"] = lambda: _encoded(lambda: html(report))
     return made
+
+
+def _drawn(drawing: Drawing, kind: str) -> bytes:
+    return render(drawing.figure, kind)
 
 
 def _encoded(text: Callable[[], str]) -> bytes:
