@@ -6,6 +6,7 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 import torch
 from torch import nn
 
@@ -13,7 +14,7 @@ from hpmkd.config.specs import ModelSpec, reusing
 from hpmkd.data.images import Splits
 from hpmkd.methods.build import DISTILLERS, build_distiller
 from hpmkd.methods.multi_teacher.temperature import SCHEDULES
-from hpmkd.models import build
+from hpmkd.models import ModelOutput, build
 from hpmkd.training.recipe import Recipe
 from hpmkd.training.teachers import Teacher
 from hpmkd.training.train import Training
@@ -84,3 +85,34 @@ def saved(training: Training, device: torch.device = CPU) -> dict[str, Any]:
     buffer = io.BytesIO()
     torch.save(training.state_dict(), buffer)
     return torch.load(io.BytesIO(buffer.getvalue()), map_location=device, weights_only=True)
+
+
+class Stopped(Exception):
+    """As a kill, between two steps."""
+
+
+def stopped(work: Any, epoch: int, steps: int, device: torch.device = CPU) -> dict[str, Any]:
+    """The state of a work that is stopped there, through a file, for one on `device`."""
+    states = []
+
+    def act() -> None:
+        if (work.epoch, work.steps) == (epoch, steps):
+            states.append(saved(work, device))
+            raise Stopped
+
+    work.between.act = act
+    with pytest.raises(Stopped):
+        list(work.epochs())
+    return states[0]
+
+
+class Noisy(nn.Module):
+    """A user's own network, with dropout: the random numbers go on where they were."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner, self.drop = inner, nn.Dropout(0.3)
+
+    def forward(self, images: torch.Tensor, **taps: bool) -> ModelOutput:
+        out: ModelOutput = self.inner(images, **taps)
+        return out._replace(logits=self.drop(out.logits))

@@ -21,7 +21,7 @@ import pytest
 import torch
 from support.builders import TEACHER, make_fit, make_raw, make_spec
 from support.gpu import DEVICE, STAND_IN, memory_held, no_waiting, plain, recorded
-from support.trainings import HPM, flat, make, same, saved
+from support.trainings import HPM, Noisy, flat, make, same, saved, stopped
 
 from hpmkd.config.specs import ModelSpec
 from hpmkd.data.images import Splits, split
@@ -174,6 +174,38 @@ def test_resumed_is_uninterrupted_bit_for_bit(method: str, more: dict[str, Any])
     list(whole.epochs())
     list(first.epochs(5))
     second.load_state_dict(saved(first, DEVICE))
+    list(second.epochs())
+    same(whole, second)
+
+
+@pytest.mark.parametrize("epoch", [0, 5])
+@named(METHODS)
+def test_stopped_between_two_steps_it_goes_on_bit_for_bit(method: str, more: dict[str, Any], epoch: int) -> None:
+    """Before its steps are recorded, and afterwards."""
+    given = {**more, "epochs": 8, "batch_size": 16}
+    whole, first, second = (recorded(method, **given) for _ in range(3))
+    list(whole.epochs())
+    second.load_state_dict(stopped(first, epoch, 2, DEVICE))
+    assert (second.epoch, second.steps) == (epoch, 2)
+    list(second.epochs())
+    same(whole, second)
+
+
+@pytest.mark.parametrize("where", [(0, 1), (3, 0), (5, 2)])
+def test_dropout_goes_on_with_its_random_numbers(where: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user's own network may have it; (3, 0): at an epoch's end, else between two steps."""
+    monkeypatch.setattr("support.trainings.build", lambda spec, seed: Noisy(build(spec, seed)))
+    whole, first, second = (recorded("TraditionalKD", epochs=8, batch_size=16) for _ in range(3))
+    list(whole.epochs())
+    assert_recorded(whole)
+    epoch, steps = where
+    if steps:
+        state = stopped(first, epoch, steps, DEVICE)
+    else:
+        list(first.epochs(epoch))
+        state = saved(first, DEVICE)
+    torch.rand(7, device=DEVICE)
+    second.load_state_dict(state)
     list(second.epochs())
     same(whole, second)
 

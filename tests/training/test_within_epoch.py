@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.builders import TEACHER, make_config, make_fit, make_jobs, make_spec, make_splits
-from support.trainings import CASES, make, same, saved
+from support.trainings import CASES, Noisy, Stopped, make, same, stopped
 from torch import nn
 
-from hpmkd.models import ModelOutput, build
+from hpmkd.models import build
 from hpmkd.plan.events import Finished, Resumed, StepsSaved
 from hpmkd.plan.job import Job
 from hpmkd.store.epoch_checkpoint import resume, save_epoch
@@ -32,31 +32,12 @@ from hpmkd.training.work import Work
 CPU = torch.device("cpu")
 
 
-class Stopped(Exception):
-    """As a kill, between two steps."""
-
-
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-def stopped(work: Any, epoch: int, steps: int) -> dict[str, Any]:
-    """The state of a work that is stopped there, through a file."""
-    states = []
-
-    def act() -> None:
-        if (work.epoch, work.steps) == (epoch, steps):
-            states.append(saved(work))
-            raise Stopped
-
-    work.between.act = act
-    with pytest.raises(Stopped):
-        list(work.epochs())
-    return states[0]
 
 
 def told(results: Any) -> list[Any]:
@@ -92,18 +73,6 @@ def test_a_recipe(how: dict[str, Any]) -> None:
     same(whole, second)
 
 
-class Noisy(nn.Module):
-    """A user's own network, with dropout: the random numbers go on where they were."""
-
-    def __init__(self, inner: nn.Module) -> None:
-        super().__init__()
-        self.inner, self.drop = inner, nn.Dropout(0.3)
-
-    def forward(self, images: torch.Tensor, **taps: bool) -> ModelOutput:
-        out: ModelOutput = self.inner(images, **taps)
-        return out._replace(logits=self.drop(out.logits))
-
-
 def test_dropout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("support.trainings.build", lambda spec, seed: Noisy(build(spec, seed)))
     whole, first, second = (make("Direct", batch_size=16, epochs=2) for _ in range(3))
@@ -114,6 +83,7 @@ def test_dropout(monkeypatch: pytest.MonkeyPatch) -> None:
     same(whole, second)
 
 
+@settings(max_examples=20)
 @given(cuts=st.lists(st.tuples(st.integers(0, 2), st.integers(1, 3)), max_size=4, unique=True))
 def test_stopped_again_and_again(cuts: list[tuple[int, int]]) -> None:
     whole = make(batch_size=20, epochs=3)
