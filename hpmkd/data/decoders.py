@@ -27,6 +27,7 @@ _START = START.format(first=3) + "from hpmkd.data.decoders import serve\nserve(i
 _IMAGES, _BYTES = 256, 2**18
 _AHEAD = 2  # pieces per helper that are asked for before they are wanted
 _ALONE_SECONDS = 0.3  # of work, before helpers are started: they need as long to begin
+_MOST = 16  # of them: then this process, which hands out and collects, has as much to do as they
 _LOSSES = 3  # helpers that may die before the others are no longer asked either
 
 Answer = Picture | Unreadable
@@ -54,7 +55,7 @@ class Decoders:
     """
 
     def __init__(self, size: int | None, count: int | None = None) -> None:
-        self.size, self.count = size, cores() if count is None else count
+        self.size, self.count = size, min(cores(), _MOST) if count is None else count
         self.wanted = True  # False: nobody looks at answers any more
         self._started, self._lost = False, 0
         self._helpers: list[subprocess.Popen[bytes]] = []
