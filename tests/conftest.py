@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -47,6 +47,32 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
+@pytest.fixture(autouse=True)
+def _one_format(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing is most of a report's time. What modules make once, before this, has figures of all formats."""
+    if "every_format" not in request.fixturenames:
+        monkeypatch.setattr("hpmkd.analysis.report.write.FORMATS", ("svg",))
+
+
+@pytest.fixture
+def every_format() -> None:
+    """Reports of this test have each figure as PNG, SVG and PDF."""
+
+
+def _once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that the first of several test processes makes, for all of them."""
+    from filelock import FileLock
+
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            made = factory.mktemp(name)
+            make(made)
+            made.rename(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def trained_output(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Path:
     """Teacher, TAKD assistant, two students and a choice, trained, with the files that a sweep leaves beside them."""
@@ -61,20 +87,23 @@ def trained_output(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) ->
     from hpmkd.training.trial import run_job
 
     config = make_config(cache_dir, baselines=["TAKD", "TraditionalKD-adaptive"], adaptive__alphas=[0.5])
-    output = OutputDir(tmp_path_factory.mktemp("trained") / "out")
-    commit_bytes(output.config_file, to_yaml(config).encode())
-    commit_json(output.datasets_file, [spec_to_json(spec) for spec in describe(config)])
-    before = torch.get_num_threads()
-    for job in make_jobs(config).values():
-        list(run_job(job, output, config.data, torch.device("cpu")))
-    torch.set_num_threads(before)
-    return output.root
+
+    def train(folder: Path) -> None:
+        output = OutputDir(folder / "out")
+        commit_bytes(output.config_file, to_yaml(config).encode())
+        commit_json(output.datasets_file, [spec_to_json(spec) for spec in describe(config)])
+        before = torch.get_num_threads()
+        for job in make_jobs(config).values():
+            list(run_job(job, output, config.data, torch.device("cpu")))
+        torch.set_num_threads(before)
+
+    return _once(tmp_path_factory, "trained", train) / "out"
 
 
 @pytest.fixture(scope="session")
 def kernel_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The user's cache folder for tests that compile kernels, so that each is compiled once per session."""
-    return tmp_path_factory.mktemp("kernels")
+    """The user's cache folder for tests that compile kernels, so that each is compiled once."""
+    return _once(tmp_path_factory, "kernels", lambda folder: None)
 
 
 @pytest.fixture

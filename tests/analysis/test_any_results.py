@@ -206,6 +206,7 @@ def test_a_copied_student_is_no_second_pair(tmp_path: Path) -> None:
     assert "copy.pt" in html(compose_report(frame, tmp_path))
 
 
+@pytest.mark.slow
 def test_hundreds_of_rows(tmp_path: Path) -> None:
     many = {f"B{number}": [70.0 + number, 71.0] for number in range(34)}
     frame = pd.concat([make_frame({"Direct": [70.0, 70.5], **many}, f"D{number}") for number in range(3)])

@@ -241,6 +241,7 @@ MANY = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_many_baselines_are_folded_and_inside_their_figures(tmp_path: Path, cache_dir: Path) -> None:
     output = make(tmp_path / "out", cache_dir, baselines=MANY, runs=1, datasets=["Digits", "MNIST"])
     put_all(output, lambda number, key: made_up(number, images=60))

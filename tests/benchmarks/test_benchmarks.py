@@ -116,6 +116,7 @@ def test_a_pair_stands_beside_its_bare_passes(capsys: pytest.CaptureFixture[str]
     assert 0 < taught["from"] <= taught["bare_part"] <= taught["to"]
 
 
+@pytest.mark.slow
 def test_memory_of_decoding_and_workers(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--images", "200", "--size", "16", "--workers", "1", "--steps", "1", "--batch", "8"]
     assert memory.main(words) == 0
@@ -191,6 +192,7 @@ def test_the_cost_of_a_sweep_is_that_of_as_many_models(capsys: pytest.CaptureFix
     assert result["ratio"] == pytest.approx(result["seconds_per_model"] / result["bare_seconds_per_trial"], rel=0.05)
 
 
+@pytest.mark.slow
 def test_processes_of_latencies(tmp_path: Path) -> None:
     """A row per runtime and batch size, with a ratio of both ways and a control."""
     import latency_processes

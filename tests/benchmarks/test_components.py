@@ -24,6 +24,7 @@ def work(tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch) -> li
     return ["digits", "--runs", "2", "--work", str(tmp_path)]
 
 
+@pytest.mark.slow
 def test_every_variant_has_a_row(work: list[str], tmp_path: Path) -> None:
     lines = components.main(work)
     assert [line.split(" | ")[0].removeprefix("| ") for line in lines[2:]] == list(components.VARIANTS)

@@ -12,6 +12,7 @@ import scale_driver
 import scale_files
 
 
+@pytest.mark.slow
 def test_each_part_says_how_it_grows(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--models", "1", "2000", "--parts", "plan", "wait", "state"]
     assert scale.main(words) == 0

@@ -66,6 +66,7 @@ def test_costs_are_those_of_the_plan() -> None:
     assert designs.Design(designs.ALL[:4], keep=2, seeds=2).cost(60) == 5
 
 
+@pytest.mark.slow
 def test_what_was_trained_is_not_trained_again(
     tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

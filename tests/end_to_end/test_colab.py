@@ -35,6 +35,7 @@ def copies(storage: Path) -> dict[str, bytes]:
     return {name: content for name, (_, content) in everything(storage / "models").items() if content is not None}
 
 
+@pytest.mark.slow
 def test_a_new_session_goes_on(tmp_path: Path, cache_dir: Path, small_ray: None) -> None:
     """The machine is gone, and a new one has the Drive alone: nothing is trained again, files are the same bytes."""
     env, settings = colab(tmp_path), tiny(cache_dir)

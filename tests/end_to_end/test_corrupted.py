@@ -32,6 +32,7 @@ def output(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path, small_ray:
     return root / "out"
 
 
+@pytest.mark.slow
 def test_each_condition_gives_other_weights_and_direct_is_trained_once(output: Path) -> None:
     found = weights(output)
     students = [name for name in found if name.startswith("student")]
@@ -43,6 +44,7 @@ def test_each_condition_gives_other_weights_and_direct_is_trained_once(output: P
     assert "logits_teacher_photos@pair0.2-cleanTeacher.npy" not in sizes, "the same images as the folder's"
 
 
+@pytest.mark.slow
 def test_it_is_all_good_and_reported(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", str(output)]) == 0
     assert main(["measure", str(output), "--json"]) == 0
@@ -58,6 +60,7 @@ def test_it_is_all_good_and_reported(output: Path, capsys: pytest.CaptureFixture
     assert all(one.used.count(" / ") == 1 for one in data.classes)
 
 
+@pytest.mark.slow
 def test_numbers_of_training_images_are_in_the_results(output: Path) -> None:
     frame = load_results(str(output)).set_index("file")
     row = frame.loc["student_photos@exp4-pair0.2_Direct_run1.pt"]

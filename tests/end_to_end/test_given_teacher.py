@@ -45,6 +45,7 @@ def given(folder: Path) -> list[str]:
     return [*NETWORK, "--teacher.weights", str(folder / "teacher.pth")]
 
 
+@pytest.mark.slow
 def test_it_is_measured_and_not_trained(finished: Path) -> None:
     first, second = (torch.load(finished / name / "models/teacher_Digits.pt") for name in ("first", "out"))
     assert second["accuracy"] == first["accuracy"]
@@ -56,6 +57,7 @@ def test_it_is_measured_and_not_trained(finished: Path) -> None:
     assert student["parents"]["teacher_Digits"] == second["metadata"]["weights_sha256"]
 
 
+@pytest.mark.slow
 def test_commands_that_read_know_it(both: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (both / "teacher.pth").unlink()
     for command in ("status", "verify", "report", "measure"):
@@ -63,6 +65,7 @@ def test_commands_that_read_know_it(both: Path, capsys: pytest.CaptureFixture[st
     assert "stale" not in capsys.readouterr().out.replace("┃ stale", "")
 
 
+@pytest.mark.slow
 def test_a_damaged_teacher_comes_from_the_copy(both: Path) -> None:
     out = both / "out"
     (both / "teacher.pth").unlink()

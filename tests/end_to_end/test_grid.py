@@ -100,6 +100,7 @@ def test_killed_in_the_middle_it_continues_and_trains_nothing_twice(
     assert weights(output) == weights(finished)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", [{"student_Digits@n60+narrow_TraditionalKD-T2_run1.pt"}, TEACHERS | ASSISTANTS])
 def test_what_is_deleted_is_trained_again_alone_to_the_same_weights(
     sweep: Path, finished: Path, names: set[str]

@@ -65,6 +65,7 @@ def at_work(output: Path) -> dict[str, str]:
     return found
 
 
+@pytest.mark.slow
 def test_two_hosts(world: Hosts) -> None:
     """Before anything is trained it is found what a host lacks; then both train, each from images of its own."""
     a = head(world)
@@ -93,6 +94,7 @@ def far_sweep(to: Host, *more: str) -> list[str]:
     return [*words, "--mirror", f"{SHARED}/mirror"]
 
 
+@pytest.mark.slow
 def test_two_hosts_that_share_a_mirror_alone(world: Hosts, tmp_path: Path) -> None:
     """Both train, and what one makes the other learns from."""
     a = head(world)

@@ -81,6 +81,7 @@ def test_a_lost_machine(
     assert begun, "the epoch of the lost machine was fetched"
 
 
+@pytest.mark.slow
 def test_what_is_not_copied_is_said(
     s3: S3Server, tmp_path: Path, cache_dir: Path, small_ray: None, capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -138,6 +139,7 @@ def test_a_programme(tmp_path: Path, cache_dir: Path, small_ray: None, capfd: py
     assert {name: weights(out / name) for name in ("one", "two")} == before
 
 
+@pytest.mark.slow
 def test_named_in_the_mode_and_other_settings(
     tmp_path: Path, cache_dir: Path, small_ray: None, capfd: pytest.CaptureFixture[str]
 ) -> None:

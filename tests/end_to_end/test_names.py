@@ -113,7 +113,8 @@ def test_everything_but_the_output_may_have_such_a_name(odd: Path, tmp_path: Pat
     assert list((odd / "tmp").iterdir()) == []
 
 
-@pytest.mark.parametrize("encoding", ["ascii", pytest.param("utf-8", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
 def test_whatever_only_reads_prints_them(encoding: str, out: Path, odd: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of an output that was given such a name afterwards, and of images."""
     shutil.move(out, odd / "out")

@@ -59,11 +59,13 @@ def test_commands_that_read_import_nothing(both: Path, capsys: pytest.CaptureFix
     assert "Directions-alone-squared" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_deleted_model_is_trained_again_alone_without_the_users_file(both: Path) -> None:
     """From the copy, in another place."""
     trained_again_without(both, "student_Digits_Directions_run1.pt")
 
 
+@pytest.mark.slow
 def test_a_changed_method_is_another_one(both: Path, cache_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Its models alone are trained again, and only on demand."""
     file = both / "mine/directions.py"
@@ -78,6 +80,7 @@ def test_a_changed_method_is_another_one(both: Path, cache_dir: Path, capsys: py
     assert {name for name in after if after[name] != before[name]} == {name for name in before if "Directions" in name}
 
 
+@pytest.mark.slow
 def test_one_that_cannot_be_trained_leaves_nothing(
     tmp_path: Path, cache_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -93,6 +96,7 @@ def test_one_that_cannot_be_trained_leaves_nothing(
     assert not list((tmp_path / "out").glob("models/*")) if (tmp_path / "out").exists() else True
 
 
+@pytest.mark.slow
 def test_what_was_tried_is_not_tried_again(both: Path) -> None:
     tried = both / "out/methods/tried.json"
     assert len(json.loads(tried.read_text())) == 2

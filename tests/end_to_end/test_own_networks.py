@@ -64,6 +64,7 @@ def test_commands_that_read_import_nothing(both: Path, capsys: pytest.CaptureFix
     assert "nets.py:Tiny" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_deleted_model_is_trained_again_alone_without_the_users_file(both: Path) -> None:
     """From the copy, in another place."""
     trained_again_without(both, "student_Digits_AT_run1.pt")

@@ -190,6 +190,7 @@ def reason_files(sweep: Path) -> list[Path]:
     return list((sweep / "quarantine").glob("*.reason.json"))
 
 
+@pytest.mark.slow
 def test_other_weights_of_a_teacher(sweep: Path, cache_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Written whole and with the right recipe, as another machine would: only its children can tell."""
     path = sweep / "models" / "teacher_Digits.pt"
@@ -227,6 +228,7 @@ def test_more_runs_and_fewer_baselines_train_only_what_is_new(sweep: Path, cache
     assert not table.loc["student_Digits_TAKD_run1.pt", "planned"]
 
 
+@pytest.mark.slow
 def test_changed_setting_is_refused_then_forced(
     sweep: Path, cache_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -257,6 +259,7 @@ def test_moved_output_goes_on(sweep: Path, tmp_path: Path, finished: Path) -> No
     assert not sweep.exists()
 
 
+@pytest.mark.slow
 def test_diverged_teacher_fails_alone_with_its_descendants(
     tmp_path: Path, cache_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -74,6 +74,7 @@ def test_the_report_says_who_was_tuned(finished: Path) -> None:
     assert lines["settings not tuned"] == "Direct: as the config says"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_ray")
 def test_a_deleted_student_is_trained_again_without_a_tuning(out: Path) -> None:
     name = "student_Digits_TraditionalKD-tuned_run1.pt"

@@ -13,8 +13,6 @@ from pathlib import Path
 import pytest
 from support.sweeps import PATIENCE, ROOT, weights, words
 
-pytestmark = pytest.mark.xdist_group("wheel")  # built once
-
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -23,7 +23,6 @@ from hpmkd.models.compiled.processor import AVX2, MANY_REGISTERS, NEON, VectorSe
 from hpmkd.models.kernels import use_kernels
 
 pytest.importorskip("numba")
-pytestmark = pytest.mark.xdist_group("kernels")  # which are compiled once
 OTHER = VectorSetting(4, 2, 7)
 
 
@@ -65,7 +64,12 @@ def bits(setting: VectorSetting | None) -> list[Tensor]:
 
 @pytest.mark.parametrize(
     ("channels", "side", "widths", "count"),
-    [(1, 16, (3, 5), 13), (1, 16, (3, 5), 32), (3, 21, (7, 2), 9), (2, 19, (5, 11), 8)],
+    [
+        (1, 16, (3, 5), 13),
+        (1, 16, (3, 5), 32),
+        pytest.param(3, 21, (7, 2), 9, marks=pytest.mark.slow),
+        pytest.param(2, 19, (5, 11), 8, marks=pytest.mark.slow),
+    ],
 )
 def test_as_float64(channels: int, side: int, widths: tuple[int, int], count: int) -> None:
     """Widths with and without a remainder in each group, blocks of images too; sides of which pooling leaves a row out,
@@ -77,6 +81,7 @@ def test_as_float64(channels: int, side: int, widths: tuple[int, int], count: in
         assert (found - wanted).abs().max() <= 3e-6 * wanted.abs().max()
 
 
+@pytest.mark.slow
 def test_the_bits_do_not_depend_on_the_vectors() -> None:
     found = bits(None)
     for again in (bits(None), bits(OTHER)):

@@ -119,7 +119,7 @@ print(len(saved), "batches")
 
 def _quick(arch: str) -> bool:
     """Whether it is exported in the default tests; deep networks take long."""
-    return arch in ("lenet5", "resnet8", "resnet14")
+    return arch in ("lenet5", "resnet8")
 
 
 @pytest.mark.parametrize(

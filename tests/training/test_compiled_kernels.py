@@ -25,7 +25,6 @@ from hpmkd.training.teachers import LiveTeacher
 from hpmkd.training.trial import run_job
 
 pytest.importorskip("numba")
-pytestmark = pytest.mark.xdist_group("kernels")
 LARGE = replace(STUDENT, channels=(3, 5, 24))  # with the convolutional layers of the student: one shape to compile
 make = functools.partial(trainings.make, teacher=LARGE)
 

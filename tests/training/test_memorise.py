@@ -52,6 +52,7 @@ def by_hand(output: OutputDir, key: str) -> Memorised:
     return Memorised(*counts)
 
 
+@pytest.mark.slow
 def test_measure_counts_them(trained: OutputDir, capsys: pytest.CaptureFixture[str]) -> None:
     before = {path.name: path.stat().st_mtime_ns for path in trained.models.iterdir()}
     assert main(["measure", str(trained.root), "--json"]) == 0

@@ -204,6 +204,7 @@ def test_cut_off_it_goes_on_with_the_next(output: OutputDir) -> None:
     assert all(output.representation_file(key).read_bytes() == data for key, data in done.items())
 
 
+@pytest.mark.slow
 def test_killed_it_goes_on(output: OutputDir) -> None:
     """kill -9 in the middle of the command; whatever is there is whole, and is not made again."""
     for path in output.representations.glob("*.json"):

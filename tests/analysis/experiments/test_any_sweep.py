@@ -43,7 +43,7 @@ def texts(figure: Figure) -> list[str]:
 
 
 @given(data=st.data())
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
 def test_partial_sweeps_and_odd_numbers(whole: tuple[str, pd.DataFrame, Saved], data: st.DataObject) -> None:
     name, frame, saved = whole
     keep = data.draw(st.lists(st.integers(0, 3), min_size=len(frame), max_size=len(frame)))

@@ -199,7 +199,13 @@ def test_cells_that_validation_images_did_not_choose_are_left_out(
     assert "FitNets" not in " ".join(made.sentences)
 
 
-@pytest.mark.parametrize("order", [["Direct", "AT"], [*BASELINES, *(f"TraditionalKD-T{n}" for n in range(5, 17))]])
+@pytest.mark.parametrize(
+    "order",
+    [
+        ["Direct", "AT"],
+        pytest.param([*BASELINES, *(f"TraditionalKD-T{n}" for n in range(5, 17))], marks=pytest.mark.slow),
+    ],
+)
 def test_figures_with_two_and_with_twenty_baselines(tmp_path: Path, cache_dir: Path, order: list[str]) -> None:
     """All is drawn inside the picture, and no number of the heat maps is wider than its cell."""
     output = make(tmp_path / "out", cache_dir, runs=2, order=order)
