@@ -16,18 +16,21 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
+from PIL import Image, ImageFile
+
 from hpmkd.child_process import START, end_with, search_path
 from hpmkd.data.pictures import Picture, Unreadable, from_bytes
 from hpmkd.hardware import cores
 
 _T = TypeVar("_T")
 _START = START.format(first=3) + "from hpmkd.data.decoders import serve\nserve(int(sys.argv[2]))\n"
-# A helper is asked about so many images, or bytes of them, at once: small ones cost more to hand over than to decode,
-# and what large ones become lies in memory until it is wanted.
-_IMAGES, _BYTES = 256, 2**18
+# A helper is asked about so many images at once, or bytes of them, or of what they become: small ones cost more to hand
+# over than to decode, and what large ones become lies in memory until it is wanted.
+_IMAGES, _BYTES, _DECODED = 256, 2**18, 2**20
 _AHEAD = 2  # pieces per helper that are asked for before they are wanted
 _ALONE_SECONDS = 0.3  # of work, before helpers are started: they need as long to begin
 _MOST = 16  # of them: then this process, which hands out and collects, has as much to do as they
+_PILLOWS_PIXELS = 2**30 // 4 // 3  # Image.MAX_IMAGE_PIXELS, unless somebody has changed it
 _LOSSES = 3  # helpers that may die before the others are no longer asked either
 
 Answer = Picture | Unreadable
@@ -56,7 +59,10 @@ class Decoders:
 
     def __init__(self, size: int | None, count: int | None = None) -> None:
         self.size, self.count = size, min(cores(), _MOST) if count is None else count
+        if not _plain_pillow():
+            self.count = 1
         self.wanted = True  # False: nobody looks at answers any more
+        self.largest = 0  # bytes of the pixels of one image, as far as whoever asks has seen
         self._started, self._lost = False, 0
         self._helpers: list[subprocess.Popen[bytes]] = []
         self._mine = threading.local()  # each thread has a helper of its own
@@ -86,7 +92,7 @@ class Decoders:
         for piece in self._pieces(entries):
             self._started = self._started or (self.count > 1 and time.monotonic() - begun > _ALONE_SECONDS)
             images = [one.encoded for one in piece if one.encoded is not None]
-            asked = self._threads.submit(self._ask, images) if images and self._started and self.wanted else None
+            asked = self._submit(images) if images and self._started and self.wanted else None
             waiting.append((piece, asked))
             while len(waiting) > (_AHEAD * self.count if self._started else 0):
                 yield from _answered(*waiting.popleft())
@@ -100,11 +106,19 @@ class Decoders:
         for one in entries:
             piece.append(one)
             size += len(one.encoded or b"")
-            if not self._started or len(piece) == _IMAGES or size >= _BYTES:
+            most = min(_IMAGES, _DECODED // max(self.largest, 1))
+            if not self._started or len(piece) >= most or size >= _BYTES:
                 yield piece
                 piece, size = [], 0
         if piece:
             yield piece
+
+    def _submit(self, images: list[bytes]) -> Future[Sequence[Answer] | None] | None:
+        try:
+            return self._threads.submit(self._ask, images)
+        except RuntimeError:  # no more threads: a limit on processes, under which there would be no helpers either
+            self._lost = _LOSSES
+            return None
 
     def _ask(self, images: list[bytes]) -> Sequence[Answer] | None:
         """In a thread: what its helper makes of them; None: it has died. The next time the thread starts another."""
@@ -118,7 +132,7 @@ class Decoders:
             helper.stdin.flush()
             answers: Sequence[Answer] = pickle.load(helper.stdout)
             return answers
-        except (OSError, EOFError, ValueError, pickle.UnpicklingError):
+        except (OSError, EOFError, ValueError, MemoryError, pickle.UnpicklingError):
             self._mine.helper = None
             self._lost += 1
             return None
@@ -130,6 +144,16 @@ class Decoders:
         self._helpers.append(helper)
         self._mine.helper = helper
         return helper
+
+
+def _plain_pillow() -> bool:
+    """Whether Pillow is as it comes. A script may have told it to read more, which helpers would not know."""
+    theirs = {getattr(factory, "__module__", "") for factory, _ in Image.OPEN.values()}
+    return (
+        not ImageFile.LOAD_TRUNCATED_IMAGES
+        and Image.MAX_IMAGE_PIXELS == _PILLOWS_PIXELS
+        and all(module.startswith("PIL.") for module in theirs)
+    )
 
 
 def _answered(
@@ -146,7 +170,8 @@ def serve(parent: int) -> None:
     Args:
         parent: the process that asks; without it, this one ends.
     """
-    end_with(parent)
+    with contextlib.suppress(RuntimeError):  # no more threads; the end of its questions ends it, too
+        end_with(parent)
     stdout = os.dup(1)
     os.dup2(2, 1)  # whatever a plugin of Pillow prints stays out of the answers
     warnings.simplefilter("ignore")  # Pillow's, on images that it can read

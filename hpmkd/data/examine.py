@@ -67,6 +67,7 @@ def decoded(inventory: Inventory, config: DataConfig) -> tuple[dict[str, Spool],
             # Of images that cannot be used together only the sizes matter.
             picture = _picture(found, config.image_size, seen, answer=answer, header_only=not usable)
             if picture is not None and usable:
+                decoders.largest = max(decoders.largest, picture.pixels.nbytes)
                 kept = kept or _room_for(inventory, picture.pixels, config)
                 kept[found.part].add(picture.pixels)
     if seen.faults:
@@ -94,7 +95,8 @@ def raise_faults(inventory: Inventory, config: DataConfig) -> None:
     seen = Seen()
     with Decoders(None) as decoders:
         for found, answer in decoders.in_order(_found(inventory)):
-            _picture(found, None, seen, answer=answer)
+            picture = _picture(found, None, seen, answer=answer)
+            decoders.largest = max(decoders.largest, 0 if picture is None else picture.pixels.nbytes)
     if seen.faults:
         sizes = None if seen.usable(config.image_size) else _sizes(inventory, seen)
         raise unreadable_images(str(inventory.tree.source), inventory.images, seen.faults, besides=sizes)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import re
 import xml.etree.ElementTree as ElementTree
+from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,7 +18,7 @@ from support.frames import make_frame
 from hpmkd.analysis import plots, stats
 from hpmkd.analysis.costs import costs
 from hpmkd.analysis.plots.cost import pareto_front
-from hpmkd.analysis.plots.style import colours, inline, marks, render
+from hpmkd.analysis.plots.style import FORMATS, colours, inline, marks, render
 
 
 def two_data_sets() -> pd.DataFrame:
@@ -201,6 +203,40 @@ def test_svg_takes_the_colour_of_the_page(count: int) -> None:
         assert "currentColor" in text
         assert "#1b2631" not in text
         assert render(figure, "png").startswith(b"\x89PNG")
+
+
+THEIRS = [
+    {"savefig.bbox": "tight", "savefig.pad_inches": 2.0},
+    {"figure.autolayout": True},
+    {"figure.constrained_layout.use": True},
+    {"lines.linewidth": 9.0, "lines.markersize": 20.0, "figure.dpi": 300.0},
+    {"axes.facecolor": "black", "savefig.transparent": True, "xtick.direction": "in"},
+    {"axes.prop_cycle": mpl.cycler(color=["red"]), "font.size": 30.0, "axes.titleweight": "bold"},
+]
+
+
+@pytest.mark.parametrize("theirs", THEIRS, ids=[next(iter(one)) for one in THEIRS])
+def test_a_matplotlibrc_changes_no_figure(theirs: dict[str, Any]) -> None:
+    frame = make_frame({"Direct": [70.0, 71.0], "AT": [73.0, 74.5]})
+
+    def drawn() -> list[bytes]:
+        figures = [plots.accuracy(frame, ["Direct", "AT"]), plots.pareto(stats.summary(frame), ["Direct", "AT"])]
+        return [render(figure, kind) for figure in figures for kind in FORMATS]
+
+    usual = drawn()
+    with mpl.rc_context(theirs):
+        assert drawn() == usual
+        assert mpl.rcParams[next(iter(theirs))] == next(iter(theirs.values())), "theirs again"
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_a_curve_of_one_epoch_is_a_mark(epochs: int) -> None:
+    rows = [("Digits", "AT", run, epoch, 1.0, 50.0) for run in (1, 2) for epoch in range(1, epochs + 1)]
+    columns = ["place", "baseline", "run", "epoch", "train_loss", "validation_accuracy_pct"]
+    figure = plots.curves(pd.DataFrame(rows, columns=columns), ["AT"])
+    for axes in figure.axes:
+        (mean,) = (line for line in axes.lines if line.get_label() == "AT")
+        assert (mean.get_marker() == "D") == (epochs == 1)
 
 
 def test_the_last_digit_of_a_place_changes_no_byte() -> None:

@@ -10,7 +10,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -18,7 +20,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageFile
 from pyarrow import parquet
 from support import datasets
 from support.pictures import picture, table
@@ -176,6 +178,63 @@ def test_what_is_taken_ahead_is_bounded(helpers: None) -> None:
         for number, _ in made.in_order(entries()):
             assert taken - number <= 7 * decoders._IMAGES
             made.wanted = number < 3000
+
+
+def test_what_large_ones_become_is_bounded(helpers: None) -> None:
+    """A drawing of a few kilobytes may be a megabyte of pixels."""
+    most = 0
+    with Decoders(None) as made:
+        made.largest = decoders._DECODED // 4
+        real, waiting = made._submit, []
+
+        def submit(images: list[bytes]) -> Any:
+            waiting.append(len(images))
+            return real(images)
+
+        made._submit = submit  # type: ignore[method-assign]
+        for _ in made.in_order(numbered(300)):
+            most = max(most, *waiting)
+    assert most <= 4
+
+
+def test_pillow_as_somebody_has_set_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, helpers: None) -> None:
+    """Helpers would not know."""
+    images: list[bytes | None] = [noise((16, 16), "JPEG")[:-12] for _ in range(30)]
+    source = folder_of(tmp_path / "x", images)
+    assert "30 of 36" in str(everything(source, DataConfig(image_size=8)))
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    assert not isinstance(everything(source, DataConfig(image_size=8)), str)
+    monkeypatch.undo()
+    assert Decoders(None, 3).count == 3
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    assert Decoders(None, 3).count == 1
+    monkeypatch.undo()
+    monkeypatch.setitem(Image.OPEN, "MINE", (lambda *_: None, None))
+    assert Decoders(None, 3).count == 1
+
+
+@pytest.mark.parametrize("after", [0, 1, 2])
+def test_a_limit_on_threads(after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, helpers: None) -> None:
+    real, left = ThreadPoolExecutor.submit, [None] * after
+
+    def submit(self: ThreadPoolExecutor, *work: Any) -> Any:
+        if not left:
+            raise RuntimeError("can't start new thread")
+        left.pop()
+        return real(self, *work)
+
+    monkeypatch.setattr(decoders, "_IMAGES", 8)
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", submit)
+    assert not isinstance(assert_same(folder_of(tmp_path / "x", rows_of_all_kinds()), monkeypatch), str)
+
+
+def test_a_helper_that_may_not_start_a_thread() -> None:
+    """It answers all the same, and ends with the questions."""
+    code = "import os, threading\ndef start(self): raise RuntimeError\nthreading.Thread.start = start\n"
+    code += "from hpmkd.data.decoders import serve\nserve(os.getppid())"
+    work = pickle.dumps((None, [picture(1)]))
+    done = subprocess.run([sys.executable, "-c", code], input=work, capture_output=True, timeout=60, check=True)
+    assert (len(pickle.loads(done.stdout)), done.stderr) == (1, b"")
 
 
 def test_few_images_need_no_helpers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,8 @@ def curves(epochs: pd.DataFrame, order: Sequence[str]) -> Figure:
                 for _, run in mine.groupby("run"):
                     axis.plot(run["epoch"], run[column], lw=0.6, alpha=0.35, color=shade[name])
                 mean = mine.groupby("epoch")[column].mean()
-                axis.plot(mean.index, mean, _DASHES[(place + place // 20) % 4], lw=1.6, color=shade[name], label=name)
+                dash = _DASHES[(place + place // 20) % 4]
+                axis.plot(mean.index, mean, dash, lw=1.6, color=shade[name], label=name, marker=_mark(mean))
             if column == "train_loss" and (part[column] > 0).all():
                 axis.set_yscale("log")
                 logarithmic(axis.yaxis, *axis.get_ylim())
@@ -46,3 +47,8 @@ def curves(epochs: pd.DataFrame, order: Sequence[str]) -> Figure:
         axes[-1].set_xlabel("epoch")
         legend(figure, axes, order)
     return figure
+
+
+def _mark(points: pd.Series) -> str:
+    """A line of one point is none."""
+    return "D" if len(points) == 1 else ""

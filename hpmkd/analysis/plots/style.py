@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import matplotlib as mpl
+import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -43,7 +44,6 @@ _RC: Any = {
     "grid.color": TEXT,
     "legend.frameon": False,
     **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), TEXT),
-    **dict.fromkeys(("figure.autolayout", "figure.constrained_layout.use"), False),  # a matplotlibrc may say so
     **dict.fromkeys(("xtick.labelsize", "ytick.labelsize", "legend.fontsize"), 8.5),
 }
 
@@ -59,8 +59,8 @@ def _wrapped(text: str, width: int) -> str:
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Inside, figures look like ours; outside nothing is changed."""
-    with mpl.rc_context(_RC):
+    """Inside, figures look like ours, whatever a matplotlibrc says; outside nothing is changed."""
+    with mpl.style.context(["default", _RC]):
         yield
 
 
@@ -130,7 +130,7 @@ def render(figure: Figure, kind: str, **options: Any) -> bytes:
     metadata = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
     options.setdefault("facecolor", "white")
     dpi = min(200.0, MAX_PIXELS / max(figure.get_size_inches()))
-    with mpl.rc_context({**_RC, "svg.hashsalt": "hpmkd"}), warnings.catch_warnings():
+    with styled(), mpl.rc_context({"svg.hashsalt": "hpmkd"}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # a name in letters that the font lacks; SVG shows them
         _lay_out(figure)
         figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata, **options)
