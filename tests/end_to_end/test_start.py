@@ -44,7 +44,8 @@ def full_of_traps(tmp_path: Path) -> Path:
 
 def environment() -> dict[str, str]:
     """Without paths of the tests' own: the clone is found by the file that is started."""
-    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return {**kept, "PYTHONDONTWRITEBYTECODE": "1"}  # Python 2 would leave it beside the source
 
 
 @pytest.mark.slow
