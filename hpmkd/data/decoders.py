@@ -49,8 +49,8 @@ _Waiting = tuple[list[Entry[_T]], Future[Sequence[Answer] | None] | None]
 class Decoders:
     """Has images decoded by helpers, once it has turned out that there is enough to do.
 
-    Until then there are no answers, nor where a helper has died (for want of memory, or of an image that kills Pillow):
-    who wants one decodes the image in this process.
+    Until then there are no answers, nor where a helper has died (for want of memory, or of an image that kills Pillow),
+    nor for images that turn out larger than those before: who wants one decodes the image in this process.
 
     Args:
         size: see `pictures.from_bytes`.
@@ -178,12 +178,18 @@ def serve(parent: int) -> None:
     with contextlib.suppress(EOFError, BrokenPipeError), open(stdout, "wb") as answers:
         while True:
             size, images = pickle.load(sys.stdin.buffer)
-            pickle.dump([_looked_at(image, size) for image in images], answers)
+            pickle.dump(_looked_at(images, size), answers)
             answers.flush()
 
 
-def _looked_at(image: bytes, size: int | None) -> Answer:
-    try:
-        return from_bytes(image, size)
-    except Unreadable as why:
-        return why
+def _looked_at(images: Sequence[bytes], size: int | None) -> list[Answer]:
+    """What they became. No more than there is room for: the others have no answer, as those of a helper that died."""
+    answers: list[Answer] = []
+    room = _DECODED
+    while room > 0 and len(answers) < len(images):
+        try:
+            answers.append(made := from_bytes(images[len(answers)], size))
+            room -= made.pixels.nbytes
+        except Unreadable as why:
+            answers.append(why)
+    return answers

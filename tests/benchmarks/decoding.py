@@ -5,7 +5,8 @@
 
 Each round decodes the images alone and with helpers, in turns; the time is that from the first image to the last, in
 memory, without what follows (hashing, writing). Both must give the same pixels and counts. One JSON line per data set:
-the median seconds of each, their ratio, and how many helpers there were.
+the median seconds of each, their ratio, how many helpers there were, and the processor time of this process each way:
+what of the work cannot be shared.
 """
 
 from __future__ import annotations
@@ -49,33 +50,36 @@ def write(folder: Path, count: int, width: int, height: int) -> Path:
     return folder
 
 
-def decode(folder: Path, config: DataConfig, helpers: int) -> tuple[float, str]:
-    """Seconds, and a hash of what the images became."""
+def decode(folder: Path, config: DataConfig, helpers: int) -> tuple[float, float, str]:
+    """Seconds, of this process's processor time too, and a hash of what the images became."""
     decoders.cores = lambda: helpers
     inventory = take_inventory(folder, config)
-    begun = time.perf_counter()
+    begun, used = time.perf_counter(), time.process_time()
     kept, seen = examine.decoded(inventory, config)
-    seconds = time.perf_counter() - begun
+    seconds, own = time.perf_counter() - begun, time.process_time() - used
     hashed = hashlib.sha256(repr(seen).encode())
     for spool in kept.values():
         hashed.update(np.ascontiguousarray(spool.stacked(bool(spool.dimensions[3]))))
-    return seconds, hashed.hexdigest()
+    return seconds, own, hashed.hexdigest()
 
 
 def compare(folder: Path, config: DataConfig, rounds: int) -> dict[str, object]:
     """Both ways in turns; SystemExit where they do not give the same."""
-    seconds: dict[int, list[float]] = {1: [], cores(): []}
+    seconds: dict[int, list[tuple[float, float]]] = {1: [], cores(): []}
     found = set()
     for _ in range(rounds):
         for helpers, so_far in seconds.items():
-            took, what = decode(folder, config, helpers)
-            so_far.append(took)
+            *took, what = decode(folder, config, helpers)
+            so_far.append((took[0], took[1]))
             found.add(what)
     if len(found) != 1:
         raise SystemExit(f"{folder}: not the same images alone and with helpers")
-    alone, shared = statistics.median(seconds[1]), statistics.median(seconds[cores()])
-    both = {"alone_seconds": round(alone, 2), "shared_seconds": round(shared, 2), "ratio": round(alone / shared, 2)}
-    return {"helpers": cores(), **both}
+    (alone, all_of_it), (shared, own) = (
+        [statistics.median(one) for one in zip(*seconds[helpers], strict=True)] for helpers in (1, cores())
+    )
+    times = {"alone_seconds": alone, "shared_seconds": shared, "ratio": alone / shared}
+    times |= {"alone_processor_seconds": all_of_it, "shared_processor_seconds": own}
+    return {"helpers": cores(), **{name: round(value, 2) for name, value in times.items()}}
 
 
 def main(words: list[str] | None = None) -> int:

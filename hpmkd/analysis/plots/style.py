@@ -138,8 +138,8 @@ def render(figure: Figure, kind: str, **options: Any) -> bytes:
 
 
 def _lay_out(figure: Figure) -> None:
-    """Gives everything its place, once. As long as a figure has a layout engine, each file of it is drawn and laid out
-    twice, which makes it 1.9 times as much work; and files of all kinds look alike so."""
+    """Gives everything its place, once. As long as a figure has a layout engine, matplotlib draws and lays it out twice
+    for each file; and files of all kinds look alike so."""
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.execute(figure)
