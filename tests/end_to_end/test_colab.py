@@ -16,6 +16,8 @@ from support.sweeps import PATIENCE, everything, tiny, weights
 
 import hpmkd
 
+pytestmark = pytest.mark.slow
+
 STUDENT = "student_Digits_TraditionalKD_run1"
 
 
@@ -35,7 +37,6 @@ def copies(storage: Path) -> dict[str, bytes]:
     return {name: content for name, (_, content) in everything(storage / "models").items() if content is not None}
 
 
-@pytest.mark.slow
 def test_a_new_session_goes_on(tmp_path: Path, cache_dir: Path, small_ray: None) -> None:
     """The machine is gone, and a new one has the Drive alone: nothing is trained again, files are the same bytes."""
     env, settings = colab(tmp_path), tiny(cache_dir)
@@ -61,7 +62,6 @@ def goes_on(said: str) -> None:
     assert "flushed" in said
 
 
-@pytest.mark.slow
 def test_two_sessions(tmp_path: Path, cache_dir: Path) -> None:
     """The first trains, with a bar; everything but the Drive is deleted; the second goes on."""
     env, settings = colab(tmp_path), tiny(cache_dir)
@@ -81,7 +81,6 @@ def test_two_sessions(tmp_path: Path, cache_dir: Path) -> None:
     assert (weights(out), copies(out)) == (trained, before)
 
 
-@pytest.mark.slow
 def test_lost_in_the_middle_of_a_training(tmp_path: Path, cache_dir: Path, small_ray: None) -> None:
     """The kernel is killed: the next one goes on from the newest epoch that was copied, to the same bits."""
     nbclient = pytest.importorskip("nbclient")

@@ -14,6 +14,8 @@ from hpmkd.analysis.report.content import gather
 from hpmkd.audit.results import load_results, summary
 from hpmkd.cli.main import main
 
+pytestmark = pytest.mark.slow
+
 FLAGS = [
     "--baselines", "Direct", "TraditionalKD", "--data.train_images", "null", "--kd.logits", "cached",
     "--teacher.arch", "resnet8", "--student.arch", "resnet8", "--student.channels", "[4, 4, 4]", "-q",
@@ -32,7 +34,6 @@ def output(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path, small_ray:
     return root / "out"
 
 
-@pytest.mark.slow
 def test_each_condition_gives_other_weights_and_direct_is_trained_once(output: Path) -> None:
     found = weights(output)
     students = [name for name in found if name.startswith("student")]
@@ -44,7 +45,6 @@ def test_each_condition_gives_other_weights_and_direct_is_trained_once(output: P
     assert "logits_teacher_photos@pair0.2-cleanTeacher.npy" not in sizes, "the same images as the folder's"
 
 
-@pytest.mark.slow
 def test_it_is_all_good_and_reported(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", str(output)]) == 0
     assert main(["measure", str(output), "--json"]) == 0
@@ -60,7 +60,6 @@ def test_it_is_all_good_and_reported(output: Path, capsys: pytest.CaptureFixture
     assert all(one.used.count(" / ") == 1 for one in data.classes)
 
 
-@pytest.mark.slow
 def test_numbers_of_training_images_are_in_the_results(output: Path) -> None:
     frame = load_results(str(output)).set_index("file")
     row = frame.loc["student_photos@exp4-pair0.2_Direct_run1.pt"]

@@ -11,7 +11,7 @@ from support.sweeps import flip, restore, stamps, start, weights
 
 from hpmkd.cli.main import main
 
-pytestmark = pytest.mark.usefixtures("small_ray")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("small_ray")]
 NETWORK = [
     "--teacher.arch",
     "lenet5",
@@ -45,7 +45,6 @@ def given(folder: Path) -> list[str]:
     return [*NETWORK, "--teacher.weights", str(folder / "teacher.pth")]
 
 
-@pytest.mark.slow
 def test_it_is_measured_and_not_trained(finished: Path) -> None:
     first, second = (torch.load(finished / name / "models/teacher_Digits.pt") for name in ("first", "out"))
     assert second["accuracy"] == first["accuracy"]
@@ -57,7 +56,6 @@ def test_it_is_measured_and_not_trained(finished: Path) -> None:
     assert student["parents"]["teacher_Digits"] == second["metadata"]["weights_sha256"]
 
 
-@pytest.mark.slow
 def test_commands_that_read_know_it(both: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (both / "teacher.pth").unlink()
     for command in ("status", "verify", "report", "measure"):
@@ -65,7 +63,6 @@ def test_commands_that_read_know_it(both: Path, capsys: pytest.CaptureFixture[st
     assert "stale" not in capsys.readouterr().out.replace("┃ stale", "")
 
 
-@pytest.mark.slow
 def test_a_damaged_teacher_comes_from_the_copy(both: Path) -> None:
     out = both / "out"
     (both / "teacher.pth").unlink()
@@ -76,7 +73,6 @@ def test_a_damaged_teacher_comes_from_the_copy(both: Path) -> None:
     assert {name for name, time in stamps(out).items() if time != times[name]} == {"teacher_Digits.pt"}
 
 
-@pytest.mark.slow
 def test_other_weights_are_another_teacher(both: Path, cache_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     state = torch.load(both / "teacher.pth")["state_dict"]
     state["module.fc2.bias"] += 1
@@ -87,7 +83,6 @@ def test_other_weights_are_another_teacher(both: Path, cache_dir: Path, capsys: 
     assert stamps(both / "out") == before
 
 
-@pytest.mark.slow
 def test_images_are_normalised_as_the_teacher_wants_them(
     both: Path, cache_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -110,7 +105,6 @@ def test_images_are_normalised_as_the_teacher_wants_them(
     assert "as teacher.normalisation says" in capsys.readouterr().err
 
 
-@pytest.mark.slow
 def test_methods_with_several_teachers_and_chains(both: Path, cache_dir: Path) -> None:
     """The given one is the first; others are trained, as are assistants."""
     more = ["--baselines", "HPM-KD", "KD-Ensemble", "KD-Budget", "TAKD", "--kd_budget.students", "1",
@@ -134,7 +128,6 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("more", "said"), MISTAKES, ids=[str(number) for number in range(len(MISTAKES))])
 @pytest.mark.parametrize("dry", [False, True])
 def test_mistakes(

@@ -15,6 +15,8 @@ from support.hosts import ROOT, SHARED, Host, Hosts, hosts, refused
 
 from hpmkd.store.output_dir import OutputDir
 
+pytestmark = pytest.mark.slow
+
 PORT = 6379
 
 
@@ -65,7 +67,6 @@ def at_work(output: Path) -> dict[str, str]:
     return found
 
 
-@pytest.mark.slow
 def test_two_hosts(world: Hosts) -> None:
     """Before anything is trained it is found what a host lacks; then both train, each from images of its own."""
     a = head(world)
@@ -94,7 +95,6 @@ def far_sweep(to: Host, *more: str) -> list[str]:
     return [*words, "--mirror", f"{SHARED}/mirror"]
 
 
-@pytest.mark.slow
 def test_two_hosts_that_share_a_mirror_alone(world: Hosts, tmp_path: Path) -> None:
     """Both train, and what one makes the other learns from."""
     a = head(world)
@@ -120,7 +120,6 @@ def test_two_hosts_that_share_a_mirror_alone(world: Hosts, tmp_path: Path) -> No
     assert hashes(OutputDir(out)) == hashes(OutputDir(world.shared / "out"))
 
 
-@pytest.mark.slow
 def test_a_host_that_shares_a_mirror_alone_dies(world: Hosts, tmp_path: Path) -> None:
     """What it trained goes on elsewhere from what it had copied; and a sweep that is stopped, from its last step."""
     a = head(world)
@@ -140,7 +139,6 @@ def test_a_host_that_shares_a_mirror_alone_dies(world: Hosts, tmp_path: Path) ->
     assert hashes(OutputDir(a.own / "home" / "out")) == hashes(OutputDir(world.shared / "out"))
 
 
-@pytest.mark.slow
 def test_a_host_that_shares_a_mirror_alone_is_told_to_stop(world: Hosts, tmp_path: Path) -> None:
     """It saves what it has done; the next start, of the whole cluster, goes on from there."""
     a = head(world)
@@ -162,7 +160,6 @@ def test_a_host_that_shares_a_mirror_alone_is_told_to_stop(world: Hosts, tmp_pat
     assert not list(states.rglob("epoch.json"))
 
 
-@pytest.mark.slow
 def test_hosts_that_join_later(world: Hosts, tmp_path: Path) -> None:
     """One that lacks the output gets no work, and costs no model; one that is right trains."""
     a = head(world)
