@@ -19,7 +19,8 @@ from support.sweeps import ROOT, Launch, words
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Workers share the cores; two threads of each would wait for one another.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    # They ignore Ctrl-C, and what they start would inherit that.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # As in those workers, or where a script has put pytest into the background: what tests start would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine is no failure.
