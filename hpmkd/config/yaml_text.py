@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import re
 from collections import Counter
 from collections.abc import Hashable, Iterator
@@ -75,6 +77,12 @@ def parse_yaml(text: str, where: str) -> Any:
     Raises:
         UsageError: no YAML, or larger, deeper or more than any config; it names `where`, with the line.
     """
+    return copy.deepcopy(_parsed(text, where))
+
+
+@functools.lru_cache(maxsize=8)
+def _parsed(text: str, where: str) -> Any:
+    """The `sweep.yaml` of a folder is read several times by one command, again and again by one that watches it."""
     try:
         _check_limits(text, where)
         return yaml.load(text, _Loader)

@@ -30,6 +30,16 @@ def test_what_is_not_clear_yaml_is_refused(text: str) -> None:
         parse_yaml(text, "here")
 
 
+def test_what_is_made_of_a_text_changes_no_other_reading_of_it() -> None:
+    first = parse_yaml("fit: {lr: [1, 2]}", "here")
+    first["fit"]["lr"].append(3)
+    first["more"] = 1
+    assert parse_yaml("fit: {lr: [1, 2]}", "here") == {"fit": {"lr": [1, 2]}}
+    for where in ("here", "there"):
+        with pytest.raises(UsageError, match=rf"{where}: not valid YAML"):
+            parse_yaml("fit: [1", where)
+
+
 def test_a_key_given_twice_beside_a_merge_key_is_still_an_error() -> None:
     with pytest.raises(UsageError, match="key 'lr' is given twice"):
         parse_yaml("fit: {<<: {lr: 1}, lr: 2, lr: 3}", "mine.yaml")
