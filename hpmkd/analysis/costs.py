@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from hpmkd.audit import results
-from hpmkd.audit.places import AXES, groups, stems
+from hpmkd.audit.places import AXES, groups, narrowed, stems
 from hpmkd.plan.roles import Role
 
 
@@ -18,6 +18,7 @@ def costs(frame: pd.DataFrame) -> pd.DataFrame:
     of baseline `all` count every planned file of the place once.
     """
     rows: list[dict[str, object]] = []
+    frame = narrowed(frame, "role", "baseline", "train_seconds")
     for names, part in groups(frame):
         students = part[part["role"] == "student"]
         for baseline, mine in students.groupby("baseline", sort=False):
@@ -33,8 +34,8 @@ def with_ancestors(frame: pd.DataFrame, students: pd.DataFrame) -> pd.DataFrame:
 
 def _by_role(names: Mapping[str, object], part: pd.DataFrame) -> list[dict[str, object]]:
     rows = []
+    seconds = dict(list(part["train_seconds"].groupby(part["role"])))
     for role in Role:
-        mine = part.loc[part["role"] == role, "train_seconds"]
-        if len(mine):
+        if (mine := seconds.get(str(role))) is not None:
             rows.append({**names, "role": str(role), "models": len(mine), "seconds": results.total(mine)})
     return rows

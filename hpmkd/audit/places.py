@@ -20,11 +20,20 @@ Place = tuple[str | None, str | None, str | None]
 
 def placed(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with a column `place`, such as `CIFAR10@n2500+r56-r20`, and the axes that it lacks."""
-    made = frame.copy()
-    for axis in AXES:
-        made[axis] = made[axis].astype(object).where(made[axis].notna(), None) if axis in made else None
-    made["place"] = [place_name(str(name), condition, pair) for name, condition, pair in made[list(AXES)].to_numpy()]
-    return made
+    import pandas as pd
+
+    values = {axis: _or_none(frame, axis) for axis in AXES}
+    names = [place_name(str(name), condition, pair) for name, condition, pair in zip(*values.values(), strict=True)]
+    axes = {axis: pd.Series(column, index=frame.index, dtype=object) for axis, column in values.items()}
+    return frame.assign(**axes, place=names)
+
+
+def _or_none(frame: pd.DataFrame, axis: str) -> list[Any]:
+    """The values of a column, each missing one as None."""
+    if axis not in frame:
+        return [None] * len(frame)
+    column = frame[axis]
+    return [value if known else None for value, known in zip(column.tolist(), column.notna().tolist(), strict=True)]
 
 
 def condition_of(place: str) -> str | None:
@@ -35,7 +44,7 @@ def condition_of(place: str) -> str | None:
 def students(frame: pd.DataFrame) -> pd.DataFrame:
     """The planned students of a results frame, with a column `place`: what baselines are compared on. Those that do not
     say of which data set, baseline and run they are cannot be."""
-    named = frame[["dataset", "baseline", "run"]].notna().all(axis=1)
+    named = frame["dataset"].notna() & frame["baseline"].notna() & frame["run"].notna()
     return placed(frame[(frame["role"] == "student") & frame["planned"].astype(bool) & named])
 
 
@@ -55,6 +64,12 @@ def groups(frame: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]
             yield {**names, "pair": pair, "place": place_name(str(dataset), names["condition"], pair)}, mine
 
 
+def narrowed(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """The frame with these columns, as far as it has them, and those that `groups` reads: the fewer there are, the
+    faster rows are picked."""
+    return frame[frame.columns.intersection([*AXES, "planned", "file", "ancestors", "teacher", *columns])]
+
+
 def with_untaught(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame, and in each place whose teachers are clean also the students that learn from none, such as Direct's.
 
@@ -65,7 +80,7 @@ def with_untaught(frame: pd.DataFrame) -> pd.DataFrame:
     if "ancestors" not in frame:
         return frame
     known = placed(frame)
-    known["images"] = [_images(*names) for names in known[list(AXES)].to_numpy()]
+    known["images"] = [_images(*names) for names in zip(*(known[axis].tolist() for axis in AXES), strict=True)]
     mine = known["planned"].astype(bool) & (known["role"] == "student")
     alone, added = known["ancestors"].fillna("") == "", []
     for _, own in known[mine].groupby("place", sort=False):
@@ -100,9 +115,11 @@ def _with_clean(own: pd.DataFrame, dataset: pd.DataFrame) -> pd.DataFrame:
 def _needed(part: pd.DataFrame) -> set[str]:
     """Stems of what these rows have learnt from, and of the teachers that they are measured against."""
     needed = (
-        {name for text in part["ancestors"].dropna() for name in str(text).split()} if "ancestors" in part else set()
+        {name for text in part["ancestors"].dropna().tolist() for name in str(text).split()}
+        if "ancestors" in part
+        else set()
     )
-    return needed | (set(part["teacher"].dropna()) if "teacher" in part else set())
+    return needed | (set(part["teacher"].dropna().tolist()) if "teacher" in part else set())
 
 
 def places_in(jobs: Iterable[Job]) -> list[Place]:
@@ -125,7 +142,10 @@ def in_order(frame: pd.DataFrame, places: Sequence[Place]) -> pd.Index:
 
 def stems(frame: pd.DataFrame) -> pd.Series:
     """Names of files without their endings."""
-    return frame["file"].str.rsplit(".", n=1).str[0]
+    import pandas as pd
+
+    # A call of pandas for each of few names takes longer than all of them do in Python.
+    return pd.Series([str(name).rsplit(".", 1)[0] for name in frame["file"].tolist()], index=frame.index, dtype="str")
 
 
 def distinct(part: pd.DataFrame) -> pd.DataFrame:
@@ -175,7 +195,7 @@ def retention_pct(accuracy: pd.Series, teacher: float, by_run: pd.Series) -> flo
 
 def _first_teachers(part: pd.DataFrame, place: str) -> pd.DataFrame:
     teachers = part[part["role"] == "teacher"]
-    names, wanted = stems(teachers), set(part["teacher"].dropna()) if "teacher" in part else set()
+    wanted = set(part["teacher"].dropna().tolist()) if "teacher" in part else set()
     usual = re.compile(re.escape(f"teacher_{place}") + r"(_run\d+)?")
-    own = teachers[names.map(lambda name: name in wanted if wanted else bool(usual.fullmatch(name))).astype(bool)]
-    return own if len(own) or wanted else teachers
+    own = [name in wanted if wanted else bool(usual.fullmatch(name)) for name in stems(teachers).tolist()]
+    return teachers.loc[own] if any(own) or wanted else teachers

@@ -18,6 +18,7 @@ from hpmkd.audit.places import (
     distinct,
     groups,
     in_order,
+    narrowed,
     places_in,
     retention_pct,
     stems,
@@ -39,6 +40,9 @@ _SUMMARY = [
     *AXES, "place", "baseline", "runs", "mean_pct", "sd_pct", "retention_pct", "train_seconds", "total_seconds",
     "teacher_pct", "best_test_pct",
 ]  # fmt: skip
+_SUMMARISED = (
+    "role", "baseline", "run", "accuracy_pct", "train_seconds", "weights_sha256", "best_test_accuracy_pct",
+)  # fmt: skip
 
 
 def collect(
@@ -167,8 +171,8 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
     """
     import pandas as pd
 
-    rows = []
-    for names, part in groups(frame):
+    rows, known = [], _seconds(frame)
+    for names, part in groups(narrowed(frame, *_SUMMARISED)):
         teacher, reference = part[part["role"] == "teacher"], teacher_pct(part, names["place"])
         by_run = teachers_by_run(part, names["place"])
         named = [("teacher", teacher)] if len(teacher) else []
@@ -176,7 +180,7 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
         named += [(str(name), group) for name, group in students.groupby("baseline", sort=False)]
         for name, group in named:
             networks = distinct(group) if name == "teacher" else group
-            accuracy = networks.set_index("run")["accuracy_pct"]
+            accuracy = networks["accuracy_pct"].set_axis(networks["run"])
             rows.append(
                 {
                     **names,
@@ -186,7 +190,7 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
                     "sd_pct": float(accuracy.std(ddof=1)) if len(networks) > 1 else float("nan"),
                     "retention_pct": retention_pct(accuracy, reference, by_run),
                     "train_seconds": float(group["train_seconds"].mean()),
-                    "total_seconds": total(group["train_seconds"]) + _shared_seconds(group, frame),
+                    "total_seconds": total(group["train_seconds"]) + _shared_seconds(group, known),
                     "teacher_pct": reference,
                     "best_test_pct": _best(networks),
                 }
@@ -210,16 +214,29 @@ def shared_names(group: pd.DataFrame) -> set[str]:
     return {name for text in group["ancestors"] for name in text.split()}
 
 
-def _shared_seconds(group: pd.DataFrame, frame: pd.DataFrame) -> float:
-    if absent(group, frame):
+def _seconds(frame: pd.DataFrame) -> dict[str, list[float]]:
+    """Stem -> train times, in seconds; several where files differ by their ending alone."""
+    made: dict[str, list[float]] = {}
+    for stem, seconds in zip(stems(frame), frame["train_seconds"].astype("float64"), strict=True):
+        made.setdefault(stem, []).append(seconds)
+    return made
+
+
+def _shared_seconds(group: pd.DataFrame, known: Mapping[str, Sequence[float]]) -> float:
+    """Of everything that the models of `group` depend on; NaN where a part of it is not known."""
+    names = shared_names(group)
+    if _lacking(names, known):
         return math.nan
-    return total(frame.loc[stems(frame).isin(shared_names(group)), "train_seconds"])
+    return float(sum(seconds for name in sorted(names) if name in known for seconds in known[name]))
 
 
 def absent(group: pd.DataFrame, frame: pd.DataFrame) -> set[str]:
     """Stems of what the models of `group` depend on and `frame` has not: a sum over them is not whole."""
-    known = set(stems(frame))
-    return {name for name in shared_names(group) if name not in known and _counts(name, known)}
+    return _lacking(shared_names(group), set(stems(frame)))
+
+
+def _lacking(names: Collection[str], known: Container[str]) -> set[str]:
+    return {name for name in names if name not in known and _counts(name, known)}
 
 
 def _counts(name: str, known: Container[str]) -> bool:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from hpmkd.analysis.experiments.arms import TITLES, Group, same_weights
+from hpmkd.analysis import stats
+from hpmkd.analysis.experiments.arms import TITLES, Group
 from hpmkd.analysis.experiments.cost import Costs
 from hpmkd.analysis.section import Format, Table, digits
 from hpmkd.numeric import whole
@@ -21,7 +22,7 @@ def rows(groups: Sequence[Group], costs: Costs) -> pd.DataFrame:
         arms = {"": full, **group.family.engine} if group.family.engine else {}
         for component, label in arms.items():
             students = group.of(label)
-            same, known = same_weights(group.part, label, full) if component else (0, 0)
+            same, known = stats.same_weights(group.part, label, full) if component else (0, 0)
             parents = costs.parents(students)
             own = parents - costs.parents(group.of(full))
             recalled = costs.recalled(parents)
@@ -65,7 +66,7 @@ def sentences(group: Group) -> list[str]:
     """How far the weights are those of the full method."""
     made = []
     for component, label in group.family.engine.items():
-        same, known = same_weights(group.part, label, group.family.cells[frozenset()])
+        same, known = stats.same_weights(group.part, label, group.family.cells[frozenset()])
         if known and same == known:
             made.append(
                 f"Without the {TITLES[component]} ({label}) the weights are the same in {same} of {known} runs."
@@ -75,7 +76,7 @@ def sentences(group: Group) -> list[str]:
 
 def unequal(group: Group, one: str, other: str, frame: pd.DataFrame) -> str:
     """What to say where two baselines that must have the same weights have not; else nothing."""
-    same, known = same_weights(group.part, one, other)
+    same, known = stats.same_weights(group.part, one, other)
     if same == known:
         return ""
     count = f"{group.place}: {one} has other weights than {other} in {known - same} of {known} runs"

@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from hpmkd.analysis.experiments.arms import LEARNING, Group, same_weights
+from hpmkd.analysis import stats
+from hpmkd.analysis.experiments.arms import LEARNING, Group
 from hpmkd.analysis.experiments.contrast import LEVEL, evidence, is_shown, listed, records, runs_text
 from hpmkd.numeric import fixed
 
@@ -87,7 +88,7 @@ def _together(rows: Rows) -> list[str]:
 
 def _plain(group: Group) -> list[str]:
     label = group.family.cells.get(frozenset(LEARNING))
-    same, known = same_weights(group.part, label, PLAIN) if label else (0, 0)
+    same, known = stats.same_weights(group.part, label, PLAIN) if label else (0, 0)
     if not known or same < known:
         return []
     return [f"With all four off ({label}) the weights are those of {PLAIN}, bit for bit, in {same} of {known} runs."]

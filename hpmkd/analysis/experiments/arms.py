@@ -117,18 +117,9 @@ def _not_counted(found: Iterable[Words]) -> list[Words]:
     return made
 
 
-def same_weights(part: pd.DataFrame, one: str, other: str) -> tuple[int, int]:
-    """In how many runs two baselines have the same weights, and of how many that is known of both."""
-    if "weights_sha256" not in part:
-        return 0, 0
-    named = part.dropna(subset=["weights_sha256"]).drop_duplicates(["baseline", "run"])
-    wide = named.pivot(index="run", columns="baseline", values="weights_sha256").reindex(columns=[one, other]).dropna()
-    return int((wide[one] == wide[other]).sum()), len(wide)
-
-
 def coincide(part: pd.DataFrame, one: str, other: str) -> bool:
     """Whether two baselines are the same models in every run: then nothing was switched."""
-    same, known = same_weights(part, one, other)
+    same, known = stats.same_weights(part, one, other)
     return known > 0 and same == known
 
 

@@ -10,10 +10,10 @@ import pandas as pd
 
 from hpmkd.analysis import stats
 from hpmkd.analysis.section import Section, Table
+from hpmkd.analysis.stats.holm import holm
 from hpmkd.numeric import fixed, p_phrase
 
 LEVEL = 0.05
-_NOTHING = "nothing"
 # What runs do not vary, for the notes of tables.
 SHARED = (
     "All runs learn from the same teachers, assistants and search, so the intervals are about further students of "
@@ -54,35 +54,25 @@ def _of_own(table: Table) -> Table:
 
 
 def tested(values: Mapping[str, pd.Series]) -> pd.DataFrame:
-    """Each contrast against nothing, as `stats.paired` compares two baselines; Holm over all of them.
+    """Each contrast against nothing, by `stats.t_test`; Holm over all of them.
 
     Args:
-        values: name -> percentage points by run; a run without a number is left out.
+        values: name -> percentage points by run; a run without a number is left out, of one that is there twice the
+            mean counts.
 
     Returns:
         A row each: `name`, `n`, `difference` (the mean), `low`, `high`, `p`, `p_holm`.
     """
-    columns = ["n", "difference", "low", "high", "p", "p_holm"]
-    # Contrasts may have any name, that of what they are compared with too.
-    keys = {name: f"contrast {place}" for place, name in enumerate(values)}
-    known = {keys[name]: series.dropna() for name, series in values.items()}
-    rows = [
-        pd.DataFrame({"baseline": key, "run": series.index, "accuracy_pct": series.to_numpy(dtype=float)})
-        for key, series in known.items()
-        if len(series)
-    ]
-    if not rows:
-        return (
-            pd.DataFrame(float("nan"), index=list(values), columns=columns)
-            .assign(n=0)
-            .rename_axis("name")
-            .reset_index()
-        )
-    runs = pd.concat(rows)["run"].unique()
-    rows.append(pd.DataFrame({"baseline": _NOTHING, "run": runs, "accuracy_pct": 0.0}))
-    made = stats.paired(pd.concat(rows, ignore_index=True), _NOTHING).set_index("baseline")
-    made = made.reindex(list(keys.values()))[columns].set_axis(list(keys))
-    return made.assign(n=made["n"].fillna(0).astype(int)).rename_axis("name").reset_index()
+    rows = [{"name": name, **stats.t_test(_by_run(series).to_numpy(dtype=float))} for name, series in values.items()]
+    kinds = {"n": "int64", **dict.fromkeys(("difference", "low", "high", "p"), "float64")}
+    made = pd.DataFrame(rows, columns=["name", *kinds]).astype(kinds)
+    known = made["p"].notna()
+    return made.assign(p_holm=pd.Series(holm(made.loc[known, "p"]), index=made.index[known]).reindex(made.index))
+
+
+def _by_run(series: pd.Series) -> pd.Series:
+    known = series.dropna()
+    return known if known.index.is_unique else known.groupby(level=0).mean()
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from hpmkd.audit.chosen import unchosen
 from hpmkd.audit.grids import places
-from hpmkd.audit.places import AXES, groups, teacher_pct, teachers_by_run
+from hpmkd.audit.places import AXES, groups, narrowed, teacher_pct, teachers_by_run
 from hpmkd.audit.sweep_dir import Saved
 from hpmkd.config.specs import ModelSpec
 from hpmkd.plan.compression import compression, networks_of
@@ -83,7 +83,7 @@ def series_in(frame: pd.DataFrame, saved: Saved) -> list[Series]:
         saved: the sweep.
     """
     networks, shown = networks_of(saved.jobs), frame.drop(unchosen(frame, saved.config))
-    rows = {names["place"]: part for names, part in groups(frame)}
+    rows = {names["place"]: part for names, part in groups(narrowed(frame, "role", "run", "accuracy_pct"))}
     found: dict[tuple[Any, ...], list[Size]] = {}
     for place, part in places(shown):
         if place in networks:

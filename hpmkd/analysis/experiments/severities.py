@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from hpmkd.audit.places import groups as places_of
-from hpmkd.audit.places import retention_pct, students, teacher_pct, teachers_by_run
+from hpmkd.audit.places import narrowed, retention_pct, students, teacher_pct, teachers_by_run
 from hpmkd.config.conditions import (
     CLEAN_TEACHER,
     CLEAN_VALIDATION,
@@ -111,7 +111,9 @@ def lines_of(frame: pd.DataFrame, axis: Axis) -> list[Line]:
     known = students(frame)
     known = known[known["accuracy_pct"].notna()]
     parts = dict(_by_place(known))
-    rows = {_key(names): (names["place"], part) for names, part in places_of(frame)}
+    rows = {
+        _key(names): (names["place"], part) for names, part in places_of(narrowed(frame, "role", "run", "accuracy_pct"))
+    }
     made: dict[tuple[Any, ...], dict[float, _Key]] = {}
     for dataset, condition, pair in parts:
         word = word_among(condition, axis.words)

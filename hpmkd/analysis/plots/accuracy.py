@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from hpmkd.analysis import stats
 from hpmkd.analysis.plots.style import TEXT, colours, panels, rows, styled
-from hpmkd.audit.places import groups, teachers_by_run
+from hpmkd.audit.places import groups, narrowed, teachers_by_run
 from hpmkd.numeric import divide, is_defined
 
 _ROW = 0.33  # inches
@@ -34,7 +34,10 @@ def retention(frame: pd.DataFrame, order: Sequence[str]) -> Figure:
 def _dots(frame: pd.DataFrame, order: Sequence[str], relative: bool) -> Figure:
     table = stats.summary(frame)
     students = stats.students(frame)
-    own_ones = ((names["place"], teachers_by_run(part, names["place"])) for names, part in groups(frame))
+    own_ones = (
+        (names["place"], teachers_by_run(part, names["place"]))
+        for names, part in groups(narrowed(frame, "role", "run", "accuracy_pct"))
+    )
     teachers = {place: by_run for place, by_run in own_ones if len(by_run)}
     names = [name for name in order if name in set(students["baseline"])]
     places = list(dict.fromkeys(students["place"]))

@@ -16,7 +16,9 @@ from hpmkd.analysis.stats.pairs import (
     comparisons,
     hedges_gz,
     paired,
+    same_weights,
     summary,
+    t_test,
     wilcoxon,
     with_intervals,
 )
@@ -59,11 +61,13 @@ __all__ = [
     "rank_tests",
     "ranks",
     "runs_needed",
+    "same_weights",
     "scores",
     "share_of_gap",
     "signed_rank",
     "students",
     "summary",
+    "t_test",
     "wilcoxon",
     "with_intervals",
 ]

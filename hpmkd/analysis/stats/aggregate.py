@@ -32,6 +32,7 @@ def scores(frame: pd.DataFrame, least: int = MIN_GROUPS) -> dict[str, np.ndarray
     """
     if students(frame).empty:
         return {}
+    frame = places.narrowed(frame, "role", "baseline", "run", "accuracy_pct")
     joined = pd.concat([_scored(students(mine), mine, names["place"]) for names, mine in places.groups(frame)])
     joined = (
         joined.dropna(subset="score").drop_duplicates(["place", "baseline", "run"]).sort_values("run", kind="stable")

@@ -62,7 +62,7 @@ def comparisons(frame: pd.DataFrame, references: Sequence[str] = REFERENCES) -> 
             if reference in set(part["baseline"]):
                 names = {"place": place, **{axis: part[axis].iloc[0] for axis in AXES}, "reference": reference}
                 made = paired(part, reference).assign(**names)
-                same = [_same_weights(part, one, reference) for one in made["baseline"]]
+                same = [same_weights(part, one, reference)[0] for one in made["baseline"]]
                 parts.append(made.assign(same_weights=same))
     if not parts:
         return pd.DataFrame(columns=[*first, *_compare(np.array([])), "p_holm", "same_weights"])
@@ -70,13 +70,18 @@ def comparisons(frame: pd.DataFrame, references: Sequence[str] = REFERENCES) -> 
     return table[[*first, *(name for name in table.columns if name not in first)]]
 
 
-def _same_weights(part: pd.DataFrame, one: str, other: str) -> int:
+def same_weights(part: pd.DataFrame, one: str, other: str) -> tuple[int, int]:
+    """In how many runs two baselines have the same weights, and of how many that is known of both."""
     if "weights_sha256" not in part:
-        return 0
-    known = part[part["accuracy_pct"].notna()].dropna(subset=["weights_sha256"]).drop_duplicates(["baseline", "run"])
-    by_run = (known[known["baseline"] == name].set_index("run")["weights_sha256"] for name in (one, other))
-    both = pd.concat([*by_run], axis=1, join="inner")
-    return int((both.iloc[:, 0] == both.iloc[:, 1]).sum())
+        return 0, 0
+    known = part["weights_sha256"].notna() & part["accuracy_pct"].notna()
+    columns = (part.loc[known, column].tolist() for column in ("baseline", "run", "weights_sha256"))
+    weights: dict[str, dict[Any, str]] = {one: {}, other: {}}
+    for name, run, weight in zip(*columns, strict=True):
+        if name in weights:
+            weights[name].setdefault(run, weight)
+    both = weights[one].keys() & weights[other].keys()
+    return sum(weights[one][run] == weights[other][run] for run in both), len(both)
 
 
 def paired(frame: pd.DataFrame, reference: str) -> pd.DataFrame:
@@ -116,13 +121,13 @@ def paired(frame: pd.DataFrame, reference: str) -> pd.DataFrame:
     return table
 
 
-def _compare(difference: np.ndarray) -> dict[str, Any]:
-    """One row of `paired`, from the differences in percentage points."""
+def t_test(difference: np.ndarray) -> dict[str, Any]:
+    """What the paired t-test says of differences in percentage points: `n`, `difference`, `sd`, `low`, `high`, `p`, as
+    `paired` has them."""
     difference = np.round(difference, _DIGITS)
     n = len(difference)
     row: dict[str, Any] = {"n": n, "difference": float(difference.mean()) if n else math.nan}
-    row["sd"] = spread(difference)
-    row |= dict.fromkeys(("low", "high", "boot_low", "boot_high", "effect", "p"), math.nan)
+    row |= {"sd": spread(difference), **dict.fromkeys(("low", "high", "p"), math.nan)}
     # Without spread the t statistic is infinite: equal differences of whole images would give p = 0.
     if row["sd"] > 0:
         with warnings.catch_warnings():
@@ -130,11 +135,19 @@ def _compare(difference: np.ndarray) -> dict[str, Any]:
             test = scipy_stats.ttest_1samp(difference, 0.0)
             interval = test.confidence_interval(CONFIDENCE)
         row |= {"low": float(interval.low), "high": float(interval.high), "p": float(test.pvalue)}
+    return row
+
+
+def _compare(difference: np.ndarray) -> dict[str, Any]:
+    """One row of `paired`, from the differences in percentage points."""
+    difference = np.round(difference, _DIGITS)
+    row = t_test(difference) | dict.fromkeys(("boot_low", "boot_high", "effect"), math.nan)
+    if row["sd"] > 0:
         row["boot_low"], row["boot_high"] = _bootstrap(difference)
         row["effect"] = hedges_gz(difference)
     row["p_wilcoxon"], row["p_wilcoxon_min"] = wilcoxon(difference)
     wins = (difference > 0) + 0.5 * (difference == 0)
-    row["p_improvement"] = float(wins.mean()) if n else math.nan
+    row["p_improvement"] = float(wins.mean()) if len(difference) else math.nan
     row |= equivalence(difference)
     row |= dict(zip(("p_worse", "p_same", "p_better"), signed_rank(difference), strict=True))
     return row

@@ -8,7 +8,8 @@ from support.arms import ALL_OFF, FULL, SINGLE, WORDS, label
 from support.builders import make_config
 from support.frames import make_frame
 
-from hpmkd.analysis.experiments.arms import LEARNING, arm_of, coincide, families, groups_of, same_weights
+from hpmkd.analysis import stats
+from hpmkd.analysis.experiments.arms import LEARNING, arm_of, coincide, families, groups_of
 from hpmkd.plan.catalog import baselines_of
 
 OFF = frozenset(LEARNING)
@@ -79,11 +80,11 @@ def test_places_are_apart() -> None:
 
 def test_equal_weights_are_counted_in_the_runs_of_which_they_are_known() -> None:
     frame = make_frame({FULL: [70.0, 71.0, 72.0], SINGLE[0]: [70.0, 71.0]})
-    assert same_weights(frame, FULL, SINGLE[0]) == (0, 2)
+    assert stats.same_weights(frame, FULL, SINGLE[0]) == (0, 2)
     frame.loc[frame["role"] == "student", "weights_sha256"] = frame["run"].astype(str)
-    assert same_weights(frame, FULL, SINGLE[0]) == (2, 2)
+    assert stats.same_weights(frame, FULL, SINGLE[0]) == (2, 2)
     assert coincide(frame, FULL, SINGLE[0])
     assert not coincide(frame.drop(columns="weights_sha256"), FULL, SINGLE[0]), "not known"
     frame.loc[frame["file"] == "student_D_HPM-KD_run2.pt", "weights_sha256"] = "other"
-    assert same_weights(frame, FULL, SINGLE[0]) == (1, 2)
+    assert stats.same_weights(frame, FULL, SINGLE[0]) == (1, 2)
     assert label(["adaptive", "chain"]) == "HPM-KD-noChain-noAdaptive"
