@@ -151,7 +151,7 @@ class Training:
         for teacher in self.teachers:
             teacher.begin(self.epoch)
         # Dropout and the like of a user's own network: a function of the epoch, so that it can be continued.
-        torch.manual_seed(int(np.random.SeedSequence([self.seed, self.epoch]).generate_state(1, np.uint64)[0] >> 1))
+        torch.manual_seed(int(np.random.SeedSequence([self.seed, self.epoch]).generate_state(1, np.uint64)[0]) >> 1)
         if done:
             set_random_states(self.random, self.device)
         steps = len(self.batches.bounds())
