@@ -175,5 +175,8 @@ def test_names_that_differ_in_case_only_are_told_as_that() -> None:
     said = refused(["cat", "dog"], ["Cat", "dog"])
     assert "only upper and lower case differ in Cat and cat: give each class the same name" in said
     assert "allow_empty_classes" not in said
+    spaced = refused(["cat ", " dog"], ["cat", "Dog"])
+    assert "only upper and lower case or spaces at the ends differ in ' dog' and Dog, cat and 'cat '" in spaced
+    assert "'cat ': no test images (1 training)" in spaced
     assert use(["A", "a"]).names == ["A", "a"], "both are there in both parts: two classes"
     assert use(["A", "b"], ["a", "b"], allow=True).names == ["A", "a", "b"]

@@ -204,10 +204,12 @@ def _complete(source: str, found: Labelling, config: DataConfig) -> None:
     counts = {"train": Counter(found.train), "test": Counter(found.test)}
     lines = [_lacking(name, *(counts[part][label] for part in counts)) for label, name in enumerate(found.names)]
     problems = [line for line in lines if line]
-    alike = [" and ".join(same) for same in _differ_in_case(found.names, [bool(line) for line in lines])]
+    alike = _almost_the_same(found.names, [bool(line) for line in lines])
     todo = "add them or remove the class, or accept it: --data.allow_empty_classes true"
     if alike:
-        todo = f"only upper and lower case differ in {named(alike)}: give each class the same name in both parts"
+        spaces = " or spaces at the ends" if any(name != name.strip() for same in alike for name in same) else ""
+        pairs = named(" and ".join(map(_marked, same)) for same in alike)
+        todo = f"only upper and lower case{spaces} differ in {pairs}: give each class the same name in both parts"
     if problems:
         raise EnvironmentProblem(
             f"{source}: {some_of(len(problems), len(found.names), 'class', 'classes', verb='lacks')} images",
@@ -217,8 +219,13 @@ def _complete(source: str, found: Labelling, config: DataConfig) -> None:
         )
 
 
-def _differ_in_case(names: Sequence[str], lacking: Sequence[bool]) -> list[list[str]]:
-    """Classes that lack images and would be one if upper and lower case did not matter."""
+def _marked(name: str) -> str:
+    """In quotes where it has spaces at an end, which nobody would see."""
+    return name if name == name.strip() else f"'{name}'"
+
+
+def _almost_the_same(names: Sequence[str], lacking: Sequence[bool]) -> list[list[str]]:
+    """Classes that lack images and would be one if upper and lower case, and spaces at the ends, did not matter."""
     found: dict[str, list[str]] = {}
     for name, lacks in zip(names, lacking, strict=True):
         if lacks:
@@ -230,7 +237,6 @@ def _lacking(name: str, train: int, test: int) -> str:
     if train and test:
         return ""
     if train or test:
-        return (
-            f"{name}: no {'test' if train else 'training'} images ({train or test:,} {'training' if train else 'test'})"
-        )
-    return f"{name}: no images at all"
+        lacks, has = ("test", "training") if train else ("training", "test")
+        return f"{_marked(name)}: no {lacks} images ({train or test:,} {has})"
+    return f"{_marked(name)}: no images at all"
