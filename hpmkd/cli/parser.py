@@ -87,7 +87,7 @@ def _add_contract(parser: jsonargparse.ArgumentParser) -> None:
     # jsonargparse turns this one flag into "--print_config=" before it parses.
     add("--print_config", nargs="?", const="", metavar="", help="print the resolved config and exit")
     add("-v", "--verbose", action="store_true", help="also show Ray's own output")
-    add("-q", "--quiet", action="store_true", help="print errors only")
+    add("-q", "--quiet", action="store_true", help="print errors and notices only")
     add("--version", action="version", version=f"hpmkd {__version__}")
 
 

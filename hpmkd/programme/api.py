@@ -45,7 +45,7 @@ def run_sweep(
             the flags of the command, on top of the mode.
         force: move models trained with other settings to `archive/` and train them again.
         fail_fast: stop at the first model that fails, instead of making the others and trying it again.
-        quiet: print errors only.
+        quiet: print errors and notices only.
 
     Returns:
         The exit code: 0 if every model is there, 1 if some failed, 3 if they failed because of the machine (a full

@@ -24,6 +24,11 @@ def test_no_flags_ask_for_nothing_special() -> None:
     assert not any(switches)
 
 
+def test_help_says_what_quiet_leaves() -> None:
+    (quiet,) = [action for action in build_parser("x")._actions if "--quiet" in action.option_strings]
+    assert quiet.help == "print errors and notices only", "what is said of the data is a notice"
+
+
 def test_every_flag_of_the_contract_exists() -> None:
     known = {flag for action in build_parser("x")._actions for flag in action.option_strings}
     assert set(CONTRACT.split()) <= known
