@@ -86,7 +86,7 @@ def _lines(opened: Opened, rows: Sequence[Row]) -> list[str]:
     if times:
         known = sum(one.seconds for one in times if is_defined(one.seconds))
         unknown = sum(not is_defined(one.seconds) for one in times)
-        shared = "teachers and assistants that several modes have are counted once"
+        shared = "what several modes have in the shared memory is counted once"
         made.append(
             f"about {hours(known)} on this machine ({shared}"
             + (f"; without {count(unknown, 'mode')} of which nothing is known)" if unknown else ")")

@@ -162,7 +162,9 @@ def _totals(reports: dict[str, Report]) -> str:
     if not models:
         return "No model is trained yet."
     seconds = float(sum(frame["train_seconds"].sum() for frame in trained))
+    recalled = sum(map(len, frames)) - models
+    rest = f"; {recalled:,} more taken from the shared memory." if recalled else "; none taken from the shared memory."
     return (
         f"{count(models, 'model')} trained in {clock(seconds)} (hours:minutes:seconds) of training time, summed over "
-        "models; what several sweeps need is trained once and taken from the shared memory."
+        f"models{rest}"
     )

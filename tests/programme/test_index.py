@@ -57,7 +57,16 @@ def test_what_a_mode_is_about_comes_first(mode: str, sections: tuple[str, ...], 
     assert page.totals.startswith("1 model trained in 0:01:00 (hours:minutes:seconds)"), (
         "what came from the shared memory is not counted again"
     )
+    assert page.totals.endswith("; 1 more taken from the shared memory.")
     assert all(not found for _, found in page.claims)
+
+
+def test_a_programme_that_shares_nothing_does_not_say_that_it_does() -> None:
+    alone = report("chain")
+    alone.frame = trained(["student", "student"]).assign(recalled=False)
+    page = compose("title", ["one"], {"one": alone})
+    assert page.totals.startswith("2 models trained")
+    assert page.totals.endswith("; none taken from the shared memory.")
 
 
 def pages(index: Index) -> list[str]:
