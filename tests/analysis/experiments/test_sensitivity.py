@@ -74,7 +74,7 @@ def test_no_part_of_a_report_has_test_accuracies_of_other_cells(tmp_path: Path) 
     for _, part in hidden.groupby("baseline"):
         secret.add(round((part.set_index("run")["accuracy_pct"] - direct).mean(), 9))
     for table in report.all_tables:
-        numbers = table.frame.select_dtypes("number").to_numpy(dtype=float).ravel()
+        numbers = table.frame.select_dtypes("number").astype("float64").to_numpy().ravel()
         assert not secret & {*numbers, *numbers.round(9)}, table.name
     models = report.table("models")
     assert models is not None
