@@ -292,12 +292,13 @@ def test_jpegs_are_decoded_as_pillow_does(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["string", "large_string", "string_view", "dictionary", "struct of dictionary"])
 def test_files_that_rows_name_are_part_of_the_identity(kind: str, tmp_path: Path) -> None:
     """However the column of paths is stored: what they hold is what is trained on."""
+    if kind == "string_view" and not hasattr(pa, kind):
+        pytest.skip("pyarrow has it since version 16")
     for number in range(15):
         (tmp_path / f"{number}.png").write_bytes(picture(number))
     for name, numbers in (("train", range(9)), ("test", range(9, 15))):
         paths = pa.array([f"{number}.png" for number in numbers])
-        cast = {"large_string": pa.large_string(), "string_view": pa.string_view()}
-        column = paths.cast(cast[kind]) if kind in cast else paths if kind == "string" else paths.dictionary_encode()
+        column = paths.dictionary_encode() if kind.endswith("dictionary") else paths.cast(getattr(pa, kind)())
         if kind.startswith("struct"):
             column = pa.StructArray.from_arrays([column], names=["path"])
         pq.write_table(pa.table({"image": column, "label": [n % 3 for n in numbers]}), tmp_path / f"{name}.parquet")

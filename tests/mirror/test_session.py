@@ -75,7 +75,7 @@ def test_everything_and_only_what_changed(
         assert copied(out, uri) == []
         assert s3.content("results.csv") == b"new"
         # The claim taken and given back, and one file: each written and read again; one listing.
-        assert s3.asked.total() < 25
+        assert s3.asked.total() <= 25
     assert not caplog.records
 
 

@@ -40,7 +40,12 @@ def opened(data: bytes) -> Image.Image:
 def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
     """The bytes of an image's file."""
     buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
+    try:
+        image.save(buffer, kind, **options)
+    except OSError as error:
+        if "transparency for this mode" not in str(error):
+            raise
+        pytest.skip("Pillow 9 writes no 16 bits with a transparent value")
     return buffer.getvalue()
 
 
