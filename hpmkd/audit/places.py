@@ -57,7 +57,7 @@ def groups(frame: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]
     rows = placed(frame[frame["planned"].astype(bool) & frame["dataset"].notna()])
     for (dataset, condition), own in rows.groupby(["dataset", "condition"], sort=False, dropna=False):
         names: dict[str, Any] = {"dataset": dataset, "condition": None if condition != condition else condition}
-        part = _with_clean(own, rows[rows["dataset"] == dataset]) if sees_clean_teacher(names["condition"]) else own
+        part = _with_clean(rows, dataset, condition) if sees_clean_teacher(names["condition"]) else own
         pairs: list[Any] = list(dict.fromkeys(part["pair"].dropna())) or [None]
         for pair in pairs:
             mine = part if pair is None else _of_pair(part, pair)
@@ -107,9 +107,12 @@ def _of_pair(part: pd.DataFrame, pair: str) -> pd.DataFrame:
     return part[own | (part["pair"].isna() & stems(part).isin(_needed(part[own])))]
 
 
-def _with_clean(own: pd.DataFrame, dataset: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a place, and those of its data set that they need, in the order of the frame."""
-    return dataset[dataset.index.isin(own.index) | stems(dataset).isin(_needed(own))]
+def _with_clean(rows: pd.DataFrame, dataset: Any, condition: Any) -> pd.DataFrame:
+    """The rows of a condition, and those of its data set that they need, in the order of the frame."""
+    # Not by the index: where frames of several sweeps are one, its labels are there several times.
+    known: pd.DataFrame = rows[rows["dataset"] == dataset]
+    own: pd.Series = known["condition"] == condition
+    return known[own | stems(known).isin(_needed(known[own]))]
 
 
 def _needed(part: pd.DataFrame) -> set[str]:

@@ -238,3 +238,10 @@ def test_the_report_compares_with_it_too(noisy: Path) -> None:
 
 def test_a_sweep_without_clean_teachers_stays_as_it_is(frame: pd.DataFrame) -> None:
     assert with_untaught(frame) is frame
+
+
+def test_frames_of_several_sweeps_are_one_table(noisy: Path) -> None:
+    frame = hpmkd.load_results(noisy)
+    parts = [part.reset_index(drop=True) for _, part in frame.groupby("condition", dropna=False)]
+    table, whole = (results.summary(pd.concat(parts, ignore_index=anew)) for anew in (False, True))
+    pd.testing.assert_frame_equal(table, whole)
