@@ -211,7 +211,8 @@ def total(numbers: pd.Series) -> float:
 
 def shared_names(group: pd.DataFrame) -> set[str]:
     """Stems of everything that the models of `group` depend on, themselves aside."""
-    return {name for text in group["ancestors"] for name in text.split()}
+    # `results.csv`, read by pandas, has nothing where a model depends on none.
+    return {name for text in group["ancestors"].dropna() for name in text.split()}
 
 
 def _seconds(frame: pd.DataFrame) -> dict[str, list[float]]:
