@@ -37,6 +37,22 @@ def test_one_list_of_all_images(tmp_path: Path, folder: str) -> None:
     assert "other.csv into" not in said
 
 
+@pytest.mark.parametrize("name", ["MNIST", "FashionMNIST"])
+def test_mnist_as_it_is_published_is_read_by_its_name(name: str, tmp_path: Path) -> None:
+    raw = tmp_path / "a b" / name / "raw"
+    raw.mkdir(parents=True)
+    (raw / "t10k-images-idx3-ubyte.gz").write_bytes(b"x")
+    for folder in (raw, raw.parent, raw.parents[1]):
+        said = refusal(folder)
+        assert "files as MNIST and FashionMNIST are published" in said
+        assert f"what to do: name {name} instead, with --data-dir '{tmp_path}/a b'" in said
+    moved = tmp_path / "mine"
+    raw.rename(moved)
+    assert "put its four files into DIR/MNIST/raw or DIR/FashionMNIST/raw" in refusal(moved)
+    (moved / "t10k-images-idx3-ubyte.gz").rename(moved / "images-idx3-ubyte")
+    assert "correct the path or the layout" in refusal(moved)
+
+
 def test_class_folders_that_nobody_has_split(tmp_path: Path) -> None:
     class_folders(tmp_path, rows(6))
     said = refusal(tmp_path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -24,6 +26,9 @@ _SPLIT = (
     "make the folders train and test; in both a folder per class; of each class move some images, such as every fifth, "
     "to test and the others to train"
 )
+_IDX = re.compile(r"(train|t10k)-(images-idx3|labels-idx1)-ubyte(\.gz)?")
+_READ_BY_NAME = ("MNIST", "FashionMNIST")
+_SAID_IDX = "files as MNIST and FashionMNIST are published"
 _UP = 3  # folders above the named one that are looked at: from a class of Tiny-ImageNet's images up to the data set
 # What else to say of what was found, and what to do; None: another piece of advice fits better.
 _Advice = tuple[str, str] | None
@@ -35,6 +40,7 @@ def no_data_set(tree: Tree) -> EnvironmentProblem:
     names = [*(f"{name}/" for name in sorted(top.folders)), *sorted(top.files)]
     more, todo = (
         _archived(tree)
+        or _idx(tree)
         or _on_another_level(tree)
         or _broken(top)
         or _special(tree)
@@ -52,6 +58,21 @@ def _archived(tree: Tree) -> _Advice:
     if archive.is_archive(tree.source) and any(file.suffix in TABLES for file in tree.top.every_file()):
         return "", "unpack it, and name the folder: only class folders and CIFAR are read from archives"
     return None
+
+
+def _idx(tree: Tree) -> _Advice:
+    """MNIST and its like as they are published, which are read by their names."""
+    files = [file for file in tree.top.every_file() if _IDX.fullmatch(file.place.rpartition("/")[2])]
+    if not files:
+        return None
+    known = Path(files[0].local or "").parent
+    if known.name == "raw" and known.parent.name in _READ_BY_NAME:
+        return _SAID_IDX, f"name {known.parent.name} instead, with --data-dir {shlex.quote(str(known.parents[1]))}"
+    places = " or ".join(f"DIR/{name}/raw" for name in _READ_BY_NAME)
+    return (
+        _SAID_IDX,
+        f"put its four files into {places}, and name {_READ_BY_NAME[0]} or {_READ_BY_NAME[1]}, with --data-dir DIR",
+    )
 
 
 def _on_another_level(tree: Tree) -> _Advice:
