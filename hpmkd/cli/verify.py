@@ -14,6 +14,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from hpmkd.audit.owner import alive
+from hpmkd.audit.status import continues
 from hpmkd.audit.sweep_dir import Sweep, is_older, no_sweep, open_sweep
 from hpmkd.audit.verification import measurements, verify_output
 from hpmkd.cli.parser import Arguments
@@ -182,6 +184,8 @@ def _show(output: OutputDir, findings: list[Finding], word: str) -> None:
     console.print(Text(f"{output.root}: {said}"), soft_wrap=True)
     if word:
         console.print(Text(word), soft_wrap=True)
+    elif counts.keys() & {"missing", "damaged"} and alive(output)[0] not in ("running", "elsewhere"):
+        console.print(Text(f"continue with: {continues(output.root)}"), soft_wrap=True)
 
 
 def _row(finding: Finding, measured: bool) -> list[str | Text]:

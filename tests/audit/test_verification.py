@@ -20,6 +20,8 @@ from support.sweeps import everything, flip
 
 from hpmkd.cli.main import main
 from hpmkd.store import measurement, result_file
+from hpmkd.store.lock import locked
+from hpmkd.store.output_dir import OutputDir
 from hpmkd.store.result_file import commit
 from hpmkd.store.sidecar import Header, file_hash, sidecar_path, write_sidecar
 
@@ -239,7 +241,24 @@ def test_the_table_for_people(
     assert "…" not in text
     assert f"{STUDENT}.pt: wrong CRC" in below
     assert f"{out}: 5 good, 1 damaged" in below
+    assert text.endswith(f"continue with: hpmkd run --restore {out}\n")
     assert "\x1b" not in text, "no colours where there is no terminal"
+
+
+def test_how_to_continue_is_said_where_something_is_left_for_a_sweep(
+    out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["verify", str(out)]) == 0
+    assert "continue with" not in capsys.readouterr().out
+    (out / "models" / f"{STUDENT}.pt").unlink()
+    assert main(["verify", str(out)]) == 1
+    assert capsys.readouterr().out.endswith(f"1 missing\ncontinue with: hpmkd run --restore {out}\n")
+    with locked(OutputDir(out)):
+        assert main(["verify", str(out)]) == 1
+        assert "continue with" not in capsys.readouterr().out, "one is at work"
+    (out / "sweep.yaml").unlink()
+    assert main(["verify", str(out)]) == 0
+    assert "continue with" not in capsys.readouterr().out, "there is no plan"
 
 
 def test_one_remark_on_many_files_is_one_line(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
