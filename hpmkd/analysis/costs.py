@@ -18,7 +18,7 @@ def costs(frame: pd.DataFrame) -> pd.DataFrame:
     of baseline `all` count every planned file of the place once.
     """
     rows: list[dict[str, object]] = []
-    frame = narrowed(frame, "role", "baseline", "train_seconds")
+    frame = narrowed(frame, "role", "baseline", "train_seconds").reset_index(drop=True)  # several sweeps in one table
     for names, part in groups(frame):
         students = part[part["role"] == "student"]
         for baseline, mine in students.groupby("baseline", sort=False):

@@ -243,5 +243,6 @@ def test_a_sweep_without_clean_teachers_stays_as_it_is(frame: pd.DataFrame) -> N
 def test_frames_of_several_sweeps_are_one_table(noisy: Path) -> None:
     frame = hpmkd.load_results(noisy)
     parts = [part.reset_index(drop=True) for _, part in frame.groupby("condition", dropna=False)]
-    table, whole = (results.summary(pd.concat(parts, ignore_index=anew)) for anew in (False, True))
-    pd.testing.assert_frame_equal(table, whole)
+    for numbers in (results.summary, costs):
+        table, whole = (numbers(pd.concat(parts, ignore_index=anew)) for anew in (False, True))
+        pd.testing.assert_frame_equal(table, whole)

@@ -141,10 +141,10 @@ def t_test(difference: np.ndarray) -> dict[str, Any]:
 def _compare(difference: np.ndarray) -> dict[str, Any]:
     """One row of `paired`, from the differences in percentage points."""
     difference = np.round(difference, _DIGITS)
-    row = t_test(difference) | dict.fromkeys(("boot_low", "boot_high", "effect"), math.nan)
-    if row["sd"] > 0:
-        row["boot_low"], row["boot_high"] = _bootstrap(difference)
-        row["effect"] = hedges_gz(difference)
+    row = t_test(difference)
+    spreads, p = row["sd"] > 0, row.pop("p")
+    row["boot_low"], row["boot_high"] = _bootstrap(difference) if spreads else (math.nan, math.nan)
+    row |= {"effect": hedges_gz(difference), "p": p}
     row["p_wilcoxon"], row["p_wilcoxon_min"] = wilcoxon(difference)
     wins = (difference > 0) + 0.5 * (difference == 0)
     row["p_improvement"] = float(wins.mean()) if len(difference) else math.nan

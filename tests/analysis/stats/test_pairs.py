@@ -210,3 +210,10 @@ def test_bootstrap_covers_what_the_documentation_says(runs: int, cover: float, m
     rng = np.random.default_rng(3)
     rows = [pairs._bootstrap(rng.normal(0.3, 1.0, runs)) for _ in range(600)]
     assert sum(low <= 0.3 <= high for low, high in rows) / len(rows) == pytest.approx(cover, abs=0.05)
+
+
+def test_columns_stand_in_the_order_in_which_they_are_described() -> None:
+    frame = make_frame({"Direct": [70.0, 71.0, 72.5], "AT": [71.0, 71.5, 74.0]})
+    assert list(stats.paired(frame, "Direct").columns[1:11]) == [
+        "n", "difference", "sd", "low", "high", "boot_low", "boot_high", "effect", "p", "p_wilcoxon",
+    ]  # fmt: skip
