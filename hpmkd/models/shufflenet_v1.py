@@ -40,7 +40,7 @@ def shuffled(maps_NCHW: Tensor, groups: int) -> Tensor:
     """Channels of all groups in turn, one of each (Zhang et al. 2018, section 3.1)."""
     if groups == 1:
         return maps_NCHW
-    if is_exporting() or maps_NCHW.is_meta:  # of the latter torch older than 2.4 knows none
+    if is_exporting() or maps_NCHW.is_meta:  # torch 2.3 cannot shuffle the latter
         channels, height, width = maps_NCHW.shape[1:]
         grouped = maps_NCHW.reshape(-1, groups, channels // groups, height, width)
         return grouped.transpose(1, 2).reshape(-1, channels, height, width)

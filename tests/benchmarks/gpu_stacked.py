@@ -79,7 +79,7 @@ def make_step(
     device, taps = most.device, frozenset[str]().union(*(one.distiller.needs for one in made))
     network = Stacked([one.model for one in made]).to(device)  # type: ignore[misc]
     helpers = [weights for one in made for weights in one.distiller.parameters()]
-    on_gpu = device.type == "cuda"  # fused on a CPU, too, since torch 2.4
+    on_gpu = device.type == "cuda"  # torch 2.3 has it fused on GPUs alone
     adam = torch.optim.Adam([*network.parameters(), *helpers], 1e-3, fused=on_gpu, capturable=on_gpu)
     progress, precision = torch.zeros((), device=device), options.precision
 

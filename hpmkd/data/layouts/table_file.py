@@ -26,7 +26,7 @@ LABEL_NAMES = ("label", "labels", "fine_label", "class", "target", "category")
 # Columns that hold an image or its pixels; any other column may name a file.
 _IMAGES = (
     pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary,
-    getattr(pa.types, "is_binary_view", pa.types.is_binary),  # since pyarrow 16
+    getattr(pa.types, "is_binary_view", pa.types.is_binary),  # pyarrow 10 has none
     pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list,
 )  # fmt: skip
 _BATCH = 500
