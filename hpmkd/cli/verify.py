@@ -184,8 +184,13 @@ def _show(output: OutputDir, findings: list[Finding], word: str) -> None:
     console.print(Text(f"{output.root}: {said}"), soft_wrap=True)
     if word:
         console.print(Text(word), soft_wrap=True)
-    elif counts.keys() & {"missing", "damaged"} and alive(output)[0] not in ("running", "elsewhere"):
+    elif any(map(_is_left, findings)) and alive(output)[0] not in ("running", "elsewhere"):
         console.print(Text(f"continue with: {continues(output.root)}"), soft_wrap=True)
+
+
+def _is_left(finding: Finding) -> bool:
+    """Whether a sweep makes the file again. It does not measure: one whose accuracy is wrong is good to it."""
+    return finding.job is not None and finding.state in ("missing", "damaged") and finding.measured_pct is None
 
 
 def _row(finding: Finding, measured: bool) -> list[str | Text]:
