@@ -20,11 +20,14 @@ def test_svg_takes_the_colour_of_the_page(count: int) -> None:
     scores = {f"Baseline-{number}": [70.0 + number, 71.0] for number in range(count)}
     frame = make_frame(scores)
     for figure in (plots.accuracy(frame, list(scores)), plots.pareto(stats.summary(frame), list(scores))):
-        text = inline(figure, "one", "a figure")
+        svg = render(figure, "svg")
+        text = inline(svg, "one", "a figure")
         root = ElementTree.fromstring(text)
         assert (root.get("role"), root.get("width")) == ("img", None)
         assert "currentColor" in text
         assert "#1b2631" not in text
+        assert svg.count(b"fill: #ffffff") > len(figure.axes), "a file has a white ground"
+        assert "fill: #ffffff" not in text, "a page has its own"
         assert render(figure, "png").startswith(b"\x89PNG")
 
 

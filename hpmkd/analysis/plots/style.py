@@ -29,6 +29,10 @@ _FIRST = ("Direct", "TraditionalKD", "FitNets", "AT", "TAKD", "KD-Ensemble", "KD
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h")
 FORMATS = ("png", "svg", "pdf")
 MAX_PIXELS = 60_000  # of a side; matplotlib refuses 2**16
+# The white that a figure and each of its axes begin with in an SVG.
+_GROUND = re.compile(
+    r'(<g id="(?:figure|axes)_\d+">\s*)<g id="patch_\d+">\s*<path d="[^"]*" style="fill: #ffffff"/>\s*</g>\s*'
+)
 _RC: Any = {
     "font.size": 9.0,
     "font.family": "sans-serif",
@@ -124,16 +128,15 @@ def marks(names: Iterable[str]) -> dict[str, str]:
     return {name: MARKS[(slot + slot // len(PALETTE)) % len(MARKS)] for name, slot in _slots(names).items()}
 
 
-def render(figure: Figure, kind: str, **options: Any) -> bytes:
+def render(figure: Figure, kind: str) -> bytes:
     """The bytes of a png, svg or pdf file; the same figure gives the same bytes."""
     buffer = io.BytesIO()
-    metadata = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
-    options.setdefault("facecolor", "white")
+    metadata: dict[str, Any] = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
     dpi = min(200.0, MAX_PIXELS / max(figure.get_size_inches()))
     with styled(), mpl.rc_context({"svg.hashsalt": "hpmkd"}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # a name in letters that the font lacks; SVG shows them
         _lay_out(figure)
-        figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata, **options)
+        figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata, facecolor="white")
     return _renumbered(buffer.getvalue()) if kind == "svg" else buffer.getvalue()
 
 
@@ -157,13 +160,14 @@ def _renumbered(svg: bytes) -> bytes:
     return re.sub(rb'(id="|url\(#|href="#)([A-Za-z][0-9a-f]{10})("|\))', number, svg)
 
 
-def inline(figure: Figure, name: str, description: str) -> str:
-    """The figure as SVG inside a page: as wide as there is room, text in the page's colour, names of its own."""
-    text = render(figure, "svg", transparent=True, facecolor="none").decode()
+def inline(svg: bytes, name: str, description: str) -> str:
+    """A figure's SVG inside a page: as wide as there is room, in the page's colours, names of its own."""
+    text = svg.decode()
     text = text[text.index("<svg") :]
     text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
     text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = _GROUND.sub(r"\1", text)
     text = text.replace(TEXT, "currentColor")
     # Two figures in one page must not share ids.
     text = re.sub(r'\bid="', f'id="{name}-', text)

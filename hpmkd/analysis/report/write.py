@@ -43,21 +43,27 @@ def write_files(report: Report) -> Path:
 def files(report: Report) -> dict[str, Callable[[], bytes]]:
     """Name -> what makes the bytes of each file of a report; the pages last."""
     made = results.files(report.frame) | measured.files(report.measures.frame, report.output)
+    svg = functools.cache(_svg)  # for its file and for the page
     for drawing in report.all_drawings:
         for kind in FORMATS:
-            made[f"figures/{drawing.name}.{kind}"] = functools.partial(_drawn, drawing, kind)
+            one = svg if kind == "svg" else functools.partial(_drawn, kind=kind)
+            made[f"figures/{drawing.name}.{kind}"] = functools.partial(one, drawing)
     for table in report.all_tables:
         made[f"tables/{table.name}.csv"] = functools.partial(_encoded, table.csv)
         made[f"tables/{table.name}.tex"] = functools.partial(_encoded, table.latex)
     if len(report.curves):
         made["tables/curves.csv"] = lambda: report.curves.to_csv(index=False).encode()
     made["report.md"] = lambda: _encoded(lambda: markdown(report))
-    made["report.html"] = lambda: _encoded(lambda: html(report))
+    made["report.html"] = lambda: _encoded(lambda: html(report, svg))
     return made
 
 
 def _drawn(drawing: Drawing, kind: str) -> bytes:
     return render(drawing.figure, kind)
+
+
+def _svg(drawing: Drawing) -> bytes:
+    return _drawn(drawing, "svg")
 
 
 def _encoded(text: Callable[[], str]) -> bytes:
@@ -79,10 +85,10 @@ def environment(autoescape: bool) -> Environment:
     return made
 
 
-def html(report: Report) -> str:
-    """One self-contained page: no script, no font, no picture from elsewhere."""
-    svg = {one.name: Markup(inline(one.figure, one.name, one.title)) for one in report.all_drawings}
-    return environment(autoescape=True).get_template("report.html.j2").render(report=report, svg=svg)
+def html(report: Report, svg: Callable[[Drawing], bytes] = _svg) -> str:
+    """One self-contained page: no script, no font, no picture from elsewhere. `svg`: draws, or knows what was drawn."""
+    pictures = {one.name: Markup(inline(svg(one), one.name, one.title)) for one in report.all_drawings}
+    return environment(autoescape=True).get_template("report.html.j2").render(report=report, svg=pictures)
 
 
 def markdown(report: Report) -> str:
