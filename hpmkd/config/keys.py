@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import types
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, Union, get_args, get_origin
@@ -33,10 +35,16 @@ def leaves(model: type[BaseModel] = SweepConfig, prefix: str = "") -> Iterator[t
 
 def default_of(key: str, model: type[SweepConfig] = SweepConfig) -> Any:
     """What a config key such as `teacher.arch` is where no file and no flag sets it."""
-    value: Any = model(datasets=["Digits"], baselines=["Direct"])
+    value: Any = _defaults(model)
     for name in key.split("."):
         value = getattr(value, name)
-    return value
+    return copy.deepcopy(value)
+
+
+@functools.cache
+def _defaults(model: type[SweepConfig]) -> SweepConfig:
+    """Made once: the command line asks for each of its keys."""
+    return model(datasets=["Digits"], baselines=["Direct"])
 
 
 def type_name(annotation: Any) -> str:
