@@ -29,8 +29,8 @@ settings.load_profile("hpmkd")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """At least two, because tests with Ray often wait; each takes a gigabyte, and has a small Ray of its own."""
-    return max(2, min(4, os.cpu_count() or 1))
+    """At least three, because tests with Ray often wait; each takes a gigabyte, and has a small Ray of its own."""
+    return max(3, min(4, os.cpu_count() or 1))
 
 
 def pytest_collection_finish() -> None:
@@ -49,18 +49,20 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _one_format(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drawing is most of a report's time. What modules make once, before this, has figures of all formats.
+def _sketched(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing is most of a report's time: figures are made, but an empty picture stands for each. What modules make
+    once, before this, has figures of all formats.
 
     Tests on a machine with torch alone import no report.
     """
     write = sys.modules.get("hpmkd.analysis.report.write")
-    if write is not None and "every_format" not in request.fixturenames:
+    if write is not None and "every_figure" not in request.fixturenames:
         monkeypatch.setattr(write, "FORMATS", ("svg",))
+        monkeypatch.setattr(write, "render", lambda figure, kind: b"<svg></svg>")
 
 
 @pytest.fixture
-def every_format() -> None:
+def every_figure() -> None:
     """Reports of this test have each figure as PNG, SVG and PDF."""
 
 

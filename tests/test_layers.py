@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import functools
 import graphlib
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,16 +37,30 @@ def unit(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def imported(path: Path) -> set[str]:
+@functools.cache
+def nodes(path: Path) -> list[ast.AST]:
+    """Everything in a file, parsed once."""
+    return list(ast.walk(ast.parse(path.read_text())))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forgotten() -> Iterator[None]:
+    """The trees are millions of objects, through which the garbage collector would look from then on."""
+    yield
+    nodes.cache_clear()
+
+
+@functools.cache
+def imported(path: Path) -> frozenset[str]:
     """Full names of everything that a file imports, anywhere in it."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
+    return frozenset(names)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -125,7 +141,7 @@ def functions() -> dict[str, ast.FunctionDef]:
     return {
         f"{path.relative_to(PACKAGE)}:{node.name}": node
         for path in FILES
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in nodes(path)
         if isinstance(node, ast.FunctionDef)
     }
 
@@ -138,12 +154,12 @@ def test_functions_stay_small() -> None:
 def test_calls_with_many_arguments_name_them() -> None:
     """More than four by position cannot be read; of foreign functions (`nn.Conv2d`) that is their authors' choice."""
     own = {node.name for node in functions().values()} | {
-        node.name for path in FILES for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef)
+        node.name for path in FILES for node in nodes(path) if isinstance(node, ast.ClassDef)
     }
     unnamed = [
         f"{path.relative_to(PACKAGE)}:{node.lineno} {ast.unparse(node.func)}"
         for path in FILES
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in nodes(path)
         if isinstance(node, ast.Call) and len(node.args) > 4 and ast.unparse(node.func).removeprefix("self.") in own
     ]
     assert [name.split()[1] for name in unnamed] == ["self._pass"], "but for the hooks of Tune's loggers"

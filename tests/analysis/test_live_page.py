@@ -153,7 +153,7 @@ def test_it_follows_a_sweep_from_before_its_first_model_to_its_end(sweep: Sweep,
     assert "TraditionalKD" in part(server, "accuracy")
 
 
-def test_every_link_of_the_page_is_served(sweep: Sweep, server: PageServer, every_format: None) -> None:
+def test_every_link_of_the_page_is_served(sweep: Sweep, server: PageServer, every_figure: None) -> None:
     sweep.make("teacher_Digits", 95.0)
     for run in (1, 2, 3):
         sweep.make(f"student_Digits_Direct_run{run}", 80.0 + run)

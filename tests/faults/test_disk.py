@@ -88,7 +88,7 @@ def test_a_read_only_output(
 ) -> None:
     """Nothing can be trained there; everything that only reads works, sidecars or not."""
     folder, mount = disk
-    config = make_config(cache_dir, baselines=["Direct"])
+    config = make_config(data__cache_dir=str(cache_dir), baselines=["Direct"])  # the networks of the command below
     output = OutputDir(folder / "out")
     for job in make_jobs(config).values():
         list(run_job(job, output, config.data, torch.device("cpu")))

@@ -60,7 +60,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> dict[s
     entries = [FULL, *ENGINE, *ENTRIES, *(f"{name}-{word}" for name, words in ENTRIES.items() for word in words)]
     config = make_config(
         cache_dir, baselines=entries, data__train_images=100, hpmkd__chain_length=1, adaptive__temperatures=[2.0, 8.0],
-        fit__teacher_epochs=1, hpmkd__gate_steps=20, hpmkd__shared_memory=True,
+        fit__teacher_epochs=1, hpmkd__gate_steps=20, hpmkd__shared_memory=True, fit__lr=0.01,
     )  # fmt: skip
     output, threads = OutputDir(tmp_path_factory.mktemp("words")), torch.get_num_threads()
     found: dict[str, dict[str, str]] = {}

@@ -72,7 +72,8 @@ def make_output(
 
     Without tables of logits, unless `kd__logits` says so.
     """
-    config, output = make_config(cache_dir, **{"kd__logits": "live", **overrides}), OutputDir(root)
+    config = make_config(data__cache_dir=str(cache_dir), **{"kd__logits": "live", **overrides})
+    output = OutputDir(root)
     specs = describe(config)
     commit_bytes(output.config_file, to_yaml(config).encode())
     commit_json(output.datasets_file, [spec_to_json(spec) for spec in specs])

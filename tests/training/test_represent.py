@@ -31,8 +31,9 @@ from hpmkd.data.source.images import Images
 from hpmkd.files import commit_bytes, commit_json
 from hpmkd.store import representation_file
 from hpmkd.store.output_dir import OutputDir
-from hpmkd.store.representation_file import Representation
+from hpmkd.store.representation_file import Representation, Scatter
 from hpmkd.store.result_file import commit, load_weights
+from hpmkd.training import embedding
 from hpmkd.training import represent as module
 from hpmkd.training.missing_predictions import Outcome
 from hpmkd.training.remeasure import job_of, open_model
@@ -41,6 +42,12 @@ from hpmkd.training.trial import run_job
 
 TEACHER, DIRECT, KD = "teacher_Digits", "student_Digits_Direct_run1", "student_Digits_TraditionalKD_run1"
 LAYERS = ("map 1", "map 2", "embedding", "logits")
+
+
+@pytest.fixture(autouse=True)
+def _flat(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two of the coordinates instead of t-SNE, which takes seconds and has tests of its own (`test_embedding.py`)."""
+    monkeypatch.setattr(embedding, "scatter", lambda rows, labels: Scatter(rows[:, :2].astype(float), labels, 1.0))
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ def experiments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "EXPERIMENTS", {"madeup": made_up, "never": lambda *_: None})
 
 
-def test_a_section_stands_everywhere(experiments: None, every_format: None, tmp_path: Path) -> None:
+def test_a_section_stands_everywhere(experiments: None, every_figure: None, tmp_path: Path) -> None:
     report = compose_report(make_frame({"Direct": [70.0, 71.0], "AT": [72.25, 73.5]}), tmp_path)
     page, text = html(report), markdown(report)
     sections = re.findall(r'<section id="(\w+)">', page)
