@@ -94,7 +94,8 @@ def _several(root: Path, names: Sequence[str], given: argparse.Namespace) -> int
             checked = _checked(root / name, given)
         except UsageError as error:
             codes.append(EXIT_SOME_FAILED)
-            told[name] = {"output": str(root / name), "remark": str(error), "counts": {}, "files": []}
+            about = {"output": str(root / name), "plan": False, "remark": str(error), "command": None}
+            told[name] = {**about, "counts": {}, "files": []}
             if not given.json:
                 Console(highlight=False).print(Text(f"{root / name}: not started"), soft_wrap=True)
             continue
@@ -167,6 +168,7 @@ def _as_json(output: OutputDir, findings: list[Finding], word: str) -> dict[str,
 
     counts = Counter(finding.state for finding in findings)
     about = {"output": str(output.root), "plan": not word, "remark": word or None}
+    about["command"] = _command(output, findings, word)
     return dict(json_ready({**about, "counts": dict(counts), "files": [row(finding) for finding in findings]}))
 
 
@@ -184,8 +186,15 @@ def _show(output: OutputDir, findings: list[Finding], word: str) -> None:
     console.print(Text(f"{output.root}: {said}"), soft_wrap=True)
     if word:
         console.print(Text(word), soft_wrap=True)
-    elif any(map(_is_left, findings)) and alive(output)[0] not in ("running", "elsewhere"):
-        console.print(Text(f"continue with: {continues(output.root)}"), soft_wrap=True)
+    elif (command := _command(output, findings, word)) is not None:
+        console.print(Text(f"continue with: {command}"), soft_wrap=True)
+
+
+def _command(output: OutputDir, findings: list[Finding], word: str) -> str | None:
+    """What makes again what is missing or damaged; None where nothing is, or where a sweep is at it."""
+    if word or not any(map(_is_left, findings)) or alive(output)[0] in ("running", "elsewhere"):
+        return None
+    return continues(output.root)
 
 
 def _is_left(finding: Finding) -> bool:

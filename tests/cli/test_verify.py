@@ -74,20 +74,25 @@ def test_the_table_for_people(
     assert "\x1b" not in text, "no colours where there is no terminal"
 
 
+def continued_with(capsys: pytest.CaptureFixture[str], *command: str) -> str | None:
+    """How to continue, by the last line and by JSON, which agree."""
+    assert main(["verify", *command]) == main(["verify", *command, "--json"])
+    text, brace, told = capsys.readouterr().out.partition("{")
+    last, found = text.splitlines()[-1], json.loads(brace + told)["command"]
+    assert last.removeprefix("continue with: ") == (last if found is None else found)
+    return found
+
+
 def test_how_to_continue_is_said_where_something_is_left_for_a_sweep(
     out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["verify", str(out)]) == 0
-    assert "continue with" not in capsys.readouterr().out
+    assert continued_with(capsys, str(out)) is None
     (out / "models" / f"{STUDENT}.pt").unlink()
-    assert main(["verify", str(out)]) == 1
-    assert capsys.readouterr().out.endswith(f"1 missing\ncontinue with: hpmkd run --restore {out}\n")
+    assert continued_with(capsys, str(out)) == f"hpmkd run --restore {out}"
     with locked(OutputDir(out)):
-        assert main(["verify", str(out)]) == 1
-        assert "continue with" not in capsys.readouterr().out, "one is at work"
+        assert continued_with(capsys, str(out)) is None, "one is at work"
     (out / "sweep.yaml").unlink()
-    assert main(["verify", str(out)]) == 0
-    assert "continue with" not in capsys.readouterr().out, "there is no plan"
+    assert continued_with(capsys, str(out)) is None, "there is no plan"
 
 
 def test_what_no_sweep_makes_again_is_not_continued(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,10 +102,9 @@ def test_what_no_sweep_makes_again_is_not_continued(out: Path, capsys: pytest.Ca
     commit(path, state, 99.99, header.train_time, header.metadata)
     commit(out / "models" / "mine.pt", {"w": torch.ones(1)}, 1.0, 1.0, {})
     flip(out / "models" / "mine.pt")
+    assert continued_with(capsys, str(out), "--evaluate") is None
     assert main(["verify", str(out), "--evaluate"]) == 1
-    said = capsys.readouterr().out
-    assert "2 damaged" in said
-    assert "continue with" not in said
+    assert "2 damaged" in capsys.readouterr().out
 
 
 def test_one_remark_on_many_files_is_one_line(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
