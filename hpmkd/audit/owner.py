@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import platform
 from typing import Literal
 
@@ -41,3 +42,12 @@ def alive(output: OutputDir) -> tuple[Alive, str | None]:
     except psutil.Error:
         same = True
     return ("running" if same else "killed"), owner
+
+
+def begun(output: OutputDir) -> datetime.datetime | None:
+    """When the sweep began that works here or was killed here; None where that is not known."""
+    try:
+        values = parse_json(output.lock_file.with_suffix(".owner.json").read_text())
+        return datetime.datetime.fromisoformat(values["since"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

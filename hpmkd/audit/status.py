@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import datetime
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from hpmkd.audit.afterwards import Step, steps
 from hpmkd.audit.findings import audit, known_headers
-from hpmkd.audit.owner import Alive, alive
+from hpmkd.audit.owner import Alive, alive, begun
 from hpmkd.audit.recalled import recalled
 from hpmkd.audit.sweep_dir import Saved, open_saved
 from hpmkd.files import parse_json
@@ -122,10 +122,12 @@ def _models(saved: Saved, works: bool) -> tuple[list[ModelStatus], list[Step]]:
     if not saved.jobs:
         return (_without_plan(saved.output) if saved.config is None else []), []
     findings = audit(saved.jobs, saved.output, repair=False, depth="size")
-    records = read_all(saved.output)
+    records, since = read_all(saved.output), begun(saved.output)
     checkpoints = _saved_epochs(saved.output)
+    # Who was in training when an earlier sweep was killed is not in training now.
+    busy = {key for key, one in records.items() if works and one.state == "training" and _not_before(one, since)}
     made = [
-        _model(finding.job, finding, findings=findings, record=records.get(key), works=works, checkpoints=checkpoints)
+        _model(finding.job, finding, findings=findings, record=records.get(key), busy=busy, checkpoints=checkpoints)
         for key, finding in findings.items()
         if finding.job is not None
     ]
@@ -141,7 +143,7 @@ def _model(
     finding: Finding,
     findings: Mapping[str, Finding],
     record: Progress | None,
-    works: bool,
+    busy: Collection[str],
     checkpoints: Mapping[str, int],
 ) -> ModelStatus:
     names: dict[str, Any] = {"key": job.key, "role": job.role.value, **job.axes, "baseline": job.baseline}
@@ -154,23 +156,32 @@ def _model(
         return ModelStatus(**names, **known, state="done")
     if record is not None and record.fingerprint not in ("", job.fingerprint):
         record = None
-    if works and record is not None and record.state == "training":
+    epoch = checkpoints.get(trial_folder(job))
+    if record is not None and job.key in busy:
         times: dict[str, Any] = {"since": record.since, "updated": record.updated}
         times["by"] = f"process {record.pid} on {record.host}"
-        return ModelStatus(**names, state="running", epoch=record.epoch, of=record.of or job.fit.epochs, **times)
+        newest = record.epoch or epoch or 0  # one that continues has not told of an epoch yet
+        return ModelStatus(**names, state="running", epoch=newest, of=record.of or job.fit.epochs, **times)
     if finding.state != "missing":
         return ModelStatus(**names, state=_state(finding), reason=finding.reason)
     if record is not None and record.state == "failed":
         return ModelStatus(**names, state="failed", reason=record.message, updated=record.updated)
     if waits := tuple(parent.key for parent in job.parents if not findings[parent.key].good):
         return ModelStatus(**names, state="waiting", waits_for=waits)
-    epoch = checkpoints.get(trial_folder(job))
     if record is not None and record.state == "ended":
         why = finding.reason or "it was finished, and its file is gone"
         return ModelStatus(**names, state="lost", reason=why, epoch=epoch, of=_of(job, record))
     if epoch is not None:
         return ModelStatus(**names, state="interrupted", epoch=epoch, of=_of(job, record))
     return ModelStatus(**names, state="ready")
+
+
+def _not_before(record: Progress, since: datetime.datetime | None) -> bool:
+    """Whether a record was made since then, by the clock of the driver, which writes both times."""
+    try:
+        return since is None or datetime.datetime.fromisoformat(record.updated) >= since
+    except (ValueError, TypeError):
+        return True
 
 
 def _of(job: Job, record: Progress | None) -> int:

@@ -50,6 +50,7 @@ def test_running_needs_a_living_sweep(tmp_path: Path, cache_dir: Path) -> None:
     recorder.record(epoch(1, 2, job="student_Digits_AT_run1"))
     assert models(tmp_path)["student_Digits_AT_run1"].state == "ready"
     with locked(output):
+        recorder.record(epoch(1, 2, job="student_Digits_AT_run1"))
         status = read_status(tmp_path)
         found = models(tmp_path)["student_Digits_AT_run1"]
     assert (status.sweep, status.owner) == ("running", f"process {os.getpid()} on {platform.node()}")
@@ -78,6 +79,26 @@ def test_a_number_that_another_program_has_now(tmp_path: Path, cache_dir: Path) 
     assert read_status(tmp_path).sweep == "killed"
     owner.write_text("{")
     assert read_status(tmp_path).sweep == "stopped"
+
+
+def test_in_training_under_a_killed_sweep_is_not_in_training_under_the_next(tmp_path: Path, cache_dir: Path) -> None:
+    key = "student_Digits_AT_run1"
+    output, _, jobs = make_output(tmp_path, cache_dir, teacher_only, **CHOOSE)
+    folder = output.tune / "round000" / trial_folder(jobs[key]) / "checkpoint_000000"
+    folder.mkdir(parents=True)
+    (folder / "epoch.json").write_text(json.dumps({"epoch": 1}))
+    recorder = Recorder(output)
+    recorder.started(key)
+    with locked(output):
+        owner = output.lock_file.with_suffix(".owner.json")
+        later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=1)
+        owner.write_text(json.dumps({**json.loads(owner.read_text()), "since": later.isoformat(timespec="seconds")}))
+        before = models(tmp_path)[key]
+        owner.write_text(json.dumps({"host": platform.node(), "pid": os.getpid()}))
+        recorder.started(key)
+        after = models(tmp_path)[key]
+    assert (before.state, before.epoch, before.by) == ("interrupted", 1, None)
+    assert (after.state, after.epoch, after.of) == ("running", 1, 2), "it continues, and is in no first epoch"
 
 
 def test_failed_interrupted_stale_damaged_unchecked(tmp_path: Path, cache_dir: Path) -> None:
