@@ -153,6 +153,35 @@ def test_it_follows_a_sweep_from_before_its_first_model_to_its_end(sweep: Sweep,
     assert "TraditionalKD" in part(server, "accuracy")
 
 
+def test_it_follows_the_end_of_a_sweep_that_changes_no_model(sweep: Sweep, server: PageServer) -> None:
+    with locked(sweep.output):
+        sweep.make("teacher_Digits", 95.0)
+        sweep.train(RUNNING)
+        state(server)
+        assert "1 in training" in part(server, "about")
+        assert "To continue" not in part(server, "about")
+    state(server)
+    assert "no sweep is running" in part(server, "progress")
+    assert "in training" not in part(server, "about")
+    assert "To continue: hpmkd run --restore" in part(server, "about")
+
+
+@pytest.mark.parametrize("name", ["latency.json", "speedup.json", "memorised/student_Digits_Direct_run1.npz"])
+def test_it_follows_what_is_measured_after_the_training(
+    sweep: Sweep, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    page = LivePage(sweep.root)
+    at_once(page, monkeypatch)
+    page.refresh()
+    drawn = page._report
+    page.refresh()
+    assert page._report is drawn, "nothing has changed"
+    (sweep.root / name).parent.mkdir(exist_ok=True)
+    (sweep.root / name).write_bytes(b"new")
+    page.refresh()
+    assert page._report is not drawn
+
+
 def test_every_link_of_the_page_is_served(sweep: Sweep, server: PageServer, every_figure: None) -> None:
     sweep.make("teacher_Digits", 95.0)
     for run in (1, 2, 3):

@@ -37,6 +37,7 @@ EVERY_SECONDS = 2.0
 _SHARE = 0.2
 _SECTION = re.compile(r'<section id="(\w+)">(.*?)</section>', re.DOTALL)
 _Stamp = tuple[tuple[str, int, int], ...]
+_Told = tuple[object, ...]
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ class LivePage:
         self.output, self._now = open_saved(root).output, now
         self._gate = threading.Lock()  # figures are drawn by one thread at a time
         self._looks, self._draws = -1.0, -1.0  # not before
-        self._stamp: _Stamp | None = None
+        self._stamp: tuple[_Stamp, _Told] | None = None
+        self._told: _Told = ()  # what the report says of the state of the sweep
         self._headers: dict[str, tuple[_Stamp, Header]] = {}
         self._report: Report | None = None
         self._trouble = ""
@@ -117,15 +119,18 @@ class LivePage:
         except (HpmkdError, OSError) as error:
             self.parts["progress"] = Part(Markup("<p class='bad'>{}</p>").format(str(error)))
             return
+        self._told = (status.sweep, status.after, *((one.key, one.state, one.reason) for one in status.models))
         self.running = status.sweep in ("running", "elsewhere")
         self.title = _title(status, self.output)
         self.parts["progress"] = Part(Markup(progress_html(status, self._trouble)))
 
     def _changed(self) -> bool:
         output = self.output
-        folders = (output.models, output.predictions, output.representations, output.progress)
+        folders = (output.models, output.predictions, output.representations, output.memorised, output.progress)
         paths = [*(path for folder in folders for path in folder.glob("*")), output.config_file, output.datasets_file]
-        stamp = _stamp([*paths, output.profile_file])
+        others = (output.profile_file, output.latency_file, output.speedup_file)
+        # A kill, and the end of a sweep that was stopped, change no file of these.
+        stamp = (_stamp([*paths, *others]), self._told)
         changed, self._stamp = stamp != self._stamp, stamp
         return changed
 
