@@ -79,6 +79,12 @@ class EventLog(EventCallback):
             self._note(job, failure)
             progress.error(f"{label(job, self.runs)}: FAILED, {failure}")
 
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Says why a model in training starts again."""
+        job = self.jobs.get(trial.config.get("job", ""))
+        if job is not None and job.key not in self._made:
+            progress.info(f"{label(job, self.runs)}: starts again, {reason_of(trial)}")
+
     def _note(self, job: Job, failure: Failure) -> None:
         self.failed[job.key] = failure
         self.failed_now.add(job.key)

@@ -97,6 +97,15 @@ def test_a_model_that_waits_on_its_node(lines: EventLog, caplog: pytest.LogCaptu
     assert not lines.unsent
 
 
+def test_why_a_model_in_training_starts_again(lines: EventLog, caplog: pytest.LogCaptureFixture) -> None:
+    lines.on_trial_recover(0, [], Trial(STUDENT, RuntimeError("its process died\nmore")))
+    assert caplog.messages == ["Direct run 3/5 D0: starts again, RuntimeError: its process died"]
+    report(lines, Finished(STUDENT, "trained", accuracy_pct=90.0, train_seconds=1.0))
+    caplog.clear()
+    lines.on_trial_recover(0, [], Trial(STUDENT, RuntimeError("its process died")))
+    assert not caplog.messages, "its model is there"
+
+
 def test_failures_are_kept_until_a_later_attempt_succeeds(lines: EventLog, caplog: pytest.LogCaptureFixture) -> None:
     report(lines, Failed(STUDENT, "epoch 1: the training loss is nan"))
     lines.on_trial_error(0, [], Trial(TEACHER, HpmkdError("disk", found="full")))
