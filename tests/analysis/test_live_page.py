@@ -234,7 +234,7 @@ def test_damaged_and_failed_models_end_nothing(sweep: Sweep, server: PageServer)
     with (sweep.output.models / "student_Digits_Direct_run2.pt").open("ab") as file:
         file.write(b"more")
     state(server)
-    assert "1 of 7 models done, 2 failed" in part(server, "progress")
+    assert "1 of 7 models done, 1 failed, 1 damaged" in part(server, "progress")
     assert "&lt;boom&gt;" in part(server, "failures")
 
 

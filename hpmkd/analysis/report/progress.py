@@ -42,9 +42,9 @@ def progress_html(status: Status, trouble: str = "") -> str:
 def _headline(status: Status, done: int, total: int) -> str:
     if not total:
         return "No plan yet: the sweep has not read its data."
-    left, bad = seconds_left(status), sum(one.state in BAD for one in status.models)
+    left, states = seconds_left(status), [one.state for one in status.models]
     parts = [f"{done} of {count(total, 'model')} done"]
-    parts += [f"{bad} failed"] if bad else []
+    parts += [f"{states.count(bad)} {bad}" for bad in BAD if bad in states]
     parts += [f"about {clock(left)} left"] if left is not None else []
     return ", ".join(parts)
 
