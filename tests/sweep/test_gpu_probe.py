@@ -27,6 +27,7 @@ from hpmkd.config.load import to_yaml
 from hpmkd.config.specs import spec_to_json
 from hpmkd.data.cache import describe
 from hpmkd.files import commit_bytes, commit_json
+from hpmkd.mirror.branch import Exchange
 from hpmkd.plan.gpu_share import GpuKind, GpuUsage, most_demanding
 from hpmkd.plan.job import Job
 from hpmkd.plan.roles import Role
@@ -59,7 +60,9 @@ class Gpu:
     def __init__(self, **usages: GpuUsage | Unmeasured) -> None:
         self.usages, self.asked = usages, list[str]()
 
-    def measure(self, sweep: Sweep, jobs: Sequence[Job], place: Place) -> dict[Role, GpuUsage | Unmeasured]:
+    def measure(
+        self, sweep: Sweep, jobs: Sequence[Job], place: Place, exchange: Exchange | None = None
+    ) -> dict[Role, GpuUsage | Unmeasured]:
         self.asked += [job.role.value for job in jobs]
         return {job.role: self.usages[job.role] for job in jobs}
 
@@ -143,7 +146,7 @@ class Machine:
     def __init__(self, **found: GpuUsage | Unmeasured) -> None:
         self.found, self.asked = found, list[tuple[str, int, list[str]]]()
 
-    def measure(self, sweep: Sweep, jobs: Sequence[Job], place: Place) -> Found:
+    def measure(self, sweep: Sweep, jobs: Sequence[Job], place: Place, exchange: Exchange | None = None) -> Found:
         self.asked.append((place.kind.name, place.gpus, [job.role.value for job in jobs]))
         return {job.role: self.found[place.kind.name] for job in jobs}
 

@@ -166,7 +166,7 @@ def test_what_was_not_seen_is_not_idle(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("baselines", [["HPM-KD", "FitNets"], pytest.param(None, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("baselines", [["HPM-KD", "TAKD", "FitNets"], pytest.param(None, marks=pytest.mark.slow)])
 def test_every_job_can_be_rehearsed(baselines: list[str] | None, gpu: list[str], cache_dir: Path) -> None:
     """Its parents' weights do not matter, and need not be there; that of a search is a student's training."""
     more = {} if baselines is None else {"baselines": baselines}
