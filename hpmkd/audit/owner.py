@@ -25,7 +25,7 @@ def alive(output: OutputDir) -> tuple[Alive, str | None]:
 
     The lock itself is not tried: holding it for a moment could turn a starting sweep away.
     """
-    path = output.lock_file.with_suffix(".owner.json")
+    path = output.owner_file
     try:
         values = parse_json(path.read_text())
         host, pid, written = str(values["host"]), int(values["pid"]), path.stat().st_mtime
@@ -47,7 +47,7 @@ def alive(output: OutputDir) -> tuple[Alive, str | None]:
 def begun(output: OutputDir) -> datetime.datetime | None:
     """When the sweep began that works here or was killed here; None where that is not known."""
     try:
-        values = parse_json(output.lock_file.with_suffix(".owner.json").read_text())
+        values = parse_json(output.owner_file.read_text())
         return datetime.datetime.fromisoformat(values["since"])
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -24,7 +24,7 @@ def locked(output: OutputDir) -> Iterator[None]:
         Locked: another sweep holds it; the message names its host and process.
         EnvironmentProblem: the folder cannot be made or written.
     """
-    owner = output.lock_file.with_suffix(".owner.json")
+    owner = output.owner_file
     try:
         output.root.mkdir(parents=True, exist_ok=True)
         lock = acquire(output.lock_file, timeout=0)

@@ -74,6 +74,11 @@ class OutputDir:
         return self.root / ".sweep.lock"
 
     @property
+    def owner_file(self) -> Path:
+        """Which process holds it, and since when; a killed one leaves it behind."""
+        return self.root / ".sweep.owner.json"
+
+    @property
     def stop_file(self) -> Path:
         """There while the sweep is being stopped: trials save what they have done."""
         return self.root / ".sweep.stop"

@@ -65,14 +65,14 @@ def test_an_owner_that_is_gone_and_one_elsewhere(tmp_path: Path, cache_dir: Path
     output, _, _ = make_output(tmp_path, cache_dir, teacher_only, **CHOOSE)
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    owner = output.lock_file.with_suffix(".owner.json")
+    owner = output.owner_file
     owner.write_text(json.dumps({"host": host, "pid": dead.pid, "boot": "something"}))
     assert read_status(tmp_path).sweep == alive
 
 
 def test_a_number_that_another_program_has_now(tmp_path: Path, cache_dir: Path) -> None:
     output, _, _ = make_output(tmp_path, cache_dir, teacher_only, **CHOOSE)
-    owner = output.lock_file.with_suffix(".owner.json")
+    owner = output.owner_file
     owner.write_text(json.dumps({"host": platform.node(), "pid": os.getpid()}))
     assert read_status(tmp_path).sweep == "running"
     os.utime(owner, (time.time() - 10**7, time.time() - 10**7))
@@ -90,7 +90,7 @@ def test_in_training_under_a_killed_sweep_is_not_in_training_under_the_next(tmp_
     recorder = Recorder(output)
     recorder.started(key)
     with locked(output):
-        owner = output.lock_file.with_suffix(".owner.json")
+        owner = output.owner_file
         later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=1)
         owner.write_text(json.dumps({**json.loads(owner.read_text()), "since": later.isoformat(timespec="seconds")}))
         before = models(tmp_path)[key]

@@ -125,7 +125,7 @@ def test_without_flock_an_owner_on_another_host_stays(tmp_path: Path, no_flock: 
         (soft,) = tmp_path.glob("*.soft")
         text = soft.read_text().split()
     soft.write_text(f"{text[0]}\nanother-host\n{text[2]}\n")
-    output.lock_file.with_suffix(".owner.json").write_text(json.dumps({"host": "another-host", "pid": 7}))
+    output.owner_file.write_text(json.dumps({"host": "another-host", "pid": 7}))
     with pytest.raises(Locked, match="process 7 on another-host") as caught, locked(output):
         pytest.fail("it was taken from a host that may live")
     assert str(soft) in str(caught.value)
