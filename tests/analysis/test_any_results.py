@@ -167,7 +167,7 @@ def test_statistics_of_any_frame(examples: int) -> None:
 
 
 @pytest.mark.parametrize("examples", [3, pytest.param(30, marks=pytest.mark.slow)])
-def test_page_and_figures_of_any_frame(examples: int, tmp_path: Path) -> None:
+def test_page_and_figures_of_any_frame(examples: int, tmp_path: Path, every_figure: None) -> None:
     tried(examples)(functools.partial(page_and_figures_of_any_frame, folder=tmp_path))()
 
 
@@ -181,7 +181,7 @@ def test_a_teacher_at_nothing_has_no_retention(tmp_path: Path) -> None:
     assert [row[-3] for row in accuracies.cells] == ["-", "-", "-"]
 
 
-def test_a_sweep_whose_teacher_has_learnt_nothing(tmp_path: Path, cache_dir: Path) -> None:
+def test_a_sweep_whose_teacher_has_learnt_nothing(tmp_path: Path, cache_dir: Path, every_figure: None) -> None:
     """From its files: the report, and the table that ends a sweep."""
     choose = {"baselines": ["Direct", "TraditionalKD"], "runs": 2}
     make_output(tmp_path, cache_dir, lambda job: 0.0 if job.role == "teacher" else 1.0 * (job.run or 1), **choose)
@@ -207,7 +207,7 @@ def test_a_copied_student_is_no_second_pair(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_hundreds_of_rows(tmp_path: Path) -> None:
+def test_hundreds_of_rows(tmp_path: Path, every_figure: None) -> None:
     many = {f"B{number}": [70.0 + number, 71.0] for number in range(34)}
     frame = pd.concat([make_frame({"Direct": [70.0, 70.5], **many}, f"D{number}") for number in range(3)])
     report = compose_report(frame.reset_index(drop=True), tmp_path)

@@ -221,7 +221,7 @@ def test_what_is_not_served(sweep: Sweep, server: PageServer) -> None:
     assert server.server_address[0] == "127.0.0.1"
 
 
-def test_the_page_needs_nothing_from_elsewhere(sweep: Sweep, server: PageServer) -> None:
+def test_the_page_needs_nothing_from_elsewhere(sweep: Sweep, server: PageServer, every_figure: None) -> None:
     page = get(server, "/")[2].decode()
     assert set(re.findall(r"(?:src|href)=\S+|url\(", page)) == {'href="data:,">'}
     assert page.count("<script") == 1
@@ -331,7 +331,7 @@ needs_browser = pytest.mark.skipif(browser.find() is None, reason=f"none of {', 
 
 
 @pytest.fixture
-def chromium(tmp_path: Path) -> Iterator[browser.Browser]:
+def chromium(tmp_path: Path, every_figure: None) -> Iterator[browser.Browser]:
     made = browser.Browser(browser.find() or "", tmp_path / "profile")
     yield made
     made.close()
